@@ -1,0 +1,142 @@
+"""torch: from a Python function to a short graph of aten operations.
+
+A Keras layer costs Python time on every call, which for one token is most of the time. Tracing it once
+with `make_fx` leaves the bare operations, and half of those are constants that Keras computes anew in
+each layer: the rotary frequencies, the scalars, the causal mask. Folding and merging them takes half
+a second and makes whatever comes next cheaper: the graph runs faster as it is, and inductor compiles
+it sooner.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch.func import functionalize
+from torch.fx import GraphModule, Node
+from torch.fx.experimental.proxy_tensor import make_fx
+from torch.fx.node import map_arg
+
+# A constant larger than this is left as the operations that make it.
+MAX_CONSTANT_BYTES = 1 << 20
+
+
+def trace(
+    function: Callable[..., Any], inputs: tuple[torch.Tensor, ...]
+) -> tuple[GraphModule, list[torch.Tensor]]:
+    """Record the operations of a function and simplify them.
+
+    Args:
+        function: of tensors alone. It may write to its inputs; it may not branch on their values.
+        inputs: tensors of the shapes, dtypes and device it will be called with.
+
+    Returns:
+        A module, and the weights that the function reads. Called with the weights and then tensors
+        like `inputs`, the module does what the function does. The weights share the model's memory.
+    """
+    # Without functionalize, merging equal nodes would merge two copies that are written to later.
+    module = make_fx(functionalize(function))(*inputs)
+    _fold_constants(module)
+    _merge_equal_nodes(module)
+    weights = _lift_weights(module)
+    module.graph.lint()
+    # Anew, so that it holds no attribute but the constants it still reads.
+    return GraphModule(module, module.graph), weights
+
+
+def _fold_constants(module: GraphModule) -> None:
+    """Compute once what depends on neither the inputs nor the weights."""
+    graph = module.graph
+    constants: dict[Node, torch.Tensor] = {}
+    for node in graph.nodes:
+        if node.op == "get_attr":
+            value = getattr(module, node.target)
+            if not isinstance(value, torch.nn.Parameter) and _is_small(value):
+                constants[node] = value
+        elif _is_pure(node) and all(source in constants for source in node.all_input_nodes):
+            args = map_arg(node.args, constants.__getitem__)
+            kwargs = map_arg(node.kwargs, constants.__getitem__)
+            value = node.target(*args, **kwargs)
+            if _is_small(value):
+                constants[node] = value
+
+    first = next(iter(graph.nodes))
+    folded: dict[Any, Node] = {}
+    for node, value in constants.items():
+        readers = {user for user in node.users if user not in constants}
+        if not readers:
+            continue
+        raw = value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()
+        key = (value.dtype, value.device, tuple(value.shape), raw)
+        if key not in folded:
+            name = f"constant_{len(folded)}"
+            module.register_buffer(name, value.detach().clone().contiguous())
+            with graph.inserting_before(first):
+                folded[key] = graph.get_attr(name)
+        node.replace_all_uses_with(folded[key], delete_user_cb=readers.__contains__)
+    graph.eliminate_dead_code()
+
+
+def _merge_equal_nodes(module: GraphModule) -> None:
+    """Let equal operations on equal inputs be one; drop permutations that permute nothing."""
+    seen: dict[Any, Node] = {}
+    for node in list(module.graph.nodes):
+        if not _is_pure(node):
+            continue
+        twin = seen.setdefault(_signature(node), node)
+        if twin is not node:
+            node.replace_all_uses_with(twin)
+            module.graph.erase_node(node)
+        elif node.target is torch.ops.aten.permute.default:
+            source: Any = node.args[0]
+            order: Any = node.args[1]
+            if list(order) == list(range(len(order))):
+                node.replace_all_uses_with(source)
+    module.graph.eliminate_dead_code()
+
+
+def _lift_weights(module: GraphModule) -> list[torch.Tensor]:
+    """Make the weights inputs, ahead of the others; returns them in that order.
+
+    Inductor copies constants into Python lists to key its cache on disk (torch 2.13): a minute's work
+    and tens of gigabytes for a model of 2B.
+    """
+    graph = module.graph
+    first = next(iter(graph.nodes))
+    lifted: dict[int, Node] = {}
+    weights: list[torch.Tensor] = []
+    for node in list(graph.nodes):
+        if node.op != "get_attr":
+            continue
+        value: Any = getattr(module, node.target)
+        if not isinstance(value, torch.nn.Parameter) and _is_small(value):
+            continue
+        if id(value) not in lifted:
+            with graph.inserting_before(first):
+                lifted[id(value)] = graph.placeholder(f"weight_{len(weights)}")
+            weights.append(value.detach())
+        node.replace_all_uses_with(lifted[id(value)])
+        graph.erase_node(node)
+    return weights
+
+
+def _signature(node: Node) -> Any:
+    # repr tells 1 from 1.0, which are equal as keys and make different dtypes.
+    return (node.target, repr(node.args), repr(sorted(node.kwargs.items())))
+
+
+def _is_pure(node: Node) -> bool:
+    if node.op != "call_function":
+        return False
+    if not isinstance(node.target, torch._ops.OpOverload):
+        return True  # operator.getitem, which picks one of several results
+    random = torch.Tag.nondeterministic_seeded in node.target.tags
+    return not (random or node.target._schema.is_mutable)
+
+
+def _is_small(value: Any) -> bool:
+    return (
+        isinstance(value, torch.Tensor)
+        and value.numel() * value.element_size() <= MAX_CONSTANT_BYTES
+    )

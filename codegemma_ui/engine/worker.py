@@ -1,0 +1,163 @@
+"""The worker process: one backend, one model, one request at a time, JSON lines over stdin and stdout.
+
+It reads `{"op": "complete", "request_id": …, "request": {…}}` and `{"op": "cancel", "request_id": …}`.
+It writes `{"worker": "state", …}` while coming up, then `{"worker": "loaded", …}` or
+`{"worker": "failed", …}`, and the events of each request with its `request_id` beside them. It ends when
+its stdin closes, so an orphan cannot hold the GPU.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import queue
+import sys
+import threading
+import traceback
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, TextIO
+
+from codegemma_ui.engine import environment
+from codegemma_ui.engine.failures import readable
+from codegemma_ui.errors import PlaygroundError
+from codegemma_ui.messages import (
+    CompletionRequest,
+    ErrorEvent,
+    Loaded,
+    event_to_dict,
+    to_json,
+)
+
+
+def take_stdout() -> Callable[[dict[str, Any]], None]:
+    """Keep a private copy of fd 1 and point fd 1 at stderr: nothing a library prints can break a line.
+
+    Returns:
+        A function that writes one JSON object as a line.
+    """
+    private: TextIO = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    lock = threading.Lock()
+
+    def write(message: dict[str, Any]) -> None:
+        with lock:
+            private.write(to_json(message) + "\n")
+            private.flush()
+
+    return write
+
+
+class Inbox:
+    """Reads stdin on a thread, so that a cancel arrives while the model runs."""
+
+    def __init__(self) -> None:
+        self._requests: queue.Queue[dict[str, Any]] = queue.Queue()
+        self._cancelled: set[str] = set()
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def next(self) -> dict[str, Any]:
+        """The next request; waits for it."""
+        return self._requests.get()
+
+    def is_cancelled(self, request_id: str) -> bool:
+        return request_id in self._cancelled
+
+    def forget(self, request_id: str) -> None:
+        """The request is over: its id will not come again."""
+        self._cancelled.discard(request_id)
+
+    def _read(self) -> None:
+        for line in sys.stdin:
+            message = json.loads(line)
+            if message["op"] == "cancel":
+                self._cancelled.add(message["request_id"])
+            else:
+                self._requests.put(message)
+        os._exit(0)  # the page is gone; a library may be deep in C code, so no polite way
+
+
+def main() -> None:
+    """`python -m codegemma_ui.engine.worker --preset NAME --folder DIR --backend B --dtype D …`"""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--preset", required=True)
+    parser.add_argument("--folder", required=True, type=Path)
+    parser.add_argument("--backend", required=True)
+    parser.add_argument("--dtype", required=True)
+    parser.add_argument("--context-length", required=True, type=int)
+    arguments = parser.parse_args()
+    write = take_stdout()
+    inbox = Inbox()
+    try:
+        serve = _come_up(arguments, write, inbox)
+    except Exception as error:
+        traceback.print_exc()
+        _write_failure(write, readable(error, "load"))
+        sys.exit(1)
+    while True:
+        serve(inbox.next())
+
+
+def _come_up(
+    arguments: argparse.Namespace, write: Callable[[dict[str, Any]], None], inbox: Inbox
+) -> Callable[[dict[str, Any]], None]:
+    """Import, load, compile; tell of each; return what answers a request."""
+    write({"worker": "state", "state": "loading"})
+    environment.before_import(arguments.backend)
+    device = environment.device(arguments.backend)
+
+    from codegemma_ui.engine import loading, steps
+    from codegemma_ui.engine.decode import Decoder
+    from codegemma_ui.engine.generation import generate
+    from codegemma_ui.vocabulary import Vocabulary
+
+    vocabulary = Vocabulary(arguments.folder)
+    model, dtype = loading.load(arguments.folder, arguments.dtype, device)
+    write({"worker": "state", "state": "warming", "progress": 0.0})
+    compiled = steps.create(arguments.backend, model)
+    decoder = Decoder(compiled, arguments.context_length)
+    decoder.warm_up(
+        lambda ready, total: write(
+            {"worker": "state", "state": "warming", "progress": ready / total}
+        )
+    )
+    loaded = Loaded(
+        preset=arguments.preset,
+        backend=arguments.backend,
+        dtype=dtype,
+        device=device.name,
+        parameters=int(model.count_params()),
+        memory_bytes=environment.memory_in_use(arguments.backend, device),
+        context_length=arguments.context_length,
+        summary=loading.summary(model),
+        note=compiled.note,
+    )
+    write({"worker": "loaded", **asdict(loaded)})
+
+    def serve(message: dict[str, Any]) -> None:
+        request_id = message["request_id"]
+        try:
+            request = CompletionRequest(**message["request"])
+            events = generate(
+                request, vocabulary, decoder, loaded, lambda: inbox.is_cancelled(request_id)
+            )
+            for event in events:
+                write({"request_id": request_id, **event_to_dict(event)})
+        except Exception as error:
+            traceback.print_exc()
+            event = ErrorEvent.of(readable(error))
+            write({"request_id": request_id, **event_to_dict(event)})
+        finally:
+            inbox.forget(request_id)
+
+    return serve
+
+
+def _write_failure(write: Callable[[dict[str, Any]], None], error: PlaygroundError) -> None:
+    write({"worker": "failed", "code": error.code, "message": error.message, "hint": error.hint})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,90 @@
+"""Every error a person may meet, as one tree.
+
+An error carries three things, and they travel together through events, the page and the shell: a
+`code` for programs, a `message` that says what was expected and what came, and a `hint` that says what
+to do next.
+"""
+
+from __future__ import annotations
+
+
+class PlaygroundError(Exception):
+    """Anything the playground reports to a person.
+
+    Args:
+        message: what happened, in one or two sentences.
+        hint: the next step, or an empty string.
+        code: a stable name for programs; each subclass has a default.
+    """
+
+    code = "error"
+
+    def __init__(self, message: str, hint: str = "", code: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        if code is not None:
+            self.code = code
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.hint}".strip()
+
+
+class BadInput(PlaygroundError):
+    """The request itself is wrong: nothing was run."""
+
+    code = "bad_input"
+
+
+class UnknownPreset(BadInput):
+    """No such model in the list of this playground."""
+
+    code = "unknown_preset"
+
+
+class UnknownBackend(BadInput):
+    """Not one of tensorflow, jax, torch."""
+
+    code = "unknown_backend"
+
+
+class EngineError(PlaygroundError):
+    """The worker could not do what it was asked."""
+
+    code = "engine_error"
+
+
+class BackendMissing(EngineError):
+    """The backend is known but not installed here."""
+
+    code = "backend_missing"
+
+
+class NotEnoughMemory(EngineError):
+    """The model would not fit, by the table or by the allocator."""
+
+    code = "not_enough_memory"
+
+
+class LoadFailed(EngineError):
+    """The preset is there but could not be loaded."""
+
+    code = "load_failed"
+
+
+class WorkerDied(EngineError):
+    """The worker process ended without being asked to."""
+
+    code = "worker_died"
+
+
+class NotReady(EngineError):
+    """No model is loaded, and none is on its way."""
+
+    code = "not_ready"
+
+
+class DownloadFailed(EngineError):
+    """The preset could not be fetched; its code says why."""
+
+    code = "download_failed"

@@ -1,0 +1,133 @@
+"""Fill-in-the-middle as CodeGemma speaks it: tokens, layouts, trimming, extraction, splice.
+
+Pure: strings and integers in, strings and integers out. Nothing here knows how text becomes token ids
+(that is `vocabulary`) or how ids become more ids (that is `engine`).
+
+Sources: the CodeGemma report (https://arxiv.org/abs/2406.11409, section 2.1 and figures 2 to 4) and
+Google's quickstart (https://ai.google.dev/gemma/docs/codegemma/keras_quickstart). The SPM order is the
+one llama.cpp writes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+FIM_PREFIX = "<|fim_prefix|>"
+FIM_SUFFIX = "<|fim_suffix|>"
+FIM_MIDDLE = "<|fim_middle|>"
+FILE_SEPARATOR = "<|file_separator|>"
+START_OF_TURN = "<start_of_turn>"
+END_OF_TURN = "<end_of_turn>"
+
+FIM_TOKENS = (FIM_PREFIX, FIM_SUFFIX, FIM_MIDDLE, FILE_SEPARATOR)
+CONTROL_TOKENS = (*FIM_TOKENS, START_OF_TURN, END_OF_TURN)
+
+Layout = Literal["psm", "spm"]
+LAYOUTS: tuple[Layout, ...] = get_args(Layout)
+
+Role = Literal["control", "prefix", "suffix"]
+
+MIN_ROOM = 16
+"""Tokens that always stay free for the middle, however long the context is."""
+
+MIN_MAX_LENGTH = 32
+"""The least `max_length`: bos and three control tokens, 12 tokens of context, `MIN_ROOM` for the middle."""
+
+MAX_SIDE_CHARACTERS = 200_000
+"""The longest prefix or suffix that is taken, in characters."""
+
+SUFFIX_SHARE = 0.25
+"""The part of the context that the suffix keeps when both sides are too long: code depends more on what
+stands before it."""
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A run of prompt text that plays one role."""
+
+    role: Role
+    text: str
+
+
+def segments(prefix: str, suffix: str, layout: Layout = "psm") -> tuple[Segment, ...]:
+    """Put a prefix and a suffix in the order the model was trained on, nothing between token and text.
+
+    Args:
+        prefix: the text before the cursor.
+        suffix: the text after the cursor.
+        layout: "psm" (prefix, suffix, middle) or "spm" (suffix, prefix, middle).
+
+    Returns:
+        The segments from the first control token to `<|fim_middle|>`; `<bos>` is not among them.
+    """
+    before = (Segment("control", FIM_PREFIX), Segment("prefix", prefix))
+    after = (Segment("control", FIM_SUFFIX), Segment("suffix", suffix))
+    sides = (*before, *after) if layout == "psm" else (*after, *before)
+    return (*sides, Segment("control", FIM_MIDDLE))
+
+
+def text_of(parts: Sequence[Segment]) -> str:
+    """The prompt as one string."""
+    return "".join(part.text for part in parts)
+
+
+def share_budget(prefix_tokens: int, suffix_tokens: int, budget: int) -> tuple[int, int]:
+    """Decide how many tokens each side keeps.
+
+    Args:
+        prefix_tokens: tokens of the whole prefix.
+        suffix_tokens: tokens of the whole suffix.
+        budget: tokens that both may use together, at least 0.
+
+    Returns:
+        Tokens of the prefix's tail and of the suffix's head, together at most `budget`. A side that
+        needs less than its share leaves the rest to the other.
+    """
+    if prefix_tokens + suffix_tokens <= budget:
+        return prefix_tokens, suffix_tokens
+    suffix_share = int(budget * SUFFIX_SHARE)
+    suffix_kept = min(suffix_tokens, max(suffix_share, budget - prefix_tokens))
+    return min(prefix_tokens, budget - suffix_kept), suffix_kept
+
+
+def extract(token_ids: Sequence[int], stop_ids: Collection[int]) -> tuple[list[int], int | None]:
+    """Cut the middle out of what was generated, on token ids.
+
+    Text is the wrong place to look: `str.find` answers -1 where no stop token came, and a slice to -1
+    loses the last character.
+
+    Args:
+        token_ids: the generated ids.
+        stop_ids: the ids that end a middle.
+
+    Returns:
+        The ids before the first stop token, and that token, or None where none came.
+    """
+    for index, token_id in enumerate(token_ids):
+        if token_id in stop_ids:
+            return list(token_ids[:index]), token_id
+    return list(token_ids), None
+
+
+def splice(prefix: str, middle: str, suffix: str) -> str:
+    """The program, byte for byte: nothing is added, stripped or normalised."""
+    return prefix + middle + suffix
+
+
+_CONTROL_PATTERN = re.compile("|".join(map(re.escape, CONTROL_TOKENS)))
+
+
+def defuse(text: str) -> list[str]:
+    """Split text so that control-token names typed by a person stay text.
+
+    A SentencePiece vocabulary turns the characters of `<|fim_middle|>` into the control token wherever
+    they stand. Encoding the name in two halves keeps it text.
+
+    Returns:
+        Pieces that join to `text`; none contains a whole control-token name.
+    """
+    cuts = [match.start() + 1 for match in _CONTROL_PATTERN.finditer(text)]
+    return [text[start:end] for start, end in zip([0, *cuts], [*cuts, len(text)], strict=True)]

@@ -1,0 +1,134 @@
+"""What this machine has: memory, GPU, installed backends. Pure: it imports no framework."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from dataclasses import dataclass
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+
+BACKENDS = ("tensorflow", "jax", "torch")
+
+INSTALL = {
+    "tensorflow": "pip install -r requirements.txt",
+    "jax": "pip install -r requirements-jax.txt",
+    "torch": "pip install -r requirements-torch.txt",
+}
+"""The pip line that a missing backend is shown with."""
+
+_REQUIRED = {"tensorflow": ("tensorflow",), "jax": ("jax", "jaxlib"), "torch": ("torch",)}
+_PROBE = """
+import json, sys
+from importlib import metadata
+def version(name):
+    try: return metadata.version(name)
+    except metadata.PackageNotFoundError: return None
+print(json.dumps({name: version(name) for name in sys.argv[1:]}))
+"""
+
+
+@dataclass(frozen=True)
+class Backend:
+    """One Keras backend on this machine.
+
+    Attributes:
+        version: of the framework, or None where it is not installed.
+        python: the interpreter that its worker runs under, or None for our own.
+        install: the line that installs it.
+    """
+
+    name: str
+    version: str | None
+    python: str | None
+    install: str
+
+    @property
+    def installed(self) -> bool:
+        return self.version is not None
+
+
+@cache
+def backend(name: str, python: str | None = None) -> Backend:
+    """Look up a backend, in another environment where `python` names its interpreter."""
+    versions = _versions(_REQUIRED[name], python)
+    install = INSTALL[name] if python is None else f"{python} -m {INSTALL[name]}"
+    present = all(versions.get(package) for package in _REQUIRED[name])
+    return Backend(name, versions[name] if present else None, python, install)
+
+
+def _versions(packages: tuple[str, ...], python: str | None) -> dict[str, str | None]:
+    if python is not None:
+        try:
+            done = subprocess.run(
+                [python, "-c", _PROBE, *packages], capture_output=True, timeout=20, check=True
+            )
+            found: dict[str, str | None] = json.loads(done.stdout)
+            return found
+        except (OSError, subprocess.SubprocessError, ValueError):
+            return dict.fromkeys(packages)
+    versions: dict[str, str | None] = {}
+    for package in packages:
+        try:
+            versions[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            versions[package] = None
+    return versions
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """A CUDA device as the driver reports it; memory in bytes."""
+
+    name: str
+    memory_bytes: int
+    free_bytes: int
+
+
+def gpus() -> tuple[Gpu, ...]:
+    """The CUDA devices that `nvidia-smi` lists; none where it is missing or fails."""
+    if shutil.which("nvidia-smi") is None:
+        return ()
+    query = [
+        "nvidia-smi",
+        "--query-gpu=name,memory.total,memory.free",
+        "--format=csv,noheader,nounits",
+    ]
+    try:
+        done = subprocess.run(query, capture_output=True, text=True, timeout=10, check=True)
+        rows = [line.rsplit(",", 2) for line in done.stdout.splitlines() if line.strip()]
+        return tuple(
+            Gpu(name.strip(), int(total) * 2**20, int(free) * 2**20) for name, total, free in rows
+        )
+    except (OSError, subprocess.SubprocessError, ValueError):
+        return ()
+
+
+def memory_bytes() -> tuple[int, int] | None:
+    """Total and available main memory, or None where the system does not say.
+
+    A container's limit counts where it is lower (cgroup v2, https://docs.kernel.org/admin-guide/cgroup-v2.html).
+    """
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+    except OSError:
+        return None
+    kib = {name: int(rest.split()[0]) for name, rest in (line.split(":", 1) for line in lines)}
+    total, available = kib["MemTotal"] * 1024, kib["MemAvailable"] * 1024
+    try:
+        limit = int(Path("/sys/fs/cgroup/memory.max").read_text())
+        used = int(Path("/sys/fs/cgroup/memory.current").read_text())
+    except (OSError, ValueError):
+        return total, available
+    return min(total, limit), min(available, limit - used)
+
+
+def resident_bytes(pid: int) -> int:
+    """Resident memory of a process; 0 where it cannot be told."""
+    try:
+        pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    except (OSError, ValueError, IndexError):
+        return 0
+    return pages * 4096

@@ -1,0 +1,332 @@
+"""What crosses the process line: requests, events and status, as dataclasses and as flat JSON objects.
+
+One generation is a stream of events: one `prompt`, any number of `token`, then exactly one of `done`,
+`cancelled`, `error`. The page, the shell, the HTTP API and the tests all read these; nobody parses text
+that another part formatted. Pure.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, ClassVar, Literal, get_args
+
+from codegemma_ui import fim
+from codegemma_ui.errors import BadInput, PlaygroundError
+
+StopReason = Literal["stop_token", "max_length", "time_limit"]
+State = Literal["starting", "downloading", "loading", "warming", "ready", "busy", "failed"]
+STATES: tuple[State, ...] = get_args(State)
+
+DEFAULT_MAX_LENGTH = 128
+DEFAULT_TIME_LIMIT_S = 120.0
+
+
+# Requests
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompletionRequest:
+    """What a person asks for.
+
+    Attributes:
+        prefix: text before the cursor.
+        suffix: text after the cursor.
+        max_length: prompt and middle together, in tokens, as in KerasHub's `generate()`.
+        temperature: 0 is greedy.
+        top_k: sample from the k likeliest tokens; 0 is off.
+        top_p: sample from the likeliest tokens that hold this probability; 1 is off.
+        seed: the same seed repeats the same sample; None draws one.
+        layout: prompt order, "psm" or "spm".
+        time_limit_s: seconds from the first dispatch to the last token.
+    """
+
+    prefix: str = ""
+    suffix: str = ""
+    max_length: int = DEFAULT_MAX_LENGTH
+    temperature: float = 0.0
+    top_k: int = 0
+    top_p: float = 1.0
+    seed: int | None = None
+    layout: fim.Layout = "psm"
+    time_limit_s: float = DEFAULT_TIME_LIMIT_S
+
+
+MAX_TOP_K = 1000
+MAX_TEMPERATURE = 5.0
+MAX_SEED = 2**31 - 1
+
+
+def parse_request(raw: Mapping[str, object], context_length: int) -> CompletionRequest:
+    """The one place where foreign values become a request: page, shell and HTTP come through here.
+
+    Args:
+        raw: the fields of `CompletionRequest`; missing or None means the default.
+        context_length: the loaded preset's trained context in tokens, the most `max_length` may be.
+
+    Raises:
+        BadInput: names the field, what was expected and what came.
+    """
+    unknown = set(raw) - {one.name for one in fields(CompletionRequest)}
+    if unknown:
+        raise BadInput(f"Unknown setting. Received: {', '.join(sorted(map(repr, unknown)))}")
+    given = {name: value for name, value in raw.items() if value is not None}
+    default = CompletionRequest()
+    seed = given.get("seed")
+    return CompletionRequest(
+        prefix=_text(given, "prefix"),
+        suffix=_text(given, "suffix"),
+        max_length=_integer(
+            given, "max_length", fim.MIN_MAX_LENGTH, context_length, default.max_length
+        ),
+        temperature=_number(given, "temperature", 0.0, MAX_TEMPERATURE, default.temperature),
+        top_k=_integer(given, "top_k", 0, MAX_TOP_K, default.top_k),
+        top_p=_number(given, "top_p", 0.0, 1.0, default.top_p),
+        seed=None if seed is None else _integer(given, "seed", 0, MAX_SEED, 0),
+        layout=_layout(given.get("layout", default.layout)),
+        time_limit_s=_number(given, "time_limit_s", 0.1, 3600.0, default.time_limit_s),
+    )
+
+
+def _text(raw: Mapping[str, object], name: str) -> str:
+    value = raw.get(name, "")
+    if not isinstance(value, str):
+        raise BadInput(f"{name} must be a string. Received: {type(value).__name__}")
+    if len(value) > fim.MAX_SIDE_CHARACTERS:
+        raise BadInput(
+            f"{name} may have at most {fim.MAX_SIDE_CHARACTERS:,} characters. "
+            f"Received: {len(value):,}",
+            "Keep the part that stands nearest to the cursor.",
+        )
+    if any("\ud800" <= character <= "\udfff" for character in value):
+        raise BadInput(f"{name} must be valid Unicode. Received: a lone surrogate")
+    return value
+
+
+def _number(
+    raw: Mapping[str, object], name: str, least: float, most: float, default: float
+) -> float:
+    value = raw.get(name, default)
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or not least <= value <= most:  # type: ignore[operator]  # nan fails too
+        raise BadInput(
+            f"{name} must be a number from {least:g} to {most:g}. Received: {_shown(value)}"
+        )
+    return float(value)  # type: ignore[arg-type]
+
+
+def _integer(raw: Mapping[str, object], name: str, least: int, most: int, default: int) -> int:
+    value = raw.get(name, default)
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)  # sliders and JSON clients send 128.0
+    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+        raise BadInput(
+            f"{name} must be a whole number from {least} to {most}. Received: {_shown(value)}"
+        )
+    return value
+
+
+def _layout(value: object) -> fim.Layout:
+    for layout in fim.LAYOUTS:
+        if value == layout:
+            return layout
+    raise BadInput(f"layout must be one of {', '.join(fim.LAYOUTS)}. Received: {_shown(value)}")
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+# Events
+
+
+@dataclass(frozen=True)
+class Alternative:
+    """A token the model might have chosen: one of the five likeliest."""
+
+    id: int
+    text: str
+    logprob: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class PromptEvent:
+    """The prompt as the model receives it.
+
+    Attributes:
+        prompt: from the first control token to `<|fim_middle|>`, without `<bos>`.
+        prompt_tokens: tokens, `<bos>` counted.
+    """
+
+    event: ClassVar[str] = "prompt"
+    prompt: str
+    prompt_tokens: int
+    max_length: int
+    trimmed_prefix_tokens: int
+    trimmed_suffix_tokens: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class TokenEvent:
+    """One generated token.
+
+    Attributes:
+        text: the whole characters that this token completes; they join to the middle. Empty for a
+            stop token.
+        logprob: natural logarithm of the model's probability for it, before any sampler setting.
+        alternatives: the five likeliest tokens, likeliest first.
+    """
+
+    event: ClassVar[str] = "token"
+    index: int
+    id: int
+    text: str
+    logprob: float
+    alternatives: tuple[Alternative, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Completion:
+    """A generation so far; `done` and `cancelled` carry it, and HTTP sends it with each update."""
+
+    prompt: str | None = None
+    raw_output: str | None = None
+    middle: str | None = None
+    program: str | None = None
+    stop_reason: StopReason | None = None
+    stop_token: str | None = None
+    token_ids: tuple[int, ...] | None = None
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    ttft_s: float | None = None
+    tokens_per_s: float | None = None
+    preset: str | None = None
+    backend: str | None = None
+    dtype: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class DoneEvent(Completion):
+    """The model stopped; every field but `stop_token` and the speeds is set."""
+
+    event: ClassVar[str] = "done"
+
+
+@dataclass(frozen=True, kw_only=True)
+class CancelledEvent(Completion):
+    """A person stopped it; what was generated is kept, `stop_reason` is None."""
+
+    event: ClassVar[str] = "cancelled"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ErrorEvent:
+    """It could not be done. `hint` says what to do next."""
+
+    event: ClassVar[str] = "error"
+    code: str
+    message: str
+    hint: str = ""
+
+    @classmethod
+    def of(cls, error: PlaygroundError) -> ErrorEvent:
+        """The event that tells of an error."""
+        return cls(code=error.code, message=error.message, hint=error.hint)
+
+
+Event = PromptEvent | TokenEvent | DoneEvent | CancelledEvent | ErrorEvent
+LAST_EVENTS = (DoneEvent, CancelledEvent, ErrorEvent)
+_EVENTS: dict[str, Any] = {
+    one.event: one for one in (PromptEvent, TokenEvent, DoneEvent, CancelledEvent, ErrorEvent)
+}
+
+
+def event_to_dict(event: Event) -> dict[str, Any]:
+    """A flat JSON object with `event` first."""
+    return {"event": event.event, **asdict(event)}
+
+
+def event_from_dict(raw: Mapping[str, Any]) -> Event:
+    """The event of a flat object; keys that are not the event's own are ignored.
+
+    Raises:
+        ValueError: if `event` is not a known name.
+    """
+    kind = _EVENTS.get(raw.get("event", ""))
+    if kind is None:
+        raise ValueError(f"event must be one of {', '.join(_EVENTS)}. Received: {raw!r}")
+    values = {one.name: raw[one.name] for one in fields(kind) if one.name in raw}
+    if kind is TokenEvent:
+        values["alternatives"] = tuple(Alternative(**each) for each in values["alternatives"])
+    if values.get("token_ids") is not None:
+        values["token_ids"] = tuple(values["token_ids"])
+    event: Event = kind(**values)
+    return event
+
+
+# Status
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loaded:
+    """What a worker says of itself once its model is up.
+
+    Attributes:
+        device: as a person reads it, such as "CPU" or "NVIDIA L4".
+        parameters: number of weights.
+        memory_bytes: resident memory of the worker, plus device memory where one can tell.
+        context_length: the most `max_length` may be.
+        summary: the model's own `summary()`.
+        note: what a person should know, such as a step that runs without compilation; or None.
+    """
+
+    preset: str
+    backend: str
+    dtype: str
+    device: str
+    parameters: int
+    memory_bytes: int
+    context_length: int
+    summary: str
+    note: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Status:
+    """The state of the playground at one moment; `/status` returns it.
+
+    Attributes:
+        state: what the engine does now. During a switch it speaks of the new model.
+        preset, backend, dtype: the loaded model, or the one on its way while none is loaded.
+        device, parameters, memory_bytes, context_length, summary, note: as in `Loaded`.
+        queue_length: requests that wait.
+        phase: the step of a start or switch: "downloading", "waiting" (for a running completion),
+            "stopping" (the old worker), "loading", "warming"; else None.
+        progress: from 0 to 1 while downloading or warming, where known.
+        switching_to: `{"preset": …, "backend": …, "dtype": …}` during a switch, else None.
+        error: `{"code": …, "message": …, "hint": …}` of the last failed start or switch, until the
+            next one.
+    """
+
+    state: State = "starting"
+    preset: str | None = None
+    backend: str | None = None
+    dtype: str | None = None
+    device: str | None = None
+    parameters: int | None = None
+    memory_bytes: int | None = None
+    context_length: int = fim.MIN_MAX_LENGTH
+    queue_length: int = 0
+    phase: str | None = None
+    progress: float | None = None
+    switching_to: dict[str, str] | None = None
+    error: dict[str, str] | None = None
+    note: str | None = None
+    summary: str | None = field(default=None, repr=False)
+
+
+def to_json(value: Mapping[str, Any]) -> str:
+    """One line of JSON; non-ASCII stays escaped so that any pipe can carry it."""
+    return json.dumps(value, ensure_ascii=True, separators=(",", ":"), allow_nan=False)

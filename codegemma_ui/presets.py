@@ -1,0 +1,183 @@
+"""The models the page offers: handles, sizes, and what each was made for. Pure.
+
+Parameters and handles are KerasHub's own (`keras_hub/src/models/gemma/gemma_presets.py`, 0.32; a test
+compares). Weights on Kaggle are bfloat16, two bytes a parameter.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from codegemma_ui import fim
+from codegemma_ui.errors import UnknownPreset
+
+BUNDLED = "bundled"
+BUNDLED_FOLDER = Path(__file__).parent / "models" / "fim_seed"
+
+FIM_FILE = "fim.json"
+"""What a model was trained for, in its folder: `{"context_length": 512, "layouts": ["psm", "spm"]}`."""
+
+CODEGEMMA_CONTEXT = 8192
+GEMMA_TERMS = "https://ai.google.dev/gemma/terms"
+GEMMA_POLICY = "https://ai.google.dev/gemma/prohibited_use_policy"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preset:
+    """One model on offer.
+
+    Attributes:
+        name: what a person types and `/status` reports.
+        handle: a folder, `kaggle://…` or `hf://…`.
+        label: what the dropdown shows.
+        parameters: how many, or None where only loading will tell.
+        context_length: trained context in tokens.
+        layouts: prompt orders the model was trained on.
+        instruct: made for chat; fills in poorly.
+        codegemma: under the Gemma terms of use.
+        kv_bytes_per_token: KV cache bytes for one token in a two-byte precision.
+    """
+
+    name: str
+    handle: str
+    label: str
+    parameters: int | None = None
+    context_length: int = CODEGEMMA_CONTEXT
+    layouts: tuple[fim.Layout, ...] = ("psm",)
+    instruct: bool = False
+    codegemma: bool = False
+    kv_bytes_per_token: int = 0
+
+    @property
+    def local(self) -> bool:
+        """Already a folder on this machine: nothing to download."""
+        return "://" not in self.handle
+
+    @property
+    def download_bytes(self) -> int | None:
+        """About how much there is to download; 0 for a local folder."""
+        if self.local:
+            return 0
+        return None if self.parameters is None else 2 * self.parameters
+
+    def memory_bytes(self, dtype: str) -> int | None:
+        """An estimate of what it needs while serving: weights and a full KV cache, plus a tenth.
+
+        Args:
+            dtype: "float32", "bfloat16" or "float16".
+        """
+        if self.parameters is None:
+            return None
+        width = 4 if dtype == "float32" else 2
+        kv_cache = self.kv_bytes_per_token * self.context_length * width // 2
+        return int(1.1 * (self.parameters * width + kv_cache))
+
+
+def _codegemma(name: str, label: str, version: int, *, instruct: bool = False) -> Preset:
+    seven = "7b" in name
+    layers, kv_heads = (28, 16) if seven else (18, 1)
+    return Preset(
+        name=name,
+        handle=f"kaggle://keras/codegemma/keras/{name}/{version}",
+        label=label,
+        parameters=8_537_680_896 if seven else 2_506_172_416,
+        layouts=("psm", "spm"),
+        instruct=instruct,
+        codegemma=True,
+        kv_bytes_per_token=layers * kv_heads * 256 * 2 * 2,
+    )
+
+
+def bundled() -> Preset:
+    """The preset that ships in this package."""
+    return replace(
+        _from_folder(BUNDLED, BUNDLED_FOLDER), label="Bundled FIM model · 8M · not CodeGemma"
+    )
+
+
+CODEGEMMA = (
+    _codegemma("code_gemma_2b_en", "CodeGemma 2B", 2),
+    _codegemma("code_gemma_1.1_2b_en", "CodeGemma 1.1 2B", 2),
+    _codegemma("code_gemma_7b_en", "CodeGemma 7B", 3),
+    _codegemma("code_gemma_instruct_7b_en", "CodeGemma 7B Instruct", 3, instruct=True),
+    _codegemma("code_gemma_1.1_instruct_7b_en", "CodeGemma 1.1 7B Instruct", 3, instruct=True),
+)
+
+
+def _from_folder(name: str, folder: Path) -> Preset:
+    facts: dict[str, object] = {}
+    for file in ("metadata.json", FIM_FILE):
+        try:
+            facts |= json.loads((folder / file).read_text())
+        except (OSError, ValueError):
+            continue
+    parameters = facts.get("parameter_count")
+    context_length = facts.get("context_length")
+    layouts = facts.get("layouts")
+    return Preset(
+        name=name,
+        handle=str(folder),
+        label=folder.name,
+        parameters=parameters if isinstance(parameters, int) else None,
+        context_length=context_length if isinstance(context_length, int) else CODEGEMMA_CONTEXT,
+        layouts=tuple(side for side in fim.LAYOUTS if side in layouts)
+        if isinstance(layouts, list)
+        else ("psm",),
+    )
+
+
+def named(name: str) -> Preset:
+    """A preset that the operator named.
+
+    Args:
+        name: a name of the table, a local preset folder, `hf://owner/model` or
+            `kaggle://owner/model/keras/variation[/version]`.
+
+    Raises:
+        UnknownPreset: if it is none of these.
+    """
+    for preset in (bundled(), *CODEGEMMA):
+        if name in (preset.name, preset.handle):
+            return preset
+    if name.startswith(("hf://", "kaggle://")):
+        return Preset(name=name, handle=name, label=name.split("://", 1)[1])
+    folder = Path(name).expanduser()
+    if (folder / "config.json").is_file():
+        return _from_folder(name, folder.resolve())
+    raise UnknownPreset(
+        "A preset is a name of the table, a local preset folder with a config.json, hf://owner/model "
+        f"or kaggle://owner/model/keras/variation. Received: {name!r}",
+        "`python -m codegemma_ui presets` lists the table.",
+    )
+
+
+def offered(*extra: str) -> tuple[Preset, ...]:
+    """The dropdown: the bundled preset, the CodeGemma table, then what the operator named."""
+    presets = [bundled(), *CODEGEMMA]
+    for name in extra:
+        preset = named(name)
+        if preset not in presets:
+            presets.append(preset)
+    return tuple(presets)
+
+
+def describe(preset: Preset) -> dict[str, Any]:
+    """A row of the table, for `presets --json`."""
+    note = None
+    if preset.instruct:
+        note = "made for chat: the report measures 20% on multi-line infilling where 7B has 58%"
+    elif preset.codegemma:
+        note = "needs a Kaggle key and the accepted Gemma terms"
+    return {
+        "name": preset.name,
+        "label": preset.label,
+        "handle": preset.handle,
+        "parameters": preset.parameters,
+        "download_bytes": preset.download_bytes,
+        "context_length": preset.context_length,
+        "layouts": list(preset.layouts),
+        "note": note,
+    }

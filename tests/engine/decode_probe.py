@@ -1,0 +1,286 @@
+"""Runs the decoder on one Keras backend and prints, as JSON, what `test_decode.py` then reads.
+
+A process has one backend for its life, so there is one of these per backend:
+`python -m tests.engine.decode_probe jax DUMP_FOLDER`, with KERAS_BACKEND=jax and XLA_FLAGS set to dump
+every module that XLA compiles into DUMP_FOLDER, which is how real compilations are counted.
+"""
+# ruff: noqa: E402 - what may be imported depends on the backend, so that is settled first
+
+import itertools
+import json
+import os
+import sys
+from pathlib import Path
+
+BACKEND = sys.argv[1]
+DUMPS = Path(sys.argv[2])
+if BACKEND != "tensorflow":
+    sys.modules["tensorflow"] = None  # type: ignore[assignment]
+    sys.modules["tensorflow_text"] = None  # type: ignore[assignment]
+
+import keras
+import keras_nlp
+import numpy as np
+
+from codegemma_ui.engine import steps
+from codegemma_ui.engine.decode import CHUNKS, Decoder
+from codegemma_ui.engine.sampling import Choice, Sampling
+from tests.engine.decode_prompts import CURSOR, SNIPPETS
+
+BOS, FIM_PREFIX, FIM_MIDDLE, FIM_SUFFIX = 2, 4, 5, 6
+STOPS = (1, 4, 5, 6, 7)
+GREEDY = Sampling()
+
+# Total length -> prompt lengths. KerasHub compiles once per total length, so these are few.
+EDGES = {64: (31, 32, 33), 192: (127, 128, 129, 160, 161), 512: (498, 511)}
+SNIPPETS_LENGTH = 192
+
+
+def main() -> None:
+    models = Path(__file__).parents[2] / "codegemma_ui" / "models"
+    preset = next(models.glob("*/config.json")).parent
+    model = keras_nlp.models.GemmaCausalLM.from_preset(str(preset), dtype="float32")
+    decoder = Decoder(steps.create(BACKEND, model), context_length=512)
+    progress: list[tuple[int, int]] = []
+    decoder.warm_up(lambda *counts: progress.append(counts))
+    report = {
+        "progress": progress,
+        "note": decoder.steps.note,
+        "compilations": compilations(decoder, Prompts(model)),
+        "greedy": greedy(decoder, model, Prompts(model)),
+        "interrupted": interrupted(decoder, Prompts(model)),
+        "cache_shapes": cache_shapes(decoder),
+        "sampled": sampled(decoder, Prompts(model)),
+        "alternatives": alternatives(decoder, model, Prompts(model)),
+        "float32": random_model("float32", prompt_lengths=(5, 33, 511, 512, 513, 700)),
+        "bfloat16": random_model("bfloat16", prompt_lengths=(40,)),
+    }
+    print(json.dumps(report))
+
+
+class Prompts:
+    """FIM prompts as token ids: real code in the order PSM, of any length asked for."""
+
+    def __init__(self, model: keras_nlp.models.GemmaCausalLM) -> None:
+        self._encode = lambda text: [int(token) for token in model.preprocessor.tokenizer(text)]
+
+    def text(self, snippet: str) -> str:
+        prefix, suffix = snippet.split(CURSOR)
+        return f"<|fim_prefix|>{prefix}<|fim_suffix|>{suffix}<|fim_middle|>"
+
+    def snippet(self, snippet: str) -> list[int]:
+        prefix, suffix = map(self._encode, snippet.split(CURSOR))
+        return [BOS, FIM_PREFIX, *prefix, FIM_SUFFIX, *suffix, FIM_MIDDLE]
+
+    def of_length(self, length: int) -> list[int]:
+        code = self._encode("\n\n".join(snippet.replace(CURSOR, "") for snippet in SNIPPETS))
+        room = length - 4
+        after = room // 4
+        prefix, suffix = code[: room - after], code[len(code) - after :]
+        prompt = [BOS, FIM_PREFIX, *prefix, FIM_SUFFIX, *suffix, FIM_MIDDLE]
+        assert len(prompt) == length
+        return prompt
+
+
+def ids(choices: list[Choice]) -> list[int]:
+    return [choice.id for choice in choices]
+
+
+def until_stop(decoder: Decoder, prompt: list[int], max_length: int) -> list[int]:
+    """Greedy tokens up to and including the first stop token."""
+    generated = []
+    for choice in decoder.decode(prompt, max_length, GREEDY):
+        generated.append(choice.id)
+        if choice.id in STOPS:
+            break
+    return generated
+
+
+def greedy(decoder: Decoder, model: keras_nlp.models.GemmaCausalLM, prompts: Prompts) -> list[dict]:
+    """Ours and KerasHub's tokens for every prompt; the last is compared as text as well."""
+    cases = [(prompts.snippet(snippet), SNIPPETS_LENGTH) for snippet in SNIPPETS]
+    cases += [
+        (prompts.of_length(length), total) for total, lengths in EDGES.items() for length in lengths
+    ]
+    # The same weights without a preprocessor: ids in, ids out.
+    on_ids = keras_nlp.models.GemmaCausalLM(backbone=model.backbone, preprocessor=None)
+    results = []
+    for prompt, total in cases:
+        filled = np.arange(total) < len(prompt)
+        padded = np.zeros(total, np.int32)
+        padded[: len(prompt)] = prompt
+        inputs = {"token_ids": padded[None], "padding_mask": filled[None]}
+        output = on_ids.generate(inputs, stop_token_ids=STOPS)
+        kept = np.asarray(output["padding_mask"])[0].astype(bool)
+        theirs = np.asarray(output["token_ids"])[0][kept][len(prompt) :]
+        results.append(
+            {
+                "prompt_length": len(prompt),
+                "max_length": total,
+                "ours": until_stop(decoder, prompt, total),
+                "theirs": theirs.tolist(),
+            }
+        )
+    text, prompt = prompts.text(SNIPPETS[0]), prompts.snippet(SNIPPETS[0])
+    ours = until_stop(decoder, prompt, max_length=64)  # generate() keeps the stop token too
+    theirs = model.generate(text, max_length=64, stop_token_ids=STOPS, strip_prompt=True)
+    results.append(
+        {
+            "prompt_length": len(prompt),
+            "max_length": 64,
+            "ours": model.preprocessor.tokenizer.detokenize(ours),
+            "theirs": theirs,
+        }
+    )
+    return results
+
+
+def compilations(decoder: Decoder, prompts: Prompts) -> dict:
+    """Real compilations, and our own count, after warm-up and after a variety of requests."""
+    warm = (compiled(decoder), sorted(decoder.compiled_shapes))
+    requests = itertools.product(
+        (5, 31, 32, 33, 127, 128, 129, 161, 400, 500),
+        (503, 512),
+        (GREEDY, Sampling(temperature=0.7, top_k=20, top_p=0.9, seed=3)),
+    )
+    for length, max_length, sampling in requests:
+        list(itertools.islice(decoder.decode(prompts.of_length(length), max_length, sampling), 3))
+    return {"warm": warm, "after": (compiled(decoder), sorted(decoder.compiled_shapes))}
+
+
+def compiled(decoder: Decoder) -> dict[str, int]:
+    """How often the backend has compiled so far, by everything that can be asked."""
+    counts = {"modules": len({path.name.split(".")[0] for path in DUMPS.glob("module_*")})}
+    inner = decoder.steps
+    if BACKEND == "jax":
+        counts["jit"] = inner.compiled._cache_size()  # type: ignore[attr-defined]
+    elif BACKEND == "tensorflow":
+        counts["traces"] = sum(
+            cache.compiled.experimental_get_tracing_count()
+            for cache in inner.caches.values()  # type: ignore[attr-defined]
+        )
+    else:
+        from torch._dynamo.utils import counters
+
+        counts["graphs"] = len(inner.compiled)  # type: ignore[attr-defined]
+        counts["inductor"] = sum(counters["inductor"].values())
+    return counts
+
+
+def interrupted(decoder: Decoder, prompts: Prompts) -> dict:
+    """One prompt's tokens and logprobs: undisturbed, and after a longer one was closed half way."""
+    prompt = prompts.snippet(SNIPPETS[3])
+    before = [
+        (choice.id, choice.logprob)
+        for choice in itertools.islice(decoder.decode(prompt, 512, GREEDY), 40)
+    ]
+    longer = decoder.decode(prompts.of_length(450), 512, Sampling(temperature=1.5, seed=1))
+    for _ in itertools.islice(longer, 20):
+        pass
+    longer.close()  # type: ignore[attr-defined]
+    after = [
+        (choice.id, choice.logprob)
+        for choice in itertools.islice(decoder.decode(prompt, 512, GREEDY), 40)
+    ]
+    return {"before": before, "after": after}
+
+
+def cache_shapes(decoder: Decoder) -> list[tuple[int, ...]]:
+    cache = decoder.steps.allocate(512)
+    return [tuple(layer.shape) for layer in getattr(cache, "layers", cache)]
+
+
+def sampled(decoder: Decoder, prompts: Prompts) -> dict[str, list[int]]:
+    prompt = prompts.snippet(SNIPPETS[9])
+
+    def run(seed: int) -> list[int]:
+        sampling = Sampling(temperature=1.0, top_k=50, top_p=0.95, seed=seed)
+        return ids(list(itertools.islice(decoder.decode(prompt, 512, sampling), 24)))
+
+    return {"seed 1": run(1), "seed 1 again": run(1), "seed 2": run(2)}
+
+
+def alternatives(
+    decoder: Decoder, model: keras_nlp.models.GemmaCausalLM, prompts: Prompts
+) -> list[dict]:
+    """The five alternatives of sampled tokens, and the model's own five from one full pass."""
+    prompt = prompts.snippet(SNIPPETS[9])
+    sampling = Sampling(temperature=1.3, top_k=100, seed=5)
+    choices = list(itertools.islice(decoder.decode(prompt, 512, sampling), 12))
+    rows = full_logprobs(model, prompt + ids(choices), length=256)
+    results = []
+    for choice, row in zip(choices, rows[len(prompt) - 1 :], strict=False):
+        top = np.argsort(-row)[:5]
+        results.append(
+            {
+                "ours": choice.alternatives,
+                "theirs": [(int(token), float(row[token])) for token in top],
+                "logprob": (choice.logprob, float(row[choice.id])),
+            }
+        )
+    return results
+
+
+def full_logprobs(
+    model: keras_nlp.models.GemmaCausalLM, tokens: list[int], length: int
+) -> np.ndarray:
+    """Log-probabilities from the model's own pass without a cache: (len(tokens), vocabulary)."""
+    token_ids = np.zeros((1, length), np.int32)
+    token_ids[0, : len(tokens)] = tokens
+    mask = (np.arange(length) < len(tokens)).astype(np.int32)[None]
+    logits = model({"token_ids": token_ids, "padding_mask": mask})
+    logits = keras.ops.convert_to_numpy(keras.ops.cast(logits, "float32"))
+    logits = logits[0, : len(tokens)].astype(np.float64)
+    logits -= logits.max(axis=-1, keepdims=True)
+    return logits - np.log(np.exp(logits).sum(axis=-1, keepdims=True))
+
+
+def random_model(dtype: str, prompt_lengths: tuple[int, ...]) -> dict:
+    """A tiny model of random weights, grouped queries and a soft cap: cached against full passes.
+
+    Under torch it runs without a C++ compiler, so that the uncompiled step is held to the same.
+    """
+    if BACKEND == "torch":
+        os.environ["CXX"] = "no-such-compiler"
+    keras.utils.set_random_seed(7)
+    backbone = keras_nlp.models.GemmaBackbone(
+        vocabulary_size=101,
+        num_layers=2,
+        num_query_heads=4,
+        num_key_value_heads=2,
+        hidden_dim=32,
+        intermediate_dim=64,
+        head_dim=8,
+        final_logit_soft_cap=5.0,
+        dtype=dtype,
+    )
+    model = keras_nlp.models.GemmaCausalLM(backbone=backbone, preprocessor=None)
+    decoder = Decoder(steps.create(BACKEND, model), context_length=1500)
+    random = np.random.default_rng(0)
+    errors: dict[int, float] = {}
+    for length in prompt_lengths:
+        prompt = random.integers(1, 101, length).tolist()
+        # Asking for 1,100 in all puts the longer ones in the cache of 1,536.
+        total = 1100 if length > 500 else 512
+        choices = list(itertools.islice(decoder.decode(prompt, total, GREEDY), 6))
+        rows = full_logprobs(model, prompt + ids(choices), length=768)[length - 1 :]
+        errors[length] = max(
+            abs(logprob - row[token])
+            for choice, row in zip(choices, rows, strict=False)
+            for token, logprob in (*choice.alternatives, (choice.id, choice.logprob))
+        )
+    cache = decoder.steps.allocate(512)
+    layer = getattr(cache, "layers", cache)[0]
+    return {
+        "errors": errors,
+        "spread": float(rows[0].max() - rows[0].min()),
+        "shapes": sorted(decoder.compiled_shapes),
+        "chunks": CHUNKS,
+        "cache_shape": tuple(layer.shape),
+        "cache_dtype": keras.backend.standardize_dtype(layer.dtype),
+        "note": decoder.steps.note,
+    }
+
+
+if __name__ == "__main__":
+    main()

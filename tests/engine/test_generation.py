@@ -1,0 +1,131 @@
+"""When a middle ends, and how its tokens become text; the decode loop is scripted."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from typing import cast
+
+import pytest
+
+from codegemma_ui import fim
+from codegemma_ui.engine.decode import Decoder
+from codegemma_ui.engine.generation import generate
+from codegemma_ui.engine.sampling import Choice, Sampling
+from codegemma_ui.messages import CompletionRequest, Event, Loaded, TokenEvent
+from codegemma_ui.vocabulary import Vocabulary
+
+LOADED = Loaded(
+    preset="bundled",
+    backend="jax",
+    dtype="float32",
+    device="CPU",
+    parameters=1,
+    memory_bytes=1,
+    context_length=512,
+    summary="",
+)
+
+
+class ScriptedDecoder:
+    """Says the given ids, then the letter that fills the rest, up to `max_length`."""
+
+    def __init__(self, ids: Sequence[int], then: int) -> None:
+        self.ids, self.then = ids, then
+
+    def decode(
+        self, prompt_ids: Sequence[int], max_length: int, sampling: Sampling
+    ) -> Iterator[Choice]:
+        endless = itertools.chain(self.ids, itertools.repeat(self.then))
+        for token_id in itertools.islice(endless, max_length - len(prompt_ids)):
+            yield Choice(token_id, -0.5, ((token_id, -0.5),))
+
+
+def run(
+    vocabulary: Vocabulary, ids: Sequence[int], *, cancel_after: int = 10**9, **request: object
+) -> list[Event]:
+    decoder = cast(Decoder, ScriptedDecoder(ids, vocabulary.encode("x")[0]))
+    ticks = itertools.count()
+    asked = itertools.count()
+    return list(
+        generate(
+            CompletionRequest(**request),  # type: ignore[arg-type]
+            vocabulary,
+            decoder,
+            LOADED,
+            cancelled=lambda: next(asked) >= cancel_after,
+            clock=lambda: float(next(ticks)),
+        )
+    )
+
+
+def texts(events: list[Event]) -> list[str]:
+    return [event.text for event in events if isinstance(event, TokenEvent)]
+
+
+@pytest.mark.parametrize("name", [*fim.FIM_TOKENS, "<eos>"])
+def test_each_stop_token_ends_the_middle(vocabulary: Vocabulary, name: str) -> None:
+    stop = vocabulary.eos_id if name == "<eos>" else vocabulary.control_id(name)
+    ids = [*vocabulary.encode("sys"), stop]
+    last = run(vocabulary, ids, prefix="import ", suffix="\n")[-1]
+    assert (last.event, last.stop_reason, last.stop_token) == ("done", "stop_token", name)
+    assert (last.middle, last.raw_output) == ("sys", "sys" + name)
+    assert last.token_ids == tuple(ids)
+    assert last.program == "import sys\n"
+
+
+def test_max_length_counts_the_prompt(vocabulary: Vocabulary) -> None:
+    last = run(vocabulary, [], prefix="import ", max_length=40)[-1]
+    assert last.stop_reason == "max_length"
+    assert last.prompt_tokens + last.completion_tokens == 40
+    assert last.stop_token is None
+    assert last.middle == last.raw_output  # nothing is cut where no stop token came
+
+
+def test_korean_and_emoji_arrive_whole(vocabulary: Vocabulary) -> None:
+    text = "한글 😀!"
+    events = run(vocabulary, [*vocabulary.encode(text), vocabulary.eos_id])
+    assert "".join(texts(events)) == text == events[-1].middle
+    assert all(piece in ("", *text, *(" " + one for one in text)) for piece in texts(events))
+
+
+def test_a_character_cut_off_by_max_length_is_shown_as_broken(vocabulary: Vocabulary) -> None:
+    room = 32 - 4
+    letters = vocabulary.encode("x") * (room - 1)
+    half = vocabulary.encode("한")[0]
+    events = run(vocabulary, [*letters, half], max_length=32)
+    assert events[-1].middle == "x" * (room - 1) + "\N{REPLACEMENT CHARACTER}"
+    assert "".join(texts(events)) == events[-1].middle
+
+
+def test_the_time_limit_keeps_what_was_generated(vocabulary: Vocabulary) -> None:
+    last = run(vocabulary, [], max_length=128, time_limit_s=5)[-1]
+    assert (last.event, last.stop_reason) == ("done", "time_limit")
+    assert last.completion_tokens == 5  # the clock ticks once a token
+    assert last.middle == "x" * 5
+
+
+def test_a_cancel_keeps_what_was_generated(vocabulary: Vocabulary) -> None:
+    last = run(vocabulary, [], cancel_after=4)[-1]
+    assert (last.event, last.stop_reason, last.middle) == ("cancelled", None, "xxxx")
+
+
+def test_a_cancel_before_the_first_token(vocabulary: Vocabulary) -> None:
+    events = run(vocabulary, [], cancel_after=0)
+    assert [event.event for event in events] == ["prompt", "cancelled"]
+    assert events[-1].token_ids == ()
+
+
+def test_speeds_are_of_the_tokens(vocabulary: Vocabulary) -> None:
+    last = run(vocabulary, [*vocabulary.encode("x") * 4, vocabulary.eos_id])[-1]
+    assert last.ttft_s == 1.0
+    assert last.tokens_per_s == 1.0
+    alone = run(vocabulary, [vocabulary.eos_id])[-1]
+    assert alone.tokens_per_s is None
+
+
+def test_trimming_is_told(vocabulary: Vocabulary) -> None:
+    prompt = run(vocabulary, [], prefix="x = 1\n" * 400, suffix="y\n", max_length=64)[0]
+    assert prompt.trimmed_prefix_tokens > 0
+    assert prompt.trimmed_suffix_tokens == 0
+    assert prompt.prompt_tokens <= 64 - fim.MIN_ROOM

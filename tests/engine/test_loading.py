@@ -1,0 +1,117 @@
+"""Presets on disk to models: precision, KerasHub's own tables, and files that are not as they should be.
+
+These run in this process on jax; every backend comes through the same functions.
+"""
+
+from __future__ import annotations
+
+import importlib
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from codegemma_ui import presets
+from codegemma_ui.engine import environment, loading
+from codegemma_ui.engine.environment import CPU, Device
+from codegemma_ui.engine.failures import readable
+from codegemma_ui.vocabulary import Vocabulary
+
+environment.before_import("jax")
+pytest.importorskip("jax")
+
+OLD_CARD = Device("an older card", accelerated=True, bfloat16=False)
+NEW_CARD = Device("a newer card", accelerated=True, bfloat16=True)
+
+
+@pytest.fixture(scope="module")
+def keras_nlp() -> Any:
+    return importlib.import_module("keras_nlp")
+
+
+@pytest.fixture(scope="module")
+def model() -> Any:
+    return loading.load(presets.BUNDLED_FOLDER, "auto", CPU)[0]
+
+
+@pytest.fixture
+def copied(tmp_path: Path) -> Path:
+    return Path(shutil.copytree(presets.BUNDLED_FOLDER, tmp_path / "preset"))
+
+
+def test_auto_precision_follows_the_device() -> None:
+    for device, dtype in ((CPU, "float32"), (NEW_CARD, "bfloat16"), (OLD_CARD, "float16")):
+        model, chosen = loading.load(presets.BUNDLED_FOLDER, "auto", device)
+        assert chosen == dtype
+        assert model.backbone.compute_dtype == dtype
+        assert model.backbone.variable_dtype == dtype
+
+
+def test_float16_that_overflows_falls_back_to_float32(model: Any, tmp_path: Path) -> None:
+    weights = [weight.copy() for weight in model.get_weights()]
+    try:
+        model.set_weights([weight * 300 for weight in weights])
+        model.save_to_preset(str(tmp_path / "loud"))
+    finally:
+        model.set_weights(weights)
+    assert loading.load(tmp_path / "loud", "auto", OLD_CARD)[1] == "float32"
+    assert loading.load(tmp_path / "loud", "float16", OLD_CARD)[1] == "float16"  # as asked
+
+
+def test_token_ids_equal_kerashubs(model: Any, vocabulary: Vocabulary) -> None:
+    tokenizer = model.preprocessor.tokenizer
+    texts = ["", "def f(a, b):\n    return a\n", "\t한글 😀\r\n", "  x  ", "a\u2581b", "\n\n\n\n"]
+    texts += [path.read_text() for path in sorted(Path(loading.__file__).parent.glob("*.py"))]
+    for text in texts:
+        assert vocabulary.encode(text) == list(map(int, tokenizer(text)))
+        prompt = vocabulary.prompt(text, text[::-1], 512)
+        assert list(prompt.token_ids) == [
+            tokenizer.start_token_id,
+            *map(int, tokenizer(prompt.text)),
+        ]
+
+
+def test_the_table_is_kerashubs(keras_nlp: Any) -> None:
+    theirs = keras_nlp.models.GemmaCausalLM.presets
+    for preset in presets.CODEGEMMA:
+        assert preset.parameters == theirs[preset.name]["metadata"]["params"]
+        assert preset.handle == theirs[preset.name]["kaggle_handle"]
+
+
+def test_summary_is_the_models_own(model: Any) -> None:
+    text = loading.summary(model)
+    assert "gemma_backbone" in text
+    assert f"{presets.bundled().parameters:,}" in text
+
+
+def test_a_truncated_shard_is_named_as_damaged(copied: Path) -> None:
+    shard = copied / "model_00001.weights.h5"
+    shard.write_bytes(shard.read_bytes()[:4_000_000])
+    with pytest.raises(Exception) as caught:
+        loading.load(copied, "float32", CPU)
+    error = readable(caught.value, "load")
+    assert error.code == "corrupt_file"
+    assert "Delete" in error.hint
+
+
+@pytest.mark.parametrize("file", ["config.json", "task.json"])
+def test_a_damaged_config_is_readable(copied: Path, file: str) -> None:
+    (copied / file).write_text("{")
+    with pytest.raises(Exception) as caught:
+        loading.load(copied, "float32", CPU)
+    assert readable(caught.value, "load").code in ("corrupt_file", "load_failed")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        RuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 5368709120 bytes"),
+        type("OutOfMemoryError", (RuntimeError,), {})("CUDA out of memory"),
+    ],
+)
+def test_every_backends_out_of_memory_is_one_error(error: Exception) -> None:
+    told = readable(error)
+    assert told.code == "not_enough_memory"
+    assert "max_length" in told.hint

@@ -1,0 +1,131 @@
+"""The real worker over its own line: it comes up, answers, cancels, and ends when nobody is left."""
+
+from __future__ import annotations
+
+import os
+import queue
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from codegemma_ui import presets
+from codegemma_ui.process import LineProcess
+
+
+class Worker:
+    """A worker process and what it said."""
+
+    def __init__(self, backend: str, preset: str = presets.BUNDLED, **environ: str) -> None:
+        self.messages: queue.Queue[dict[str, Any]] = queue.Queue()
+        self.exit_codes: queue.Queue[int] = queue.Queue()
+        command = [
+            *(sys.executable, "-m", "codegemma_ui.engine.worker"),
+            *("--preset", preset, "--folder", str(presets.BUNDLED_FOLDER)),
+            *("--backend", backend, "--dtype", "auto", "--context-length", "512"),
+        ]
+        self.process = LineProcess(
+            command, os.environ | environ, self.messages.put, self.exit_codes.put
+        )
+
+    def until(self, key: str, *values: str) -> list[dict[str, Any]]:
+        """Everything said up to and including a message whose `key` is one of `values`."""
+        said: list[dict[str, Any]] = []
+        while not said or said[-1].get(key) not in values:
+            said.append(self.messages.get(timeout=180))
+        return said
+
+    def complete(self, request_id: str, **request: object) -> None:
+        self.process.send({"op": "complete", "request_id": request_id, "request": request})
+
+
+@pytest.fixture(scope="module")
+def worker() -> Iterator[Worker]:
+    worker = Worker("jax")
+    worker.until("worker", "loaded")
+    yield worker
+    worker.process.stop()
+
+
+def test_it_tells_of_each_step_and_of_what_it_loaded() -> None:
+    worker = Worker("jax")
+    try:
+        said = worker.until("worker", "loaded")
+        states = [message["state"] for message in said if message["worker"] == "state"]
+        assert states[0] == "loading"
+        assert "warming" in states
+        progress = [message["progress"] for message in said if message.get("state") == "warming"]
+        assert progress == sorted(progress)
+        assert progress[-1] == 1.0
+        loaded = said[-1]
+        assert (loaded["backend"], loaded["dtype"], loaded["device"]) == ("jax", "float32", "CPU")
+        assert loaded["parameters"] == presets.bundled().parameters
+        assert loaded["memory_bytes"] > 50_000_000
+        assert "gemma_backbone" in loaded["summary"]
+    finally:
+        worker.process.stop()
+
+
+def test_events_carry_their_request(worker: Worker) -> None:
+    worker.complete("one", prefix="import ", suffix="\n")
+    events = worker.until("event", "done")
+    assert {event["request_id"] for event in events} == {"one"}
+    assert [events[0]["event"], events[-1]["event"]] == ["prompt", "done"]
+
+
+def test_a_cancel_is_heard_between_tokens(worker: Worker) -> None:
+    worker.complete("long", prefix="", suffix="", max_length=512, temperature=3.0, seed=1)
+    worker.until("event", "token")
+    worker.process.send({"op": "cancel", "request_id": "long"})
+    last = worker.until("event", "cancelled", "done")[-1]
+    assert last["event"] == "cancelled"
+    assert last["completion_tokens"] < 400
+
+
+def test_a_request_that_fails_leaves_the_worker_serving(worker: Worker) -> None:
+    worker.complete("broken", prefix="", suffix="", max_length=100_000)
+    failed = worker.until("event", "error")[-1]
+    assert failed["code"] == "engine_error"
+    assert "Traceback" not in failed["message"]
+    worker.complete("next", prefix="x = ", suffix="\n")
+    assert worker.until("event", "done")[-1]["request_id"] == "next"
+
+
+def test_an_orphan_ends_by_itself() -> None:
+    worker = Worker("jax")
+    worker.until("worker", "state")
+    started = time.monotonic()
+    worker.process.stop(grace_s=20)  # closes stdin first
+    assert worker.exit_codes.get(timeout=20) == 0
+    assert time.monotonic() - started < 10
+
+
+@pytest.mark.parametrize("backend", ["jax", "torch"])
+def test_tensorflow_is_never_imported_beside_another_backend(backend: str) -> None:
+    script = (
+        "import sys\n"
+        "from codegemma_ui.engine import environment, loading\n"
+        f"environment.before_import({backend!r})\n"
+        "from codegemma_ui import presets\n"
+        f"loading.load(presets.BUNDLED_FOLDER, 'auto', environment.device({backend!r}))\n"
+        "print([name for name in sys.modules if name.startswith('tensorflow')"
+        " and sys.modules[name] is not None], file=sys.stdout)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=180
+    )
+    assert done.stdout.strip().splitlines()[-1] == "[]"
+
+
+def test_without_a_compiler_torch_runs_uncompiled_and_says_so() -> None:
+    worker = Worker("torch", CXX="/nonexistent/compiler")
+    try:
+        note = worker.until("worker", "loaded")[-1]["note"]
+        assert "no C++ compiler" in note
+        worker.complete("one", prefix="import ", suffix="\n")
+        assert worker.until("event", "done")[-1]["completion_tokens"] > 0
+    finally:
+        worker.process.stop()

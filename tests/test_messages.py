@@ -1,0 +1,92 @@
+"""Requests are checked in one place; events survive the process line."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from codegemma_ui.errors import BadInput
+from codegemma_ui.messages import (
+    Alternative,
+    CancelledEvent,
+    CompletionRequest,
+    DoneEvent,
+    ErrorEvent,
+    Event,
+    PromptEvent,
+    TokenEvent,
+    event_from_dict,
+    event_to_dict,
+    parse_request,
+    to_json,
+)
+
+EVENTS: list[Event] = [
+    PromptEvent(
+        prompt="<|fim_prefix|>",
+        prompt_tokens=4,
+        max_length=128,
+        trimmed_prefix_tokens=0,
+        trimmed_suffix_tokens=3,
+    ),
+    TokenEvent(index=0, id=7, text="한", logprob=-0.5, alternatives=(Alternative(7, "한", -0.5),)),
+    DoneEvent(middle="a\u2028b", token_ids=(1, 2), stop_reason="stop_token", stop_token="<eos>"),
+    CancelledEvent(middle="", token_ids=()),
+    ErrorEvent(code="bad_input", message="no", hint="try"),
+]
+
+
+@pytest.mark.parametrize("event", EVENTS, ids=lambda event: event.event)
+def test_events_survive_the_line(event: Event) -> None:
+    line = to_json(event_to_dict(event))
+    assert "\n" not in line
+    assert event_from_dict(json.loads(line)) == event
+
+
+def test_done_has_exactly_the_contracts_keys() -> None:
+    assert list(event_to_dict(DoneEvent())) == [
+        *("event", "prompt", "raw_output", "middle", "program", "stop_reason", "stop_token"),
+        *("token_ids", "prompt_tokens", "completion_tokens", "ttft_s", "tokens_per_s"),
+        *("preset", "backend", "dtype"),
+    ]
+
+
+def test_defaults() -> None:
+    assert parse_request({}, 512) == CompletionRequest()
+    assert parse_request({"prefix": None, "max_length": None}, 512) == CompletionRequest()
+
+
+def test_whole_floats_are_whole_numbers() -> None:
+    assert parse_request({"max_length": 64.0, "top_k": 5.0}, 512).max_length == 64
+
+
+@pytest.mark.parametrize(
+    ("raw", "said"),
+    [
+        ({"prefix": 1}, "prefix must be a string. Received: int"),
+        ({"suffix": ["a"]}, "suffix must be a string. Received: list"),
+        ({"prefix": "x" * 200_001}, "prefix may have at most 200,000 characters"),
+        ({"suffix": "\ud800"}, "lone surrogate"),
+        ({"max_length": 31}, "max_length must be a whole number from 32 to 512. Received: 31"),
+        ({"max_length": 513}, "Received: 513"),
+        ({"max_length": True}, "Received: True"),
+        ({"max_length": "64"}, "Received: '64'"),
+        ({"max_length": 64.5}, "Received: 64.5"),
+        ({"max_length": 10**400}, "Received: 1000"),
+        ({"temperature": float("nan")}, "temperature must be a number from 0 to 5. Received: nan"),
+        ({"temperature": -1}, "Received: -1"),
+        ({"top_p": 1.5}, "top_p must be a number from 0 to 1"),
+        ({"top_p": 10**400}, "top_p must be a number"),
+        ({"top_k": -1}, "top_k must be a whole number"),
+        ({"seed": -1}, "seed must be a whole number"),
+        ({"layout": "pms"}, "layout must be one of psm, spm. Received: 'pms'"),
+        ({"layout": []}, "layout must be one of"),
+        ({"temprature": 1}, "Unknown setting. Received: 'temprature'"),
+    ],
+)
+def test_bad_input_is_named(raw: dict[str, object], said: str) -> None:
+    with pytest.raises(BadInput) as caught:
+        parse_request(raw, 512)
+    assert said in caught.value.message
+    assert len(caught.value.message) < 300
