@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from codegemma_ui.errors import EngineError, LoadFailed, NotEnoughMemory, PlaygroundError
+import sys
+
+from codegemma_ui.errors import (
+    BackendMissing,
+    EngineError,
+    LoadFailed,
+    NotEnoughMemory,
+    PlaygroundError,
+)
 
 _MEMORY_WORDS = ("RESOURCE_EXHAUSTED", "out of memory", "OOM when allocating", "bad_alloc")
 _CORRUPT_WORDS = (
@@ -34,6 +42,12 @@ def readable(error: BaseException, doing: str = "run") -> PlaygroundError:
     if any(word.lower() in text.lower() for word in _MEMORY_WORDS):
         return _out_of_memory(text)
     shown = f"{kind}: {text[:300]}"
+    if isinstance(error, ImportError):
+        return BackendMissing(
+            f"The environment of this backend lacks a package. {shown}",
+            f"Its interpreter is {sys.executable}: install keras-nlp, keras, sentencepiece and the "
+            "backend there.",
+        )
     if doing != "load":
         return EngineError(f"The model failed while running. {shown}", "Try again.")
     if any(word in text.lower() for word in _CORRUPT_WORDS):

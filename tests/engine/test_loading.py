@@ -115,3 +115,10 @@ def test_every_backends_out_of_memory_is_one_error(error: Exception) -> None:
     told = readable(error)
     assert told.code == "not_enough_memory"
     assert "max_length" in told.hint
+
+
+def test_a_missing_package_is_named_with_its_interpreter() -> None:
+    told = readable(ModuleNotFoundError("No module named 'keras_nlp'"), "load")
+    assert told.code == "backend_missing"
+    assert "keras_nlp" in told.message
+    assert "python" in told.hint

@@ -1,0 +1,80 @@
+"""Fetch one preset in a process of its own.
+
+`python -m codegemma_ui.download HANDLE` keeps the old model serving meanwhile, and killing it is a
+clean cancel. It writes one JSON object per line:
+
+    {"event": "progress", "received_bytes": 1048576, "total_bytes": 5012345678}
+    {"event": "downloaded", "path": "/…"}
+    {"event": "error", "code": "terms_not_accepted", "message": "…", "hint": "…"}
+
+any number of `progress`, then exactly one of the other two.
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import stat
+import sys
+import threading
+import traceback
+from pathlib import Path
+from typing import Any, NoReturn
+
+from codegemma_ui.download import DownloadError, download
+
+
+def _exit_with_parent() -> None:
+    """End when stdin closes, if it is a pipe: an orphan must not go on filling the disk."""
+
+    def wait() -> NoReturn:
+        with contextlib.suppress(OSError):
+            while os.read(0, 4096):
+                pass
+        os._exit(1)
+
+    with contextlib.suppress(OSError):
+        if stat.S_ISFIFO(os.fstat(0).st_mode):
+            threading.Thread(target=wait, daemon=True).start()
+
+
+def main(arguments: list[str] | None = None) -> NoReturn:
+    """Run `python -m codegemma_ui.download HANDLE`; end the process with 0, or 1 after an error."""
+    parser = argparse.ArgumentParser(prog="python -m codegemma_ui.download", description=__doc__)
+    parser.add_argument("handle", metavar="HANDLE")
+    handle = parser.parse_args(arguments).handle
+
+    # The libraries print: keep fd 1 for the events and give everybody else stderr.
+    events = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    if os.environ.get("KAGGLE_API_ENVIRONMENT") == "TEST":
+        # There kagglesdk prints every request, the key's header included (`build_kaggle_client`).
+        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
+    _exit_with_parent()
+
+    def write(event: str, **values: Any) -> None:
+        try:
+            print(json.dumps({"event": event, **values}), file=events, flush=True)
+        except BrokenPipeError:  # nobody is left to read it
+            os._exit(1)
+
+    def report(received: int, total: int | None) -> None:
+        write("progress", received_bytes=received, total_bytes=total)
+
+    status = 1
+    try:
+        path = download(handle, report)
+        write("downloaded", path=str(path))
+        status = 0
+    except DownloadError as error:
+        if error.code == "unexpected" and error.__cause__ is not None:
+            traceback.print_tb(error.__cause__.__traceback__)  # no text: it may quote a key
+        write("error", code=error.code, message=error.message, hint=error.hint)
+    except KeyboardInterrupt:
+        status = 130
+    sys.stderr.flush()
+    os._exit(status)  # a library's worker threads would hold up a normal exit
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,192 @@
+"""From a handle to a folder: list the preset, look for room, let the library fetch, verify."""
+
+import contextlib
+import re
+import shutil
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from pathlib import Path, PurePosixPath
+from typing import TypeVar
+
+from codegemma_ui.download.huggingface import HuggingFace
+from codegemma_ui.download.kaggle import Kaggle
+from codegemma_ui.download.source import ANSWER_SECONDS, Source, size_on_disk
+from codegemma_ui.download.words import DownloadError, error_of, translate
+
+Report = Callable[[int, int | None], None]
+Result = TypeVar("Result")
+
+POLL_SECONDS = 0.25
+STALL_SECONDS = 120.0  # long, because a resumed file is hashed from its start before new bytes come
+
+_NAME = r"[A-Za-z0-9_][A-Za-z0-9._-]*"
+_KAGGLE_HANDLE = re.compile(rf"kaggle://{_NAME}/{_NAME}/keras/{_NAME}(/[1-9][0-9]*)?")
+_HF_HANDLE = re.compile(rf"hf://{_NAME}/{_NAME}")
+
+
+def download(handle: str, report: Report, *, stall_seconds: float = STALL_SECONDS) -> Path:
+    """Fetch a preset, or find it on the disk.
+
+    Args:
+        handle: `kaggle://owner/model/keras/variation[/version]`, `hf://owner/name`, or a folder.
+        report: Called in this thread with the bytes received so far and in all (None: not known),
+            as soon as the total is known and then at least every half second. Not called for a
+            preset that needs no download.
+        stall_seconds: Give up when not one byte has come for this long.
+
+    Returns:
+        The folder that holds the preset's `config.json`.
+
+    Raises:
+        DownloadError: With a code of `WORDS`. After a stall the library's threads may live on.
+    """
+    source: Source
+    if _KAGGLE_HANDLE.fullmatch(handle):
+        source = Kaggle.parse(handle)
+    elif _HF_HANDLE.fullmatch(handle):
+        source = HuggingFace.parse(handle)
+    elif handle and "://" not in handle:
+        return _local(handle)
+    else:
+        raise error_of("bad_handle", {}, repr(handle))
+
+    try:
+        cached = source.cached()
+        if cached is not None:
+            return cached
+        has_key = source.has_key()
+        sizes = _list(source)
+        _check_room(source, sizes)
+    except DownloadError:
+        raise
+    except Exception as error:
+        raise translate(error, source.words, has_key=True, moved=False) from error
+    total = sum(sizes.values()) or None
+    path = _fetch(source, total, report, stall_seconds, has_key=has_key)
+    _verify(source, path, sizes)
+    if total is not None:
+        report(total, total)
+    return path
+
+
+def credentials_present() -> dict[str, bool]:
+    """Whether a readable key is set, per site (`kaggle`, `huggingface`); never the key itself."""
+    present = {}
+    sources: dict[str, Source] = {
+        "kaggle": Kaggle.parse("kaggle://keras/codegemma/keras/code_gemma_2b_en"),
+        "huggingface": HuggingFace.parse("hf://google/codegemma-2b"),
+    }
+    for name, source in sources.items():
+        try:
+            present[name] = source.has_key()
+        except DownloadError:
+            present[name] = False
+    return present
+
+
+def _list(source: Source) -> dict[str, int]:
+    """What will come: path inside the preset -> bytes; empty if it cannot be known.
+
+    A listing that fails is no reason to stop. The library may have the preset in its cache or on a
+    mounted disk, and says itself what is wrong if it has not.
+    """
+    listing = _in_background(source.listing)
+    with contextlib.suppress(Exception):
+        return listing.result(ANSWER_SECONDS)
+    if not listing.done():
+        raise error_of("network", source.words, f"no answer for {ANSWER_SECONDS:.0f} seconds")
+    return {}
+
+
+def _check_room(source: Source, sizes: dict[str, int]) -> None:
+    missing = sum(sizes.values()) - source.received_bytes()
+    free = shutil.disk_usage(_existing(source.folder())).free
+    if missing > free:
+        room = f"{_in_words(missing)} still to come, {_in_words(free)} free"
+        raise error_of("disk_full", source.words, room)
+
+
+def _fetch(
+    source: Source, total: int | None, report: Report, stall_seconds: float, *, has_key: bool
+) -> Path:
+    """Let the library fetch the preset in a thread, and watch the folder grow from this one."""
+    started_with = source.received_bytes()
+    fetching = _in_background(source.fetch)
+    received, grew_at = -1, time.monotonic()
+    while not fetching.done():
+        now = source.received_bytes()
+        if now != received:
+            received, grew_at = now, time.monotonic()
+        elif time.monotonic() - grew_at > stall_seconds:
+            code = "connection_lost" if received > started_with else "network"
+            raise error_of(code, source.words, f"no bytes for {stall_seconds:.0f} seconds")
+        if total is not None:
+            report(min(received, total), total)
+        elif received > started_with:
+            report(received, None)
+        with contextlib.suppress(Exception):
+            fetching.result(POLL_SECONDS)
+    error = fetching.exception()
+    if isinstance(error, Exception):
+        moved = source.received_bytes() > started_with
+        raise translate(error, source.words, has_key=has_key, moved=moved) from error
+    return fetching.result()
+
+
+def _verify(source: Source, preset: Path, sizes: dict[str, int]) -> None:
+    """Hold what came against what was listed; remove what differs, so that it is fetched again."""
+    if isinstance(source, HuggingFace) and preset.name != source.commit:
+        sizes = {}  # `main` moved between the two questions, or this is the cache
+    wrong = []
+    for name, size in sizes.items():
+        if size <= 0 or PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
+            continue
+        came = size_on_disk(preset / name)
+        if came != size:
+            source.discard(preset, name)
+            wrong.append(f"{came:,} of {size:,} bytes of {name}")
+    if wrong:
+        raise error_of("corrupt_file", source.words, "; ".join(wrong))
+    if not (preset / "config.json").is_file():
+        raise error_of("preset_not_found", source.words, "a model without a config.json")
+
+
+def _local(handle: str) -> Path:
+    folder = Path(handle).expanduser()
+    if (folder / "config.json").is_file():
+        return folder.resolve()
+    if folder.is_dir():
+        came = "a folder without one"
+    elif folder.is_absolute() or handle.startswith((".", "~")):
+        came = "no such folder"
+    else:
+        raise error_of("bad_handle", {}, repr(handle))
+    raise DownloadError(
+        "preset_not_found",
+        f"Expected a folder with a preset's config.json in it. Received: {came}: {handle}.",
+        "Give the folder that save_to_preset() wrote.",
+    )
+
+
+def _in_background(work: Callable[[], Result]) -> "Future[Result]":
+    """Run `work` in a daemon thread: unlike an executor's, it cannot hold up the process's end."""
+    future: Future[Result] = Future()
+
+    def run() -> None:
+        try:
+            future.set_result(work())
+        except BaseException as error:
+            future.set_exception(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    return future
+
+
+def _existing(path: Path) -> Path:
+    return next(folder for folder in [path, *path.absolute().parents] if folder.exists())
+
+
+def _in_words(size: int) -> str:
+    return f"{size / 1e9:,.1f} GB" if size >= 1e9 else f"{size / 1e6:,.1f} MB"

@@ -1,0 +1,110 @@
+"""Presets on the Hugging Face Hub: what huggingface_hub is asked, and where it puts the bytes."""
+
+import contextlib
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from codegemma_ui.download.source import ANSWER_SECONDS, check_key, size_on_disk
+from codegemma_ui.download.words import code_of, error_of, status_of
+
+
+@dataclass
+class HuggingFace:
+    """`hf://owner/name`, through huggingface_hub (read: 2.4)."""
+
+    repo: str
+    words: dict[str, str]
+    blobs: set[str] = field(default_factory=set)  # the preset's files by their names in the cache
+    commit: str | None = None
+    unreachable: Exception | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> "HuggingFace":
+        from huggingface_hub.errors import HFValidationError
+        from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]
+
+        repo = text.removeprefix("hf://")
+        try:
+            validate_repo_id(repo)
+        except HFValidationError as error:
+            raise error_of("bad_handle", {}, repr(text)) from error
+        words = {
+            "site": "Hugging Face",
+            "handle": text,
+            "page": f"https://huggingface.co/{repo}",
+            "tokens": "https://huggingface.co/settings/tokens",
+            "variables": "HF_TOKEN",
+            "cache": "HF_HOME",
+            "resumes": "the files that are complete are kept",
+        }
+        return cls(repo, words)
+
+    def cached(self) -> Path | None:
+        return None  # `main` may have moved; `fetch` takes the cache if the site is out of reach
+
+    def has_key(self) -> bool:
+        from huggingface_hub import get_token
+
+        token = get_token()
+        if token is not None:
+            check_key(token, self.words)
+        return token is not None
+
+    def listing(self) -> dict[str, int]:
+        from huggingface_hub import HfApi
+
+        self._remove_abandoned()
+        try:
+            info = HfApi().model_info(self.repo, files_metadata=True, timeout=ANSWER_SECONDS / 3)
+        except Exception as error:
+            answered = status_of(error).startswith("HTTP")
+            self.unreachable = error if code_of(error) == "network" and not answered else None
+            raise
+        files = info.siblings or []
+        # A blob is named by its ETag: the SHA-256 of a large file, the git hash of a small one.
+        self.blobs = {file.lfs.sha256 if file.lfs else str(file.blob_id) for file in files}
+        self.commit = info.sha
+        return {file.rfilename: file.size or 0 for file in files}
+
+    def folder(self) -> Path:
+        from huggingface_hub.constants import HF_HUB_CACHE
+        from huggingface_hub.file_download import repo_folder_name
+
+        return Path(HF_HUB_CACHE).expanduser() / repo_folder_name(
+            repo_id=self.repo, repo_type="model"
+        )
+
+    def received_bytes(self) -> int:
+        largest: dict[str, int] = {}  # a blob is `NAME`, or `NAME.RANDOM.incomplete` on its way
+        for file in self.folder().glob("blobs/*"):
+            name = file.name.split(".")[0]
+            if not self.blobs or name in self.blobs:
+                largest[name] = max(largest.get(name, 0), size_on_disk(file))
+        return sum(largest.values())
+
+    def fetch(self) -> Path:
+        from huggingface_hub import snapshot_download
+
+        if self.unreachable is None:
+            return Path(snapshot_download(self.repo))
+        try:
+            return Path(snapshot_download(self.repo, local_files_only=True))
+        except FileNotFoundError:  # not in the cache, or not all of it
+            raise self.unreachable from None
+
+    def discard(self, preset: Path, name: str) -> None:
+        blob = (preset / name).resolve()  # the snapshot holds links into blobs/
+        (preset / name).unlink(missing_ok=True)
+        if blob.parent == self.folder().resolve() / "blobs":
+            blob.unlink(missing_ok=True)
+
+    def _remove_abandoned(self) -> None:
+        """Remove what killed downloads left: parts have random names and are never resumed."""
+        from filelock import FileLock, Timeout
+
+        locks = self.folder().parent / ".locks" / self.folder().name
+        for partial in self.folder().glob("blobs/*.incomplete"):
+            # huggingface_hub holds this lock while the file comes: a live one is left alone.
+            lock = FileLock(locks / f"{partial.name.split('.')[0]}.lock", timeout=0)
+            with contextlib.suppress(Timeout, NotImplementedError, OSError), lock:
+                partial.unlink(missing_ok=True)

@@ -1,0 +1,184 @@
+"""What can go wrong with a download: the libraries' exceptions in our codes, messages and hints.
+
+Pure: it imports neither library and knows their exceptions by name.
+"""
+
+import errno
+import os
+from collections.abc import Iterator
+
+from codegemma_ui.errors import DownloadFailed
+
+
+class DownloadError(DownloadFailed):
+    """A preset could not be fetched.
+
+    Args:
+        code: One of the keys of `WORDS`, for programs.
+        message: What was expected and what came.
+        hint: What to do next.
+    """
+
+    def __init__(self, code: str, message: str, hint: str) -> None:
+        super().__init__(message, hint, code)
+
+
+# The libraries' exceptions, as top-level package and class, to our codes. A class that is not here
+# is looked up by its bases, then by its causes. By name, so that reading this imports neither.
+CODES = {
+    "kagglehub.CredentialError": "bad_credentials",
+    "kagglehub.UnauthenticatedError": "no_credentials",
+    "kagglehub.DataCorruptionError": "corrupt_file",
+    "kagglehub.NotFoundError": "preset_not_found",
+    "requests.HTTPError": "status",
+    "requests.ChunkedEncodingError": "connection_lost",
+    "requests.ConnectionError": "network",
+    "requests.Timeout": "network",
+    "requests.JSONDecodeError": "network",  # a page of a proxy in place of the site's answer
+    "builtins.TimeoutError": "network",
+    "huggingface_hub.GatedRepoError": "terms_not_accepted",
+    "huggingface_hub.RepositoryNotFoundError": "preset_not_found",
+    "huggingface_hub.RevisionNotFoundError": "preset_not_found",
+    "huggingface_hub.RemoteEntryNotFoundError": "preset_not_found",
+    "huggingface_hub.HfHubHTTPError": "status",
+    "huggingface_hub.OfflineModeIsEnabled": "network",
+    "huggingface_hub.FileMetadataError": "network",
+    "httpx2.RemoteProtocolError": "connection_lost",
+    "httpx2.ReadError": "connection_lost",
+    "httpx2.TransportError": "network",
+}
+
+STATUS_CODES = {401: "bad_credentials", 403: "terms_not_accepted", 404: "preset_not_found"}
+
+# code -> what was received, where the exception's class would say it to programmers only.
+PLAIN = {
+    "network": "no answer",
+    "connection_lost": "a part of it",
+    "corrupt_file": "other bytes than its checksum or its length say",
+}
+
+# code -> (message, hint). The fields are `Source.words` and `received`; none ever holds a key.
+WORDS = {
+    "no_credentials": (
+        "{site} gives {handle} to signed-in accounts only, and no key was found. "
+        "Received: {received}.",
+        "Make a token at {tokens}, set {variables} in the environment or among the secrets of the "
+        "Space, accept the model's terms at {page}, then try again.",
+    ),
+    "bad_credentials": (
+        "{site} needs a valid key, and the one that is set was not accepted. Received: {received}.",
+        "Make a new token at {tokens}, set {variables} in the environment or among the secrets of "
+        "the Space, then try again.",
+    ),
+    "terms_not_accepted": (
+        "{site} opens {handle} to accounts that have accepted its terms, and this one has not. "
+        "Received: {received}.",
+        "Open {page}, sign in with the account of the key, accept the terms (for CodeGemma, the "
+        "Gemma terms), then try again.",
+    ),
+    "preset_not_found": (
+        "{site} has no such preset. Received: {received} for {handle}.",
+        "Check the spelling and the version at {page}. A private model also needs {variables}.",
+    ),
+    "network": (
+        "{site} could not be reached. Received: {received}.",
+        "Check the internet connection and the proxy settings, then try again.",
+    ),
+    "connection_lost": (
+        "The connection to {site} was lost before all of {handle} had come. Received: {received}.",
+        "Try again: {resumes}.",
+    ),
+    "corrupt_file": (
+        "A file of {handle} is not as {site} lists it. Received: {received}.",
+        "It was removed. Try again, and only that file is fetched again.",
+    ),
+    "disk_full": (
+        "There is not enough room on the disk for {handle}. Received: {received}.",
+        "Free some room, or set {cache} to a folder on a larger disk, then try again.",
+    ),
+    "bad_handle": (
+        "Expected kaggle://owner/model/keras/variation[/version], hf://owner/name or a folder. "
+        "Received: {received}.",
+        "For example kaggle://keras/codegemma/keras/code_gemma_2b_en/2.",
+    ),
+    "unexpected": (
+        "The download of {handle} stopped for an unforeseen reason. Received: {received}.",
+        "Try again. If it fails again, the log names the place of the fault.",
+    ),
+}
+
+
+def translate(
+    error: Exception, words: dict[str, str], *, has_key: bool, moved: bool
+) -> DownloadError:
+    """One of the libraries' exceptions in our words.
+
+    Args:
+        error: What the library raised.
+        words: Of the source the preset was to come from.
+        has_key: Whether a key is set: Kaggle answers 403 without one and without accepted terms.
+        moved: Whether bytes had come: then an unreachable site is a lost connection.
+    """
+    code = code_of(error)
+    received = status_of(error)
+    if code in ("bad_credentials", "terms_not_accepted") and not has_key:
+        code, received = "no_credentials", f"{received} without a key"
+    if code == "network" and moved:
+        code = "connection_lost"
+    if not received.startswith("HTTP"):
+        received = PLAIN.get(code, received)
+    return error_of(code, words, received)
+
+
+def code_of(error: BaseException) -> str:
+    """Our code for an exception, or for the first of its causes that has one."""
+    causes = list(_causes(error))
+    for cause in causes:
+        if isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT):
+            return "disk_full"
+        # huggingface_hub 2.4 raises a bare OSError when a file ends early (`http_get`).
+        if type(cause) is OSError and str(cause).startswith("Consistency check failed"):
+            return "corrupt_file"
+    for cause in causes:
+        for kind in type(cause).__mro__:
+            code = CODES.get(f"{kind.__module__.split('.')[0]}.{kind.__name__}")
+            if code == "status":
+                status = int(cause.response.status_code)  # type: ignore[attr-defined]
+                busy = status == 429 or status >= 500
+                code = "network" if busy else STATUS_CODES.get(status)
+            if code is not None:
+                return code
+    return "unexpected"
+
+
+def status_of(error: BaseException) -> str:
+    """The HTTP status, or the exception's class. Never its text: some quote the key's header."""
+    for cause in _causes(error):
+        status = getattr(getattr(cause, "response", None), "status_code", None)
+        if status is not None:
+            return f"HTTP {status}"
+    for cause in _causes(error):
+        if isinstance(cause, OSError) and cause.errno:
+            return os.strerror(cause.errno)
+    return type(error).__name__
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def error_of(code: str, words: dict[str, str], received: str) -> DownloadError:
+    """The error of a code, its message and hint filled in.
+
+    Args:
+        code: One of the keys of `WORDS`.
+        words: Of the source; empty where the handle did not lead to one.
+        received: What came.
+    """
+    message, hint = WORDS[code]
+    fields = {"handle": "the preset", **words, "received": received}
+    return DownloadError(code, message.format(**fields), hint.format(**fields))
