@@ -1,0 +1,27 @@
+# Every habit has one command; CI calls the same ones.
+.PHONY: run test lint format screenshots clean
+
+run:  ## make an environment, install requirements.txt, serve the page on port 7860
+	@scripts/setup app
+	@.venv/bin/python app.py
+
+test: ## install what the tests need, then lint, type-check and run them all
+	@scripts/setup test
+	@$(MAKE) --no-print-directory lint
+	@.venv/bin/python -m pytest
+
+lint: ## ruff and mypy
+	@.venv/bin/ruff check .
+	@.venv/bin/ruff format --check .
+	@.venv/bin/mypy
+
+format: ## let ruff write the layout
+	@.venv/bin/ruff format .
+	@.venv/bin/ruff check --fix .
+
+screenshots: ## make docs/screenshots again
+	@scripts/setup test
+	@.venv/bin/python -m tests.browser.screenshots
+
+clean: ## forget the environment and the caches
+	@rm -rf .venv .pytest_cache .ruff_cache .mypy_cache

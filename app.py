@@ -1,0 +1,6 @@
+"""The entry point that Hugging Face Spaces runs; `python app.py --help` lists what it takes."""
+
+from codegemma_ui.cli import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,128 @@
+"""The shell's door: `serve` (the default), `complete`, `presets`, `doctor`.
+
+Each command imports what it needs and no more, so that `--help` and `presets` answer at once.
+Exit codes: 0 done, 1 engine error, 2 bad input, 130 cancelled.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+
+from codegemma_ui import __version__, settings
+from codegemma_ui.errors import BadInput
+
+DONE, ENGINE_ERROR, BAD_INPUT, CANCELLED = 0, 1, 2, 130
+
+COMMANDS = ("serve", "complete", "presets", "doctor")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run a command and exit with its code."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if not given or (given[0] not in COMMANDS and given[0] not in ("-h", "--help", "--version")):
+        given.insert(0, "serve")
+    parsed = _parser().parse_args(given)
+    try:
+        code = parsed.run(parsed)
+    except BadInput as error:
+        print(f"error: {error}", file=sys.stderr)
+        code = BAD_INPUT
+    except KeyboardInterrupt:
+        code = CANCELLED
+    sys.exit(code)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m codegemma_ui",
+        description="CodeGemma FIM Playground. Without a command it serves the page.",
+    )
+    parser.add_argument("--version", action="version", version=__version__)
+    commands = parser.add_subparsers(required=True)
+
+    serve = commands.add_parser("serve", help="serve the page")
+    settings.add_serve_flags(serve)
+    serve.set_defaults(run=_serve)
+
+    complete = commands.add_parser("complete", help="fill in one middle, streamed to stdout")
+    for side in ("prefix", "suffix"):
+        source = complete.add_mutually_exclusive_group()
+        source.add_argument(f"--{side}", metavar="TEXT", help="- reads stdin; default empty")
+        source.add_argument(f"--{side}-file", metavar="FILE", help="- reads stdin")
+    settings.add_model_flags(complete)
+    for name, kind, text in (
+        ("--max-length", int, "prompt and middle together, in tokens"),
+        ("--temperature", float, "0 is greedy"),
+        ("--top-k", int, "0 is off"),
+        ("--top-p", float, "1 is off"),
+        ("--seed", int, "repeat a sample"),
+    ):
+        complete.add_argument(name, type=kind, default=None, help=text)
+    complete.add_argument("--layout", choices=("psm", "spm"), help="prompt order; default psm")
+    complete.add_argument("--json", action="store_true", help="one event a line")
+    complete.set_defaults(run=_complete)
+
+    presets = commands.add_parser("presets", help="list the models")
+    presets.add_argument("--json", action="store_true")
+    presets.set_defaults(run=_presets)
+
+    doctor = commands.add_parser("doctor", help="what this machine has, and what is missing")
+    doctor.add_argument("--json", action="store_true")
+    doctor.set_defaults(run=_doctor)
+    return parser
+
+
+def _serve(parsed: argparse.Namespace) -> int:
+    from codegemma_ui import server
+    from codegemma_ui.client import EngineClient
+    from codegemma_ui.ui import layout
+
+    chosen = settings.resolve(parsed)
+    client = EngineClient(chosen)
+    client.start()
+    try:
+        server.launch(layout.build(client, chosen), client, chosen)
+    finally:
+        client.close()
+    return DONE
+
+
+def _complete(parsed: argparse.Namespace) -> int:
+    from codegemma_ui import complete_command
+
+    return complete_command.run(parsed)
+
+
+def _presets(parsed: argparse.Namespace) -> int:
+    from codegemma_ui import presets
+
+    rows = [presets.describe(preset) for preset in presets.offered()]
+    if parsed.json:
+        print(json.dumps(rows, indent=2))
+        return DONE
+    for row in rows:
+        size = f"{row['parameters'] / 1e9:.2f}B" if row["parameters"] else "?"
+        download = f"{row['download_bytes'] / 1e9:.1f} GB" if row["download_bytes"] else "none"
+        print(f"{row['name']:<32}{size:>7}  download {download:<8} context {row['context_length']}")
+        if row["note"]:
+            print(f"{'':<32}{row['note']}")
+    return DONE
+
+
+def _doctor(parsed: argparse.Namespace) -> int:
+    from codegemma_ui import doctor
+
+    report = doctor.examine(settings.resolve(environ=_without_model()))
+    print(json.dumps(report, indent=2) if parsed.json else doctor.as_text(report))
+    return DONE
+
+
+def _without_model() -> dict[str, str]:
+    """The environment without a preset or backend that may be what is wrong: doctor must still run."""
+    import os
+
+    blamed = ("CODEGEMMA_UI_PRESET", "CODEGEMMA_UI_BACKEND", "KERAS_BACKEND")
+    return {name: value for name, value in os.environ.items() if name not in blamed}

@@ -1,0 +1,125 @@
+"""`python -m codegemma_ui complete`: one middle, streamed to stdout as text or as events."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import io
+import signal
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from codegemma_ui import settings
+from codegemma_ui.cli import BAD_INPUT, CANCELLED, DONE, ENGINE_ERROR
+from codegemma_ui.client import EngineClient
+from codegemma_ui.errors import BadInput
+from codegemma_ui.messages import (
+    CancelledEvent,
+    ErrorEvent,
+    Event,
+    TokenEvent,
+    event_to_dict,
+    parse_request,
+    to_json,
+)
+
+_REQUEST_FIELDS = ("max_length", "temperature", "top_k", "top_p", "seed", "layout")
+
+
+def run(parsed: argparse.Namespace) -> int:
+    """Complete once; returns the exit code."""
+    # The middle is bytes of a program: no newline translation, UTF-8 whatever the locale says.
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8", newline="")
+    try:
+        chosen = settings.resolve(parsed_model(parsed))
+        raw: dict[str, object] = {name: getattr(parsed, name) for name in _REQUEST_FIELDS}
+        raw["prefix"], raw["suffix"] = _side(parsed, "prefix"), _side(parsed, "suffix")
+        client = EngineClient(chosen)
+        parse_request(raw, client.status().context_length)  # before seconds are spent on loading
+    except BadInput as error:
+        _show(ErrorEvent.of(error), parsed.json)
+        return BAD_INPUT
+    client.start()
+    try:
+        return asyncio.run(_stream(client, raw, parsed.json))
+    finally:
+        client.close()
+
+
+def parsed_model(parsed: argparse.Namespace) -> argparse.Namespace:
+    """Only the model's flags: `--max-length` here is the request's, not the page's slider."""
+    return argparse.Namespace(
+        **{name: value for name, value in vars(parsed).items() if name not in _REQUEST_FIELDS}
+    )
+
+
+def _side(parsed: argparse.Namespace, name: str) -> str:
+    text: str | None = getattr(parsed, name)
+    file: str | None = getattr(parsed, f"{name}_file")
+    if text == "-" or file == "-":
+        both = [getattr(parsed, one) for one in ("prefix", "suffix", "prefix_file", "suffix_file")]
+        if both.count("-") > 1:
+            raise BadInput("Only one side can be read from stdin. Received: - for both")
+        return _decode(sys.stdin.buffer.read(), "stdin")
+    if file is not None:
+        try:
+            return _decode(Path(file).read_bytes(), file)
+        except OSError as error:
+            raise BadInput(f"--{name}-file must be a readable file. Received: {error}") from error
+    return text or ""
+
+
+def _decode(content: bytes, source: str) -> str:
+    try:
+        return content.decode()
+    except UnicodeDecodeError as error:
+        raise BadInput(f"{source} must be UTF-8 text. Received: {error}") from error
+
+
+async def _stream(client: EngineClient, raw: Mapping[str, object], as_json: bool) -> int:
+    interrupted = False
+
+    def interrupt() -> None:
+        nonlocal interrupted
+        interrupted = True
+        client.cancel()
+        waiting.cancel()
+
+    async def consume() -> int:
+        async for event in client.complete(raw):
+            if interrupted and not isinstance(event, CancelledEvent | ErrorEvent):
+                client.cancel()
+            _show(event, as_json)
+            if isinstance(event, ErrorEvent):
+                return BAD_INPUT if event.code == BadInput.code else ENGINE_ERROR
+            if isinstance(event, CancelledEvent):
+                return CANCELLED
+        return DONE
+
+    async def come_up() -> None:
+        """Waits for the model apart from the stream, so that Ctrl+C can end it while loading."""
+        while client.status().state not in ("ready", "failed"):
+            await asyncio.sleep(0.02)
+
+    waiting = asyncio.create_task(come_up())
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(name, interrupt)
+    with contextlib.suppress(asyncio.CancelledError):
+        await waiting
+    if interrupted:
+        _show(CancelledEvent(), as_json)
+        return CANCELLED
+    return await consume()
+
+
+def _show(event: Event, as_json: bool) -> None:
+    if as_json:
+        print(to_json(event_to_dict(event)), flush=True)
+    elif isinstance(event, TokenEvent):
+        print(event.text, end="", flush=True)
+    elif isinstance(event, ErrorEvent):
+        print(f"error: {event.message} {event.hint}".strip(), file=sys.stderr)

@@ -1,0 +1,103 @@
+"""`python -m codegemma_ui doctor`: what this machine has, and what each model still needs."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+from typing import Any
+
+from codegemma_ui import __version__, machine, presets
+from codegemma_ui.download import credentials_present
+from codegemma_ui.presets import Preset
+from codegemma_ui.settings import Settings
+
+
+def examine(settings: Settings) -> dict[str, Any]:
+    """Look at backends, devices, memory and credentials; no secret is ever read out.
+
+    Returns:
+        A JSON object: `version`, `python`, `platform`, `memory` and `gpus` (bytes), `backends`,
+        `cxx_compiler` (torch compiles its CPU step with it), `credentials` (present or not), and
+        `presets` with what is missing for each, an empty list where it can run.
+    """
+    memory = machine.memory_bytes()
+    gpus = machine.gpus()
+    credentials = credentials_present()
+    backends = [machine.backend(name, settings.pythons.get(name)) for name in machine.BACKENDS]
+    return {
+        "version": __version__,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "memory": None if memory is None else {"total": memory[0], "available": memory[1]},
+        "gpus": [
+            {"name": gpu.name, "total": gpu.memory_bytes, "free": gpu.free_bytes} for gpu in gpus
+        ],
+        "backends": [
+            {
+                "name": backend.name,
+                "version": backend.version,
+                "python": backend.python,
+                "install": None if backend.installed else backend.install,
+            }
+            for backend in backends
+        ],
+        "cxx_compiler": next(filter(None, map(shutil.which, ("g++", "clang++"))), None),
+        "credentials": credentials,
+        "presets": [
+            {
+                "name": preset.name,
+                "missing": _missing(preset, memory, gpus, credentials, backends),
+            }
+            for preset in presets.offered(settings.preset, *settings.extra_presets)
+        ],
+    }
+
+
+def _missing(
+    preset: Preset,
+    memory: tuple[int, int] | None,
+    gpus: tuple[machine.Gpu, ...],
+    credentials: dict[str, bool],
+    backends: list[machine.Backend],
+) -> list[str]:
+    missing = []
+    if not any(backend.installed for backend in backends):
+        missing.append(f"a backend: {machine.INSTALL['tensorflow']}")
+    if preset.handle.startswith("kaggle://") and not credentials["kaggle"]:
+        missing.append("a Kaggle key: KAGGLE_API_TOKEN, or KAGGLE_USERNAME and KAGGLE_KEY")
+    dtype = "bfloat16" if gpus else "float32"
+    need = preset.memory_bytes(dtype)
+    most = max([memory[1] if memory else 0, *(gpu.memory_bytes for gpu in gpus)])
+    if need is not None and most and need > most:
+        missing.append(f"memory: about {need / 1e9:.1f} GB in {dtype}, {most / 1e9:.1f} GB free")
+    download = preset.download_bytes or 0
+    free = shutil.disk_usage("/").free
+    if download > free:
+        missing.append(f"disk: {download / 1e9:.1f} GB to download, {free / 1e9:.1f} GB free")
+    return missing
+
+
+def as_text(report: dict[str, Any]) -> str:
+    """The report for a person."""
+    lines = [f"codegemma-ui {report['version']} on Python {report['python']}, {report['platform']}"]
+    if report["memory"]:
+        total, available = report["memory"]["total"], report["memory"]["available"]
+        lines.append(f"memory      {available / 1e9:.1f} of {total / 1e9:.1f} GB available")
+    for gpu in report["gpus"]:
+        lines.append(f"gpu         {gpu['name']}, {gpu['total'] / 1e9:.1f} GB")
+    if not report["gpus"]:
+        lines.append("gpu         none found")
+    for backend in report["backends"]:
+        state = backend["version"] or f"not installed: {backend['install']}"
+        where = f" ({backend['python']})" if backend["python"] else ""
+        lines.append(f"{backend['name']:<12}{state}{where}")
+    compiler = report["cxx_compiler"] or "none: torch runs its CPU step without compiling it"
+    lines.append(f"C++         {compiler}")
+    for name, present in report["credentials"].items():
+        lines.append(f"{name:<12}credentials {'present' if present else 'not found'}")
+    lines.append("")
+    for preset in report["presets"]:
+        missing = preset["missing"]
+        lines.append(f"{'-' if missing else '+'} {preset['name']}")
+        lines.extend(f"    needs {one}" for one in missing)
+    return "\n".join(lines)

@@ -1,0 +1,132 @@
+"""The operator's choices: a flag, else its `CODEGEMMA_UI_*` variable, else the default. Pure."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from codegemma_ui import presets
+from codegemma_ui.errors import BadInput, UnknownBackend
+from codegemma_ui.machine import BACKENDS
+from codegemma_ui.messages import DEFAULT_MAX_LENGTH, DEFAULT_TIME_LIMIT_S
+
+DTYPES = ("auto", "float32", "bfloat16", "float16")
+LANGUAGES = ("auto", "en", "ko")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Everything an operator can choose.
+
+    Attributes:
+        preset: a name of the table, a local folder, `hf://…` or `kaggle://…`.
+        extra_presets: further models for the dropdown.
+        dtype: "auto" is float32 on CPU, bfloat16 on a CUDA card that has it, else float16.
+        max_length: where the slider starts, in tokens.
+        time_limit_s: the longest one generation may take.
+        queue_size: requests that may wait.
+        language: of the page; "auto" follows the browser.
+        pythons: backend name -> interpreter of another environment for its worker.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 7860
+    preset: str = presets.BUNDLED
+    extra_presets: tuple[str, ...] = ()
+    backend: str = "tensorflow"
+    dtype: str = "auto"
+    max_length: int = DEFAULT_MAX_LENGTH
+    time_limit_s: float = DEFAULT_TIME_LIMIT_S
+    queue_size: int = 16
+    language: str = "auto"
+    pythons: Mapping[str, str] = field(default_factory=dict)
+
+
+_PREFIX = "CODEGEMMA_UI_"
+
+
+def _flag(parser: argparse.ArgumentParser, name: str, help_text: str, default: object) -> None:
+    variable = _PREFIX + name.removeprefix("--").replace("-", "_").upper()
+    parser.add_argument(name, default=None, help=f"{help_text} [{variable}, {default}]")
+
+
+def add_model_flags(parser: argparse.ArgumentParser) -> None:
+    """The flags that every command with a model takes."""
+    _flag(parser, "--preset", "model: a name, a folder, hf://… or kaggle://…", presets.BUNDLED)
+    _flag(parser, "--backend", "tensorflow, jax or torch; also KERAS_BACKEND", "tensorflow")
+    _flag(parser, "--dtype", ", ".join(DTYPES), "auto")
+    _flag(parser, "--time-limit", "seconds one completion may take", f"{DEFAULT_TIME_LIMIT_S:g}")
+    for backend in BACKENDS:
+        _flag(parser, f"--python-{backend}", f"interpreter for the {backend} worker", "our own")
+
+
+def add_serve_flags(parser: argparse.ArgumentParser) -> None:
+    """The flags of the page."""
+    add_model_flags(parser)
+    _flag(parser, "--host", "address to listen on", "127.0.0.1; on a Space 0.0.0.0")
+    _flag(parser, "--port", "port to listen on", "7860")
+    _flag(parser, "--extra-presets", "more models for the dropdown, separated by commas", "none")
+    _flag(parser, "--max-length", "where the slider starts", DEFAULT_MAX_LENGTH)
+    _flag(parser, "--queue-size", "requests that may wait", "16")
+    _flag(parser, "--language", ", ".join(LANGUAGES), "auto")
+
+
+def resolve(
+    arguments: argparse.Namespace | None = None, environ: Mapping[str, str] = os.environ
+) -> Settings:
+    """Flags before variables before defaults.
+
+    Raises:
+        BadInput: names the flag and its variable, what was expected and what came.
+    """
+    given = vars(arguments) if arguments is not None else {}
+
+    def choice(name: str, fallback: str) -> str:
+        value = given.get(name)
+        return environ.get(_PREFIX + name.upper(), "") or fallback if value is None else value
+
+    def integer(name: str, fallback: int, least: int, most: int) -> int:
+        return int(number(name, fallback, least, most, int))
+
+    def number(name: str, fallback: float, least: float, most: float, kind: type = float) -> float:
+        value = choice(name, f"{fallback:g}")
+        try:
+            parsed = float(kind(value))
+        except ValueError:
+            parsed = float("nan")
+        if not least <= parsed <= most:
+            raise BadInput(
+                f"{_named(name)} must be a number from {least} to {most}. Received: {value!r}"
+            )
+        return parsed
+
+    def one_of(name: str, fallback: str, allowed: Sequence[str]) -> str:
+        value = choice(name, fallback)
+        if value not in allowed:
+            kind = UnknownBackend if name == "backend" else BadInput
+            raise kind(f"{_named(name)} must be one of {', '.join(allowed)}. Received: {value!r}")
+        return value
+
+    preset = choice("preset", presets.BUNDLED)
+    presets.named(preset)
+    extra = tuple(filter(None, map(str.strip, choice("extra_presets", "").split(","))))
+    presets.offered(*extra)
+    return Settings(
+        host=choice("host", "0.0.0.0" if environ.get("SPACE_ID") else "127.0.0.1"),
+        port=integer("port", 7860, 0, 65535),
+        preset=preset,
+        extra_presets=extra,
+        backend=one_of("backend", environ.get("KERAS_BACKEND") or "tensorflow", BACKENDS),
+        dtype=one_of("dtype", "auto", DTYPES),
+        max_length=integer("max_length", DEFAULT_MAX_LENGTH, 32, presets.CODEGEMMA_CONTEXT),
+        time_limit_s=number("time_limit", DEFAULT_TIME_LIMIT_S, 0.1, 3600),
+        queue_size=integer("queue_size", 16, 1, 1000),
+        language=one_of("language", "auto", LANGUAGES),
+        pythons={name: python for name in BACKENDS if (python := choice(f"python_{name}", ""))},
+    )
+
+
+def _named(name: str) -> str:
+    return f"--{name.replace('_', '-')} ({_PREFIX}{name.upper()})"

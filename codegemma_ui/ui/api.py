@@ -1,0 +1,55 @@
+"""The HTTP API: `/complete` and `/status`, for `gradio_client` or any program that speaks Gradio's queue."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import asdict
+from typing import Any
+
+from gradio.events import api
+
+from codegemma_ui.client import EngineClient
+from codegemma_ui.messages import DEFAULT_MAX_LENGTH
+from codegemma_ui.ui.completions import Completions
+
+
+def wire(client: EngineClient, completions: Completions) -> None:
+    """Add both endpoints to the Blocks under construction."""
+
+    async def complete(
+        prefix: str = "",
+        suffix: str = "",
+        max_length: int = DEFAULT_MAX_LENGTH,
+        temperature: float = 0.0,
+        top_k: int = 0,
+        top_p: float = 1.0,
+        seed: int | None = None,
+        layout: str = "psm",
+    ) -> AsyncGenerator[dict[str, Any]]:
+        """Fill in the middle between prefix and suffix.
+
+        Streams dicts with all keys of the `done` event, values so far or null: on acceptance, at the
+        first token, then at least every 0.1 s, and the final one. A refusal or failure is a last dict
+        `{"event": "error", "code": …, "message": …, "hint": …}`.
+        """
+        raw = {
+            "prefix": prefix,
+            "suffix": suffix,
+            "max_length": max_length,
+            "temperature": temperature,
+            "top_k": top_k,
+            "top_p": top_p,
+            "seed": seed,
+            "layout": layout,
+        }
+        async with aclosing(completions.stream(raw)) as progresses:
+            async for progress in progresses:
+                yield progress.to_dict()
+
+    def status() -> dict[str, Any]:
+        """The state of the playground at this moment, even while it is busy."""
+        return asdict(client.status())
+
+    api(complete, api_name="complete", concurrency_limit=None)
+    api(status, api_name="status", queue=False)

@@ -1,0 +1,111 @@
+"""What follows the editors: the token sum, the highlighting, examples, line endings."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import gradio as gr
+
+from codegemma_ui import fim
+from codegemma_ui.client import EngineClient
+from codegemma_ui.ui import examples, render
+from codegemma_ui.ui.components import Page
+from codegemma_ui.ui.events import AT_ONCE, SKIP, blocks_under_construction
+from codegemma_ui.ui.strings import Language, text
+
+
+def wire(page: Page, client: EngineClient) -> None:
+    """Connect the editors and what stands around them."""
+    _wire_counting(page, client)
+    _wire_editing(page)
+
+
+def _wire_counting(page: Page, client: EngineClient) -> None:
+    def count(
+        prefix: str, suffix: str, max_length: float, layout: fim.Layout, language: Language
+    ) -> str:
+        prompt = client.vocabulary().prompt(
+            (prefix or "")[-fim.MAX_SIDE_CHARACTERS :],
+            (suffix or "")[: fim.MAX_SIDE_CHARACTERS],
+            max(fim.MIN_MAX_LENGTH, int(max_length or 0)),
+            layout,
+        )
+        serving = client.status().preset
+        trained = all(
+            layout in preset.layouts for preset in client.presets() if preset.name == serving
+        )
+        return render.token_sum(prompt, int(max_length or 0), language, trained=trained)
+
+    gr.on(
+        [
+            page.before.change,
+            page.after.change,
+            page.max_length.change,
+            page.layout.change,
+            page.language_choice.change,
+            page.serving.change,
+            blocks_under_construction().load,
+        ],
+        count,
+        inputs=[page.before, page.after, page.max_length, page.layout, page.language_choice],
+        outputs=page.token_sum,
+        trigger_mode="always_last",
+        **AT_ONCE,
+    )
+
+
+def _wire_editing(page: Page) -> None:
+    editors = [page.before, page.after, page.middle]
+
+    def highlight(language: str) -> list[Any]:
+        return [gr.update(language=language or None)] * len(editors)
+
+    page.code_language.change(highlight, inputs=page.code_language, outputs=editors, **AT_ONCE)
+
+    def load_example(key: str) -> list[Any]:
+        if not key:
+            return [SKIP] * 5
+        example = examples.by_key(key)
+        return [example.prefix, example.suffix, example.language, example.ending, ""]
+
+    page.example.select(
+        load_example,
+        inputs=page.example,
+        outputs=[page.before, page.after, page.code_language, page.ending, page.outcome],
+        **AT_ONCE,
+    )
+
+    page.paste_report.change(
+        pasted,
+        inputs=[page.paste_report, page.ending, page.language_choice],
+        outputs=[page.ending, page.outcome],
+        **AT_ONCE,
+    )
+
+
+def pasted(report: str, ending: str, language: Language) -> list[Any]:
+    """Take over the line ending of a pasted text, or say that it was converted.
+
+    Args:
+        report: `{"crlf": 3, "lf": 0, "cr": 0, "fresh": true}` from `static/line_endings.js`: how the
+            pasted lines end, and whether the editors held no line break of their own.
+        ending: the program's, "LF" or "CRLF".
+        language: of the page.
+    """
+    try:
+        found = json.loads(report)
+        counts = {kind: int(found[kind]) for kind in ("crlf", "lf", "cr")}
+        fresh = bool(found["fresh"])
+    except (ValueError, KeyError, TypeError):
+        return [SKIP, SKIP]
+    most = "CRLF" if counts["crlf"] > counts["lf"] + counts["cr"] else "LF"
+    new = most if fresh else ending
+    kinds = sum(count > 0 for count in counts.values())
+    if kinds > 1 or counts["cr"]:
+        said = text("ending_mixed", language, ending=new, **counts)
+    elif most != new:
+        said = text("ending_joined", language, pasted=most, ending=new)
+    else:
+        said = ""
+    return [new if new != ending else SKIP, render.notice(said)]

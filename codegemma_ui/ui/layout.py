@@ -1,0 +1,266 @@
+"""Where everything stands. Left is the person's, right is the model's, below is the truth about both.
+
+The look is in `static/*.css`, the behaviour in `handlers`; every string comes from `strings`.
+"""
+
+from __future__ import annotations
+
+import os
+
+from codegemma_ui import fim
+from codegemma_ui.client import EngineClient
+from codegemma_ui.messages import MAX_TEMPERATURE, MAX_TOP_K
+from codegemma_ui.settings import DTYPES, Settings
+from codegemma_ui.ui import render
+from codegemma_ui.ui.examples import EXAMPLES
+from codegemma_ui.ui.strings import LANGUAGE_NAMES, Language, text
+
+# Gradio reads it when Blocks is built, and asks its own server for news otherwise.
+os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+
+import gradio as gr
+
+from codegemma_ui.ui import api, handlers
+from codegemma_ui.ui.code_editor import CodeEditor
+from codegemma_ui.ui.components import Page
+
+TITLE = "CodeGemma FIM Playground"
+
+CODE_LANGUAGES = (
+    *("python", "javascript", "typescript", "c", "cpp", "html", "css", "json", "yaml"),
+    *("markdown", "shell", "sql", "r", "dockerfile"),
+)
+
+EDITOR_LINES = 9
+STATUS_INTERVAL_S = 0.7
+
+
+def build(client: EngineClient, settings: Settings) -> gr.Blocks:
+    """The page and the API over one engine client.
+
+    Args:
+        client: started or not; the page tells its state.
+        settings: the operator's choices.
+    """
+    page = Page()
+    blocks: gr.Blocks
+    with gr.Blocks(title=TITLE, analytics_enabled=False, fill_width=True) as blocks:
+        _header(page)
+        _choices(page, client, settings)
+        _workspace(page)
+        _actions(page, client, settings)
+        _advanced(page, client)
+        _panes(page)
+        page.add("footer", gr.HTML, labels={})
+        page.controls["timer"] = gr.Timer(STATUS_INTERVAL_S)
+        page.controls["shown"] = gr.State(None)
+        page.controls["result"] = gr.State(None)
+        page.controls["serving"] = gr.State(None)
+        completions = handlers.wire(page, client, settings)
+        api.wire(client, completions)
+    blocks.queue(max_size=settings.queue_size, api_open=False, default_concurrency_limit=None)
+    return blocks
+
+
+def _header(page: Page) -> None:
+    with gr.Row(elem_id="header"):
+        page.add("title", gr.HTML, labels={"value": render.header})
+        page.add(
+            "language_choice",
+            gr.Radio,
+            labels={"label": "page_language"},
+            choices=[(name, language) for language, name in LANGUAGE_NAMES.items()],
+            value="en",
+            container=False,
+            elem_classes="segmented",
+        )
+        page.add("theme", gr.Button, labels={"value": "theme"}, size="sm", min_width=40)
+    page.add("status", gr.HTML, labels={})
+
+
+def _choices(page: Page, client: EngineClient, settings: Settings) -> None:
+    def backends(language: Language) -> list[tuple[str, str]]:
+        return [
+            (
+                one.name if one.installed else text("not_installed", language, name=one.name),
+                one.name,
+            )
+            for one in client.backends()
+        ]
+
+    def languages(language: Language) -> list[tuple[str, str]]:
+        return [*((one, one) for one in CODE_LANGUAGES), (text("plain_text", language), "")]
+
+    def examples(language: Language) -> list[tuple[str, str]]:
+        return [
+            (text("example_choose", language), ""),
+            *((text(f"example_{one.key}", language), one.key) for one in EXAMPLES),
+        ]
+
+    with gr.Row(elem_id="choices"):
+        page.add(
+            "model",
+            gr.Dropdown,
+            labels={"label": "model"},
+            choices=[(one.label, one.name) for one in client.presets()],
+            value=settings.preset,
+            filterable=False,
+        )
+        page.add(
+            "backend",
+            gr.Dropdown,
+            labels={"label": "backend", "choices": backends},
+            value=settings.backend,
+            filterable=False,
+        )
+        page.add(
+            "code_language",
+            gr.Dropdown,
+            labels={"label": "language", "choices": languages},
+            value="python",
+            filterable=False,
+        )
+        page.add(
+            "example",
+            gr.Dropdown,
+            labels={"label": "example", "choices": examples},
+            value="",
+            filterable=False,
+        )
+        page.add(
+            "cancel_switch",
+            gr.Button,
+            labels={"value": "cancel_switch"},
+            visible="hidden",
+            size="sm",
+        )
+    page.add("notices", gr.HTML, labels={})
+    page.add("answer", gr.HTML, labels={})
+
+
+def _workspace(page: Page) -> None:
+    with gr.Row(elem_id="workspace", equal_height=True):
+        with gr.Column(elem_id="mine"):
+            for name in ("before", "after"):
+                page.add(
+                    name,
+                    CodeEditor,
+                    labels={"label": name},
+                    value="",
+                    language="python",
+                    lines=EDITOR_LINES,
+                    interactive=True,
+                    buttons=[],
+                )
+            page.add(
+                "ending",
+                gr.Radio,
+                labels={"label": "line_ending"},
+                choices=["LF", "CRLF"],
+                value="LF",
+                container=False,
+                elem_classes="segmented",
+            )
+        with gr.Column(elem_id="models"):
+            page.add(
+                "middle",
+                CodeEditor,
+                labels={"label": "middle"},
+                value="",
+                language="python",
+                lines=EDITOR_LINES,
+                interactive=False,
+                buttons=[],
+            )
+            page.add("outcome", gr.HTML, labels={})
+            page.add("caption", gr.HTML, labels={}, value=render.caption(None, "en"))
+    page.add("paste_report", gr.Textbox, labels={"label": "paste_report"}, visible="hidden")
+
+
+def _actions(page: Page, client: EngineClient, settings: Settings) -> None:
+    context_length = client.status().context_length
+    with gr.Row(elem_id="actions"):
+        page.add(
+            "max_length",
+            gr.Slider,
+            labels={"label": "max_length", "info": "max_length_info"},
+            minimum=fim.MIN_MAX_LENGTH,
+            maximum=context_length,
+            value=min(settings.max_length, context_length),
+            step=1,
+            buttons=[],
+        )
+        page.add("token_sum", gr.HTML, labels={})
+        with gr.Row(elem_id="buttons"):
+            page.add("complete", gr.Button, labels={"value": "complete"}, variant="primary")
+            page.add(
+                "stop", gr.Button, labels={"value": "stop"}, variant="secondary", interactive=False
+            )
+
+
+def _advanced(page: Page, client: EngineClient) -> None:
+    def layouts(language: Language) -> list[tuple[str, str]]:
+        return [(text(f"layout_{one}", language), one) for one in fim.LAYOUTS]
+
+    with page.add("advanced", gr.Accordion, labels={"label": "advanced"}, open=False):
+        with gr.Row(elem_id="sampling"):
+            page.add(
+                "temperature",
+                gr.Slider,
+                labels={"label": "temperature", "info": "temperature_info"},
+                minimum=0,
+                maximum=MAX_TEMPERATURE,
+                value=0,
+                step=0.05,
+                buttons=[],
+            )
+            page.add(
+                "top_k",
+                gr.Number,
+                labels={"label": "top_k", "info": "top_k_info"},
+                minimum=0,
+                maximum=MAX_TOP_K,
+                value=0,
+                precision=0,
+            )
+            page.add(
+                "top_p",
+                gr.Slider,
+                labels={"label": "top_p", "info": "top_p_info"},
+                minimum=0,
+                maximum=1,
+                value=1,
+                step=0.01,
+                buttons=[],
+            )
+            page.add(
+                "seed",
+                gr.Number,
+                labels={"label": "seed", "info": "seed_info", "placeholder": "seed_random"},
+                value=None,
+                precision=0,
+            )
+        with gr.Row(elem_id="shape"):
+            page.add(
+                "layout",
+                gr.Radio,
+                labels={"label": "layout", "choices": layouts},
+                value="psm",
+            )
+            page.add(
+                "precision",
+                gr.Dropdown,
+                labels={"label": "precision"},
+                choices=list(DTYPES),
+                value=client.settings.dtype,
+                filterable=False,
+            )
+
+
+def _panes(page: Page) -> None:
+    with gr.Tabs(elem_id="panes"):
+        for name in ("program", "raw_prompt", "raw_output"):
+            with page.add(f"{name}_tab", gr.Tab, labels={"label": name}):
+                page.add(name, gr.HTML, labels={}, value=render.empty_pane(name, "en"))
+    with page.add("summary_fold", gr.Accordion, labels={"label": "summary"}, open=False):
+        page.add("summary", gr.HTML, labels={}, value=render.summary(None, "en"))

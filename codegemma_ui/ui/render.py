@@ -1,0 +1,295 @@
+"""What is known, as HTML: captions, panes, the status line. Pure.
+
+Everything that came from a person or a model goes through `escape`. `gr.HTML` runs its *template* as a
+JavaScript template literal and as Handlebars; the value is data to both (6.31), and `escape` still leaves
+it none of their characters.
+"""
+
+from __future__ import annotations
+
+import html
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from codegemma_ui import presets
+from codegemma_ui.messages import CancelledEvent, DoneEvent, ErrorEvent
+from codegemma_ui.progress import Progress
+from codegemma_ui.ui.strings import Language, error_title, text
+from codegemma_ui.vocabulary import Prompt
+
+_TEMPLATE_CHARACTERS = str.maketrans(
+    {"$": "&#36;", "{": "&#123;", "}": "&#125;", "`": "&#96;", "\\": "&#92;", "\r": "&#13;"}
+)
+
+
+def escape(value: object) -> str:
+    """Text as HTML that no parser and no template takes for anything but text."""
+    return html.escape(str(value)).translate(_TEMPLATE_CHARACTERS)
+
+
+def with_ending(value: str, ending: str) -> str:
+    """A text with all its lines ended in "LF" or "CRLF"; LF texts stay as they are."""
+    return value if ending == "LF" else value.replace("\r\n", "\n").replace("\n", "\r\n")
+
+
+@dataclass
+class Run:
+    """One completion as the page shows it.
+
+    Attributes:
+        prefix, suffix: as the editors held them, in LF.
+        ending: "LF" or "CRLF", for the program.
+        prompt: as the model gets it.
+        progress: what is known so far; None before anything is.
+        ahead: how many requests stand before this one.
+        stopped: a person stopped it.
+        first_token_s: `time.monotonic()` when the page saw the first token.
+        seen_s: the same when it saw the latest.
+    """
+
+    prefix: str
+    suffix: str
+    ending: str
+    prompt: Prompt | None = None
+    progress: Progress | None = None
+    ahead: int = 0
+    stopped: bool = False
+    first_token_s: float | None = None
+    seen_s: float = field(default_factory=time.monotonic)
+
+    @property
+    def middle(self) -> str:
+        if self.progress is None:
+            return ""
+        if isinstance(self.progress.last, DoneEvent | CancelledEvent):
+            return self.progress.completion.middle or ""
+        return "".join(token.text for token in self.progress.tokens)
+
+    @property
+    def error(self) -> ErrorEvent | None:
+        last = self.progress.last if self.progress else None
+        return last if isinstance(last, ErrorEvent) else None
+
+    @property
+    def ended(self) -> bool:
+        return self.stopped or bool(self.progress and self.progress.last)
+
+    def speed(self) -> float | None:
+        """Tokens a second: the engine's own figure at the end, the page's view until then."""
+        if self.progress is None:
+            return None
+        known = self.progress.completion.tokens_per_s
+        if known is not None or isinstance(self.progress.last, DoneEvent):
+            return known
+        count = len(self.progress.tokens)
+        if count < 3 or self.first_token_s is None or self.seen_s <= self.first_token_s:
+            return None
+        return (count - 1) / (self.seen_s - self.first_token_s)
+
+
+def dotted(parts: Iterable[str]) -> str:
+    """Parts of a line, already HTML, with dots between them."""
+    return '<i class="dot"> · </i>'.join(f"<span>{part}</span>" for part in parts)
+
+
+# The line under the middle
+
+
+def caption(run: Run | None, language: Language) -> str:
+    """Why it stopped, how much, how fast: one line that is always there."""
+    if run is None:
+        key = "<kbd>Ctrl</kbd>+<kbd>Enter</kbd>"
+        return _line("idle", [text("caption_idle", language, key=key)])
+    completion = run.progress.completion if run.progress else None
+    count = len(run.progress.tokens) if run.progress else 0
+    parts = [_reason(run, language)]
+    if count:
+        parts.append(
+            text("token", language) if count == 1 else text("tokens", language, count=count)
+        )
+    speed = run.speed()
+    if speed is not None:
+        parts.append(text("speed", language, speed=f"{speed:.0f}"))
+    if completion and completion.ttft_s is not None:
+        parts.append(text("first_token", language, seconds=f"{completion.ttft_s:.2f}"))
+    kind = "running"
+    if run.ended:
+        kind = "failed" if run.error else "stopped" if run.stopped else "done"
+    return _line(kind, parts)
+
+
+def _reason(run: Run, language: Language) -> str:
+    if not run.ended:
+        if run.middle or (run.progress and run.progress.tokens):
+            return text("caption_writing", language)
+        if run.ahead:
+            return text("caption_queued", language, ahead=run.ahead)
+        return text("caption_waiting", language)
+    if run.error:
+        return text("stop_error", language)
+    if run.stopped or run.progress is None or isinstance(run.progress.last, CancelledEvent):
+        return text("stop_you", language)
+    completion = run.progress.completion
+    if completion.stop_reason == "stop_token":
+        return f"{text('stop_token', language)} {_control(completion.stop_token or '')}"
+    return text(f"stop_{completion.stop_reason}", language)
+
+
+def _line(kind: str, parts: Iterable[str]) -> str:
+    return f'<div class="caption {kind}">{dotted(parts)}</div>'
+
+
+# Panes
+
+
+def _control(token: str) -> str:
+    return f'<code class="role control">{escape(token)}</code>'
+
+
+def _role(role: str, value: str) -> str:
+    return f'<span class="role {role}">{escape(value)}</span>' if value else ""
+
+
+def _pane(
+    name: str, body: str, language: Language, roles: Iterable[str], ending: str = "LF"
+) -> str:
+    """A pane with its legend and its own copy button; `copying.js` copies from the `pre`."""
+    legend = "".join(
+        f'<li class="{role}">{escape(text(f"legend_{role}", language))}</li>' for role in roles
+    )
+    copied = escape(text("copied", language))
+    buttons = (
+        f'<button type="button" data-copy="{copied}">{escape(text("copy", language))}</button>'
+    )
+    if name == "program":
+        download = escape(text("download", language))
+        buttons += f'<button type="button" data-download="program.txt">{download}</button>'
+    title = escape(text(name, language))
+    return (
+        f'<div class="pane"><div class="pane-head"><ul class="legend">{legend}</ul>'
+        f'<div class="pane-buttons">{buttons}</div></div>'
+        f'<pre tabindex="0" aria-label="{title}" data-ending="{ending}"><code>{body}</code></pre></div>'
+    )
+
+
+def empty_pane(name: str, language: Language) -> str:
+    """What a pane says before there is anything to show."""
+    return f'<div class="pane empty"><p>{escape(text(f"{name}_empty", language))}</p></div>'
+
+
+def program(run: Run | None, language: Language) -> str:
+    """The spliced program, the middle marked; `pre`'s data-ending is written into copies."""
+    if run is None:
+        return empty_pane("program", language)
+    middle = _role("middle", run.middle)
+    if not run.ended:
+        middle += '<span class="cursor"></span>'
+    body = _role("prefix", run.prefix) + middle + _role("suffix", run.suffix)
+    return _pane("program", body, language, ("prefix", "middle", "suffix"), run.ending)
+
+
+def raw_prompt(run: Run | None, language: Language) -> str:
+    """The prompt; only real control tokens are marked, their names typed by a person are not."""
+    if run is None or run.prompt is None:
+        return empty_pane("raw_prompt", language)
+    body = "".join(
+        _control(part.text) if part.role == "control" else _role(part.role, part.text)
+        for part in run.prompt.segments
+    )
+    return _pane("raw_prompt", body, language, ("control", "prefix", "suffix"))
+
+
+def raw_output(run: Run | None, language: Language) -> str:
+    """All that was generated, with the stop token marked."""
+    if run is None or run.progress is None or not run.progress.tokens:
+        return empty_pane("raw_output", language)
+    completion = run.progress.completion
+    ended = isinstance(run.progress.last, DoneEvent | CancelledEvent)
+    output = (completion.raw_output or "") if ended else run.middle
+    stop = completion.stop_token
+    if stop and output.endswith(stop):
+        body = _role("middle", output.removesuffix(stop)) + _control(stop)
+    else:
+        body = _role("middle", output)
+    return _pane("raw_output", body, language, ("middle", "control"))
+
+
+# The sum, notices, the foot of the page
+
+
+def token_sum(prompt: Prompt, max_length: int, language: Language, *, trained: bool = True) -> str:
+    """`prompt 22 + room 106 = 128`, how much was cut, and whether the model knows the prompt's order."""
+    used = len(prompt.token_ids)
+    numbers = {
+        "prompt": f"<b>{used:,}</b>",
+        "room": f"<b>{max_length - used:,}</b>",
+        "total": f"<b>{max_length:,}</b>",
+    }
+    line = f'<div class="sum" aria-live="off">{text("sum", language, **numbers)}</div>'
+    if prompt.trimmed_prefix_tokens or prompt.trimmed_suffix_tokens:
+        cut = text(
+            "trimmed",
+            language,
+            prefix=f"{prompt.trimmed_prefix_tokens:,}",
+            suffix=f"{prompt.trimmed_suffix_tokens:,}",
+        )
+        line += f'<div class="trimmed">{cut}</div>'
+    if not trained:
+        line += f'<div class="trimmed">{escape(text("spm_untrained", language))}</div>'
+    return line
+
+
+def error_notice(code: str, message: str, hint: str, language: Language) -> str:
+    """What happened and what to do next."""
+    if code == "queue_full":
+        hint = text("queue_full_hint", language)
+    return (
+        f'<div class="notice error" role="alert"><strong>{escape(error_title(code, language))}</strong>'
+        f"<p>{escape(message)}</p>{_hint(hint)}</div>"
+    )
+
+
+def _hint(hint: str) -> str:
+    return f'<p class="hint">{escape(hint)}</p>' if hint else ""
+
+
+def install_notice(name: str, command: str, language: Language) -> str:
+    """The pip line of a backend that is not installed."""
+    said = escape(text("install", language, name=name))
+    return f'<div class="notice"><p>{said}</p><pre><code>{escape(command)}</code></pre></div>'
+
+
+def notice(message: str) -> str:
+    """Something a person should know, such as converted line endings."""
+    return f'<div class="notice"><p>{escape(message)}</p></div>' if message else ""
+
+
+def footer(preset: presets.Preset | None, language: Language) -> str:
+    """Links to Google's terms, while a CodeGemma model is chosen."""
+    if preset is None or not preset.codegemma:
+        return ""
+    links = " · ".join(
+        f'<a href="{address}" target="_blank" rel="noopener noreferrer">{escape(text(key, language))}</a>'
+        for key, address in (
+            ("gemma_terms", presets.GEMMA_TERMS),
+            ("gemma_policy", presets.GEMMA_POLICY),
+        )
+    )
+    return f'<p class="terms">{escape(text("gemma", language))} {links}</p>'
+
+
+def summary(value: str | None, language: Language) -> str:
+    """The model's own `summary()`."""
+    if not value:
+        return f"<p>{escape(text('summary_empty', language))}</p>"
+    title = escape(text("summary", language))
+    return f'<pre class="summary" tabindex="0" aria-label="{title}">{escape(value)}</pre>'
+
+
+def header(language: Language) -> str:
+    """The name of the page."""
+    return (
+        "<h1>CodeGemma FIM Playground</h1>"
+        f'<p lang="{language}">{escape(text("tagline", language))}</p>'
+    )

@@ -1,0 +1,52 @@
+"""The page's language: at its first load, and by the switch in the header."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import gradio as gr
+
+from codegemma_ui.settings import Settings
+from codegemma_ui.ui import render
+from codegemma_ui.ui.components import Page
+from codegemma_ui.ui.events import AT_ONCE, blocks_under_construction
+from codegemma_ui.ui.strings import Language, choose_language
+
+
+def wire(
+    page: Page, settings: Settings, look_anew: Callable[..., list[Any]], looked_at: list[Any]
+) -> None:
+    results = [page.caption, page.program, page.raw_prompt, page.raw_output]
+    outputs = [*page.labelled(), *results]
+
+    def speak(language: Language, result: render.Run | None) -> list[Any]:
+        return [
+            *page.relabel(language),
+            render.caption(result, language),
+            render.program(result, language),
+            render.raw_prompt(result, language),
+            render.raw_output(result, language),
+        ]
+
+    def first(request: gr.Request) -> list[Any]:
+        language = choose_language(
+            request.query_params.get("lang"),
+            settings.language,
+            request.headers.get("accept-language"),
+        )
+        return [language, *speak(language, None)]
+
+    chosen = page.language_choice.input(
+        speak, inputs=[page.language_choice, page.result], outputs=outputs, **AT_ONCE
+    )
+    opened = blocks_under_construction().load(
+        first, outputs=[page.language_choice, *outputs], **AT_ONCE
+    )
+    for event in (chosen, opened):
+        event.then(
+            look_anew,
+            inputs=[page.max_length, page.language_choice],
+            outputs=looked_at,
+            **AT_ONCE,
+        )

@@ -1,0 +1,53 @@
+// Names that Gradio does not let us give: for a screen reader, the editors by their labels, the status
+// line as a live region, and the language of the document.
+(() => {
+  const EDITORS = ["before", "after", "middle"];
+  let planned = false;
+
+  const set = (element, name, value) => {
+    if (element && value && element.getAttribute(name) !== value) element.setAttribute(name, value);
+  };
+
+  function nameAll() {
+    planned = false;
+    for (const id of EDITORS) {
+      const block = document.getElementById(id);
+      const label = block?.querySelector("label, [data-testid='block-label']")?.textContent.trim();
+      set(block?.querySelector(".cm-content, .empty"), "aria-label", label);
+    }
+    // Gradio says "number input for …" and "range slider for …" in English.
+    for (const input of document.querySelectorAll(".block input[type=number], .block input[type=range]"))
+      set(input, "aria-label", input.closest(".block").querySelector("[data-testid='block-info']")?.textContent.trim());
+    const status = document.getElementById("status");
+    set(status, "role", "status");
+    set(status, "aria-live", "polite");
+    const theme = document.getElementById("theme");
+    set(theme, "title", theme?.textContent.trim());
+    set(document.documentElement, "lang", document.querySelector("#title [lang]")?.lang);
+  }
+
+  function start() {
+    new MutationObserver(() => {
+      if (planned) return;
+      planned = true;
+      requestAnimationFrame(nameAll);
+    }).observe(document.body, {
+      subtree: true,
+      childList: true,
+      characterData: true,
+      attributeFilter: ["aria-label"],
+    });
+  }
+
+  // The language a person chose stays in the address, for a reload or a link.
+  document.addEventListener("change", (event) => {
+    const choice = event.target.closest?.("#language-choice input");
+    if (!choice) return;
+    const address = new URL(location.href);
+    address.searchParams.set("lang", choice.value);
+    history.replaceState(null, "", address);
+  });
+
+  if (document.body) start();
+  else document.addEventListener("DOMContentLoaded", start);
+})();

@@ -1,0 +1,135 @@
+"""What the page says about the engine, folded from one `Status`: a line, the choices, the notices. Pure.
+
+`Shown` holds all that the page shows of a status. The timer of every open page compares the last `Shown`
+with the next, and touches only the parts that differ: a control in use is left alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from codegemma_ui.messages import Status
+from codegemma_ui.presets import Preset
+from codegemma_ui.ui import render
+from codegemma_ui.ui.strings import Language, text
+
+
+@dataclass(frozen=True)
+class Shown:
+    """The parts of the page that follow the engine.
+
+    Attributes:
+        line: the status line, HTML.
+        choice: (preset, backend, dtype) for the dropdowns.
+        context_length: the slider's end, in tokens.
+        switching: a switch is under way and can be cancelled.
+        notices: what a person should know, HTML.
+        summary: of the loaded model, HTML.
+        footer: HTML.
+        serving: (preset, dtype) whose vocabulary counts the tokens.
+    """
+
+    line: str
+    choice: tuple[str | None, str | None, str | None]
+    context_length: int
+    switching: bool
+    notices: str
+    summary: str
+    footer: str
+    serving: str | None
+
+
+def shown(status: Status, offered: Sequence[Preset], language: Language) -> Shown:
+    """Fold a status into what the page shows of it."""
+    by_name = {preset.name: preset for preset in offered}
+    target = status.switching_to
+    choice = (
+        (target["preset"], target["backend"], target["dtype"])
+        if target
+        else (status.preset, status.backend, status.dtype)
+    )
+    chosen = by_name.get(choice[0] or "")
+    return Shown(
+        line=_line(status, by_name, language),
+        choice=choice,
+        context_length=status.context_length,
+        switching=target is not None,
+        notices=_notices(status, chosen, language),
+        summary=render.summary(status.summary, language),
+        footer=render.footer(by_name.get(status.preset or ""), language),
+        serving=status.preset,
+    )
+
+
+def _line(status: Status, by_name: dict[str, Preset], language: Language) -> str:
+    serving = status.summary is not None
+    target = status.switching_to
+    parts = [_state(status, target, by_name, language)]
+    if target and serving:
+        parts.append(
+            text("still_serving", language, name=_label(status.preset, status.backend, by_name))
+        )
+    else:
+        # Before a model is loaded its device and size are not known yet.
+        parts.append(_label(status.preset, None, by_name))
+        parts.extend(filter(None, (status.backend, status.dtype, status.device)))
+        if status.parameters:
+            count = _short(status.parameters, 1000, ("", "K", "M", "B"))
+            parts.append(text("parameters", language, count=count))
+        if status.memory_bytes:
+            size = _short(status.memory_bytes, 1024, (" B", " KiB", " MiB", " GiB"))
+            parts.append(text("memory", language, size=size))
+    if status.queue_length:
+        parts.append(text("waiting", language, count=status.queue_length))
+    state, *rest = parts
+    facts = render.dotted(map(render.escape, rest))
+    bar = ""
+    if target and status.progress is not None:
+        bar = f'<progress max="1" value="{status.progress:.2f}" aria-hidden="true"></progress>'
+    kind = "busy" if target else status.state
+    return (
+        f'<div class="status {kind}"><strong>{render.escape(state)}</strong>{bar}'
+        f'<span class="facts">{facts}</span></div>'
+    )
+
+
+def _state(
+    status: Status, target: dict[str, str] | None, by_name: dict[str, Preset], language: Language
+) -> str:
+    if target is None:
+        name = _label(status.preset, None, by_name)
+        return text(f"state_{status.state}", language, name=name)
+    if status.phase in ("waiting", "stopping"):
+        return text(f"phase_{status.phase}", language)
+    state = status.phase if status.phase in ("downloading", "loading", "warming") else status.state
+    if state in ("ready", "busy"):
+        state = "loading"  # a switch that has only begun
+    percent = f" {status.progress:.0%}" if status.progress is not None else ""
+    name = _label(target["preset"], target["backend"], by_name)
+    return text(f"state_{state}", language, name=name) + percent
+
+
+def _label(preset: str | None, backend: str | None, by_name: dict[str, Preset]) -> str:
+    known = by_name.get(preset or "")
+    name = known.label.split(" · ")[0] if known else preset or "?"
+    return f"{name} · {backend}" if backend else name
+
+
+def _short(number: int, step: int, units: Sequence[str]) -> str:
+    value, index = float(number), 0
+    while value >= step and index < len(units) - 1:
+        value /= step
+        index += 1
+    return f"{value:.1f}{units[index]}" if value < 10 and index else f"{value:.0f}{units[index]}"
+
+
+def _notices(status: Status, chosen: Preset | None, language: Language) -> str:
+    notices = []
+    if status.error and not status.switching_to:
+        notices.append(render.error_notice(**status.error, language=language))
+    if chosen and chosen.instruct:
+        notices.append(render.notice(text("instruct", language)))
+    if status.note:
+        notices.append(render.notice(text("note", language, note=status.note)))
+    return "".join(notices)

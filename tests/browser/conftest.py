@@ -1,0 +1,133 @@
+"""Servers and pages for the browser tests.
+
+`scripted` serves the page over a scripted engine: quick, for everything where the model does not matter.
+`engine_url` starts the real program with the bundled model, once for all tests that need it.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, expect, sync_playwright
+
+from codegemma_ui.settings import Settings
+from tests.browser import chromium
+from tests.browser.playground import SECONDS, Playground
+from tests.browser.scripted_client import ScriptedClient
+
+ROOT = Path(__file__).parent.parent.parent
+
+expect.set_options(timeout=15 * SECONDS)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    if chromium.EXECUTABLE is None:
+        pytest.skip(chromium.MISSING)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=chromium.EXECUTABLE, args=chromium.ARGUMENTS
+        )
+        yield browser
+        browser.close()
+
+
+@dataclass(frozen=True)
+class Scripted:
+    """A served page and the scripted engine behind it."""
+
+    client: ScriptedClient
+    url: str
+
+
+@pytest.fixture(scope="session")
+def scripted_server() -> Iterator[Scripted]:
+    from codegemma_ui import server
+    from codegemma_ui.ui import layout
+
+    settings = Settings(port=0, queue_size=3)
+    client = ScriptedClient(settings)
+    blocks = layout.build(client, settings)  # type: ignore[arg-type]
+    yield Scripted(client, server.start(blocks, settings))
+    blocks.close(verbose=False)
+
+
+@pytest.fixture
+def scripted(scripted_server: Scripted) -> Scripted:
+    scripted_server.client.reset()
+    return scripted_server
+
+
+OpenPage = Callable[..., Playground]
+
+
+@pytest.fixture
+def open_page(browser: Browser) -> Iterator[OpenPage]:
+    """Opens pages: `open_page(url, query="", locale="en-US", width=1280)`.
+
+    No page may ask another host for anything, and none may raise an error in its scripts.
+    """
+    opened: list[Playground] = []
+
+    def open_one(
+        url: str, query: str = "", locale: str = "en-US", width: int = 1280, height: int = 900
+    ) -> Playground:
+        context = browser.new_context(
+            viewport={"width": width, "height": height},
+            locale=locale,
+            permissions=["clipboard-read", "clipboard-write"],
+        )
+        context.set_default_timeout(15 * SECONDS)
+        playground = Playground(context.new_page(), url)
+        opened.append(playground)
+        return playground.open(query)
+
+    yield open_one
+    for playground in opened:
+        playground.page.context.close()
+        assert playground.strangers == []
+        assert playground.trouble == []
+
+
+@pytest.fixture
+def playground(scripted: Scripted, open_page: OpenPage) -> Playground:
+    """The page over the scripted engine."""
+    return open_page(scripted.url)
+
+
+@pytest.fixture(scope="session")
+def engine_url(browser: Browser) -> Iterator[str]:
+    """The address of the real program, started as a person starts it."""
+    process = subprocess.Popen(
+        [sys.executable, "app.py", "--port", "0"],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert process.stdout is not None
+    said: list[str] = []
+    for line in process.stdout:
+        said.append(line)
+        found = re.search(r"http://\S+", line)
+        if found:
+            break
+    else:
+        pytest.fail("app.py ended without serving:\n" + "".join(said))
+    threading.Thread(target=process.stdout.read, daemon=True).start()
+    yield found[0]
+    process.terminate()
+    process.wait(30)
+
+
+@pytest.fixture
+def engine_page(engine_url: str, open_page: OpenPage) -> Playground:
+    """The page over the real engine and the bundled model."""
+    return open_page(engine_url)

@@ -1,0 +1,154 @@
+"""The page as a person uses it: find, type, press, read; every wait is for a condition."""
+
+from __future__ import annotations
+
+from playwright.sync_api import Locator, Page, expect
+
+SECONDS = 1000
+ENGINE_TIMEOUT = 240 * SECONDS
+
+
+class Playground:
+    """One open page.
+
+    Attributes:
+        page: Playwright's.
+        strangers: addresses that the page asked for on other hosts.
+        trouble: errors that the page's scripts raised.
+    """
+
+    def __init__(self, page: Page, url: str) -> None:
+        self.page = page
+        self.url = url
+        self.strangers: list[str] = []
+        self.trouble: list[str] = []
+        page.on("request", self._note_stranger)
+        page.on("pageerror", lambda error: self.trouble.append(str(error)))
+
+    def _note_stranger(self, request) -> None:
+        if not request.url.startswith((self.url, "data:", "blob:")):
+            self.strangers.append(request.url)
+
+    def open(self, query: str = "") -> Playground:
+        """Go to the page and wait until it speaks."""
+        self.page.goto(self.url + query)
+        expect(self.status).not_to_be_empty()
+        expect(self.token_sum).not_to_be_empty()
+        self.page.wait_for_selector("#before .cm-content[data-language]")
+        return self
+
+    # What there is
+
+    @property
+    def status(self) -> Locator:
+        return self.page.locator("#status .status")
+
+    @property
+    def token_sum(self) -> Locator:
+        return self.page.locator("#token-sum .sum")
+
+    @property
+    def caption(self) -> Locator:
+        return self.page.locator("#caption .caption")
+
+    @property
+    def answer(self) -> Locator:
+        return self.page.locator("#answer .notice, #outcome .notice")
+
+    @property
+    def complete_button(self) -> Locator:
+        return self.page.locator("#complete")
+
+    @property
+    def stop_button(self) -> Locator:
+        return self.page.locator("#stop")
+
+    def editor(self, name: str) -> Locator:
+        """The text area of "before", "after" or "middle"."""
+        return self.page.locator(f"#{name} .cm-content")
+
+    # What one reads
+
+    def text(self, name: str) -> str:
+        """An editor's whole document, whitespace and all."""
+        found = self.page.evaluate(
+            """(name) => {
+                const content = document.querySelector(`#${name} .cm-content`);
+                const tile = content?.cmTile;
+                return tile ? (tile.view ?? tile.root.view).state.doc.toString() : "";
+            }""",
+            name,
+        )
+        return str(found)
+
+    def pane(self, name: str) -> str:
+        """The text of "program", "raw-prompt" or "raw-output", after opening its tab."""
+        self.open_tab(name)
+        return str(self.page.locator(f"#{name} pre").evaluate("(pre) => pre.textContent"))
+
+    def open_tab(self, name: str) -> None:
+        """Show a pane."""
+        order = ("program", "raw-prompt", "raw-output")
+        self.page.locator("#panes [role=tab]").nth(order.index(name)).click()
+        expect(self.page.locator(f"#{name}")).to_be_visible()
+
+    def wait_for_text(self, name: str, text: str) -> None:
+        """Wait until an editor holds exactly this."""
+        self.page.wait_for_function(
+            """([name, text]) => {
+                const tile = document.querySelector(`#${name} .cm-content`)?.cmTile;
+                return tile && (tile.view ?? tile.root.view).state.doc.toString() === text;
+            }""",
+            arg=[name, text],
+        )
+
+    def wait_until_done(self, timeout: float = 20 * SECONDS) -> None:
+        """Wait until a completion has ended well and the page is idle again."""
+        expect(self.page.locator("#caption .caption.done")).to_be_visible(timeout=timeout)
+        self.wait_until_idle()
+
+    def wait_until_idle(self) -> None:
+        expect(self.complete_button).to_be_enabled()
+        expect(self.stop_button).to_be_disabled()
+
+    def wait_until_ready(self, *facts: str) -> None:
+        """Wait until the engine serves, with these words in the status line."""
+        expect(self.page.locator("#status .status.ready")).to_be_visible(timeout=ENGINE_TIMEOUT)
+        for fact in facts:
+            expect(self.status).to_contain_text(fact, timeout=ENGINE_TIMEOUT)
+
+    # What one does
+
+    def write(self, name: str, text: str) -> None:
+        """Replace an editor's text by a paste."""
+        self.editor(name).click()
+        self.page.keyboard.press("ControlOrMeta+a")
+        self.page.keyboard.press("Delete")
+        if text:
+            self.paste(name, text)
+        self.wait_for_text(name, text)
+
+    def paste(self, name: str, text: str) -> None:
+        """Paste, with the clipboard holding exactly these bytes."""
+        self.editor(name).click()
+        self.editor(name).evaluate(
+            """(element, text) => {
+                const data = new DataTransfer();
+                data.setData("text/plain", text);
+                element.dispatchEvent(
+                    new ClipboardEvent("paste", {clipboardData: data, bubbles: true, cancelable: true}));
+            }""",
+            text,
+        )
+
+    def choose(self, name: str, option: str) -> None:
+        """Pick from a dropdown by what it shows."""
+        self.page.locator(f"#{name} input").click()
+        self.page.get_by_role("option", name=option, exact=True).click()
+
+    def choice(self, name: str) -> str:
+        """What a dropdown shows."""
+        return self.page.locator(f"#{name} input").input_value()
+
+    def press_complete(self) -> None:
+        self.page.keyboard.press("Control+Enter")

@@ -1,0 +1,189 @@
+"""An engine client on cue: no model, no worker, the same methods as `client.EngineClient`.
+
+For tests of the page where the model does not matter. It writes a fixed middle, one piece at a time, and
+its state is whatever a test says.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Mapping
+from contextlib import aclosing
+from dataclasses import replace
+
+from codegemma_ui import fim, machine, presets
+from codegemma_ui.errors import BackendMissing, PlaygroundError
+from codegemma_ui.messages import (
+    DoneEvent,
+    ErrorEvent,
+    Event,
+    PromptEvent,
+    Status,
+    TokenEvent,
+    parse_request,
+)
+from codegemma_ui.settings import Settings
+from codegemma_ui.vocabulary import Vocabulary
+
+MIDDLE = "sys\nimport os\n\n\ndef main():\n    print(os.getcwd())\n"
+
+
+class ScriptedClient:
+    """Writes `middle` at `pause_s` seconds a token, once `serving`.
+
+    Attributes:
+        middle: what it writes, whatever is asked.
+        pause_s: between two tokens.
+        serving: whether requests run; until then they wait.
+        failure: raised as the last event of every request, if set.
+        requests: every raw request that came.
+        ended: how many of them have ended, in whatever way.
+        switches: every `switch` that came, as (preset, backend, dtype).
+        now: what `status` returns.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._vocabulary = Vocabulary(presets.BUNDLED_FOLDER)
+        self.reset()
+
+    def reset(self) -> None:
+        """As new: ready, and nothing has been asked yet."""
+        self.middle = MIDDLE
+        self.pause_s = 0.02
+        self.failure: PlaygroundError | None = None
+        self.serving = True
+        self.requests: list[dict[str, object]] = []
+        self.ended = 0
+        self.switches: list[tuple[str | None, str | None, str | None]] = []
+        self.switch_refusal: PlaygroundError | None = None
+        self.missing: set[str] = set()
+        self.now = Status()
+        self.be_ready()
+
+    def be_ready(self, **facts: object) -> None:
+        """As if the bundled model were loaded."""
+        self.now = Status(
+            state="ready",
+            preset=presets.BUNDLED,
+            backend="tensorflow",
+            dtype="float32",
+            device="CPU",
+            parameters=7_799_808,
+            memory_bytes=640 * 2**20,
+            context_length=512,
+            summary="Model: gemma_causal_lm\nTotal params: 7,799,808",
+        )
+        self.be(**facts)
+        self.serving = True
+
+    def be_loading(self) -> None:
+        """As if the bundled model were on its way."""
+        self.now = Status(
+            state="loading",
+            preset=presets.BUNDLED,
+            backend="tensorflow",
+            dtype="auto",
+            context_length=512,
+            phase="loading",
+            switching_to={"preset": presets.BUNDLED, "backend": "tensorflow", "dtype": "auto"},
+        )
+        self.serving = False
+
+    def be(self, **facts: object) -> None:
+        """Change single fields of the status."""
+        self.now = replace(self.now, **facts)  # type: ignore[arg-type]
+
+    # The methods of EngineClient
+
+    def start(self) -> None: ...
+
+    def close(self) -> None: ...
+
+    def status(self) -> Status:
+        return self.now
+
+    def presets(self) -> tuple[presets.Preset, ...]:
+        return presets.offered()
+
+    def backends(self) -> tuple[machine.Backend, ...]:
+        return tuple(
+            machine.Backend(
+                name, None if name in self.missing else "1", None, machine.INSTALL[name]
+            )
+            for name in machine.BACKENDS
+        )
+
+    def vocabulary(self) -> Vocabulary:
+        return self._vocabulary
+
+    def switch(
+        self, preset: str | None = None, backend: str | None = None, dtype: str | None = None
+    ) -> None:
+        self.switches.append((preset, backend, dtype))
+        if backend in self.missing:
+            raise BackendMissing(f"{backend} is not installed.", machine.INSTALL[backend])
+        if self.switch_refusal is not None:
+            raise self.switch_refusal
+        target = {
+            "preset": preset or self.now.preset or "",
+            "backend": backend or self.now.backend or "",
+            "dtype": dtype or self.now.dtype or "",
+        }
+        self.be(state="loading", phase="loading", switching_to=target)
+
+    def cancel_switch(self) -> None:
+        self.be_ready()
+
+    async def complete(self, raw: Mapping[str, object]) -> AsyncIterator[Event]:
+        self.requests.append(dict(raw))
+        try:
+            async with aclosing(self._write(raw)) as events:
+                async for event in events:
+                    yield event
+        finally:
+            self.ended += 1
+
+    async def _write(self, raw: Mapping[str, object]) -> AsyncIterator[Event]:
+        try:
+            request = parse_request(raw, self.now.context_length)
+        except PlaygroundError as error:
+            yield ErrorEvent.of(error)
+            return
+        while not self.serving:
+            await asyncio.sleep(0.01)
+        prompt = self._vocabulary.prompt(
+            request.prefix, request.suffix, request.max_length, request.layout
+        )
+        yield PromptEvent(
+            prompt=prompt.text,
+            prompt_tokens=len(prompt.token_ids),
+            max_length=request.max_length,
+            trimmed_prefix_tokens=prompt.trimmed_prefix_tokens,
+            trimmed_suffix_tokens=prompt.trimmed_suffix_tokens,
+        )
+        pieces = re.findall(r"\s+|\w+|[^\w\s]", self.middle)
+        for index, piece in enumerate(pieces):
+            await asyncio.sleep(self.pause_s)
+            yield TokenEvent(index=index, id=300 + index, text=piece, logprob=-0.1, alternatives=())
+        if self.failure is not None:
+            yield ErrorEvent.of(self.failure)
+            return
+        stop = self._vocabulary.control_id(fim.FILE_SEPARATOR)
+        yield DoneEvent(
+            prompt=prompt.text,
+            raw_output=self.middle + fim.FILE_SEPARATOR,
+            middle=self.middle,
+            program=fim.splice(request.prefix, self.middle, request.suffix),
+            stop_reason="stop_token",
+            stop_token=fim.FILE_SEPARATOR,
+            token_ids=(*range(300, 300 + len(pieces)), stop),
+            prompt_tokens=len(prompt.token_ids),
+            completion_tokens=len(pieces) + 1,
+            ttft_s=0.04,
+            tokens_per_s=1 / max(self.pause_s, 0.001),
+            preset=self.now.preset,
+            backend=self.now.backend,
+            dtype=self.now.dtype,
+        )

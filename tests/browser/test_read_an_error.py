@@ -1,0 +1,33 @@
+"""An error tells what happened and what to do, and the page goes on working."""
+
+from playwright.sync_api import expect
+
+from codegemma_ui.errors import WorkerDied
+from tests.browser.conftest import Scripted
+from tests.browser.playground import Playground
+
+
+def test_an_engine_error_is_shown_and_keeps_what_came(
+    playground: Playground, scripted: Scripted
+) -> None:
+    scripted.client.failure = WorkerDied("The process ended.", "Try again in a moment.")
+    playground.press_complete()
+    expect(playground.answer).to_contain_text("The model stopped unexpectedly")
+    expect(playground.answer).to_contain_text("Try again in a moment.")
+    playground.wait_until_idle()
+    assert playground.text("middle") == scripted.client.middle
+    scripted.client.failure = None
+    playground.press_complete()
+    playground.wait_until_done()
+    expect(playground.answer).to_have_count(0)
+
+
+def test_bad_input_is_named(playground: Playground, scripted: Scripted) -> None:
+    playground.page.locator("#advanced > button").click()
+    seed = playground.page.locator("#seed input")
+    seed.fill("-5")
+    seed.press("Tab")
+    playground.complete_button.click()
+    expect(playground.answer).to_contain_text("seed must be a whole number from 0")
+    expect(playground.answer).to_contain_text("Received: -5")
+    playground.wait_until_idle()

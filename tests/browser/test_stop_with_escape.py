@@ -1,0 +1,53 @@
+"""Esc and the button stop: what came stays, the page says who stopped it, and is idle at once."""
+
+import time
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.conftest import Scripted
+from tests.browser.playground import Playground
+
+
+@pytest.mark.parametrize("way", ["escape", "button"])
+def test_stopping_keeps_what_came(way: str, playground: Playground, scripted: Scripted) -> None:
+    scripted.client.pause_s = 0.1
+    scripted.client.middle = "word " * 500
+    playground.editor("before").click()
+    playground.press_complete()
+    expect(playground.editor("middle")).to_contain_text("word word")
+    asked = time.monotonic()
+    if way == "escape":
+        playground.page.keyboard.press("Escape")
+    else:
+        playground.stop_button.click()
+    expect(playground.caption).to_contain_text("stopped by you")
+    took = time.monotonic() - asked
+    playground.wait_until_idle()
+    assert took < 1.0, "a stop is heard within a heartbeat"
+    middle = playground.text("middle")
+    assert middle.startswith("word word")
+    assert playground.pane("program") == middle
+    assert scripted.client.ended == 1
+
+
+def test_stop_while_waiting_for_the_model(playground: Playground, scripted: Scripted) -> None:
+    scripted.client.be_loading()
+    playground.press_complete()
+    expect(playground.caption).to_contain_text("Waiting for the model")
+    playground.page.keyboard.press("Escape")
+    expect(playground.caption).to_contain_text("stopped by you")
+    playground.wait_until_idle()
+    assert scripted.client.ended == 1
+
+
+def test_the_next_completion_works_after_a_stop(playground: Playground, scripted: Scripted) -> None:
+    scripted.client.pause_s = 0.1
+    playground.press_complete()
+    expect(playground.editor("middle")).to_contain_text("sys")
+    playground.page.keyboard.press("Escape")
+    playground.wait_until_idle()
+    scripted.client.pause_s = 0.01
+    playground.press_complete()
+    playground.wait_until_done()
+    assert playground.text("middle") == scripted.client.middle

@@ -1,0 +1,147 @@
+"""The shell's door, with the real engine and the bundled model."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+DONE, ENGINE_ERROR, BAD_INPUT, CANCELLED = 0, 1, 2, 130
+
+
+def run(*arguments: str, stdin: bytes = b"", **environ: str) -> subprocess.CompletedProcess[bytes]:
+    clean = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("CODEGEMMA_UI", "KERAS", "KAGGLE", "HF_"))
+    }
+    return subprocess.run(
+        [sys.executable, "-m", "codegemma_ui", *arguments],
+        input=stdin,
+        capture_output=True,
+        cwd=ROOT,
+        env=clean | environ,
+        timeout=300,
+    )
+
+
+def events(done: subprocess.CompletedProcess[bytes]) -> list[dict]:
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+@pytest.mark.parametrize("backend", ["tensorflow", "jax", "torch"])
+def test_complete_streams_events_that_hold_the_contract(backend: str) -> None:
+    prefix, suffix = "import ", '\n\nif __name__ == "__main__":\n    sys.exit(0)\n'
+    done = run("complete", "--json", "--prefix", prefix, "--suffix", suffix, "--backend", backend)
+    assert done.returncode == DONE, done.stderr.decode()
+    first, *tokens, last = events(done)
+    assert first["event"] == "prompt"
+    assert first["prompt"] == f"<|fim_prefix|>{prefix}<|fim_suffix|>{suffix}<|fim_middle|>"
+    assert (first["max_length"], first["trimmed_prefix_tokens"]) == (128, 0)
+    assert [token["index"] for token in tokens] == list(range(len(tokens)))
+    assert last["event"] == "done"
+    assert last["token_ids"] == [token["id"] for token in tokens]
+    assert last["completion_tokens"] == len(tokens)
+    assert last["middle"] == "".join(token["text"] for token in tokens)
+    assert last["program"] == prefix + last["middle"] + suffix
+    assert last["stop_reason"] == "stop_token"
+    assert last["raw_output"] == last["middle"] + last["stop_token"]
+    assert (last["backend"], last["dtype"], last["preset"]) == (backend, "float32", "bundled")
+    for token in tokens:
+        alternatives = [each["logprob"] for each in token["alternatives"]]
+        assert len(alternatives) == 5
+        assert alternatives == sorted(alternatives, reverse=True)
+        assert token["logprob"] == alternatives[0] <= 0  # greedy takes the likeliest
+
+
+def test_bytes_pass_unchanged_from_files_and_stdin(tmp_path: Path) -> None:
+    prefix = "# 한글 😀\r\n\tdef f(a):  \r\n\t\treturn ".encode()
+    suffix = b"\r\n\r\n\r\n\tx = '<|fim_middle|>'   \n\n"
+    (tmp_path / "suffix").write_bytes(suffix)
+    arguments = ["--prefix", "-", "--suffix-file", str(tmp_path / "suffix"), "--backend", "jax"]
+    done = run("complete", *arguments, "--json", stdin=prefix)
+    last = events(done)[-1]
+    assert last["program"].encode() == prefix + last["middle"].encode() + suffix
+    plain = run("complete", *arguments, stdin=prefix)
+    assert plain.stdout == last["middle"].encode()
+
+
+def test_a_seed_repeats_a_sample() -> None:
+    settings = ("--temperature", "1.5", "--seed", "7", "--backend", "jax", "--max-length", "48")
+    first, second = (run("complete", "--prefix", "def ", *settings).stdout for _ in range(2))
+    assert first == second
+    assert first
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--max-length", "31"], "max_length must be a whole number from 32 to 512"),
+        (["--backend", "theano"], "must be one of tensorflow, jax, torch"),
+        (["--preset", "gpt"], "A preset is a name of the table"),
+        (["--prefix-file", "/nonexistent"], "must be a readable file"),
+        (["--prefix", "-", "--suffix", "-"], "Only one side can be read from stdin"),
+        (["--temperature", "nan"], "temperature must be a number"),
+        (["--prefix", "a", "--prefix-file", "b"], "not allowed with"),
+    ],
+)
+def test_bad_input_is_exit_code_2(arguments: list[str], said: str) -> None:
+    done = run("complete", *arguments)
+    assert done.returncode == BAD_INPUT
+    assert said in done.stderr.decode()
+    assert b"Traceback" not in done.stderr
+
+
+def test_a_preset_that_cannot_load_is_exit_code_1(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    done = run("complete", "--preset", str(tmp_path), "--json", "--backend", "jax")
+    assert done.returncode == ENGINE_ERROR
+    assert events(done)[-1]["event"] == "error"
+    assert "vocabulary.spm" in events(done)[-1]["message"]
+
+
+def test_ctrl_c_while_generating_is_exit_code_130() -> None:
+    # Sampled at a high temperature, so that it runs long enough to be interrupted.
+    process = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "codegemma_ui", "complete", "--json", "--backend", "jax"),
+            *("--max-length", "512", "--temperature", "3", "--seed", "1"),
+        ],
+        stdout=subprocess.PIPE,
+        cwd=ROOT,
+    )
+    assert process.stdout is not None
+    for line in process.stdout:
+        if json.loads(line)["event"] == "token":
+            break
+    process.send_signal(signal.SIGINT)
+    rest = [json.loads(line) for line in process.stdout]
+    assert process.wait(30) == CANCELLED
+    assert rest[-1]["event"] == "cancelled"
+    assert 0 < rest[-1]["completion_tokens"] < 500
+
+
+def test_presets_lists_the_table() -> None:
+    rows = json.loads(run("presets", "--json").stdout)
+    assert [row["name"] for row in rows][:2] == ["bundled", "code_gemma_2b_en"]
+    assert rows[1]["handle"] == "kaggle://keras/codegemma/keras/code_gemma_2b_en/2"
+    assert b"code_gemma_7b_en" in run("presets").stdout
+
+
+def test_doctor_tells_what_is_missing_and_no_secret(tmp_path: Path) -> None:
+    environ = {"HOME": str(tmp_path)}
+    report = json.loads(run("doctor", "--json", **environ).stdout)
+    missing = {preset["name"]: preset["missing"] for preset in report["presets"]}
+    assert missing["bundled"] == []
+    assert "Kaggle key" in missing["code_gemma_2b_en"][0]
+    assert [backend["name"] for backend in report["backends"]] == ["tensorflow", "jax", "torch"]
+    secrets = {"KAGGLE_USERNAME": "somebody", "KAGGLE_KEY": "hush-hush", "HF_TOKEN": "hf_hush"}
+    done = run("doctor", **environ, **secrets)
+    assert b"credentials present" in done.stdout
+    assert b"hush" not in done.stdout + done.stderr

@@ -1,0 +1,91 @@
+"""A stream folded into updates, at the pace the contract promises."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+
+from codegemma_ui.messages import DoneEvent, Event, PromptEvent, TokenEvent
+from codegemma_ui.progress import updates
+
+PROMPT = PromptEvent(
+    prompt="p", prompt_tokens=4, max_length=64, trimmed_prefix_tokens=0, trimmed_suffix_tokens=0
+)
+
+
+def token(index: int) -> TokenEvent:
+    return TokenEvent(index=index, id=index, text=str(index), logprob=-1.0, alternatives=())
+
+
+def collect(events: AsyncIterator[Event]) -> tuple[list[dict], list[float]]:
+    async def run() -> tuple[list[dict], list[float]]:
+        dicts, times = [], []
+        async for progress in updates(events, "<", ">"):
+            dicts.append(progress.to_dict())
+            times.append(time.monotonic())
+        return dicts, times
+
+    return asyncio.run(run())
+
+
+def test_acceptance_first_token_and_the_end_are_always_told() -> None:
+    async def events() -> AsyncIterator[Event]:
+        yield PROMPT
+        for index in range(50):
+            yield token(index)
+        yield DoneEvent(middle="all", token_ids=(1,))
+
+    dicts, _ = collect(events())
+    assert [each["event"] for each in dicts] == ["prompt", "token", "done"]
+    assert dicts[0]["middle"] is None
+    assert dicts[-1]["event"] == "done"
+    assert dicts[-1]["middle"] == "all"
+    assert len({tuple(each) for each in dicts}) == 1  # the same keys in each
+
+
+def test_a_slow_stream_is_told_ten_times_a_second() -> None:
+    async def events() -> AsyncIterator[Event]:
+        yield PROMPT
+        for index in range(4):
+            yield token(index)
+            await asyncio.sleep(0.3)
+        yield DoneEvent(middle="0123")
+
+    dicts, times = collect(events())
+    first = next(index for index, each in enumerate(dicts) if each["event"] == "token")
+    gaps = [
+        later - earlier for earlier, later in zip(times[first:], times[first + 1 :], strict=False)
+    ]
+    assert max(gaps) < 0.2  # promised 0.1; a loaded machine may stumble
+    assert sorted(gaps)[len(gaps) // 2] < 0.1
+    assert dicts[first]["program"] == "<0>"
+
+
+def test_closing_the_updates_closes_the_stream() -> None:
+    closed = []
+
+    async def events() -> AsyncIterator[Event]:
+        try:
+            yield PROMPT
+            await asyncio.sleep(60)
+        finally:
+            closed.append(True)
+
+    async def run() -> None:
+        stream = updates(events(), "", "")
+        async for progress in stream:
+            if progress.prompt is not None:
+                break
+        await stream.aclose()  # type: ignore[attr-defined]
+
+    asyncio.run(run())
+    assert closed
+
+
+def test_a_stream_without_an_end_is_an_error() -> None:
+    async def events() -> AsyncIterator[Event]:
+        yield PROMPT
+
+    dicts, _ = collect(events())
+    assert dicts[-1]["event"] == "error"

@@ -1,0 +1,64 @@
+"""The repository is a valid Space, and its README is true where a test can tell."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parent.parent
+SPACE_COLORS = ("red", "yellow", "green", "blue", "indigo", "purple", "pink", "gray")
+README = (ROOT / "README.md").read_text()
+
+
+def front_matter() -> dict:
+    return yaml.safe_load(README.split("---\n")[1])
+
+
+def test_the_front_matter_is_a_spaces() -> None:
+    facts = front_matter()
+    assert facts["sdk"] == "gradio"
+    assert facts["python_version"] == "3.11"
+    assert (ROOT / facts["app_file"]).is_file()
+    assert facts["suggested_hardware"]
+    assert all(re.fullmatch(r"[\w.-]+/[\w.-]+", model) for model in facts["models"])
+    assert len(facts["short_description"]) <= 60
+    for color in ("colorFrom", "colorTo"):
+        assert facts[color] in SPACE_COLORS
+
+
+def test_the_sdk_version_is_the_one_required() -> None:
+    lines = (ROOT / "requirements.txt").read_text().splitlines()
+    assert f"gradio=={front_matter()['sdk_version']}" in lines
+
+
+def test_the_asked_packages_are_required() -> None:
+    required = re.findall(r"^[\w-]+", (ROOT / "requirements.txt").read_text(), re.MULTILINE)
+    assert {"gradio", "keras-nlp", "keras", "tensorflow", "kagglehub"} <= set(required)
+
+
+def test_every_file_the_readme_links_is_there() -> None:
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", README):
+        assert (ROOT / target).is_file(), target
+
+
+@pytest.mark.parametrize("command", ["", "complete", "presets", "doctor"])
+def test_every_flag_the_readme_names_is_taken(command: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "codegemma_ui", *([command] if command else ["serve"]), "--help"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    pattern = (
+        rf"python -m codegemma_ui {command}([^\n]*)" if command else r"python app\.py([^\n`]*)"
+    )
+    for line in re.findall(pattern, README):
+        for flag in re.findall(r"(?<!\S)--[a-z-]+", line):
+            assert flag in done.stdout, flag

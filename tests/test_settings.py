@@ -1,0 +1,92 @@
+"""A flag before its variable before the default."""
+
+from __future__ import annotations
+
+import argparse
+
+import pytest
+
+from codegemma_ui import settings
+from codegemma_ui.errors import BadInput, UnknownBackend, UnknownPreset
+from codegemma_ui.settings import Settings
+
+
+def resolve(flags: list[str] | None = None, **environ: str) -> Settings:
+    parser = argparse.ArgumentParser()
+    settings.add_serve_flags(parser)
+    return settings.resolve(parser.parse_args(flags or []), environ)
+
+
+def test_defaults() -> None:
+    assert resolve() == Settings()
+
+
+def test_every_flag_has_a_variable() -> None:
+    parser = argparse.ArgumentParser()
+    settings.add_serve_flags(parser)
+    for action in parser._actions:
+        if action.dest != "help":
+            assert f"CODEGEMMA_UI_{action.dest.upper()}" in (action.help or "")
+
+
+@pytest.mark.parametrize(
+    ("flag", "field", "variable", "value", "other"),
+    [
+        ("--host", "host", "HOST", "0.0.0.0", "::1"),
+        ("--port", "port", "PORT", "8000", "9000"),
+        ("--preset", "preset", "PRESET", "code_gemma_2b_en", "hf://owner/model"),
+        ("--backend", "backend", "BACKEND", "jax", "torch"),
+        ("--dtype", "dtype", "DTYPE", "float16", "bfloat16"),
+        ("--max-length", "max_length", "MAX_LENGTH", "64", "256"),
+        ("--time-limit", "time_limit_s", "TIME_LIMIT", "3", "4"),
+        ("--queue-size", "queue_size", "QUEUE_SIZE", "1", "2"),
+        ("--language", "language", "LANGUAGE", "ko", "en"),
+    ],
+)
+def test_a_flag_wins_over_its_variable(
+    flag: str, field: str, variable: str, value: str, other: str
+) -> None:
+    environ = {f"CODEGEMMA_UI_{variable}": other}
+    assert str(getattr(resolve(**environ), field)).removesuffix(".0") == other
+    assert str(getattr(resolve([flag, value], **environ), field)).removesuffix(".0") in (
+        value,
+        value.removesuffix(".0"),
+    )
+
+
+def test_the_backends_order() -> None:
+    assert resolve(KERAS_BACKEND="torch").backend == "torch"
+    assert resolve(KERAS_BACKEND="torch", CODEGEMMA_UI_BACKEND="jax").backend == "jax"
+    flags = ["--backend", "tensorflow"]
+    assert resolve(flags, KERAS_BACKEND="torch", CODEGEMMA_UI_BACKEND="jax").backend == "tensorflow"
+
+
+def test_lists_and_pythons() -> None:
+    chosen = resolve(
+        CODEGEMMA_UI_EXTRA_PRESETS="hf://a/b, kaggle://a/b/keras/c",
+        CODEGEMMA_UI_PYTHON_JAX="/envs/jax/bin/python",
+    )
+    assert chosen.extra_presets == ("hf://a/b", "kaggle://a/b/keras/c")
+    assert chosen.pythons == {"jax": "/envs/jax/bin/python"}
+
+
+def test_a_space_listens_on_every_address() -> None:
+    assert resolve(SPACE_ID="owner/space").host == "0.0.0.0"
+
+
+@pytest.mark.parametrize(
+    ("environ", "kind", "said"),
+    [
+        ({"CODEGEMMA_UI_BACKEND": "theano"}, UnknownBackend, "tensorflow, jax, torch"),
+        ({"KERAS_BACKEND": "theano"}, UnknownBackend, "Received: 'theano'"),
+        ({"CODEGEMMA_UI_PRESET": "gpt"}, UnknownPreset, "Received: 'gpt'"),
+        ({"CODEGEMMA_UI_PORT": "http"}, BadInput, "--port (CODEGEMMA_UI_PORT) must be a number"),
+        ({"CODEGEMMA_UI_PORT": "70000"}, BadInput, "Received: '70000'"),
+        ({"CODEGEMMA_UI_MAX_LENGTH": "nan"}, BadInput, "Received: 'nan'"),
+        ({"CODEGEMMA_UI_DTYPE": "int8"}, BadInput, "must be one of auto"),
+    ],
+)
+def test_a_wrong_choice_is_named(environ: dict[str, str], kind: type[Exception], said: str) -> None:
+    with pytest.raises(kind) as caught:
+        resolve(**environ)
+    assert said in str(caught.value)

@@ -1,0 +1,105 @@
+"""What is known, as HTML: nothing from a person or a model is ever markup."""
+
+from __future__ import annotations
+
+from html.parser import HTMLParser
+
+from codegemma_ui.messages import DoneEvent, ErrorEvent, TokenEvent
+from codegemma_ui.progress import Progress
+from codegemma_ui.ui import render
+from codegemma_ui.vocabulary import Vocabulary
+
+HOSTILE = "${1+1}{{x}}`\\`</pre></code><script>x</script><img onerror=x>\"'&lt;\r\n\n"
+
+
+class Text(HTMLParser):
+    """The text inside `pre`, and every tag."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.text, self.tags, self._inside = "", [], 0
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list) -> None:
+        self.tags.append(tag)
+        self._inside += tag == "pre"
+
+    def handle_endtag(self, tag: str) -> None:
+        self._inside -= tag == "pre"
+
+    def handle_data(self, data: str) -> None:
+        if self._inside:
+            self.text += data
+
+
+def run_of(prefix: str, suffix: str, *tokens: str, ending: str = "LF") -> render.Run:
+    run = render.Run(render.with_ending(prefix, ending), render.with_ending(suffix, ending), ending)
+    run.progress = Progress(prefix, suffix)
+    for index, token in enumerate(tokens):
+        run.progress.add(TokenEvent(index=index, id=9, text=token, logprob=0.0, alternatives=()))
+    run.progress.refresh()
+    return run
+
+
+def test_escape_leaves_no_character_of_any_language() -> None:
+    escaped = render.escape(HOSTILE)
+    assert not set("<>\"'`${}\\") & set(escaped)
+
+
+def test_the_program_reads_back_byte_for_byte() -> None:
+    shown = Text(render.program(run_of(HOSTILE, HOSTILE, "a", HOSTILE), "en"))
+    assert shown.text == HOSTILE + "a" + HOSTILE + HOSTILE
+    assert not {"script", "img"} & set(shown.tags)
+
+
+def test_the_prompt_marks_control_tokens_only(vocabulary: Vocabulary) -> None:
+    run = run_of("<|fim_middle|>x", "")
+    run.prompt = vocabulary.prompt("<|fim_middle|>x", "", 128)
+    html = render.raw_prompt(run, "en")
+    assert html.count('class="role control"') == 3
+    assert Text(html).text == run.prompt.text
+
+
+def test_crlf_is_written_into_the_program() -> None:
+    run = run_of("a\nb\n", "c\n", ending="CRLF")
+    assert run.prefix == "a\r\nb\r\n"
+    assert 'data-ending="CRLF"' in render.program(run, "en")
+    assert render.with_ending("a\r\nb\n", "CRLF") == "a\r\nb\r\n"
+    assert render.with_ending("a\r\nb\n", "LF") == "a\r\nb\n"
+
+
+def test_the_caption_says_why_it_stopped() -> None:
+    run = run_of("", "", "a", "b")
+    assert run.progress is not None
+    assert "Writing" in render.caption(run, "en")
+    run.progress.add(
+        DoneEvent(
+            middle="ab",
+            raw_output="ab<eos>",
+            stop_reason="stop_token",
+            stop_token="<eos>",
+            ttft_s=0.123,
+            tokens_per_s=181.4,
+        )
+    )
+    caption = render.caption(run, "en")
+    for said in ("stopped at", "&lt;eos&gt;", "2 tokens", "181 tok/s", "first token after 0.12 s"):
+        assert said in caption
+    assert "role control" in render.raw_output(run, "en")
+
+
+def test_an_error_keeps_what_came() -> None:
+    run = run_of("p", "s", "a")
+    assert run.progress is not None
+    run.progress.add(TokenEvent(index=1, id=9, text="b", logprob=0.0, alternatives=()))
+    run.progress.add(ErrorEvent(code="worker_died", message="gone"))
+    assert run.middle == "ab"
+    assert Text(render.program(run, "en")).text == "pabs"
+    assert "stopped by an error" in render.caption(run, "en")
+
+
+def test_the_sum_adds_up(vocabulary: Vocabulary) -> None:
+    prompt = vocabulary.prompt("x = 1\n" * 100, "y = 2\n" * 50, 64)
+    html = render.token_sum(prompt, 64, "en")
+    assert "room <b>16</b> = <b>64</b>" in html
+    assert f"{prompt.trimmed_prefix_tokens} tokens cut" in html

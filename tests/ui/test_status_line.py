@@ -1,0 +1,85 @@
+"""What the page says of a status."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from codegemma_ui import presets
+from codegemma_ui.messages import STATES, Status
+from codegemma_ui.ui.status_line import shown
+
+READY = Status(
+    state="ready",
+    preset="bundled",
+    backend="jax",
+    dtype="float32",
+    device="CPU",
+    parameters=7_799_808,
+    memory_bytes=700 * 2**20,
+    context_length=512,
+    summary="Model: …",
+)
+SWITCHING = {"preset": "code_gemma_2b_en", "backend": "torch", "dtype": "auto"}
+OFFERED = presets.offered()
+
+
+def test_ready_names_model_backend_precision_device_size_and_memory() -> None:
+    line = shown(READY, OFFERED, "en").line
+    facts = ("ready", "Bundled FIM model", "jax", "float32", "CPU", "7.8M", "700 MiB")
+    assert [fact for fact in facts if fact not in line] == []
+    assert "CodeGemma" not in line
+
+
+@pytest.mark.parametrize("state", STATES)
+@pytest.mark.parametrize("language", ["en", "ko"])
+def test_every_state_has_a_line(state, language) -> None:
+    assert shown(replace(READY, state=state), OFFERED, language).line
+
+
+def test_a_download_tells_its_percentage_and_who_still_serves() -> None:
+    status = replace(
+        READY, state="downloading", phase="downloading", progress=0.37, switching_to=SWITCHING
+    )
+    now = shown(status, OFFERED, "en")
+    assert "downloading CodeGemma 2B · torch 37%" in now.line
+    assert "Bundled FIM model · jax still answers" in now.line
+    assert now.choice == ("code_gemma_2b_en", "torch", "auto")
+    assert now.switching
+
+
+@pytest.mark.parametrize(
+    ("phase", "said"),
+    [
+        (None, "loading CodeGemma 2B"),
+        ("waiting", "waiting for the running completion"),
+        ("stopping", "stopping the old model"),
+        ("loading", "loading CodeGemma 2B"),
+        ("warming", "compiling CodeGemma 2B"),
+    ],
+)
+def test_each_phase_of_a_switch_has_words(phase: str | None, said: str) -> None:
+    assert said in shown(replace(READY, phase=phase, switching_to=SWITCHING), OFFERED, "en").line
+
+
+def test_an_error_is_shown_once_the_switch_is_over() -> None:
+    error = {"code": "load_failed", "message": "<b>corrupt</b>", "hint": "Again."}
+    now = shown(replace(READY, error=error), OFFERED, "en")
+    assert "&lt;b&gt;corrupt" in now.notices
+    assert "Again." in now.notices
+    during = shown(replace(READY, error=error, switching_to=SWITCHING), OFFERED, "en")
+    assert "corrupt" not in during.notices
+
+
+def test_codegemma_brings_its_terms_and_instruct_a_warning() -> None:
+    assert shown(READY, OFFERED, "en").footer == ""
+    status = replace(READY, preset="code_gemma_instruct_7b_en")
+    now = shown(status, OFFERED, "en")
+    assert presets.GEMMA_TERMS in now.footer
+    assert presets.GEMMA_POLICY in now.footer
+    assert "made for chat" in now.notices
+
+
+def test_a_note_is_visible() -> None:
+    assert "uncompiled" in shown(replace(READY, note="runs uncompiled"), OFFERED, "en").notices
