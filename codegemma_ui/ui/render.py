@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from codegemma_ui import presets
 from codegemma_ui.messages import CancelledEvent, DoneEvent, ErrorEvent
 from codegemma_ui.progress import Progress
-from codegemma_ui.ui.strings import Language, error_title, text
+from codegemma_ui.ui.strings import Language, error_hint, error_title, text
 from codegemma_ui.vocabulary import Prompt
 
 _TEMPLATE_CHARACTERS = str.maketrans(
@@ -241,11 +241,11 @@ def token_sum(prompt: Prompt, max_length: int, language: Language, *, trained: b
 
 
 def error_notice(code: str, message: str, hint: str, language: Language) -> str:
-    """What happened and what to do next."""
-    if code == "queue_full":
-        hint = text("queue_full_hint", language)
+    """What happened and what to do next; the engine's English details stand below a translation."""
+    title, translated = escape(error_title(code, language)), error_hint(code, language)
+    said = f"<p>{escape(translated)}</p>" if translated else ""
     return (
-        f'<div class="notice error" role="alert"><strong>{escape(error_title(code, language))}</strong>'
+        f'<div class="notice error" role="alert"><strong>{title}</strong>{said}'
         f"<p>{escape(message)}</p>{_hint(hint)}</div>"
     )
 

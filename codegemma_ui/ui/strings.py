@@ -173,8 +173,58 @@ TABLE: dict[str, tuple[str, str]] = {
     "error_worker_died": ("The model stopped unexpectedly", "모델이 예기치 않게 종료되었습니다"),
     "error_not_ready": ("No model is loaded", "불러온 모델이 없습니다"),
     "error_download_failed": ("The download failed", "내려받지 못했습니다"),
+    "error_no_credentials": ("A key is needed", "키가 필요합니다"),
+    "error_bad_credentials": ("The key was not accepted", "키가 받아들여지지 않았습니다"),
+    "error_terms_not_accepted": (
+        "The terms are not accepted yet",
+        "이용 약관에 아직 동의하지 않았습니다",
+    ),
+    "error_preset_not_found": ("No such model there", "그런 모델이 없습니다"),
+    "error_network": ("The site could not be reached", "사이트에 연결할 수 없습니다"),
+    "error_connection_lost": ("The connection was lost", "연결이 끊어졌습니다"),
+    "error_corrupt_file": ("A file is damaged", "손상된 파일이 있습니다"),
+    "error_disk_full": ("Not enough room on the disk", "디스크 공간이 부족합니다"),
+    # What to do next, in words of the page: the engine's own hint is English and stands below.
+    "hint_no_credentials": (
+        "Set a key in the environment or among the secrets of the Space, and accept the model's terms.",
+        "환경 변수나 Space의 시크릿에 키를 설정하고 모델 이용 약관에 동의한 뒤 다시 시도해 주세요.",
+    ),
+    "hint_bad_credentials": (
+        "Make a new key, set it, and try again.",
+        "키를 새로 만들어 설정한 뒤 다시 시도해 주세요.",
+    ),
+    "hint_terms_not_accepted": (
+        "Open the model's page with the key's account, accept the terms, and try again.",
+        "키의 계정으로 모델 페이지를 열어 약관에 동의한 뒤 다시 시도해 주세요.",
+    ),
+    "hint_preset_not_found": (
+        "Check the spelling and the version.",
+        "이름과 버전을 확인해 주세요.",
+    ),
+    "hint_network": (
+        "Check the connection and try again.",
+        "인터넷 연결을 확인하고 다시 시도해 주세요.",
+    ),
+    "hint_connection_lost": (
+        "Try again: it goes on from where it stopped.",
+        "다시 시도하면 받은 곳부터 이어집니다.",
+    ),
+    "hint_corrupt_file": (
+        "Choose the model again; if it fails again, delete its folder in the download cache.",
+        "모델을 다시 선택해 주세요. 계속 실패하면 내려받기 캐시에서 해당 폴더를 지워 주세요.",
+    ),
+    "hint_disk_full": ("Free some room and try again.", "공간을 확보한 뒤 다시 시도해 주세요."),
+    "hint_not_enough_memory": (
+        "Choose a smaller model, a half-width precision, or a lower max_length.",
+        "더 작은 모델이나 절반 정밀도를 고르거나 max_length를 낮춰 주세요.",
+    ),
+    "hint_worker_died": (
+        "It is being started again; try once more in a moment.",
+        "모델을 다시 시작하고 있습니다. 잠시 뒤에 다시 시도해 주세요.",
+    ),
+    "hint_not_ready": ("Choose a model and a backend.", "모델과 백엔드를 선택해 주세요."),
     "error_queue_full": ("Too many requests are waiting", "대기 중인 요청이 너무 많습니다"),
-    "queue_full_hint": ("Try again in a moment.", "잠시 뒤에 다시 시도해 주세요."),
+    "hint_queue_full": ("Try again in a moment.", "잠시 뒤에 다시 시도해 주세요."),
     # Examples
     "example_quickstart": ("Which import is missing?", "빠진 import 찾기"),
     "example_table": ("Multiplication table", "구구단"),
@@ -200,6 +250,12 @@ def text(key: str, language: Language, /, **values: object) -> str:
 def error_title(code: str, language: Language) -> str:
     """The headline of an error; a code that has none of its own gets the general one."""
     return text(f"error_{code}" if f"error_{code}" in TABLE else "error", language)
+
+
+def error_hint(code: str, language: Language) -> str:
+    """What to do next, where the engine's English hint will not do; else empty."""
+    key = f"hint_{code}"
+    return text(key, language) if language != "en" and key in TABLE else ""
 
 
 def choose_language(asked: str | None, operators: str, accepted: str | None) -> Language:

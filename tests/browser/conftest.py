@@ -1,7 +1,8 @@
 """Servers and pages for the browser tests.
 
 `scripted` serves the page over a scripted engine: quick, for everything where the model does not matter.
-`engine_url` starts the real program with the bundled model, once for all tests that need it.
+`engine_url` starts the real program with the bundled model, once for all tests that need it. All of it
+ends with this package: Playwright keeps an event loop running, and other tests start loops of their own.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ ROOT = Path(__file__).parent.parent.parent
 expect.set_options(timeout=15 * SECONDS)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     if chromium.EXECUTABLE is None:
         pytest.skip(chromium.MISSING)
@@ -47,7 +48,7 @@ class Scripted:
     url: str
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def scripted_server() -> Iterator[Scripted]:
     from codegemma_ui import server
     from codegemma_ui.ui import layout
@@ -102,7 +103,7 @@ def playground(scripted: Scripted, open_page: OpenPage) -> Playground:
     return open_page(scripted.url)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def engine_url(browser: Browser) -> Iterator[str]:
     """The address of the real program, started as a person starts it."""
     process = subprocess.Popen(

@@ -1,33 +1,49 @@
 """Make the screenshots of docs/screenshots with one command: `python -m tests.browser.screenshots`.
 
-They show the page over the scripted engine, so that they are the same on every machine: 1280 and 390
-pixels wide, light and dark, idle, streaming, done, in Korean, with an error, and during a switch.
+They show the real page, the real engine and the bundled model, 1280 and 390 pixels wide, light and dark:
+idle, streaming, done, in Korean, with an error, and during a download (from a loopback hub that serves the
+bundled model under CodeGemma's name). Only the pace of the tokens is slowed, so that a stream can be caught.
 """
 
 from __future__ import annotations
 
+import asyncio
+import re
 import sys
+import tempfile
+from collections.abc import AsyncIterator, Mapping
+from contextlib import aclosing
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import Browser, expect, sync_playwright
 
-from codegemma_ui import server
-from codegemma_ui.errors import WorkerDied
+from codegemma_ui import presets, server
+from codegemma_ui.client import EngineClient
+from codegemma_ui.messages import Event
 from codegemma_ui.settings import Settings
 from codegemma_ui.ui import layout
 from codegemma_ui.ui.strings import text
 from tests.browser import chromium
-from tests.browser.playground import Playground
-from tests.browser.scripted_client import ScriptedClient
+from tests.browser.playground import SECONDS, Playground
+from tests.hubs import KaggleHub, isolate_this_process
 
 FOLDER = Path(__file__).parent.parent.parent / "docs" / "screenshots"
 
-BODY = """    counts = {}
-    for word in text.split():
-        counts[word] = counts.get(word, 0) + 1
-"""
+PAUSE_S = 0.06
+DOWNLOAD_BYTES_PER_SECOND = 1_500_000
 
 SIZES = {"wide": (1280, 900), "phone": (390, 844)}
+
+
+class SlowClient(EngineClient):
+    """The real client; its events come one by one, slowly enough to be looked at."""
+
+    async def complete(self, raw: Mapping[str, object]) -> AsyncIterator[Event]:
+        async with aclosing(super().complete(raw)) as events:
+            async for event in events:
+                yield event
+                await asyncio.sleep(PAUSE_S)
 
 
 def main() -> None:
@@ -35,22 +51,30 @@ def main() -> None:
     if chromium.EXECUTABLE is None:
         sys.exit(chromium.MISSING)
     FOLDER.mkdir(parents=True, exist_ok=True)
-    settings = Settings(port=0)
-    client = ScriptedClient(settings)
-    blocks = layout.build(client, settings)  # type: ignore[arg-type]
-    url = server.start(blocks, settings)
-    with sync_playwright() as playwright:
+    with (
+        sync_playwright() as playwright,
+        KaggleHub(presets.BUNDLED_FOLDER) as hub,
+        tempfile.TemporaryDirectory() as home,
+        pytest.MonkeyPatch.context() as environment,
+    ):
         browser = playwright.chromium.launch(
             executable_path=chromium.EXECUTABLE, args=chromium.ARGUMENTS
         )
+        isolate_this_process(Path(home), environment, hub)
+        settings = Settings(port=0)
+        client = SlowClient(settings)
+        client.start()
+        blocks = layout.build(client, settings)
+        url = server.start(blocks, settings)
         for size in SIZES:
             for theme in ("light", "dark"):
-                _states(browser, client, url, size, theme)
+                _states(browser, hub, url, size, theme)
         browser.close()
-    blocks.close(verbose=False)
+        blocks.close(verbose=False)
+        client.close()
 
 
-def _states(browser: Browser, client: ScriptedClient, url: str, size: str, theme: str) -> None:
+def _states(browser: Browser, hub: KaggleHub, url: str, size: str, theme: str) -> None:
     width, height = SIZES[size]
     context = browser.new_context(viewport={"width": width, "height": height}, locale="en-US")
     playground = Playground(context.new_page(), url)
@@ -60,16 +84,18 @@ def _states(browser: Browser, client: ScriptedClient, url: str, size: str, theme
         playground.page.screenshot(path=path, full_page=True, animations="disabled")
         print(path.relative_to(FOLDER.parent.parent))
 
-    client.reset()
-    client.middle, client.pause_s = BODY, 0.06
     playground.open(f"?__theme={theme}")
+    playground.wait_until_ready()
     shoot("idle")
 
     playground.choose("example", text("example_body", "en"))
     expect(playground.editor("before")).to_contain_text("count_words")
     playground.editor("before").click()
     playground.press_complete()
-    expect(playground.editor("middle")).to_contain_text("for word in")
+    expect(playground.caption).to_contain_text("tok")
+    playground.page.wait_for_function(
+        "() => document.querySelector('#middle .cm-content')?.innerText.trim().length > 12"
+    )
     shoot("streaming")
     playground.wait_until_done()
     shoot("done")
@@ -84,21 +110,20 @@ def _states(browser: Browser, client: ScriptedClient, url: str, size: str, theme
     playground.page.locator("#language-choice label", has_text="EN").click()
     expect(playground.status).to_contain_text("ready")
 
-    client.pause_s = 0.001
-    client.failure = WorkerDied(
-        "The model's process ended unexpectedly (exit code 1).",
-        "It is being started again; try once more in a moment.",
-    )
-    playground.press_complete()
-    expect(playground.answer).to_be_visible()
-    playground.wait_until_idle()
+    hub.faults.requires_credentials = True
+    playground.choose("model", "CodeGemma 2B")
+    expect(playground.page.locator(".notice.error")).to_contain_text("KAGGLE_API_TOKEN")
     shoot("error")
 
     playground.open(f"?__theme={theme}")
+    hub.faults.requires_credentials = False
+    hub.faults.bytes_per_second = DOWNLOAD_BYTES_PER_SECOND
     playground.choose("model", "CodeGemma 2B")
-    client.be(state="downloading", phase="downloading", progress=0.37)
-    expect(playground.status).to_contain_text("37%")
+    expect(playground.status).to_contain_text(re.compile(r"[2-7]\d%"), timeout=20 * SECONDS)
     shoot("switching")
+    playground.page.locator("#cancel-switch").click()
+    playground.wait_until_ready()
+    hub.faults.bytes_per_second = None
     context.close()
 
 

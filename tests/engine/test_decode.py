@@ -6,7 +6,6 @@ backend per process. What needs no model runs against scripted steps.
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import subprocess
@@ -17,6 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from codegemma_ui import machine
 from codegemma_ui.engine import steps
 from codegemma_ui.engine.decode import (
     CACHE_LENGTHS,
@@ -38,7 +38,7 @@ BFLOAT16_TOLERANCE = 0.1  # 8 bits of mantissa
 @pytest.fixture(scope="module", params=steps.BACKENDS)
 def report(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
     backend = request.param
-    if importlib.util.find_spec(backend) is None:
+    if not machine.backend(backend).installed:
         pytest.skip(f"{backend} is not installed")
     dumps = tmp_path_factory.mktemp(f"{backend}-modules")
     environment = {

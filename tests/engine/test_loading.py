@@ -6,7 +6,10 @@ These run in this process on jax; every backend comes through the same functions
 from __future__ import annotations
 
 import importlib
+import os
 import shutil
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +21,19 @@ from codegemma_ui.engine.environment import CPU, Device
 from codegemma_ui.engine.failures import readable
 from codegemma_ui.vocabulary import Vocabulary
 
-environment.before_import("jax")
-pytest.importorskip("jax")
+
+@pytest.fixture(scope="module", autouse=True)
+def jax_process() -> Iterator[None]:
+    """Make this process a worker's, for these tests only."""
+    with pytest.MonkeyPatch.context() as process:
+        for name in ("tensorflow", "tensorflow_text"):
+            process.setitem(sys.modules, name, None)  # so that leaving takes it back
+        for name in ("KERAS_BACKEND", "TF_CPP_MIN_LOG_LEVEL", "XLA_PYTHON_CLIENT_PREALLOCATE"):
+            process.setenv(name, os.environ.get(name, ""))
+            process.delenv(name)
+        environment.before_import("jax")
+        yield
+
 
 OLD_CARD = Device("an older card", accelerated=True, bfloat16=False)
 NEW_CARD = Device("a newer card", accelerated=True, bfloat16=True)

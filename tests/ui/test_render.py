@@ -103,3 +103,10 @@ def test_the_sum_adds_up(vocabulary: Vocabulary) -> None:
     html = render.token_sum(prompt, 64, "en")
     assert "room <b>16</b> = <b>64</b>" in html
     assert f"{prompt.trimmed_prefix_tokens} tokens cut" in html
+
+
+def test_a_korean_reader_is_told_what_to_do_in_korean() -> None:
+    shown = render.error_notice("no_credentials", "no key was found", "Make a token", "ko")
+    assert "키가 필요합니다" in shown
+    assert "시크릿" in shown
+    assert "Make a token" in shown  # the details stay

@@ -44,7 +44,7 @@ def test_every_string_is_used() -> None:
     sources = "".join(
         path.read_text(encoding="utf-8") for path in UI.glob("*.py") if path.name != "strings.py"
     )
-    families = ("example_", "state_", "phase_", "legend_", "stop_", "error_", "layout_")
+    families = ("example_", "state_", "phase_", "legend_", "stop_", "error_", "hint_", "layout_")
     pane_families = ("_empty",)
     unused = [
         key
@@ -94,3 +94,11 @@ def test_the_language_of_a_page(
     asked: str | None, operators: str, accepted: str | None, expected: str
 ) -> None:
     assert choose_language(asked, operators, accepted) == expected
+
+
+def test_every_way_a_download_fails_has_a_headline_and_a_korean_hint() -> None:
+    from codegemma_ui.download.words import WORDS
+
+    for code in set(WORDS) - {"bad_handle", "unexpected"}:
+        assert f"error_{code}" in TABLE
+        assert f"hint_{code}" in TABLE
