@@ -79,7 +79,7 @@ def test_closing_the_stream_frees_the_engine(client: EngineClient) -> None:
     asyncio.run(leave())
     started = time.monotonic()
     assert complete(client, prefix="next")[-1].event == "done"
-    assert time.monotonic() - started < 1.0
+    assert time.monotonic() - started < 3.0  # uncancelled it would take 10 s
 
 
 def test_cancel_ends_the_stream_with_what_was_generated(client: EngineClient) -> None:
