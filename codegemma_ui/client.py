@@ -18,7 +18,7 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -406,6 +406,7 @@ class EngineClient:
             try:
                 self._check(transition.target)
                 folder = self._fetch(transition)
+                transition.target = self._learn(transition.target, folder)
                 self._stop_if_cancelled(transition)
                 turn = self._join(transition)
                 transition.phase = "waiting"
@@ -457,6 +458,13 @@ class EngineClient:
                 "Choose a CodeGemma preset or another one with FIM control tokens.",
             ) from error
         return folder
+
+    def _learn(self, choice: Choice, folder: Path) -> Choice:
+        """The choice with what its folder says of the model, such as its trained context."""
+        preset = presets.fetched(choice.preset, folder)
+        with self._lock:
+            self._presets = [preset if one.name == preset.name else one for one in self._presets]
+        return replace(choice, preset=preset)
 
     def _download(self, transition: _Transition) -> Path:
         outcome: Future[dict[str, Any]] = Future()

@@ -129,6 +129,13 @@ def _from_folder(name: str, folder: Path) -> Preset:
     )
 
 
+def fetched(preset: Preset, folder: Path) -> Preset:
+    """A preset with what its downloaded folder says of it; rows of the table stay as they are."""
+    if preset.local or preset.codegemma:
+        return preset
+    return replace(_from_folder(preset.name, folder), handle=preset.handle, label=preset.label)
+
+
 def named(name: str) -> Preset:
     """A preset that the operator named.
 
