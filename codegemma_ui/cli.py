@@ -1,4 +1,4 @@
-"""The shell's door: `serve` (the default), `complete`, `presets`, `doctor`.
+"""The shell's door: `serve` (the default), `complete`, `eval`, `presets`, `doctor`.
 
 Each command imports what it needs and no more, so that `--help` and `presets` answer at once.
 Exit codes: 0 done, 1 engine error, 2 bad input, 130 cancelled.
@@ -16,7 +16,7 @@ from codegemma_ui.errors import BadInput
 
 DONE, ENGINE_ERROR, BAD_INPUT, CANCELLED = 0, 1, 2, 130
 
-COMMANDS = ("serve", "complete", "presets", "doctor")
+COMMANDS = ("serve", "complete", "eval", "presets", "doctor")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -65,6 +65,38 @@ def _parser() -> argparse.ArgumentParser:
     complete.add_argument("--json", action="store_true", help="one event a line")
     complete.set_defaults(run=_complete)
 
+    # Its own --time-limit: a large model on a CPU is to be slow, not wrong.
+    evaluate = commands.add_parser(
+        "eval", help="measure a model on infilling tasks", conflict_handler="resolve"
+    )
+    evaluate.add_argument(
+        "--dataset",
+        metavar="FILE",
+        required=True,
+        help="JSON lines in the form of HumanEval-Infilling, plain or gzip",
+    )
+    settings.add_model_flags(evaluate)
+    evaluate.add_argument("--time-limit", default="3600", help="seconds one task may take [3600]")
+    evaluate.add_argument("--limit", type=int, metavar="N", help="only the first N tasks")
+    evaluate.add_argument(
+        "--max-new-tokens", type=int, default=96, help="the most tokens of a middle; default 96"
+    )
+    evaluate.add_argument(
+        "--layout", choices=("psm", "spm"), default="psm", help="prompt order; default psm"
+    )
+    for name, text in (
+        ("--hide-suffix", "ask with an empty suffix"),
+        ("--execute", "run each task's test too, in a contained process: pass_at_1"),
+        ("--json", "the report as one JSON object"),
+    ):
+        evaluate.add_argument(name, action="store_true", help=text)
+    evaluate.add_argument(
+        "--results",
+        metavar="FILE",
+        help="a line a task; an interrupted run goes on from it; default in eval-results/",
+    )
+    evaluate.set_defaults(run=_eval)
+
     presets = commands.add_parser("presets", help="list the models")
     presets.add_argument("--json", action="store_true")
     presets.set_defaults(run=_presets)
@@ -94,6 +126,12 @@ def _complete(parsed: argparse.Namespace) -> int:
     from codegemma_ui import complete_command
 
     return complete_command.run(parsed)
+
+
+def _eval(parsed: argparse.Namespace) -> int:
+    from codegemma_ui import eval_command
+
+    return eval_command.run(parsed)
 
 
 def _presets(parsed: argparse.Namespace) -> int:

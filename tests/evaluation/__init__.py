@@ -1,0 +1,1 @@
+"""What `python -m codegemma_ui eval` rests on."""
