@@ -1,0 +1,168 @@
+"""What copying alone scores: each hole is filled from the most similar place of its own file.
+
+The floor under a model's figures. Files repeat themselves, so a part of any score is had without knowing
+anything of code. Two rules, each the best of those tried on held-out files:
+
+- a whole line is the line whose neighbours are most like the hole's neighbours, as it stands (comparing
+  sets of tokens in place of characters, or one line on either side in place of two, gave less);
+- the rest of a line is what follows, in another line, the longest text that the hole's line ends with
+  (what follows the longest text that both lines begin with gave less).
+
+What this does not cover: how many lines a hole has. One is given, for a hole of several too.
+
+    python -m training.copy_baseline --dataset build/training/held_out/single_line.jsonl
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from rapidfuzz.distance import Levenshtein
+
+from codegemma_ui.errors import BadInput
+from codegemma_ui.evaluation import scoring, tasks
+from codegemma_ui.evaluation.tasks import Task
+
+STEPS = (-2, -1, 1, 2)
+"""The lines around a line that tell what it is, blank ones left out; the farther ones count half."""
+
+INDENTED_ALIKE = 0.5
+"""What it counts beside them that a line is indented as the one before the hole asks."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """What the copies score on a dataset, by the definitions of `eval`; both from 0 to 1."""
+
+    tasks: int
+    exact_match: float
+    edit_similarity: float
+
+
+def copy(task: Task) -> str:
+    """Fill one hole from its own prompt and suffix.
+
+    A hole at a line's start gets a whole line. Where the line has text after the hole too, the copy ends
+    where that text begins in it.
+    """
+    *before, head = task.prompt.split("\n")
+    tail, *after = task.suffix.split("\n")
+    if head.strip():
+        filled = rest_of_line(before, head, after)
+    elif head:  # only the indentation stands before the hole
+        filled = whole_line(before, after).lstrip()
+    else:
+        after = task.suffix.split("\n")
+        return whole_line(before, after)
+    end = filled.find(tail.strip()) if tail.strip() else -1
+    return filled[:end] if end > 0 else filled
+
+
+def whole_line(before: Sequence[str], after: Sequence[str]) -> str:
+    """The line whose neighbours are most like those of a hole between two runs of lines, or ""."""
+    lines: list[str | None] = [line for line in before if line.strip()]
+    hole = len(lines)
+    lines += [None, *(line for line in after if line.strip())]
+
+    def neighbour(index: int, step: int) -> str | None:
+        """A line near another: "" past an end of the file, None where the hole is."""
+        place = index + step
+        return lines[place] if 0 <= place < len(lines) else ""
+
+    around = [neighbour(hole, step) for step in STEPS]
+    above = neighbour(hole, -1) or ""
+    indentation = _indentation(above) + 4 * above.rstrip().endswith(":")
+    best, found = -1.0, ""
+    for index, line in enumerate(lines):
+        if line is None:
+            continue
+        likeness = sum(
+            _likeness(wanted, neighbour(index, step)) / abs(step)
+            for step, wanted in zip(STEPS, around, strict=True)
+        )
+        likeness += INDENTED_ALIKE * (_indentation(line) == indentation)
+        if likeness > best:
+            best, found = likeness, line
+    return found
+
+
+def rest_of_line(before: Sequence[str], head: str, after: Sequence[str]) -> str:
+    """What follows the longest end of `head` that occurs in another line, or "".
+
+    Of lines with an equally long one, that which starts most like `head` counts, then the nearest.
+    """
+    head = head.lstrip()
+    best, found = (0, 0, 0), ""
+    for index, line in enumerate([*before, *after]):
+        text = line.strip()
+        length = max(best[0], 1)  # a shorter common text would not win
+        if not text or length > len(head) or head[-length:] not in text:
+            continue
+        while length < len(head) and head[-length - 1 :] in text:
+            length += 1
+        rest = text[text.find(head[-length:]) + length :]
+        common = _common_start(text, head)
+        rank = (length, common, -abs(index - len(before)))
+        if rest and rank > best:
+            best, found = rank, rest
+    return found
+
+
+def _indentation(line: str) -> int:
+    """The characters of white space that a line begins with."""
+    return len(line) - len(line.lstrip())
+
+
+@lru_cache(maxsize=1 << 20)
+def _likeness(one: str | None, other: str | None) -> float:
+    """Levenshtein similarity from 0 to 1; what is not known is like nothing."""
+    if one is None or other is None:
+        return 0.0
+    return float(Levenshtein.normalized_similarity(one, other))
+
+
+def _common_start(one: str, other: str) -> int:
+    """How many characters two texts begin with alike."""
+    pairs = zip(one, other, strict=False)
+    return next((at for at, (a, b) in enumerate(pairs) if a != b), min(len(one), len(other)))
+
+
+def report(dataset: Sequence[Task]) -> Report:
+    """Fill every hole and compare, as `eval` does.
+
+    Args:
+        dataset: at least one task.
+    """
+    pairs = [(copy(task), task.canonical_solution) for task in dataset]
+    return Report(
+        tasks=len(pairs),
+        exact_match=sum(scoring.exact_match(*pair) for pair in pairs) / len(pairs),
+        edit_similarity=sum(scoring.edit_similarity(*pair) for pair in pairs) / len(pairs),
+    )
+
+
+def main() -> None:
+    """Print what copying scores on one dataset."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--dataset", type=Path, required=True, help="tasks, as .jsonl or .jsonl.gz")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    options = parser.parse_args()
+    try:
+        figures = report(tasks.read(options.dataset).tasks)
+    except BadInput as problem:
+        parser.exit(1, f"{problem}\n")
+    if options.json:
+        print(json.dumps(asdict(figures)))
+    else:
+        print(f"tasks            {figures.tasks}")
+        print(f"exact match      {figures.exact_match:.1%}")
+        print(f"edit similarity  {figures.edit_similarity:.1%}")
+
+
+if __name__ == "__main__":
+    main()

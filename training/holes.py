@@ -1,0 +1,182 @@
+"""Where a hole is punched: spans of a Python file that people really ask to have filled.
+
+Pure text and `ast`. Nothing here knows of tokens or layouts.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import warnings
+from dataclasses import dataclass, field
+from random import Random
+from typing import NamedTuple
+
+Body = ast.FunctionDef | ast.AsyncFunctionDef
+
+KINDS = {
+    "line": 0.34,
+    "rest": 0.26,
+    "lines": 0.11,
+    "block": 0.07,
+    "expression": 0.1,
+    "random": 0.12,
+}
+"""How often each kind of hole is drawn: a line, the rest of a line, 2 to 6 lines, a statement with its block,
+an expression, a random span."""
+
+ANYWHERE = 0.12
+"""The share of holes in any line of the file; the others start in a function's body, outside docstrings."""
+
+MAX_HOLE = 700
+"""Characters; a longer block is no hole."""
+
+CODE_TOKEN = re.compile(r"\w+|\s+|[^\w\s]")
+
+
+class Span(NamedTuple):
+    """Characters `start` to `end` of a text, the end not among them."""
+
+    start: int
+    end: int
+
+
+@dataclass
+class Source:
+    """A Python text with what the drawing of holes needs to know of it.
+
+    Attributes:
+        text: the text.
+        line_starts: the character each line starts at, and the text's length at the end.
+        body_lines: numbers of non-blank lines in function bodies, without docstrings and comments.
+        other_lines: numbers of all non-blank lines.
+        statements: spans of whole lines of statements in function bodies that take several lines.
+        expressions: spans of expressions in function bodies.
+    """
+
+    text: str
+    line_starts: list[int] = field(default_factory=list)
+    body_lines: list[int] = field(default_factory=list)
+    other_lines: list[int] = field(default_factory=list)
+    statements: list[Span] = field(default_factory=list)
+    expressions: list[Span] = field(default_factory=list)
+
+    def line(self, number: int) -> Span:
+        """A line's characters without its newline."""
+        end = self.line_starts[number + 1]
+        return Span(self.line_starts[number], end - (self.text[end - 1 : end] == "\n"))
+
+
+def understand(text: str) -> Source:
+    """Parse a file.
+
+    Raises:
+        SyntaxError: if it is no Python.
+    """
+    source = Source(text)
+    lines = text.split("\n")
+    position = 0
+    for line in lines:
+        source.line_starts.append(position)
+        position += len(line) + 1
+    source.line_starts.append(len(text))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        tree = ast.parse(text)
+    body_lines: set[int] = set()
+    docstrings: set[int] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            if (node.end_lineno or 0) > node.lineno:
+                docstrings.update(range(node.lineno - 1, node.end_lineno or 0))
+        elif isinstance(node, Body):
+            body_lines.update(range(node.body[0].lineno - 1, node.end_lineno or 0))
+            _add_inner(source, node, lines)
+    source.other_lines = [number for number, line in enumerate(lines) if line.strip()]
+    source.body_lines = [
+        number
+        for number in source.other_lines
+        if number in body_lines
+        and number not in docstrings
+        and not lines[number].lstrip().startswith("#")
+        and len(lines[number].strip()) > 2
+    ]
+    return source
+
+
+def _add_inner(source: Source, function: Body, lines: list[str]) -> None:
+    for node in ast.walk(function):
+        if node is function or not hasattr(node, "lineno"):
+            continue
+        first, last = node.lineno - 1, node.end_lineno - 1  # type: ignore[attr-defined]
+        if isinstance(node, ast.stmt):
+            if 0 < last - first < 12:
+                start = source.line_starts[first]
+                end = source.line_starts[min(last + 1, len(lines))]
+                source.statements.append(Span(start, end))
+        elif isinstance(node, ast.expr) and first == last and lines[first].isascii():
+            start = source.line_starts[first]
+            span = Span(start + node.col_offset, start + (node.end_col_offset or 0))
+            if span.end - span.start > 5:
+                source.expressions.append(span)
+
+
+def draw(source: Source, random: Random) -> Span | None:
+    """Punch one hole; None where this draw finds no place."""
+    (kind,) = random.choices(list(KINDS), list(KINDS.values()))
+    if kind == "block" and source.statements:
+        return _short(random.choice(source.statements))
+    if kind == "expression" and source.expressions:
+        return random.choice(source.expressions)
+    lines = source.other_lines if random.random() < ANYWHERE else source.body_lines
+    if not lines:
+        return None
+    number = random.choice(lines)
+    if kind == "rest":
+        return _rest(source, number, random)
+    if kind == "random":
+        line = source.line(number)
+        start = random.randint(line.start, line.end)
+        length = int(10 ** random.uniform(0.9, 2.4))
+        return Span(start, min(start + length, len(source.text)))
+    last = number + (random.randint(1, 5) if kind == "lines" else 0)
+    return _short(_whole(source, number, min(last, len(source.line_starts) - 2), random))
+
+
+def _whole(source: Source, first: int, last: int, random: Random) -> Span:
+    """Whole lines, in the ways a cursor may stand: at the line's start, after its indentation, and with the
+    line's end in the hole or after it."""
+    start, end = source.line_starts[first], source.line(last).end
+    way = random.random()
+    if way < 0.5:
+        return Span(start, source.line_starts[last + 1])
+    if way < 0.75:
+        while start < end and source.text[start] in " \t":
+            start += 1
+    return Span(start, end)
+
+
+def _rest(source: Source, number: int, random: Random) -> Span | None:
+    """From a point inside the line to its end."""
+    line = source.line(number)
+    text = source.text[line.start : line.end]
+    indentation = len(text) - len(text.lstrip())
+    if random.random() < 0.2:
+        cuts = list(range(indentation + 1, len(text)))
+    else:
+        cuts = [token.end() for token in CODE_TOKEN.finditer(text, indentation)][:-1]
+    return Span(line.start + random.choice(cuts), line.end) if cuts else None
+
+
+def _short(span: Span) -> Span | None:
+    return span if span.end - span.start <= MAX_HOLE else None
+
+
+def import_hole(text: str, random: Random) -> Span | None:
+    """An import line, or what follows its first word, with or without the blank lines after it."""
+    matches = list(re.finditer(r"^(?:import|from) (\S[^\n]*)(\n*)", text, re.MULTILINE))
+    if not matches:
+        return None
+    match = random.choice(matches)
+    start = match.start(1) if random.random() < 0.65 else match.start()
+    return Span(start, match.end(1) if random.random() < 0.5 else match.end())

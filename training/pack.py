@@ -1,0 +1,114 @@
+"""Turn the corpus into two files of token ids that a trainer can map into memory.
+
+    python -m training.pack --folder build/training
+
+`FOLDER/packed/{snippets,windows}.npz` hold `ids` (uint16, all samples end to end), `starts` (where each
+sample starts, and the end) and `middles` (where its middle starts), in random order.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import random
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import numpy as np
+
+from codegemma_ui.vocabulary import VOCABULARY_FILE, Vocabulary
+from training import holes, samples
+from training.corpus import SourceFile, load
+
+CONTEXT = 1024
+SNIPPET_TOKENS = 340
+FILES_PER_JOB = 64
+BESIDE_RATE = 0.04
+
+Encoded = tuple[list[int], int]
+"""A sample's ids, and where its middle starts."""
+
+
+def vocabulary_in(folder: Path) -> Vocabulary:
+    """The trained vocabulary, laid out as a preset keeps it."""
+    path = folder / "preset" / VOCABULARY_FILE
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes((folder / "vocabulary.spm").read_bytes())
+    return Vocabulary(folder / "preset")
+
+
+def encode_files(job: tuple[Path, int, list[SourceFile]]) -> tuple[list[Encoded], list[Encoded]]:
+    """Snippets and windows of some files; runs in a process of its own."""
+    folder, seed, files = job
+    vocabulary = Vocabulary(folder / "preset")
+    generator = random.Random(seed)
+    short: list[Encoded] = []
+    long: list[Encoded] = []
+    previous: SourceFile | None = None
+    for file in files:
+        try:
+            source = holes.understand(file.text)
+        except SyntaxError:
+            continue
+        for sample in samples.snippets(file, source, generator, SNIPPET_TOKENS):
+            short.append(samples.encode(sample, vocabulary))
+        for sample in samples.windows(file, source, generator, CONTEXT):
+            with_other = sample.middle is not None and generator.random() < BESIDE_RATE
+            if with_other and previous is not None and previous.package == file.package:
+                sample = samples.beside(sample, file.path, previous, generator)
+            long.append(samples.encode(sample, vocabulary))
+        previous = file
+    return short, [sample for sample in long if len(sample[0]) <= CONTEXT]
+
+
+def jobs(folder: Path) -> Iterator[tuple[Path, int, list[SourceFile]]]:
+    """The corpus in portions."""
+    files = load(folder / "corpus" / "train.jsonl")
+    for number in itertools.count():
+        portion = list(itertools.islice(files, FILES_PER_JOB))
+        if not portion:
+            return
+        yield folder, number, portion
+
+
+def save(path: Path, encoded: list[Encoded], generator: random.Random) -> None:
+    """Shuffle and write."""
+    generator.shuffle(encoded)
+    lengths = np.array([len(ids) for ids, _ in encoded])
+    np.savez(
+        path,
+        ids=np.fromiter(itertools.chain.from_iterable(ids for ids, _ in encoded), np.uint16),
+        starts=np.concatenate([[0], np.cumsum(lengths)]),
+        middles=np.array([middle for _, middle in encoded], np.int32),
+    )
+    inside = sum(len(ids) - middle for ids, middle in encoded)
+    print(
+        f"{path.name}: {len(encoded):,} samples, {lengths.sum():,} tokens, "
+        f"{inside / lengths.sum():.1%} in middles",
+        file=sys.stderr,
+    )
+
+
+def main() -> None:
+    """Pack the training side of the corpus."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--folder", type=Path, default=Path("build/training"))
+    options = parser.parse_args()
+    vocabulary_in(options.folder)
+    short: list[Encoded] = []
+    long: list[Encoded] = []
+    with ProcessPoolExecutor() as pool:
+        for some_short, some_long in pool.map(encode_files, jobs(options.folder)):
+            short += some_short
+            long += some_long
+    target = options.folder / "packed"
+    target.mkdir(exist_ok=True)
+    generator = random.Random(0)
+    for name, encoded in (("snippets", short), ("windows", long)):
+        save(target / f"{name}.npz", encoded, generator)
+
+
+if __name__ == "__main__":
+    main()
