@@ -93,9 +93,9 @@ def _codegemma(name: str, label: str, version: int, *, instruct: bool = False) -
 
 def bundled() -> Preset:
     """The preset that ships in this package."""
-    return replace(
-        _from_folder(BUNDLED, BUNDLED_FOLDER), label="Bundled FIM model · 8M · not CodeGemma"
-    )
+    preset = _from_folder(BUNDLED, BUNDLED_FOLDER)
+    size = f"{(preset.parameters or 0) / 1e6:.0f}M"
+    return replace(preset, label=f"Bundled FIM model · {size} · not CodeGemma")
 
 
 CODEGEMMA = (

@@ -2,6 +2,7 @@
 
 from playwright.sync_api import expect
 
+from codegemma_ui import presets
 from codegemma_ui.errors import NotEnoughMemory
 from tests.browser.conftest import OpenPage, Scripted
 from tests.browser.playground import Playground
@@ -20,9 +21,7 @@ def test_a_switch_tells_its_story_and_can_be_cancelled(
     expect(playground.page.locator("#cancel-switch")).to_be_visible()
     playground.page.locator("#cancel-switch").click()
     expect(playground.status).to_contain_text("ready")
-    expect(playground.page.locator("#model input")).to_have_value(
-        "Bundled FIM model · 8M · not CodeGemma"
-    )
+    expect(playground.page.locator("#model input")).to_have_value(presets.bundled().label)
     expect(playground.page.locator("#cancel-switch")).to_be_hidden()
 
 
@@ -45,9 +44,7 @@ def test_a_refused_switch_changes_nothing(playground: Playground, scripted: Scri
     scripted.client.switch_refusal = NotEnoughMemory("It needs 18.8 GB.", "Choose a smaller one.")
     playground.choose("model", "CodeGemma 7B")
     expect(playground.answer).to_contain_text("It needs 18.8 GB.")
-    expect(playground.page.locator("#model input")).to_have_value(
-        "Bundled FIM model · 8M · not CodeGemma"
-    )
+    expect(playground.page.locator("#model input")).to_have_value(presets.bundled().label)
 
 
 def test_a_backend_that_is_not_installed_shows_its_pip_line(
