@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from random import Random
 
+import numpy as np
+
 from codegemma_ui.vocabulary import Vocabulary
 from training import holes, pack
 from training.samples import FIM_RATE, SPM_RATE, Sample, encode
@@ -318,7 +320,10 @@ def main() -> None:
     pack.vocabulary_in(options.folder)
     vocabulary = Vocabulary(options.folder / "preset")
     generator = Random(0)
-    encoded = [encode(sample, vocabulary) for sample in samples(generator)]
+    encoded = [
+        (np.array(ids, np.uint16), middle)
+        for ids, middle in (encode(sample, vocabulary) for sample in samples(generator))
+    ]
     pack.save(options.folder / "packed" / "grammar.npz", encoded, generator)
 
 

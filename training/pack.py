@@ -1,8 +1,8 @@
-"""Turn the corpus into two files of token ids that a trainer can map into memory.
+"""Turn the corpus into three files of token ids that a trainer can map into memory.
 
     python -m training.pack --folder build/training
 
-`FOLDER/packed/{snippets,windows}.npz` hold `ids` (uint16, all samples end to end), `starts` (where each
+`FOLDER/packed/{short,snippets,windows}.npz` hold `ids` (uint16, all samples end to end), `starts` (where each
 sample starts, and the end) and `middles` (where its middle starts), in random order.
 """
 
@@ -21,14 +21,19 @@ import numpy as np
 from codegemma_ui.vocabulary import VOCABULARY_FILE, Vocabulary
 from training import holes, samples
 from training.corpus import SourceFile, load
+from training.samples import Sample
 
 CONTEXT = 1024
+SHORT_TOKENS = 160
 SNIPPET_TOKENS = 340
+SHORT_COVERAGE = 0.5
 FILES_PER_JOB = 64
 BESIDE_RATE = 0.04
 
-Encoded = tuple[list[int], int]
-"""A sample's ids, and where its middle starts."""
+Encoded = tuple[np.ndarray, int]
+"""A sample's ids (uint16), and where its middle starts."""
+
+NAMES = ("short", "snippets", "windows")
 
 
 def vocabulary_in(folder: Path) -> Vocabulary:
@@ -39,28 +44,39 @@ def vocabulary_in(folder: Path) -> Vocabulary:
     return Vocabulary(folder / "preset")
 
 
-def encode_files(job: tuple[Path, int, list[SourceFile]]) -> tuple[list[Encoded], list[Encoded]]:
-    """Snippets and windows of some files; runs in a process of its own."""
+def encode_files(job: tuple[Path, int, list[SourceFile]]) -> dict[str, list[Encoded]]:
+    """Samples of some files, each kind under its name; runs in a process of its own.
+
+    Short windows teach the most a token: each sample has one hole, and in PSM the way back over the suffix to
+    the prefix's end is learnt hole by hole.
+    """
     folder, seed, files = job
     vocabulary = Vocabulary(folder / "preset")
     generator = random.Random(seed)
-    short: list[Encoded] = []
-    long: list[Encoded] = []
+    packed: dict[str, list[Encoded]] = {name: [] for name in NAMES}
+
+    def add(name: str, sample: Sample) -> None:
+        ids, middle = samples.encode(sample, vocabulary)
+        if len(ids) <= CONTEXT:
+            packed[name].append((np.array(ids, np.uint16), middle))
+
     previous: SourceFile | None = None
     for file in files:
         try:
             source = holes.understand(file.text)
         except SyntaxError:
             continue
+        for sample in samples.windows(file, source, generator, SHORT_TOKENS, SHORT_COVERAGE):
+            add("short", sample)
         for sample in samples.snippets(file, source, generator, SNIPPET_TOKENS):
-            short.append(samples.encode(sample, vocabulary))
+            add("snippets", sample)
         for sample in samples.windows(file, source, generator, CONTEXT):
             with_other = sample.middle is not None and generator.random() < BESIDE_RATE
             if with_other and previous is not None and previous.package == file.package:
                 sample = samples.beside(sample, file.path, previous, generator)
-            long.append(samples.encode(sample, vocabulary))
+            add("windows", sample)
         previous = file
-    return short, [sample for sample in long if len(sample[0]) <= CONTEXT]
+    return packed
 
 
 def jobs(folder: Path) -> Iterator[tuple[Path, int, list[SourceFile]]]:
@@ -79,7 +95,7 @@ def save(path: Path, encoded: list[Encoded], generator: random.Random) -> None:
     lengths = np.array([len(ids) for ids, _ in encoded])
     np.savez(
         path,
-        ids=np.fromiter(itertools.chain.from_iterable(ids for ids, _ in encoded), np.uint16),
+        ids=np.concatenate([np.asarray(ids, np.uint16) for ids, _ in encoded]),
         starts=np.concatenate([[0], np.cumsum(lengths)]),
         middles=np.array([middle for _, middle in encoded], np.int32),
     )
@@ -97,16 +113,15 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=Path("build/training"))
     options = parser.parse_args()
     vocabulary_in(options.folder)
-    short: list[Encoded] = []
-    long: list[Encoded] = []
+    packed: dict[str, list[Encoded]] = {name: [] for name in NAMES}
     with ProcessPoolExecutor() as pool:
-        for some_short, some_long in pool.map(encode_files, jobs(options.folder)):
-            short += some_short
-            long += some_long
+        for some in pool.map(encode_files, jobs(options.folder)):
+            for name, encoded in some.items():
+                packed[name] += encoded
     target = options.folder / "packed"
     target.mkdir(exist_ok=True)
     generator = random.Random(0)
-    for name, encoded in (("snippets", short), ("windows", long)):
+    for name, encoded in packed.items():
         save(target / f"{name}.npz", encoded, generator)
 
 

@@ -84,7 +84,9 @@ def encode(sample: Sample, vocabulary: Encoder) -> tuple[list[int], int]:
     return [*ids, *vocabulary.encode(sample.middle), separator], len(ids)
 
 
-def windows(file: SourceFile, source: Source, random: Random, tokens: int) -> Iterator[Sample]:
+def windows(
+    file: SourceFile, source: Source, random: Random, tokens: int, coverage: float = 1.0
+) -> Iterator[Sample]:
     """Windows of a file around a hole, as the page's trimming leaves them.
 
     Args:
@@ -92,9 +94,10 @@ def windows(file: SourceFile, source: Source, random: Random, tokens: int) -> It
         source: the parsed text.
         random: where every choice comes from.
         tokens: the longest sample, about.
+        coverage: tokens of all samples, about, as a share of the file's.
     """
     text = source.text
-    count = max(1, round(len(text) / CHARACTERS_PER_TOKEN / (0.55 * tokens)))
+    count = max(1, round(coverage * len(text) / CHARACTERS_PER_TOKEN / (0.55 * tokens)))
     for _ in range(count):
         # Long prompts are the common case of a real file: lengths lean to the upper end.
         room = int(tokens * random.uniform(0.3, 0.97) * CHARACTERS_PER_TOKEN)

@@ -22,11 +22,15 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from training import pack
 from training.model import Gemma, Shape
 from training.muon import Muon
 
 MIDDLE_WEIGHT = 4.0
 """What a token of a middle counts: they are one in twenty, and what the model is for."""
+
+FIRST_WEIGHT = 8.0
+"""What a middle's first token counts: in PSM it stands after the suffix, and has to look back over it."""
 
 WARMUP, DECAY = 0.01, 0.55
 """Shares of the time in which the learning rates rise at the start and fall to zero at the end."""
@@ -80,6 +84,7 @@ class Mixture:
             count = min(len(sample) - 1, room)
             weight = np.ones(len(sample), np.float32)
             weight[middle:] = MIDDLE_WEIGHT
+            weight[middle : middle + 1] = FIRST_WEIGHT
             weight[np.isin(sample, CONTROL_IDS)] = 0
             ids.append(sample[:count])
             targets.append(sample[1 : count + 1])
@@ -96,9 +101,9 @@ class Mixture:
 
 
 def shares(progress: float, names: list[str]) -> dict[str, float]:
-    """The mixture at a point of the training: complete functions first, whole files' windows later."""
-    windows = 0.35 + 0.4 * progress
-    mixture = {"snippets": 1 - windows, "windows": windows, "grammar": 0.06}
+    """The mixture at a point of the training: short samples first, whole files' windows later."""
+    windows = 0.05 + 0.6 * progress**1.5
+    mixture = {"short": 0.7 - windows, "snippets": 0.3, "windows": windows, "grammar": 0.06}
     return {name: mixture[name] for name in names}
 
 
@@ -150,9 +155,7 @@ def train(
     torch.set_float32_matmul_precision("high")
     torch.manual_seed(0)
     names = [
-        name
-        for name in ("snippets", "windows", "grammar")
-        if (folder / "packed" / f"{name}.npz").exists()
+        name for name in (*pack.NAMES, "grammar") if (folder / "packed" / f"{name}.npz").exists()
     ]
     mixture = Mixture(folder / "packed", names)
     checkpoint = folder / "checkpoint.pt"

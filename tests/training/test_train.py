@@ -12,7 +12,7 @@ import torch
 
 from training import pack, train
 from training.model import Shape
-from training.train import MIDDLE_WEIGHT, Mixture
+from training.train import FIRST_WEIGHT, MIDDLE_WEIGHT, Mixture
 
 SHAPE = Shape(vocabulary=64, layers=1, dim=32, heads=2, kv_heads=1, head_dim=16, feed_forward=32)
 SECONDS = 1 / 3600
@@ -23,12 +23,12 @@ def folder(tmp_path: Path) -> Path:
     """Samples that count upwards, with a middle: easy to learn."""
     (tmp_path / "packed").mkdir()
     random = Random(0)
-    for name in ("snippets", "windows"):
+    for name in pack.NAMES:
         samples = []
         for _ in range(300):
             start, length = random.randint(8, 30), random.randint(10, 30)
             ids = [2, 4, *range(start, start + length)]
-            samples.append((ids, length - 4))
+            samples.append((np.array(ids), length - 4))
         pack.save(tmp_path / "packed" / f"{name}.npz", samples, random)
     return tmp_path
 
@@ -68,7 +68,7 @@ def test_a_step_has_exactly_its_tokens_and_middles_count_more(folder: Path) -> N
     for _ in range(5):
         ids, targets, weights, lengths = mixture.step(500, {"snippets": 0.5, "windows": 0.5})
         assert len(ids) == len(targets) == len(weights) == sum(lengths) == 500
-        assert set(np.unique(weights)) == {0.0, 1.0, MIDDLE_WEIGHT}
+        assert set(np.unique(weights)) == {0.0, 1.0, MIDDLE_WEIGHT, FIRST_WEIGHT}
         assert (weights[targets == 4] == 0).all()  # where a side ends is noise
         starts = np.cumsum([0, *lengths[:-1]])
         assert (ids[starts] == 2).all()
