@@ -13,15 +13,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from random import Random
 
-import numpy as np
-
-from codegemma_ui.vocabulary import Vocabulary
 from training import holes, pack
-from training.samples import FIM_RATE, SPM_RATE, Sample, encode
+from training.samples import FIM_RATE, SPM_RATE, Sample
 
 PROGRAMS = 30_000
-CUTS = 1
-"""Samples of one program."""
 
 THINGS = (  # noqa: SIM905 - a list of words reads best as words
     "number value item word name line price score point row user record file path key node edge "
@@ -82,10 +77,9 @@ def _accumulate(random: Random) -> str:
         ["", "{a} > {n}", "{a} % {n} == 0", "{a} % 2 == 1", "{a} not in {b}s", "{a} is not None"]
     )
     sides = "{a}s, {b}s" if "{b}" in test else "{a}s"
-    what = f"({sides})"
     inner = f"        if {test}:\n            {change}\n" if test else f"        {change}\n"
     text = (
-        f"def {{verb}}_{{a}}s{what}:\n"
+        f"def {{verb}}_{{a}}s({sides}):\n"
         + _docstring(random, "{verb} the {a}s.").replace("{verb}", "{Verb}")
         + f"    {{c}} = {start}\n    for {{a}} in {{a}}s:\n{inner}    return {{c}}\n"
     )
@@ -97,15 +91,14 @@ def _accumulate(random: Random) -> str:
 
 def _extreme(random: Random) -> str:
     names = _names(random)
-    sign, word = random.choice(
-        [(">", "largest"), ("<", "smallest"), (">", "longest"), ("<", "shortest")]
+    word, measure, sign, best = random.choice(
+        [
+            ("largest", "{a}", ">", "{c}"),
+            ("smallest", "{a}", "<", "{c}"),
+            ("longest", "len({a})", ">", "len({c})"),
+            ("shortest", "len({a})", "<", "len({c})"),
+        ]
     )
-    measure = (
-        "len({a})"
-        if ("est" in word and word[0] in "l" and word[1] == "o") or word == "shortest"
-        else "{a}"
-    )
-    best = "len({c})" if measure != "{a}" else "{c}"
     return (
         f"def {word}_{{a}}({{a}}s):\n"
         + _docstring(random, f"Return the {word} {{a}}.")
@@ -279,10 +272,7 @@ FORMS: dict[Callable[[Random], str], int] = {
 
 
 def program(random: Random) -> str:
-    """One or two forms as one Python file.
-
-    The quickstart's own two examples are never among them: `training.overlap` can show it.
-    """
+    """One or two forms as one Python file, never one of the page's examples (a test looks)."""
     forms = random.choices(list(FORMS), list(FORMS.values()), k=random.choice([1, 1, 2]))
     texts = [form(random) for form in forms]
     # Imports stand first.
@@ -296,20 +286,17 @@ def samples(random: Random, programs: int = PROGRAMS) -> Iterator[Sample]:
         text = program(random)
         source = holes.understand(text)
         source.body_lines = source.body_lines or source.other_lines
-        for _ in range(CUTS):
-            hole = None
-            if random.random() < 0.4:
-                hole = holes.import_hole(text, random)
-            hole = hole or holes.draw(source, random)
-            if hole is None or random.random() > FIM_RATE:
-                yield Sample(text, None, "", ends=True)
-                continue
-            yield Sample(
-                prefix=text[: hole.start],
-                middle=text[hole.start : hole.end],
-                suffix=text[hole.end :],
-                layout="spm" if random.random() < SPM_RATE else "psm",
-            )
+        hole = holes.import_hole(text, random) if random.random() < 0.4 else None
+        hole = hole or holes.draw(source, random)
+        if hole is None or random.random() > FIM_RATE:
+            yield Sample(text, None, "", ends=True)
+            continue
+        yield Sample(
+            prefix=text[: hole.start],
+            middle=text[hole.start : hole.end],
+            suffix=text[hole.end :],
+            layout="spm" if random.random() < SPM_RATE else "psm",
+        )
 
 
 def main() -> None:
@@ -317,13 +304,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path, default=Path("build/training"))
     options = parser.parse_args()
-    pack.vocabulary_in(options.folder)
-    vocabulary = Vocabulary(options.folder / "preset")
+    vocabulary = pack.vocabulary_in(options.folder)
     generator = Random(0)
-    encoded = [
-        (np.array(ids, np.uint16), middle)
-        for ids, middle in (encode(sample, vocabulary) for sample in samples(generator))
-    ]
+    encoded = [pack.encode(sample, vocabulary) for sample in samples(generator)]
     pack.save(options.folder / "packed" / "grammar.npz", encoded, generator)
 
 

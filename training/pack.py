@@ -44,6 +44,12 @@ def vocabulary_in(folder: Path) -> Vocabulary:
     return Vocabulary(folder / "preset")
 
 
+def encode(sample: Sample, vocabulary: Vocabulary) -> Encoded:
+    """A sample as it is kept."""
+    ids, middle = samples.encode(sample, vocabulary)
+    return np.array(ids, np.uint16), middle
+
+
 def encode_files(job: tuple[Path, int, list[SourceFile]]) -> dict[str, list[Encoded]]:
     """Samples of some files, each kind under its name; runs in a process of its own.
 
@@ -56,9 +62,9 @@ def encode_files(job: tuple[Path, int, list[SourceFile]]) -> dict[str, list[Enco
     packed: dict[str, list[Encoded]] = {name: [] for name in NAMES}
 
     def add(name: str, sample: Sample) -> None:
-        ids, middle = samples.encode(sample, vocabulary)
-        if len(ids) <= CONTEXT:
-            packed[name].append((np.array(ids, np.uint16), middle))
+        encoded = encode(sample, vocabulary)
+        if len(encoded[0]) <= CONTEXT:
+            packed[name].append(encoded)
 
     previous: SourceFile | None = None
     for file in files:
@@ -95,7 +101,7 @@ def save(path: Path, encoded: list[Encoded], generator: random.Random) -> None:
     lengths = np.array([len(ids) for ids, _ in encoded])
     np.savez(
         path,
-        ids=np.concatenate([np.asarray(ids, np.uint16) for ids, _ in encoded]),
+        ids=np.concatenate([ids for ids, _ in encoded]),
         starts=np.concatenate([[0], np.cumsum(lengths)]),
         middles=np.array([middle for _, middle in encoded], np.int32),
     )

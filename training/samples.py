@@ -19,9 +19,9 @@ from training.corpus import SourceFile
 from training.holes import Source, Span
 
 FIM_RATE = 0.88
-SPM_RATE = (
-    0.25  # the report halves; PSM is what CodeGemma documents and what the page asks for first
-)
+SPM_RATE = 0.25
+"""The report halves; PSM is what CodeGemma documents and what the page asks for first."""
+
 PATH_RATE = 0.1
 NO_SUFFIX_RATE = 0.06
 IMPORT_RATE = 0.06  # of the snippets that begin with imports

@@ -3,9 +3,9 @@
     python -m training.train --folder build/training --hours 1.5
 
 Every few minutes, and when it is asked to end (Ctrl+C), the state goes to `FOLDER/checkpoint.pt`; the same
-command goes on from there. The schedule
-follows the share of `--hours` that is spent, all runs together, so that the learning rate reaches zero when
-the time does, whatever the machine's speed. `FOLDER/loss.tsv` has the loss.
+command goes on from there. The schedule follows the share of `--hours` that is spent, all runs together, so
+that the learning rate reaches zero when the time does, whatever the machine's speed. `FOLDER/loss.tsv` has
+the loss.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from training.model import Gemma, Shape
 from training.muon import Muon
 
 MIDDLE_WEIGHT = 4.0
-"""What a token of a middle counts: they are one in twenty, and what the model is for."""
+"""What a token of a middle counts: they are few, and what the model is for."""
 
 FIRST_WEIGHT = 8.0
 """What a middle's first token counts: in PSM it stands after the suffix, and has to look back over it."""

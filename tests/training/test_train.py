@@ -28,7 +28,7 @@ def folder(tmp_path: Path) -> Path:
         for _ in range(300):
             start, length = random.randint(8, 30), random.randint(10, 30)
             ids = [2, 4, *range(start, start + length)]
-            samples.append((np.array(ids), length - 4))
+            samples.append((np.array(ids, np.uint16), length - 4))
         pack.save(tmp_path / "packed" / f"{name}.npz", samples, random)
     return tmp_path
 
