@@ -22,6 +22,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from codegemma_ui.ui import examples
 from training.fetch import Wheel, wheels
 
 HELD_OUT_PERCENT = 7
@@ -44,6 +45,9 @@ NOT_OURS = re.compile(
 )
 """Text that leaves a file out: benchmark files (to be judged by, never to learn from), generated code, and a
 licence other than the package's own."""
+
+EXAMPLES = tuple(max(one.prefix, one.suffix, key=len).strip() for one in examples.EXAMPLES)
+"""The longer side of each example on the page: a file that holds one is left out."""
 
 WINDOW = 4
 """Lines per shingle of the near-duplicate test."""
@@ -80,6 +84,8 @@ def is_source(path: str, content: bytes) -> str | None:
         return None
     lines = text.split("\n")
     if "\r" in text or "\x00" in text or max(map(len, lines)) > MAX_LINE or NOT_OURS.search(text):
+        return None
+    if any(example in text for example in EXAMPLES):
         return None
     if "def " not in text or sum(character.isdigit() for character in text) > 0.15 * len(text):
         return None  # tables of data

@@ -16,7 +16,7 @@ from random import Random
 from training import holes, pack
 from training.samples import FIM_RATE, SPM_RATE, Sample
 
-PROGRAMS = 30_000
+PROGRAMS = 80_000
 
 THINGS = (  # noqa: SIM905 - a list of words reads best as words
     "number value item word name line price score point row user record file path key node edge "

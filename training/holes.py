@@ -31,6 +31,11 @@ ANYWHERE = 0.12
 MAX_HOLE = 700
 """Characters; a longer block is no hole."""
 
+CANDIDATES = 3
+BEFORE, AFTER = 1500, 700
+"""Characters on either side of a hole in which its words are looked for."""
+
+WORD = re.compile(r"[^\W\d]\w+")
 CODE_TOKEN = re.compile(r"\w+|\s+|[^\w\s]")
 
 
@@ -122,8 +127,26 @@ def _add_inner(source: Source, function: Body, lines: list[str]) -> None:
 
 
 def draw(source: Source, random: Random) -> Span | None:
-    """Punch one hole; None where this draw finds no place."""
+    """Punch one hole; None where this draw finds no place.
+
+    Half of the holes are the best of `CANDIDATES` of one kind: the one most of whose words stand around it.
+    What the surroundings tell is what a small model can learn to fill in; names from nowhere are noise.
+    """
     (kind,) = random.choices(list(KINDS), list(KINDS.values()))
+    count = CANDIDATES if random.random() < 0.5 else 1
+    found = [_candidate(source, kind, random) for _ in range(count)]
+    return max(found, key=lambda span: _known(source.text, span) if span else 0.0)
+
+
+def _known(text: str, span: Span) -> float:
+    """The share of a span's words that stand near it, from 0 to 1."""
+    words = WORD.findall(text, span.start, span.end)
+    around = text[max(0, span.start - BEFORE) : span.start] + text[span.end : span.end + AFTER]
+    near = set(WORD.findall(around))
+    return sum(word in near for word in words) / max(len(words), 1)
+
+
+def _candidate(source: Source, kind: str, random: Random) -> Span | None:
     if kind == "block" and source.statements:
         return _short(random.choice(source.statements))
     if kind == "expression" and source.expressions:

@@ -1,19 +1,22 @@
-"""The Gemma architecture as a trainer wants it: flat tokens, packed samples, one loss. PyTorch.
+"""The Gemma architecture as a trainer wants it: a batch of samples of about one length, one loss. PyTorch.
 
-A step reads N tokens of samples laid end to end, with no padding; attention sees one sample at a time. All
-else works on N x dim matrices of one shape, so that the compiler makes each piece once. The same weights give
-the same logits in KerasHub's `GemmaCausalLM` (`training.export`, and a test).
+Shorter samples are padded at their end, where causality hides the padding and a weight of 0 leaves it out of
+the loss. The pieces of a layer that stand before and after attention are compiled once, for any shape. The
+same weights give the same logits in KerasHub's `GemmaCausalLM` (`training.export`, and a test).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from training.attention import attend
 
 
 @dataclass(frozen=True)
@@ -24,7 +27,7 @@ class Shape:
     layers: int = 6
     dim: int = 256
     heads: int = 4
-    kv_heads: int = 2
+    kv_heads: int = 4
     head_dim: int = 64
     feed_forward: int = 512
 
@@ -33,10 +36,32 @@ def _norm(x: Tensor, scale: Tensor) -> Tensor:
     return x * torch.rsqrt(x.square().mean(-1, keepdim=True) + 1e-6) * (1 + scale)
 
 
-def _rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """Rotary embedding; x is N x heads x head_dim, cos and sin are N x 1 x head_dim / 2."""
+def _turn(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     first, second = x.chunk(2, -1)
-    return torch.cat([first * cos - second * sin, second * cos + first * sin], -1)
+    turned = torch.cat([first * cos - second * sin, second * cos + first * sin], -1)
+    return turned.to(x.dtype)
+
+
+class _Rotate(torch.autograd.Function):
+    """Rotary embedding; x is batch x heads x length x size, cos and sin are length x size / 2.
+
+    The way back is to turn the other way: said so, it compiles to a seventh of the derived code's time.
+    """
+
+    @staticmethod
+    def forward(ctx, x, cos, sin, turn):  # type: ignore[no-untyped-def]
+        ctx.save_for_backward(cos, sin)
+        ctx.turn = turn
+        return turn(x, cos, sin)
+
+    @staticmethod
+    def backward(ctx, gradient):  # type: ignore[no-untyped-def]
+        cos, sin = ctx.saved_tensors
+        return ctx.turn(gradient, cos, -sin), None, None, None
+
+
+def _rotate(x: Tensor, cos: Tensor, sin: Tensor, turn: Callable[..., Tensor]) -> Tensor:
+    return _Rotate.apply(x, cos, sin, turn)  # type: ignore[no-any-return,no-untyped-call]
 
 
 class Block(nn.Module):
@@ -59,14 +84,9 @@ def _uniform(rows: int, columns: int) -> Tensor:
     return (torch.rand(rows, columns) * 2 - 1) * math.sqrt(3 / columns)
 
 
-def _enter(
-    x: Tensor, scale: Tensor, qkv: Tensor, cos: Tensor, sin: Tensor, shape: tuple[int, int, int]
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Queries, keys and values of N tokens, each N x heads x head_dim."""
-    heads, kv_heads, head_dim = shape
-    rows = functional.linear(_norm(x, scale), qkv).view(-1, heads + 2 * kv_heads, head_dim)
-    q, k, v = torch.split(rows, [heads, kv_heads, kv_heads], 1)  # type: ignore[no-untyped-call]
-    return _rotate(q, cos, sin), _rotate(k, cos, sin), v
+def _enter(x: Tensor, scale: Tensor, qkv: Tensor) -> Tensor:
+    """Queries, keys and values, batch x length x all heads' sizes."""
+    return functional.linear(_norm(x, scale), qkv)
 
 
 def _leave(
@@ -78,60 +98,55 @@ def _leave(
     up: Tensor,
     down: Tensor,
 ) -> Tensor:
-    x = x + functional.linear(attended, output)
+    """The layer's output; attended is batch x heads x length x size."""
+    x = x + functional.linear(attended.transpose(1, 2).flatten(2), output)
     normed = _norm(x, scale)
     gated = functional.gelu(functional.linear(normed, gate), approximate="tanh")
     return x + functional.linear(gated * functional.linear(normed, up), down)
 
 
-def attend(q: Tensor, k: Tensor, v: Tensor, lengths: Sequence[int]) -> Tensor:
-    """Causal attention within each of the samples that lie end to end; returns N x (heads * head_dim)."""
-    groups = q.shape[1] // k.shape[1]
-    if groups > 1:
-        k, v = k.repeat_interleave(groups, 1), v.repeat_interleave(groups, 1)
-    pieces = []
-    for one in zip(*(torch.split(part, list(lengths)) for part in (q, k, v)), strict=True):
-        q1, k1, v1 = (part.transpose(0, 1).unsqueeze(0) for part in one)
-        done = functional.scaled_dot_product_attention(q1, k1, v1, is_causal=True)
-        pieces.append(done.squeeze(0).transpose(0, 1))
-    return torch.cat(pieces).flatten(1)
+MAX_LOGIT = 80.0
+"""Where logits are cut: their exponentials stay finite without a search for each row's greatest."""
+
+
+def _cross_entropy(logits: Tensor, targets: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
+    """Loss of each row, and weighted probabilities: the logits' gradient but for the targets' own part."""
+    wide = logits.float().clamp(max=MAX_LOGIT)
+    probability = wide.exp()
+    sums = probability.sum(1, keepdim=True)
+    losses = (sums.log() - wide.gather(1, targets[:, None])).squeeze(1)
+    return losses, (probability * (weights[:, None] / sums)).to(logits.dtype)
 
 
 class _LinearCrossEntropy(torch.autograd.Function):
-    """Weighted cross entropy of tied logits, portion by portion: the N x vocabulary logits never all exist.
+    """Weighted cross entropy of tied logits, portion by portion: the tokens' logits never all exist.
 
-    The gradients are made on the way forward, while a portion's logits are at hand.
+    The gradients are made on the way forward, while a portion's logits are at hand, in the cache.
     """
 
-    PORTION = 2048
+    PORTION = 512
 
     @staticmethod
-    def forward(ctx, hidden, embedding, targets, weights):  # type: ignore[no-untyped-def]
-        total = weights.sum()
+    def forward(ctx, hidden, embedding, targets, weights, cross_entropy):  # type: ignore[no-untyped-def]
+        table = embedding.to(hidden.dtype)
         losses, grad_hidden = [], torch.empty_like(hidden)
         grad_embedding = torch.zeros_like(embedding)
-        step = _LinearCrossEntropy.PORTION
-        for start in range(0, len(hidden), step):
-            part = slice(start, start + step)
-            logits = hidden[part] @ embedding.T
-            top = logits.amax(1, keepdim=True)
-            target = logits.gather(1, targets[part, None])
-            probability = logits.sub_(top).exp_()
-            sums = probability.sum(1, keepdim=True)
-            losses.append((sums.log() + top - target).squeeze(1))
-            scale = (weights[part] / total)[:, None]
-            probability.mul_(scale / sums)
-            probability.scatter_add_(1, targets[part, None], -scale)
-            grad_hidden[part] = probability @ embedding
-            grad_embedding.addmm_(probability.T, hidden[part])
+        places = torch.arange(_LinearCrossEntropy.PORTION, device=hidden.device)
+        for start in range(0, len(hidden), len(places)):
+            part = slice(start, start + len(places))
+            loss, gradient = cross_entropy(hidden[part] @ table.T, targets[part], weights[part])
+            gradient[places, targets[part]] -= weights[part].to(gradient.dtype)
+            grad_hidden[part] = gradient @ table
+            grad_embedding += gradient.T @ hidden[part]
+            losses.append(loss)
         ctx.save_for_backward(grad_hidden, grad_embedding)
         loss = torch.cat(losses)
-        return (loss * weights).sum() / total, loss
+        return (loss * weights).sum(), loss
 
     @staticmethod
     def backward(ctx, grad, _):  # type: ignore[no-untyped-def]
         grad_hidden, grad_embedding = ctx.saved_tensors
-        return grad_hidden * grad, grad_embedding * grad, None, None
+        return grad_hidden * grad, grad_embedding * grad, None, None, None
 
 
 class Gemma(nn.Module):
@@ -144,50 +159,69 @@ class Gemma(nn.Module):
         self._layers = [Block(shape) for _ in range(shape.layers)]
         self.blocks = nn.ModuleList(self._layers)
         self.final = nn.Parameter(torch.zeros(shape.dim))
-        prepare = torch.compile if compiled else lambda function: function
-        self._enter, self._leave, self._norm = prepare(_enter), prepare(_leave), prepare(_norm)
 
-    def hidden(self, ids: Tensor, lengths: Sequence[int]) -> Tensor:
-        """Final hidden states, N x dim, of samples of `lengths` tokens that lie end to end in `ids`."""
+        def prepare(function: Callable[..., Any]) -> Callable[..., Any]:
+            return torch.compile(function, dynamic=True) if compiled else function
+
+        self._enter, self._leave, self._norm = prepare(_enter), prepare(_leave), prepare(_norm)
+        self._turn = prepare(_turn)
+        # Its shape never changes, and code for one shape is three times faster here.
+        self._cross_entropy = torch.compile(_cross_entropy) if compiled else _cross_entropy
+
+    def hidden(self, ids: Tensor) -> Tensor:
+        """Final hidden states, batch x length x dim, of batch x length ids."""
         shape = self.shape
         x = functional.embedding(ids, self.embedding) * math.sqrt(shape.dim)
-        cos, sin = self._rotations(ids.device, lengths)
-        sizes = (shape.heads, shape.kv_heads, shape.head_dim)
+        heads, size = shape.heads, shape.head_dim
+        times = heads // shape.kv_heads
+        cos, sin = self._rotations(ids.device, ids.shape[1])
         for block in self._layers:
-            q, k, v = self._enter(x, block.pre_attention, block.qkv, cos, sin, sizes)
-            attended = attend(q, k, v, lengths)
+            rows = self._enter(x, block.pre_attention, block.qkv)
+            rows = rows.unflatten(-1, (-1, size)).transpose(1, 2)
+            q, k, v = (part.contiguous() for part in rows.split([heads, *2 * [shape.kv_heads]], 1))
+            q = _rotate(q, cos * size**-0.5, sin * size**-0.5, self._turn)
+            k = _rotate(k, cos, sin, self._turn)
+            k, v = (part.repeat_interleave(times, 1) if times > 1 else part for part in (k, v))
+            attended = attend(*(part.flatten(0, 1) for part in (q, k, v)))
             x = self._leave(
                 x,
-                attended,
+                attended.view_as(q),
                 block.output,
                 block.pre_feed_forward,
                 block.gate,
                 block.up,
                 block.down,
             )
-        return self._norm(x, self.final)
+        return self._norm(x, self.final)  # type: ignore[no-any-return]
 
-    def _rotations(self, device: torch.device, lengths: Sequence[int]) -> tuple[Tensor, Tensor]:
+    def _rotations(self, device: torch.device, length: int) -> tuple[Tensor, Tensor]:
         half = self.shape.head_dim // 2
-        positions = torch.cat([torch.arange(length, device=device) for length in lengths])
         speeds = 10_000.0 ** (-torch.arange(half, device=device) / half)
-        angles = (positions[:, None] * speeds)[:, None, :]
+        angles = torch.arange(length, device=device)[:, None] * speeds
         return angles.cos(), angles.sin()
 
-    def loss(
-        self, ids: Tensor, targets: Tensor, weights: Tensor, lengths: Sequence[int]
-    ) -> tuple[Tensor, Tensor]:
-        """The weighted mean loss, and the loss of each token, in nats.
+    def loss(self, ids: Tensor, targets: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
+        """The weighted sum of the losses, and the loss of each token, in nats.
 
         Args:
-            ids: N token ids.
+            ids: batch x length token ids.
             targets: the ids that follow them.
-            weights: what each target counts; 0 leaves it out.
-            lengths: tokens of each sample, N together.
+            weights: what each target counts, float; 0 leaves it out.
         """
-        hidden = self.hidden(ids, lengths)
-        return _LinearCrossEntropy.apply(hidden, self.embedding, targets, weights)  # type: ignore[no-any-return,no-untyped-call]
+        hidden = self.hidden(ids).flatten(0, 1)
+        if torch.is_autocast_enabled(ids.device.type):
+            hidden = hidden.to(torch.get_autocast_dtype(ids.device.type))
+        count = len(hidden)
+        spare = -count % _LinearCrossEntropy.PORTION
+        loss, each = _LinearCrossEntropy.apply(  # type: ignore[no-untyped-call]
+            functional.pad(hidden, (0, 0, 0, spare)),
+            self.embedding,
+            functional.pad(targets.flatten(), (0, spare)),
+            functional.pad(weights.flatten(), (0, spare)),
+            self._cross_entropy,
+        )
+        return loss, each[:count]
 
     def logits(self, ids: Tensor) -> Tensor:
-        """Logits of one sample, N x vocabulary."""
-        return self.hidden(ids, [len(ids)]) @ self.embedding.T
+        """Logits of batch x length ids, batch x length x vocabulary."""
+        return self.hidden(ids) @ self.embedding.T

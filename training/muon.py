@@ -1,7 +1,7 @@
 """Muon: momentum whose matrices are made orthogonal before each step.
 
 Source: Keller Jordan, https://kellerjordan.github.io/posts/muon/ (the five-step Newton-Schulz iteration and
-its coefficients).
+its coefficients). Matrices of one shape go through it together, since most are small.
 """
 
 from __future__ import annotations
@@ -15,38 +15,65 @@ from torch.optim import Optimizer
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 
 
-def orthogonal(matrix: Tensor, steps: int = 5) -> Tensor:
-    """A matrix with the same singular vectors and singular values near 1."""
+def orthogonal(matrices: Tensor, steps: int = 5) -> Tensor:
+    """Matrices with the same singular vectors and singular values near 1; count x rows x columns.
+
+    `rows` is at most `columns`: that way the products are the smaller ones.
+    """
     a, b, c = COEFFICIENTS
-    x = matrix.T if matrix.shape[0] > matrix.shape[1] else matrix
-    x = x / (x.norm() + 1e-7)
+    x = matrices
     for _ in range(steps):
-        gram = x @ x.T
-        x = a * x + (b * gram + c * gram @ gram) @ x
-    turned: Tensor = x.T if matrix.shape[0] > matrix.shape[1] else x
-    return turned
+        gram = x @ x.mT
+        x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
+    return x
 
 
 class Muon(Optimizer):
-    """Muon with Nesterov momentum, for weight matrices; `lr` is the change's root mean square row norm."""
+    """Muon with Nesterov momentum, for weight matrices; `lr` is the change's root mean square row norm.
+
+    Args:
+        parameters: matrices.
+        lr: the size of a step.
+        momentum: the share of the old direction that is kept.
+        dtype: in which the matrices are made orthogonal; bfloat16 is enough.
+    """
 
     def __init__(
-        self, parameters: Iterable[Tensor], lr: float = 0.01, momentum: float = 0.95
+        self,
+        parameters: Iterable[Tensor],
+        lr: float = 0.01,
+        momentum: float = 0.95,
+        dtype: torch.dtype = torch.float32,
     ) -> None:
-        super().__init__(parameters, {"lr": lr, "momentum": momentum})
+        super().__init__(parameters, {"lr": lr, "momentum": momentum, "dtype": dtype})
 
     @torch.no_grad()
     def step(self, _: None = None) -> None:  # type: ignore[override]
         """Change every matrix that has a gradient."""
         for group in self.param_groups:
+            alike: dict[torch.Size, list[tuple[Tensor, Tensor]]] = {}
             for parameter in group["params"]:
-                if parameter.grad is None:
-                    continue
-                state = self.state[parameter]
-                if not state:
-                    state["momentum"] = torch.zeros_like(parameter)
-                momentum = state["momentum"]
-                momentum.lerp_(parameter.grad, 1 - group["momentum"])
-                change = orthogonal(parameter.grad.lerp(momentum, group["momentum"]))
-                rows, columns = parameter.shape
-                parameter.add_(change, alpha=-group["lr"] * max(1, rows / columns) ** 0.5)
+                if parameter.grad is not None:
+                    change = _wide(self._change(parameter, group["momentum"]))
+                    alike.setdefault(change.shape, []).append((parameter, change))
+            for some in alike.values():
+                changes = torch.stack([change for _, change in some]).to(group["dtype"])
+                for (parameter, _given), change in zip(some, orthogonal(changes), strict=True):
+                    rows, columns = parameter.shape
+                    size = group["lr"] * max(1, rows / columns) ** 0.5
+                    parameter.add_(change.T if rows > columns else change, alpha=-size)
+
+    def _change(self, parameter: Tensor, momentum: float) -> Tensor:
+        """The next step's direction, of norm 1."""
+        assert parameter.grad is not None
+        state = self.state[parameter]
+        if not state:
+            state["momentum"] = torch.zeros_like(parameter)
+        state["momentum"].lerp_(parameter.grad, 1 - momentum)
+        change = parameter.grad.lerp(state["momentum"], momentum)
+        change /= change.norm() + 1e-7
+        return change
+
+
+def _wide(matrix: Tensor) -> Tensor:
+    return matrix.T if matrix.shape[0] > matrix.shape[1] else matrix

@@ -26,7 +26,7 @@ from training.samples import Sample
 CONTEXT = 1024
 SHORT_TOKENS = 160
 SNIPPET_TOKENS = 340
-SHORT_COVERAGE = 0.5
+SHORT_COVERAGE, WINDOW_COVERAGE = 0.5, 1.5
 FILES_PER_JOB = 64
 BESIDE_RATE = 0.04
 
@@ -76,7 +76,7 @@ def encode_files(job: tuple[Path, int, list[SourceFile]]) -> dict[str, list[Enco
             add("short", sample)
         for sample in samples.snippets(file, source, generator, SNIPPET_TOKENS):
             add("snippets", sample)
-        for sample in samples.windows(file, source, generator, CONTEXT):
+        for sample in samples.windows(file, source, generator, CONTEXT, WINDOW_COVERAGE):
             with_other = sample.middle is not None and generator.random() < BESIDE_RATE
             if with_other and previous is not None and previous.package == file.package:
                 sample = samples.beside(sample, file.path, previous, generator)

@@ -19,7 +19,7 @@ from training.corpus import SourceFile
 from training.holes import Source, Span
 
 FIM_RATE = 0.88
-SPM_RATE = 0.25
+SPM_RATE = 0.2
 """The report halves; PSM is what CodeGemma documents and what the page asks for first."""
 
 PATH_RATE = 0.1
@@ -97,10 +97,9 @@ def windows(
         coverage: tokens of all samples, about, as a share of the file's.
     """
     text = source.text
-    count = max(1, round(coverage * len(text) / CHARACTERS_PER_TOKEN / (0.55 * tokens)))
+    count = max(1, round(coverage * len(text) / CHARACTERS_PER_TOKEN / (0.6 * tokens)))
     for _ in range(count):
-        # Long prompts are the common case of a real file: lengths lean to the upper end.
-        room = int(tokens * random.uniform(0.3, 0.97) * CHARACTERS_PER_TOKEN)
+        room = int(tokens * _fullness(random) * CHARACTERS_PER_TOKEN)
         if random.random() > FIM_RATE:
             start = _line_start(text, random.randint(0, max(0, len(text) - room)))
             end = min(len(text), start + room)
@@ -112,9 +111,20 @@ def windows(
         yield _around(text, hole, room, random, file.path)
 
 
+def _fullness(random: Random) -> float:
+    """The share of the longest sample that one fills, 0.6 on average.
+
+    Long prompts are the common case of a real file, so half are long; short ones teach more, since each
+    has a hole, so that the other half has all lengths alike.
+    """
+    if random.random() < 0.5:
+        return random.uniform(0.65, 0.97)
+    return float(0.15 * (0.97 / 0.15) ** random.random())
+
+
 def _around(text: str, hole: Span, room: int, random: Random, path: str = "") -> Sample:
     room = max(200, room - (hole.end - hole.start))
-    suffix_room = int(room * random.uniform(0.15, 0.5))
+    suffix_room = int(room * random.uniform(0.12, 0.42))
     prefix_room = room - min(suffix_room, len(text) - hole.end)
     start = max(0, hole.start - prefix_room)
     if start and random.random() < 0.7:

@@ -18,93 +18,26 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from torch.optim import Optimizer
 
-from training import pack
+from training import batches, pack
+from training.batches import FIRST_WEIGHT, MIDDLE_WEIGHT, Batch, Mixture
 from training.model import Gemma, Shape
 from training.muon import Muon
 
-MIDDLE_WEIGHT = 4.0
-"""What a token of a middle counts: they are few, and what the model is for."""
-
-FIRST_WEIGHT = 8.0
-"""What a middle's first token counts: in PSM it stands after the suffix, and has to look back over it."""
-
-WARMUP, DECAY = 0.01, 0.55
+WARMUP, DECAY = 0.01, 0.75
 """Shares of the time in which the learning rates rise at the start and fall to zero at the end."""
 
+BATCH_TOKENS = {"cpu": 4096, "cuda": 65536}
+"""Tokens that go through the model at a time; a step may take several batches."""
+
 SAVE_EVERY_S = 240.0
-CONTROL_IDS = (4, 5, 6)  # a cut can fall anywhere: where a side ends is noise
-
-
-class Packed:
-    """Samples of one packed file, in its order, around and around."""
-
-    def __init__(self, path: Path) -> None:
-        with np.load(path) as arrays:
-            self.ids, self.starts = arrays["ids"], arrays["starts"]
-            self.middles = arrays["middles"]
-
-    def sample(self, number: int) -> tuple[np.ndarray, int]:
-        """Ids and the middle's start."""
-        number %= len(self.middles)
-        return self.ids[self.starts[number] : self.starts[number + 1]], int(self.middles[number])
-
-
-class Mixture:
-    """A stream of steps' worth of tokens from several packed files.
-
-    Attributes:
-        taken: samples taken from each file so far; part of a checkpoint.
-    """
-
-    def __init__(self, folder: Path, names: list[str]) -> None:
-        self.files = {name: Packed(folder / f"{name}.npz") for name in names}
-        self.taken = dict.fromkeys(names, 0)
-
-    def step(
-        self, tokens: int, shares: dict[str, float]
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[int]]:
-        """Exactly `tokens` ids, their targets, weights, and the samples' lengths.
-
-        The file that is furthest behind its share gives the next sample; the last sample is cut.
-        """
-        ids, targets, weights, lengths = [], [], [], []
-        given = dict.fromkeys(shares, 0.0)
-        room = tokens
-        generator = np.random.default_rng(sum(self.taken.values()))
-        while room > 0:
-            name = min(
-                shares, key=lambda name: (given[name] + generator.random() * 200) / shares[name]
-            )
-            sample, middle = self.files[name].sample(self.taken[name])
-            self.taken[name] += 1
-            count = min(len(sample) - 1, room)
-            weight = np.ones(len(sample), np.float32)
-            weight[middle:] = MIDDLE_WEIGHT
-            weight[middle : middle + 1] = FIRST_WEIGHT
-            weight[np.isin(sample, CONTROL_IDS)] = 0
-            ids.append(sample[:count])
-            targets.append(sample[1 : count + 1])
-            weights.append(weight[1 : count + 1])
-            lengths.append(count)
-            given[name] += count
-            room -= count
-        return (
-            np.concatenate(ids).astype(np.int64),
-            np.concatenate(targets).astype(np.int64),
-            np.concatenate(weights),
-            lengths,
-        )
-
-
-def shares(progress: float, names: list[str]) -> dict[str, float]:
-    """The mixture at a point of the training: short samples first, whole files' windows later."""
-    windows = 0.05 + 0.6 * progress**1.5
-    mixture = {"short": 0.7 - windows, "snippets": 0.3, "windows": windows, "grammar": 0.06}
-    return {name: mixture[name] for name in names}
+LOG_EVERY = 20  # steps
+COMPILING = 3  # steps at the start of a run that compile, and are no time of the schedule's
 
 
 def rate(progress: float) -> float:
@@ -112,18 +45,98 @@ def rate(progress: float) -> float:
     return max(0.0, min(1.0, progress / WARMUP + 0.02, (1 - progress) / DECAY))
 
 
-def optimisers(model: Gemma, muon: float, adam: float) -> list[torch.optim.Optimizer]:
-    """Muon for the layers' matrices, AdamW for the embedding and the norms."""
-    matrices = [weight for weight in model.blocks.parameters() if weight.ndim == 2]
-    others = [weight for weight in model.parameters() if weight.ndim == 1]
-    groups = [{"params": [model.embedding]}, {"params": others}]
-    return [
-        Muon(matrices, lr=muon),
-        torch.optim.AdamW(groups, lr=adam, betas=(0.9, 0.95), weight_decay=0.0, fused=True),
-    ]
+def has_fast_bfloat16(device: torch.device) -> bool:
+    """Whether matrix products in bfloat16 have hardware of their own: a GPU's, or a CPU's AMX.
+
+    Ten times float32's speed with AMX; without it half as fast as float32.
+    """
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported())
+    return bool(torch.cpu.get_capabilities().get("amx_bf16"))
 
 
-def save(path: Path, state: dict[str, object]) -> None:
+class Training:
+    """A model and its optimisers, step by step.
+
+    Args:
+        shape: of the model.
+        muon: Muon's highest learning rate, for the layers' matrices.
+        adam: AdamW's highest learning rate, for the embedding and the norms.
+        compiled: whether `torch.compile` makes the layers' pieces.
+
+    Attributes:
+        steps: taken so far.
+        tokens: learnt from so far, padding and control tokens left out.
+    """
+
+    def __init__(self, shape: Shape, muon: float, adam: float, compiled: bool) -> None:
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self._narrow = has_fast_bfloat16(self.device)
+        self.shape = shape
+        self.model = Gemma(shape, compiled).to(self.device)
+        matrices = [weight for weight in self.model.blocks.parameters() if weight.ndim == 2]
+        norms = [weight for weight in self.model.parameters() if weight.ndim == 1]
+        groups = [{"params": [self.model.embedding]}, {"params": norms}]
+        precision = torch.bfloat16 if self._narrow else torch.float32
+        self._optimisers: list[tuple[Optimizer, float]] = [
+            (Muon(matrices, dtype=precision), muon),
+            (torch.optim.AdamW(groups, betas=(0.9, 0.95), weight_decay=0.0, fused=True), adam),
+        ]
+        self.steps = self.tokens = 0
+
+    def step(self, taken: list[Batch], factor: float) -> np.ndarray:
+        """Learn from some batches together.
+
+        Args:
+            taken: the batches.
+            factor: on the learning rates.
+
+        Returns:
+            The losses' sum and the number of tokens, 2 x 3: of context, of middles, of middles' first tokens.
+        """
+        figures = np.zeros((2, 3))
+        total = sum(float(batch.weights.sum()) for batch in taken)
+        for batch in taken:
+            ids, targets, weights = (
+                torch.from_numpy(array).to(self.device)
+                for array in (batch.ids, batch.targets, batch.weights)
+            )
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=self._narrow):
+                loss, each = self.model.loss(ids, targets, weights / total)
+            loss.backward()  # type: ignore[no-untyped-call]
+            for kind, weight in enumerate((1.0, MIDDLE_WEIGHT, FIRST_WEIGHT)):
+                those = each[weights.flatten() == weight]
+                figures[:, kind] += those.sum().item(), len(those)
+        for optimiser, highest in self._optimisers:
+            for group in optimiser.param_groups:
+                group["lr"] = highest * factor
+            optimiser.step()
+            optimiser.zero_grad(set_to_none=True)
+        self.steps += 1
+        self.tokens += int(figures[1].sum())
+        return figures
+
+    def state(self) -> dict[str, Any]:
+        """What `resume` goes on from."""
+        return {
+            "shape": asdict(self.shape),
+            "model": self.model.state_dict(),
+            "optimisers": [optimiser.state_dict() for optimiser, _ in self._optimisers],
+            "step": self.steps,
+            "tokens": self.tokens,
+        }
+
+    def resume(self, state: dict[str, Any]) -> None:
+        """Take a checkpoint's state; one that `start` made of a preset has weights only."""
+        self.model.load_state_dict(state["model"])
+        for (optimiser, _), saved in zip(
+            self._optimisers, state.get("optimisers", ()), strict=False
+        ):
+            optimiser.load_state_dict(saved)
+        self.steps, self.tokens = state.get("step", 0), state.get("tokens", 0)
+
+
+def save(path: Path, state: dict[str, Any]) -> None:
     """Write whole or not at all."""
     torch.save(state, path.with_suffix(".part"))
     path.with_suffix(".part").replace(path)
@@ -144,95 +157,50 @@ def train(
     Args:
         folder: holds `packed/`; the checkpoint and the loss go there.
         hours: of steps, compilation left out.
-        tokens: of one step.
+        tokens: of one step, about.
         muon: Muon's highest learning rate.
         adam: AdamW's highest learning rate.
         shape: of a new model; a checkpoint has its own.
         compiled: whether `torch.compile` makes the layers' pieces.
         clock: seconds that pass.
     """
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.set_float32_matmul_precision("high")
     torch.manual_seed(0)
+    checkpoint = folder / "checkpoint.pt"
+    state = torch.load(checkpoint, map_location="cpu") if checkpoint.exists() else {}
+    training = Training(Shape(**state["shape"]) if state else shape, muon, adam, compiled)
     names = [
         name for name in (*pack.NAMES, "grammar") if (folder / "packed" / f"{name}.npz").exists()
     ]
-    mixture = Mixture(folder / "packed", names)
-    checkpoint = folder / "checkpoint.pt"
-    state = torch.load(checkpoint, map_location=device) if checkpoint.exists() else None
+    mixture = Mixture(folder / "packed", names, min(tokens, BATCH_TOKENS[training.device.type]))
     if state:
-        shape = Shape(**state["shape"])
-    model = Gemma(shape, compiled).to(device)
-    optimising = optimisers(model, muon, adam)
-    peaks = [[group["lr"] for group in optimiser.param_groups] for optimiser in optimising]
-    spent, step = 0.0, 0
-    if state:
-        model.load_state_dict(state["model"])
-    if state and "optimisers" in state:  # not where `start` made it of a preset
-        for optimiser, saved in zip(optimising, state["optimisers"], strict=True):
-            optimiser.load_state_dict(saved)
-        mixture.taken.update(state["taken"])
-        spent, step = state["seconds"], state["step"]
-
-    def keep() -> None:
-        save(
-            checkpoint,
-            {
-                "shape": asdict(shape),
-                "model": model.state_dict(),
-                "optimisers": [optimiser.state_dict() for optimiser in optimising],
-                "taken": mixture.taken,
-                "seconds": spent,
-                "step": step,
-                "tokens": step * tokens,
-            },
-        )
+        training.resume(state)
+        mixture.skip(state.get("taken", {}))
 
     asked_to_end = threading.Event()
     for name in (signal.SIGINT, signal.SIGTERM):
         signal.signal(name, lambda *_: asked_to_end.set())
-    total, last_save, before = hours * 3600, clock(), clock()
-    recent: list[tuple[float, float]] = []
-    first = step + 3
+    spent, total, first = state.get("seconds", 0.0), hours * 3600, training.steps
+    figures = np.zeros((2, 3))
+    saved = before = clock()
     with (folder / "loss.tsv").open("a") as log:
         while spent < total and not asked_to_end.is_set():
             progress = spent / total
-            ids, targets, weights, lengths = mixture.step(tokens, shares(progress, names))
-            counted = torch.from_numpy(weights).to(device)
-            with torch.autocast("cuda", torch.bfloat16, enabled=device.type == "cuda"):
-                loss, each = model.loss(
-                    torch.from_numpy(ids).to(device),
-                    torch.from_numpy(targets).to(device),
-                    counted,
-                    lengths,
-                )
-            loss.backward()  # type: ignore[no-untyped-call]
-            factor = rate(progress)
-            for optimiser, peak in zip(optimising, peaks, strict=True):
-                for group, value in zip(optimiser.param_groups, peak, strict=True):
-                    group["lr"] = value * factor
-                optimiser.step()
-                optimiser.zero_grad(set_to_none=True)
-            step += 1
-            plain = each[counted == 1].mean().item()
-            middle = each[counted == MIDDLE_WEIGHT].mean().item()
-            recent.append((plain, middle))
+            taken = mixture.step(tokens, batches.shares(progress, names))
+            figures += training.step(taken, rate(progress))
             now = clock()
-            # The first steps compile; that is no training time of the schedule's.
-            spent += now - before if step > first else 0.0
+            spent += now - before if training.steps > first + COMPILING else 0.0
             before = now
-            if step % 20 == 0:
-                plain, middle = np.nanmean(recent, 0)
-                recent.clear()
-                line = (
-                    f"{step}\t{step * tokens}\t{spent:.0f}\t{plain:.4f}\t{middle:.4f}\t{factor:.3f}"
-                )
-                print(line, file=log, flush=True)
-                print(line, flush=True)
-            if now - last_save > SAVE_EVERY_S:
-                keep()
-                last_save = now
-    keep()
+            if training.steps % LOG_EVERY == 0:
+                means = "\t".join(f"{mean:.4f}" for mean in figures[0] / np.maximum(figures[1], 1))
+                figures[:] = 0
+                row = f"{training.steps}\t{training.tokens}\t{spent:.0f}\t{means}\t{rate(progress):.3f}"
+                print(row, file=log, flush=True)
+                print(row, flush=True)
+            if now - saved > SAVE_EVERY_S:
+                save(checkpoint, training.state() | {"taken": mixture.taken, "seconds": spent})
+                saved = now
+    save(checkpoint, training.state() | {"taken": mixture.taken, "seconds": spent})
 
 
 def main() -> None:
@@ -240,7 +208,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path, default=Path("build/training"))
     parser.add_argument("--hours", type=float, default=1.5, help="all runs together")
-    parser.add_argument("--tokens", type=int, default=4096, help="tokens a step")
+    parser.add_argument("--tokens", type=int, default=8192, help="tokens a step")
     parser.add_argument("--muon", type=float, default=0.01, help="Muon's learning rate")
     parser.add_argument("--adam", type=float, default=2e-3, help="AdamW's learning rate")
     parser.add_argument("--shape", type=json.loads, default={}, help="JSON of training.model.Shape")

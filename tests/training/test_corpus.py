@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from codegemma_ui.ui.examples import by_key
 from training import corpus, fetch
 from training.corpus import Seen, SourceFile, held_out, is_source, unique
 
@@ -92,6 +93,7 @@ def test_tests_vendored_and_generated_files_are_left_out(path: str) -> None:
         "# HumanEval",
         "# see mbpp",
         "# DO NOT EDIT",
+        f"import sys\n\n{by_key('quickstart').suffix}",
         "GNU General Public License",
         "x = (",
         "y" * 300,

@@ -12,8 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from training.model import Gemma, Shape, attend
-from training.muon import orthogonal
+from training.model import Gemma, Shape
 
 SMALL = Shape(vocabulary=400, layers=2, dim=32, heads=4, kv_heads=2, head_dim=8, feed_forward=48)
 ROOT = Path(__file__).parents[2]
@@ -30,48 +29,55 @@ def model() -> Gemma:
     return made
 
 
-def test_packed_samples_do_not_see_each_other(model: Gemma) -> None:
+def test_padding_changes_nothing_before_it(model: Gemma) -> None:
     first, second = torch.randint(0, 400, (7,)), torch.randint(0, 400, (12,))
-    together = model.hidden(torch.cat([first, second]), [7, 12])
-    apart = torch.cat([model.hidden(first, [7]), model.hidden(second, [12])])
-    assert torch.allclose(together, apart, atol=1e-5)
+    padded = torch.stack([torch.nn.functional.pad(first, (0, 5)), second])
+    together = model.logits(padded)
+    assert torch.allclose(together[0, :7], model.logits(first[None])[0], atol=1e-5)
+    assert torch.allclose(together[1], model.logits(second[None])[0], atol=1e-5)
 
 
 def test_a_token_does_not_see_what_follows(model: Gemma) -> None:
-    ids = torch.randint(0, 400, (10,))
+    ids = torch.randint(0, 400, (1, 10))
     changed = ids.clone()
-    changed[6:] = (changed[6:] + 1) % 400
-    assert torch.allclose(model.logits(ids)[:6], model.logits(changed)[:6], atol=1e-5)
-    assert not torch.allclose(model.logits(ids)[6:], model.logits(changed)[6:], atol=1e-2)
+    changed[:, 6:] = (changed[:, 6:] + 1) % 400
+    before, after = model.logits(ids)[0], model.logits(changed)[0]
+    assert torch.allclose(before[:6], after[:6], atol=1e-5)
+    assert not torch.allclose(before[6:], after[6:], atol=1e-2)
 
 
-def test_the_fused_loss_is_the_weighted_cross_entropy_with_its_gradients(model: Gemma) -> None:
-    ids, targets = torch.randint(0, 400, (2, 20))
-    weights = torch.rand(20)
-    loss, each = model.loss(ids, targets, weights, [8, 12])
+def test_the_fused_loss_is_the_weighted_cross_entropy_with_its_gradients(
+    model: Gemma, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("training.model._LinearCrossEntropy.PORTION", 16)  # 22 tokens: one is cut
+    ids, targets = torch.randint(0, 400, (2, 2, 11))
+    weights = torch.rand(2, 11)
+    loss, each = model.loss(ids, targets, weights)
     loss.backward()
     fused = {name: weight.grad.clone() for name, weight in model.named_parameters()}
     model.zero_grad()
-    logits = model.hidden(ids, [8, 12]) @ model.embedding.T
-    plain = torch.nn.functional.cross_entropy(logits, targets, reduction="none")
-    ((plain * weights).sum() / weights.sum()).backward()
+    logits = model.logits(ids).flatten(0, 1)
+    plain = torch.nn.functional.cross_entropy(logits, targets.flatten(), reduction="none")
+    (plain * weights.flatten()).sum().backward()
     assert torch.allclose(each, plain, atol=1e-4)
     for name, weight in model.named_parameters():
-        assert torch.allclose(fused[name], weight.grad, atol=1e-4), name
+        assert torch.allclose(fused[name], weight.grad, atol=1e-3), name
 
 
-def test_key_and_value_heads_are_shared_by_neighbouring_query_heads() -> None:
-    q, k, v = torch.randn(5, 4, 8), torch.randn(5, 2, 8), torch.randn(5, 2, 8)
-    each = [attend(q[:, [h]], k[:, [h // 2]], v[:, [h // 2]], [5]) for h in range(4)]
-    assert torch.allclose(attend(q, k, v, [5]), torch.cat(each, 1), atol=1e-6)
-
-
-@pytest.mark.parametrize("size", [(16, 48), (48, 16)])
-def test_muon_makes_a_matrix_nearly_orthogonal(size: tuple[int, int]) -> None:
-    torch.manual_seed(0)
-    singular = torch.linalg.svdvals(orthogonal(torch.randn(size)))
-    assert singular.min() > 0.6
-    assert singular.max() < 1.3
+def test_compiled_pieces_give_the_same_loss_for_any_shape(model: Gemma) -> None:
+    compiled = Gemma(SMALL)
+    compiled.load_state_dict(model.state_dict())
+    for shape in ((3, 20), (2, 33)):
+        ids, targets = torch.randint(0, 400, (2, *shape))
+        losses = []
+        for one in (model, compiled):
+            one.zero_grad()
+            loss, _ = one.loss(ids, targets, torch.ones(shape) / ids.numel())
+            loss.backward()
+            losses.append((loss, one.embedding.grad.clone()))
+        (plain, plain_gradient), (fast, fast_gradient) = losses
+        assert torch.allclose(plain, fast, atol=1e-5)
+        assert torch.allclose(plain_gradient, fast_gradient, atol=1e-5)
 
 
 COMPARE = """
@@ -118,6 +124,6 @@ def test_kerashub_gives_the_same_logits_and_the_same_weights_back(tmp_path: Path
         check=True,
         timeout=300,
     )
-    ours = model.logits(torch.arange(8, 48)).detach().numpy()
+    ours = model.logits(torch.arange(8, 48)[None])[0].detach().numpy()
     assert np.abs(ours - np.load(tmp_path / "logits.npy")).max() < 1e-3 * np.abs(ours).max()
     assert json.loads((tmp_path / "preset" / "fim.json").read_text())["context_length"] == 1024

@@ -59,6 +59,18 @@ def test_every_kind_of_hole_is_drawn(source: holes.Source) -> None:
     assert min(forms.values()) > 100
 
 
+def test_holes_lean_to_what_the_surroundings_tell() -> None:
+    pairs = (f"    total = total + count\n    strange_{n} = unseen_{n}\n" for n in range(50))
+    source = holes.understand("def f(total, count):\n" + "".join(pairs))
+    random, told = Random(0), Counter()
+    for _ in range(1000):
+        if hole := holes.draw(source, random):
+            text = source.text[hole.start : hole.end]
+            told["known"] += "total" in text and "strange" not in text
+            told["strange"] += "strange" in text and "total" not in text
+    assert 1.5 * told["strange"] < told["known"] < 4 * told["strange"]
+
+
 def test_body_lines_are_code_of_functions(source: holes.Source) -> None:
     lines = TEXT.split("\n")
     body = {lines[number].strip() for number in source.body_lines}

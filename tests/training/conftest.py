@@ -1,0 +1,26 @@
+"""What several tests of training read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from random import Random
+
+import numpy as np
+import pytest
+
+from training import pack
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Samples that count upwards, with a middle: easy to learn."""
+    (tmp_path / "packed").mkdir()
+    random = Random(0)
+    for name in pack.NAMES:
+        samples = []
+        for _ in range(300):
+            start, length = random.randint(8, 30), random.randint(10, 30)
+            ids = [2, 4, *range(start, start + length)]
+            samples.append((np.array(ids, np.uint16), length - 4))
+        pack.save(tmp_path / "packed" / f"{name}.npz", samples, random)
+    return tmp_path

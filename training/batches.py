@@ -1,0 +1,139 @@
+"""What a step of training reads: batches of samples of about one length, in a mixture that changes."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+MIDDLE_WEIGHT = 4.0
+"""What a token of a middle counts: they are few, and what the model is for."""
+
+FIRST_WEIGHT = 8.0
+"""What a middle's first token counts: in PSM it stands after the suffix, and has to look back over it."""
+
+CONTROL_IDS = (4, 5, 6)  # a cut can fall anywhere: where a side ends is noise
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Samples of about one length, padded at their end; all arrays are samples x length.
+
+    Attributes:
+        ids: what the model reads.
+        targets: what follows each id.
+        weights: what each target counts; 0 for padding and for control tokens.
+    """
+
+    ids: np.ndarray
+    targets: np.ndarray
+    weights: np.ndarray
+
+
+def rounded(length: int) -> int:
+    """The length that a batch is padded to: one of few, because a CPU compiles its products for each."""
+    step = max(16, 1 << (length.bit_length() - 4))
+    return -(-length // step) * step
+
+
+class Packed:
+    """Batches of one packed file, around and around.
+
+    Samples of alike lengths go together: a block of the shuffled file is sorted, cut into batches, and the
+    batches are shuffled.
+
+    Args:
+        path: what `pack` wrote.
+        tokens: the most that a batch has, padding counted, unless one sample alone has more.
+    """
+
+    BLOCK = 4096
+
+    def __init__(self, path: Path, tokens: int) -> None:
+        with np.load(path) as arrays:
+            self._ids, self._starts = arrays["ids"], arrays["starts"]
+            self._middles = arrays["middles"]
+        self._lengths = np.diff(self._starts) - 1  # the last token is only a target
+        self._tokens = tokens
+        self._plans = self._endless()
+
+    def _endless(self) -> Iterator[np.ndarray]:
+        for turn in itertools.count():
+            generator = np.random.default_rng(turn)
+            for start in range(0, len(self._lengths), self.BLOCK):
+                block = np.arange(start, min(start + self.BLOCK, len(self._lengths)))
+                order = block[np.argsort(self._lengths[block], kind="stable")]
+                plans = []
+                while len(order):
+                    # From the long end, so that a batch's first sample has its length.
+                    count = max(1, self._tokens // rounded(int(self._lengths[order[-1]])))
+                    plans.append(order[-count:][::-1])
+                    order = order[:-count]
+                generator.shuffle(plans)
+                yield from plans
+
+    def skip(self, batches: int) -> None:
+        """Go on behind the first few, as after a restart."""
+        for _ in itertools.islice(self._plans, batches):
+            pass
+
+    def batch(self) -> Batch:
+        """The next one."""
+        plan = next(self._plans)
+        shape = len(plan), rounded(int(self._lengths[plan[0]]))
+        ids, targets = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
+        weights = np.zeros(shape, np.float32)
+        for row, sample in enumerate(plan):
+            text = self._ids[self._starts[sample] : self._starts[sample + 1]]
+            middle, length = self._middles[sample] - 1, len(text) - 1
+            ids[row, :length], targets[row, :length] = text[:-1], text[1:]
+            weights[row, :length] = 1
+            weights[row, middle:length] = MIDDLE_WEIGHT
+            weights[row, middle : min(middle + 1, length)] = FIRST_WEIGHT
+        weights[np.isin(targets, CONTROL_IDS)] = 0
+        return Batch(ids, targets, weights)
+
+
+class Mixture:
+    """A stream of steps from several packed files.
+
+    Args:
+        folder: where the files are.
+        names: of the files, without their ending.
+        tokens: of a batch.
+
+    Attributes:
+        taken: batches taken from each file so far; part of a checkpoint.
+    """
+
+    def __init__(self, folder: Path, names: Sequence[str], tokens: int) -> None:
+        self._files = {name: Packed(folder / f"{name}.npz", tokens) for name in names}
+        self.taken = dict.fromkeys(names, 0)
+
+    def skip(self, taken: dict[str, int]) -> None:
+        """Go on where a checkpoint stopped."""
+        for name, batches in taken.items():
+            self._files[name].skip(batches)
+            self.taken[name] += batches
+
+    def step(self, tokens: int, shares: dict[str, float]) -> list[Batch]:
+        """Batches of at least `tokens` tokens together, each from a file that is drawn by its share."""
+        generator = np.random.default_rng(sum(self.taken.values()))
+        batches: list[Batch] = []
+        while sum(batch.ids.size for batch in batches) < 0.9 * tokens:
+            (name,) = generator.choice(list(shares), 1, p=list(shares.values()))
+            batches.append(self._files[name].batch())
+            self.taken[name] += 1
+        return batches
+
+
+def shares(progress: float, names: Sequence[str]) -> dict[str, float]:
+    """The mixture at a point of the training: short samples first, whole files' windows later."""
+    windows, snippets, grammar = 0.2 + 0.55 * progress, 0.25 - 0.1 * progress, 0.06
+    short = 1 - windows - snippets - grammar
+    mixture = {"short": short, "snippets": snippets, "windows": windows, "grammar": grammar}
+    total = sum(mixture[name] for name in names)
+    return {name: mixture[name] / total for name in names}
