@@ -15,10 +15,10 @@ from codegemma_ui import fim
 from codegemma_ui.errors import UnknownPreset
 
 BUNDLED = "bundled"
-BUNDLED_FOLDER = Path(__file__).parent / "models" / "fim_seed"
+BUNDLED_FOLDER = Path(__file__).parent / "models" / "fim_small"
 
 FIM_FILE = "fim.json"
-"""What a model was trained for, in its folder: `{"context_length": 512, "layouts": ["psm", "spm"]}`."""
+"""What a model was trained for, in its folder: `{"context_length": 1024, "layouts": ["psm", "spm"]}`."""
 
 CODEGEMMA_CONTEXT = 8192
 GEMMA_TERMS = "https://ai.google.dev/gemma/terms"

@@ -82,7 +82,7 @@ def test_a_seed_repeats_a_sample() -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--max-length", "31"], "max_length must be a whole number from 32 to 512"),
+        (["--max-length", "31"], "max_length must be a whole number from 32 to 1024"),
         (["--backend", "theano"], "must be one of tensorflow, jax, torch"),
         (["--preset", "gpt"], "A preset is a name of the table"),
         (["--prefix-file", "/nonexistent"], "must be a readable file"),

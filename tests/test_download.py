@@ -18,6 +18,7 @@ import pytest
 
 from codegemma_ui.download import DownloadError, credentials_present, download, fetching
 from codegemma_ui.download.words import CODES, WORDS
+from codegemma_ui.presets import BUNDLED_FOLDER
 from tests.hubs import (
     Faults,
     HuggingFaceHub,
@@ -29,7 +30,6 @@ from tests.hubs.kaggle import CODE_GEMMA_2B
 from tests.hubs.server import TOKEN, USERNAME, Hub
 
 REPOSITORY = Path(__file__).parents[1]
-SEED = REPOSITORY / "codegemma_ui" / "models" / "fim_seed"
 WEIGHTS = "model.weights.h5"
 
 # The clients write whole chunks only, so the weights are 2.3 of them: then something can be seen on
@@ -139,12 +139,12 @@ def with_key(environment: dict[str, str], token: str = TOKEN) -> dict[str, str]:
 
 
 def test_code_gemma_2b_en_is_fetched_under_the_handle_keras_hub_gives_it(tmp_path: Path) -> None:
-    with KaggleHub(SEED) as hub:
+    with KaggleHub(BUNDLED_FOLDER) as hub:
         assert hub.handle == "kaggle://keras/codegemma/keras/code_gemma_2b_en/2"
         result = run(hub.handle, isolated_environment(tmp_path, hub))
     folder = Path(result.last["path"])
     assert folder == tmp_path / "kagglehub/models/keras/codegemma/keras/code_gemma_2b_en/2"
-    assert same_files(folder, SEED)
+    assert same_files(folder, BUNDLED_FOLDER)
 
 
 def test_progress_grows_to_the_whole_and_comes_twice_a_second(hub: Hub, tmp_path: Path) -> None:
@@ -209,8 +209,8 @@ def test_without_a_listing_it_comes_with_the_total_unknown(hub: Hub, tmp_path: P
 
 
 def test_a_local_folder_is_its_own_download(tmp_path: Path) -> None:
-    result = run(str(SEED), isolated_environment(tmp_path))
-    assert result.events == [{"event": "downloaded", "path": str(SEED)}]
+    result = run(str(BUNDLED_FOLDER), isolated_environment(tmp_path))
+    assert result.events == [{"event": "downloaded", "path": str(BUNDLED_FOLDER)}]
 
 
 @pytest.mark.parametrize("variables", ["token", "pair", "file"])

@@ -24,9 +24,9 @@ def test_the_dropdowns_order() -> None:
 
 def test_the_bundled_preset_says_what_it_was_trained_for() -> None:
     preset = presets.bundled()
-    assert preset.context_length == 512
+    assert preset.context_length == 1024
     assert preset.layouts == ("psm", "spm")
-    assert preset.parameters == 7_802_112
+    assert preset.parameters == 6_032_640
     assert "CodeGemma" not in preset.label.replace("not CodeGemma", "")
 
 

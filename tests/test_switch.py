@@ -223,7 +223,7 @@ def test_a_preset_that_the_operator_named_comes_from_hugging_face(
         status = wait_for(client, is_ready)
     assert status.error is None
     assert status.preset == OPERATORS
-    assert status.context_length == 512  # its own fim.json says so
+    assert status.context_length == 1024  # its own fim.json says so
     assert complete(client).preset == OPERATORS
 
 

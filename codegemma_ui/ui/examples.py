@@ -41,6 +41,54 @@ EXAMPLES = (
         suffix=":\n        print(n, 'x', i, '=', n * i)\n\nmultiplication_table(7)\n\n",
     ),
     Example(
+        key="loop",
+        prefix=(
+            'def mean(values):\n    """Return the average of the values."""\n'
+            "    total = 0\n    for value in values:\n        "
+        ),
+        suffix="\n    return total / len(values)\n",
+    ),
+    Example(
+        key="condition",
+        prefix=(
+            "def largest(numbers):\n    best = numbers[0]\n    for number in numbers[1:]:\n        if "
+        ),
+        suffix=":\n            best = number\n    return best\n",
+    ),
+    Example(
+        key="attribute",
+        prefix=(
+            "class Timer:\n    def __init__(self, seconds, name):\n        self.seconds = seconds\n"
+        ),
+        suffix=(
+            '\n    def describe(self):\n        return f"{self.name} rings in {self.seconds} s"\n'
+        ),
+    ),
+    Example(
+        key="filter",
+        prefix=(
+            "def even_numbers(numbers):\n    result = []\n    for number in numbers:\n"
+            "        if number % 2 == 0:\n"
+        ),
+        suffix="    return result\n",
+    ),
+    Example(
+        key="exception",
+        prefix=(
+            'def parse_number(text):\n    """Return the number in a text, or None."""\n'
+            "    try:\n        return int(text)\n    except "
+        ),
+        suffix=":\n        return None\n",
+    ),
+    Example(
+        key="parser",
+        prefix="import argparse\n\n\ndef main():\n    parser = ",
+        suffix=(
+            '\n    parser.add_argument("path")\n    arguments = parser.parse_args()\n'
+            "    print(arguments.path)\n"
+        ),
+    ),
+    Example(
         key="empty_prefix",
         suffix="\n\nprint(math.sqrt(2))\n",
     ),

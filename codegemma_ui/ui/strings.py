@@ -228,6 +228,12 @@ TABLE: dict[str, tuple[str, str]] = {
     # Examples
     "example_quickstart": ("Which import is missing?", "빠진 import 찾기"),
     "example_table": ("Multiplication table", "구구단"),
+    "example_loop": ("The body of a loop", "반복문 본문"),
+    "example_condition": ("The condition of an if", "if 문의 조건"),
+    "example_attribute": ("The attribute used below", "아래에서 쓰는 속성"),
+    "example_filter": ("Keep what matches", "맞는 것만 모으기"),
+    "example_exception": ("Which exception?", "어떤 예외를 잡을까"),
+    "example_parser": ("An argument parser", "인자 파서"),
     "example_empty_prefix": ("Nothing before the cursor", "커서 앞이 비어 있을 때"),
     "example_empty_suffix": ("Nothing after the cursor", "커서 뒤가 비어 있을 때"),
     "example_docstring": ("Write a docstring", "독스트링 쓰기"),

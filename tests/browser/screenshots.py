@@ -88,13 +88,13 @@ def _states(browser: Browser, hub: KaggleHub, url: str, size: str, theme: str) -
     playground.wait_until_ready()
     shoot("idle")
 
-    playground.choose("example", text("example_body", "en"))
-    expect(playground.editor("before")).to_contain_text("count_words")
+    playground.choose("example", text("example_attribute", "en"))
+    expect(playground.editor("before")).to_contain_text("class Timer")
     playground.editor("before").click()
     playground.press_complete()
     expect(playground.caption).to_contain_text("tok")
     playground.page.wait_for_function(
-        "() => document.querySelector('#middle .cm-content')?.innerText.trim().length > 12"
+        "() => document.querySelector('#middle .cm-content')?.innerText.trim().length > 6"
     )
     shoot("streaming")
     playground.wait_until_done()

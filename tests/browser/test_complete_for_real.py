@@ -32,7 +32,7 @@ def complete_and_read(playground: Playground) -> str:
 
 
 def test_type_complete_and_read_all_panes(engine_page: Playground) -> None:
-    engine_page.wait_until_ready("Bundled FIM model", "float32", "7.8M parameters")
+    engine_page.wait_until_ready("Bundled FIM model", "float32", "6.0M parameters")
     complete_and_read(engine_page)
     engine_page.page.locator("#summary-fold > button").click()
     assert "gemma" in engine_page.page.locator("#summary pre").inner_text().lower()

@@ -92,7 +92,7 @@ class TestOnEveryBackend:
         assert report["interrupted"]["after"] == report["interrupted"]["before"]
 
     def test_the_cache_has_a_leading_slot_axis(self, report: Any) -> None:
-        assert report["cache_shapes"] == [[1, 2, 512, 1, 64]] * 6
+        assert report["cache_shapes"] == [[1, 2, 512, 4, 64]] * 6
 
     def test_a_seed_repeats_and_another_differs(self, report: Any) -> None:
         sampled = report["sampled"]
