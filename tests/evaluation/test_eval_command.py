@@ -96,7 +96,13 @@ def test_ctrl_c_leaves_results_that_the_same_command_goes_on_from(tmp_path: Path
     write_dataset(tmp_path / "own.jsonl", tasks)
     given = ("eval", "--dataset", "own.jsonl", "--backend", "jax", "--results", "r.jsonl")
     process = subprocess.Popen(
-        command(*given), stderr=subprocess.PIPE, text=True, cwd=tmp_path, env=environment()
+        command(*given),
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=tmp_path,
+        env=environment(),
+        # Tests that a shell runs in the background inherit a SIGINT that is ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     deadline = time.monotonic() + 240
     results = tmp_path / "r.jsonl"
