@@ -175,11 +175,12 @@ class Gemma(nn.Module):
         heads, size = shape.heads, shape.head_dim
         times = heads // shape.kv_heads
         cos, sin = self._rotations(ids.device, ids.shape[1])
+        scaled_cos, scaled_sin = cos * size**-0.5, sin * size**-0.5
         for block in self._layers:
             rows = self._enter(x, block.pre_attention, block.qkv)
             rows = rows.unflatten(-1, (-1, size)).transpose(1, 2)
             q, k, v = (part.contiguous() for part in rows.split([heads, *2 * [shape.kv_heads]], 1))
-            q = _rotate(q, cos * size**-0.5, sin * size**-0.5, self._turn)
+            q = _rotate(q, scaled_cos, scaled_sin, self._turn)
             k = _rotate(k, cos, sin, self._turn)
             k, v = (part.repeat_interleave(times, 1) if times > 1 else part for part in (k, v))
             attended = attend(*(part.flatten(0, 1) for part in (q, k, v)))

@@ -52,6 +52,7 @@ def test_the_fused_loss_is_the_weighted_cross_entropy_with_its_gradients(
     monkeypatch.setattr("training.model._LinearCrossEntropy.PORTION", 16)  # 22 tokens: one is cut
     ids, targets = torch.randint(0, 400, (2, 2, 11))
     weights = torch.rand(2, 11)
+    weights /= weights.sum()
     loss, each = model.loss(ids, targets, weights)
     loss.backward()
     fused = {name: weight.grad.clone() for name, weight in model.named_parameters()}
@@ -61,7 +62,7 @@ def test_the_fused_loss_is_the_weighted_cross_entropy_with_its_gradients(
     (plain * weights.flatten()).sum().backward()
     assert torch.allclose(each, plain, atol=1e-4)
     for name, weight in model.named_parameters():
-        assert torch.allclose(fused[name], weight.grad, atol=1e-3), name
+        assert torch.allclose(fused[name], weight.grad, atol=1e-4), name
 
 
 def test_compiled_pieces_give_the_same_loss_for_any_shape(model: Gemma) -> None:
