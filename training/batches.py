@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-MIDDLE_WEIGHT = 4.0
+MIDDLE_WEIGHT = 6.0
 """What a token of a middle counts: they are few, and what the model is for."""
 
-FIRST_WEIGHT = 8.0
+FIRST_WEIGHT = 12.0
 """What a middle's first token counts: in PSM it stands after the suffix, and has to look back over it."""
 
 CONTROL_IDS = (4, 5, 6)  # a cut can fall anywhere: where a side ends is noise
@@ -132,8 +132,12 @@ class Mixture:
 
 def shares(progress: float, names: Sequence[str]) -> dict[str, float]:
     """The mixture at a point of the training: short samples first, whole files' windows later."""
-    windows, snippets, grammar = 0.2 + 0.55 * progress, 0.25 - 0.1 * progress, 0.06
-    short = 1 - windows - snippets - grammar
-    mixture = {"short": short, "snippets": snippets, "windows": windows, "grammar": grammar}
+    mixture = {
+        "snippets": 0.2 - 0.1 * progress,
+        "twins": 0.12 - 0.06 * progress,
+        "windows": 0.2 + 0.55 * progress,
+        "grammar": 0.06,
+    }
+    mixture["short"] = 1 - sum(mixture.values())
     total = sum(mixture[name] for name in names)
     return {name: mixture[name] / total for name in names}

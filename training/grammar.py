@@ -16,7 +16,7 @@ from random import Random
 from training import holes, pack
 from training.samples import FIM_RATE, SPM_RATE, Sample
 
-PROGRAMS = 80_000
+PROGRAMS = 120_000
 
 THINGS = (  # noqa: SIM905 - a list of words reads best as words
     "number value item word name line price score point row user record file path key node edge "
@@ -258,10 +258,82 @@ def _branches(random: Random) -> str:
     return text.format(**names)
 
 
+def _counted(random: Random) -> str:
+    """A loop over numbers whose bounds stand in a docstring, a call or the code around."""
+    names = _names(random)
+    word, sign = random.choice(
+        [("plus", "+"), ("minus", "-"), ("times", "*"), ("over", "/"), ("to the power of", "**")]
+    )
+    size = random.choice(["n", "n", "number", "x", "k", "value", "base", "size"])
+    index = random.choice(["i", "i", "i", "j", "x2", "step", "factor", "other"])
+    first, last = random.choice([0, 1, 1, 1, 2]), random.randint(3, 20)
+    told = random.choice(
+        [
+            f"Show {size} {word} {first} up to {size} {word} {last}.",
+            f"Print {size} {word} each number from {first} to {last}.",
+            f"Print {size} {word} {first}, and so on to {last}.",
+            f"{size} {word} {first} to {last}",
+        ]
+    )
+    shown = random.choice(
+        [
+            f"print({size}, '{sign}', {index}, '=', {size} {sign} {index})",
+            f"print({size} {sign} {index})",
+            f"print({size}, {index}, {size} {sign} {index})",
+            f"print(f'{{{size}}} {sign} {{{index}}} is {{{size} {sign} {index}}}')",
+            f"results.append({size} {sign} {index})",
+        ]
+    )
+    hint, returned = random.choice([("", ""), (": int", " -> None")])
+    keeps = "append" in shown
+    returned = " -> list" if keeps and hint else returned
+    end = f"range({first}, {last + 1})" if first else f"range({last + 1})"
+    text = (
+        f"def {names['verb']}_{names['a']}({size}{hint}){returned}:\n"
+        + (f'    """{told}"""\n' if random.random() < 0.8 else "")
+        + ("    results = []\n" if keeps else "")
+        + f"    for {index} in {end}:\n        {shown}\n"
+        + ("    return results\n" if keeps else "")
+    )
+    call = f"{names['verb']}_{names['a']}({names['n']})"
+    return text + random.choice(["", f"\n\n{call}\n", f"\n{call}\n"])
+
+
+def _iterated(random: Random) -> str:
+    """Loops over what the code around names: a list, its places, pairs, a file, a dictionary."""
+    names = _names(random)
+    loop, body = random.choice(
+        [
+            ("for {a} in {a}s:", "print({a})"),
+            ("for {a} in sorted({a}s):", "print({a})"),
+            ("for {a} in reversed({a}s):", "print({a})"),
+            ("for i in range(len({a}s)):", "print(i, {a}s[i])"),
+            ("for i, {a} in enumerate({a}s):", "print(i, {a})"),
+            ("for i, {a} in enumerate({a}s, start=1):", 'print(f"{{i}}. {{{a}}}")'),
+            ("for {a}, {b} in {a}s.items():", "print({a}, {b})"),
+            ("for {b} in {a}s.values():", "print({b})"),
+            ("for {b} in {a}.split():", "print({b}.upper())"),
+            ("for line in {a}.splitlines():", "print(line.strip())"),
+            ("for i in range({n}):", "print(i)"),
+            ("for i in range({n}, 0, -1):", "print(i)"),
+            ("for i in range(0, {m}, 2):", "print(i)"),
+            ("while {a} < {n}:", "{a} += 1"),
+            ("while {a}s:", "print({a}s.pop())"),
+        ]
+    )
+    given = "{a}s" if "{a}s" in loop else "{a}"
+    text = f"def {{verb}}_all({given}):\n" + (
+        _docstring(random, "Go over the {a}s.") + f"    {loop}\n        {body}\n"
+    )
+    return text.format(**names)
+
+
 FORMS: dict[Callable[[Random], str], int] = {
     _accumulate: 6,
     _extreme: 3,
     _table: 3,
+    _counted: 5,
+    _iterated: 4,
     _single_loop: 4,
     _class: 4,
     _recursion: 2,
@@ -277,7 +349,9 @@ def program(random: Random) -> str:
     texts = [form(random) for form in forms]
     # Imports stand first.
     texts.sort(key=lambda text: not text.startswith("import"))
-    return "\n\n".join(texts)
+    text = "\n\n".join(texts)
+    plain = "'" not in text and 'f"' not in text and '"""' not in text
+    return text.replace('"', "'") if plain and random.random() < 0.4 else text
 
 
 def samples(random: Random, programs: int = PROGRAMS) -> Iterator[Sample]:
@@ -287,6 +361,8 @@ def samples(random: Random, programs: int = PROGRAMS) -> Iterator[Sample]:
         source = holes.understand(text)
         source.body_lines = source.body_lines or source.other_lines
         hole = holes.import_hole(text, random) if random.random() < 0.4 else None
+        if source.asked and random.random() < 0.25:
+            hole = random.choice(source.asked)
         hole = hole or holes.draw(source, random)
         if hole is None or random.random() > FIM_RATE:
             yield Sample(text, None, "", ends=True)

@@ -16,14 +16,15 @@ Body = ast.FunctionDef | ast.AsyncFunctionDef
 
 KINDS = {
     "line": 0.34,
-    "rest": 0.26,
-    "lines": 0.11,
-    "block": 0.07,
-    "expression": 0.1,
+    "rest": 0.24,
+    "lines": 0.1,
+    "block": 0.06,
+    "expression": 0.08,
+    "head": 0.06,
     "random": 0.12,
 }
 """How often each kind of hole is drawn: a line, the rest of a line, 2 to 6 lines, a statement with its block,
-an expression, a random span."""
+an expression, what a statement's head asks (an `if`'s condition, what a `for` goes over), a random span."""
 
 ANYWHERE = 0.12
 """The share of holes in any line of the file; the others start in a function's body, outside docstrings."""
@@ -37,6 +38,7 @@ BEFORE, AFTER = 1500, 700
 
 WORD = re.compile(r"[^\W\d]\w+")
 CODE_TOKEN = re.compile(r"\w+|\s+|[^\w\s]")
+HEAD = re.compile(r"\s*(?:for .+? in|if|elif|while|except|with|return) (?P<asked>.+?):?")
 
 
 class Span(NamedTuple):
@@ -57,6 +59,7 @@ class Source:
         other_lines: numbers of all non-blank lines.
         statements: spans of whole lines of statements in function bodies that take several lines.
         expressions: spans of expressions in function bodies.
+        asked: spans of what the heads of statements ask.
     """
 
     text: str
@@ -65,6 +68,7 @@ class Source:
     other_lines: list[int] = field(default_factory=list)
     statements: list[Span] = field(default_factory=list)
     expressions: list[Span] = field(default_factory=list)
+    asked: list[Span] = field(default_factory=list)
 
     def line(self, number: int) -> Span:
         """A line's characters without its newline."""
@@ -106,6 +110,10 @@ def understand(text: str) -> Source:
         and not lines[number].lstrip().startswith("#")
         and len(lines[number].strip()) > 2
     ]
+    for number in source.other_lines:
+        if number not in docstrings and (found := HEAD.fullmatch(lines[number])):
+            start = source.line_starts[number]
+            source.asked.append(Span(start + found.start("asked"), start + found.end("asked")))
     return source
 
 
@@ -129,21 +137,25 @@ def _add_inner(source: Source, function: Body, lines: list[str]) -> None:
 def draw(source: Source, random: Random) -> Span | None:
     """Punch one hole; None where this draw finds no place.
 
-    Half of the holes are the best of `CANDIDATES` of one kind: the one most of whose words stand around it.
-    What the surroundings tell is what a small model can learn to fill in; names from nowhere are noise.
+    Half of the holes are the best of `CANDIDATES` of one kind: the one that its surroundings tell most of.
+    That is what a small model can learn to fill in; names from nowhere are noise.
     """
     (kind,) = random.choices(list(KINDS), list(KINDS.values()))
     count = CANDIDATES if random.random() < 0.5 else 1
     found = [_candidate(source, kind, random) for _ in range(count)]
-    return max(found, key=lambda span: _known(source.text, span) if span else 0.0)
+    return max(found, key=lambda span: _told(source.text, span) if span else -1.0)
 
 
-def _known(text: str, span: Span) -> float:
-    """The share of a span's words that stand near it, from 0 to 1."""
+def _told(text: str, span: Span) -> float:
+    """How much the surroundings tell of a span, from 0 to 2: the share of its words that stand there, and the
+    likeness (Jaccard, of words) of the line there that is most like its own."""
     words = WORD.findall(text, span.start, span.end)
-    around = text[max(0, span.start - BEFORE) : span.start] + text[span.end : span.end + AFTER]
-    near = set(WORD.findall(around))
-    return sum(word in near for word in words) / max(len(words), 1)
+    around = (text[max(0, span.start - BEFORE) : span.start], text[span.end : span.end + AFTER])
+    near = set(WORD.findall("\n".join(around)))
+    known = sum(word in near for word in words) / max(len(words), 1)
+    own = set(words)
+    lines = (set(WORD.findall(line)) for side in around for line in side.split("\n"))
+    return known + max(len(own & line) / max(len(own | line), 1) for line in lines)
 
 
 def _candidate(source: Source, kind: str, random: Random) -> Span | None:
@@ -151,6 +163,8 @@ def _candidate(source: Source, kind: str, random: Random) -> Span | None:
         return _short(random.choice(source.statements))
     if kind == "expression" and source.expressions:
         return random.choice(source.expressions)
+    if kind == "head" and source.asked:
+        return random.choice(source.asked)
     lines = source.other_lines if random.random() < ANYWHERE else source.body_lines
     if not lines:
         return None
@@ -160,7 +174,7 @@ def _candidate(source: Source, kind: str, random: Random) -> Span | None:
     if kind == "random":
         line = source.line(number)
         start = random.randint(line.start, line.end)
-        length = int(10 ** random.uniform(0.9, 2.4))
+        length = int(10 ** random.uniform(0.9, 2.15))
         return Span(start, min(start + length, len(source.text)))
     last = number + (random.randint(1, 5) if kind == "lines" else 0)
     return _short(_whole(source, number, min(last, len(source.line_starts) - 2), random))

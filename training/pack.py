@@ -1,9 +1,9 @@
-"""Turn the corpus into three files of token ids that a trainer can map into memory.
+"""Turn the corpus into four files of token ids that a trainer can map into memory.
 
     python -m training.pack --folder build/training
 
-`FOLDER/packed/{short,snippets,windows}.npz` hold `ids` (uint16, all samples end to end), `starts` (where each
-sample starts, and the end) and `middles` (where its middle starts), in random order.
+`FOLDER/packed/{short,snippets,twins,windows}.npz` hold `ids` (uint16, all samples end to end), `starts`
+(where each sample starts, and the end) and `middles` (where its middle starts), in random order.
 """
 
 from __future__ import annotations
@@ -19,13 +19,14 @@ from pathlib import Path
 import numpy as np
 
 from codegemma_ui.vocabulary import VOCABULARY_FILE, Vocabulary
-from training import holes, samples
+from training import holes, samples, twins
 from training.corpus import SourceFile, load
 from training.samples import Sample
 
 CONTEXT = 1024
 SHORT_TOKENS = 160
 SNIPPET_TOKENS = 340
+TWIN_TOKENS = 600
 SHORT_COVERAGE, WINDOW_COVERAGE = 0.5, 1.5
 FILES_PER_JOB = 64
 BESIDE_RATE = 0.04
@@ -33,7 +34,7 @@ BESIDE_RATE = 0.04
 Encoded = tuple[np.ndarray, int]
 """A sample's ids (uint16), and where its middle starts."""
 
-NAMES = ("short", "snippets", "windows")
+NAMES = ("short", "snippets", "twins", "windows")
 
 
 def vocabulary_in(folder: Path) -> Vocabulary:
@@ -76,6 +77,8 @@ def encode_files(job: tuple[Path, int, list[SourceFile]]) -> dict[str, list[Enco
             add("short", sample)
         for sample in samples.snippets(file, source, generator, SNIPPET_TOKENS):
             add("snippets", sample)
+        for sample in twins.samples(source, generator, TWIN_TOKENS):
+            add("twins", sample)
         for sample in samples.windows(file, source, generator, CONTEXT, WINDOW_COVERAGE):
             with_other = sample.middle is not None and generator.random() < BESIDE_RATE
             if with_other and previous is not None and previous.package == file.package:
