@@ -115,8 +115,10 @@ def _come_up(
 
     vocabulary = Vocabulary(arguments.folder)
     model, dtype = loading.load(arguments.folder, arguments.dtype, device)
+    parameters, summary = int(model.count_params()), loading.summary(model)
     write({"worker": "state", "state": "warming", "progress": 0.0})
-    compiled = steps.create(arguments.backend, model)
+    compiled = steps.create(arguments.backend, model, takes_weights=True)
+    del model
     decoder = Decoder(compiled, arguments.context_length)
     decoder.warm_up(
         lambda ready, total: write(
@@ -128,10 +130,10 @@ def _come_up(
         backend=arguments.backend,
         dtype=dtype,
         device=device.name,
-        parameters=int(model.count_params()),
+        parameters=parameters,
         memory_bytes=environment.memory_in_use(arguments.backend, device),
         context_length=arguments.context_length,
-        summary=loading.summary(model),
+        summary=summary,
         note=compiled.note,
     )
     write({"worker": "loaded", **asdict(loaded)})

@@ -38,8 +38,8 @@ class Steps(Protocol):
             length: the number of positions.
 
         Returns:
-            The cache: per layer an array of shape `(slots, 2, length, kv_heads, head_dim)`, keys
-            then values, in the model's compute dtype. There is one slot.
+            The cache: per layer two arrays of shape `(slots, kv_heads, length, head_dim)`, keys and
+            values, in the model's compute dtype. There is one slot.
         """
         ...
 
@@ -64,12 +64,14 @@ class Steps(Protocol):
         ...
 
 
-def create(backend: str, model: Any) -> Steps:
+def create(backend: str, model: Any, takes_weights: bool = False) -> Steps:
     """Compile-on-demand steps for a model. Imports only the named backend's module.
 
     Args:
         backend: "tensorflow", "jax" or "torch": the one Keras runs on in this process.
         model: a `keras_nlp.models.GemmaCausalLM`.
+        takes_weights: whether the model's own weights may be freed once they are copied: it cannot run
+            by itself any more, and a large model does not stand in memory twice.
 
     Returns:
         The steps.
@@ -88,5 +90,5 @@ def create(backend: str, model: Any) -> Steps:
             f"The backend should be the one Keras runs on, {keras.backend.backend()!r}; set "
             f"KERAS_BACKEND before keras is imported to change it. Received: {backend!r}"
         )
-    steps: Steps = importlib.import_module(f"{__name__}.{backend}").create(model)
+    steps: Steps = importlib.import_module(f"{__name__}.{backend}").create(model, takes_weights)
     return steps

@@ -1,56 +1,167 @@
-"""The forward pass of a Gemma backbone over a KV cache, in `keras.ops`, for every backend.
+"""The forward pass of a Gemma over a KV cache, in `keras.ops`, for every backend.
 
-It is `GemmaCausalLM.call_with_cache` (keras-hub 0.32) with two things left out, both of which cost more
-than the layers of a small model do: the logits of every position but one (each is 256,000 wide), and
-stacking all layers' caches into one array again after each token. The layers themselves are KerasHub's.
+What it does is what KerasHub's `GemmaCausalLM.call_with_cache` does (keras-hub 0.32; a test holds them
+equal). It reads joined weights (`weights.py`), writes the cache in place, and makes the logits of one
+position only: each is 256,000 wide.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from keras import ops
 
+from codegemma_ui.engine.steps.weights import Shape, Weights
 
-def cache_shape(backbone: Any, length: int) -> tuple[int, int, int, int, int]:
-    """The shape of one layer's cache: `(slots=1, keys and values=2, length, kv_heads, head_dim)`."""
-    return (1, 2, length, backbone.num_key_value_heads, backbone.head_dim)
+MAX_WAVELENGTH = 10_000.0
+
+Cache = tuple[Any, Any]
+"""One layer's keys and values, each of shape `cache_shape(...)`."""
+
+
+class Kernels(Protocol):
+    """What a backend does its own way."""
+
+    def multiply(self, x: Any, matrix: Any) -> Any:
+        """Rows times a matrix as the backend's `arrange` left it: (S, inputs) to (S, outputs)."""
+        ...
+
+    def embed(self, embedding: Any, token_ids: Any) -> Any:
+        """Rows of the embedding: (S,) ids to (S, hidden_dim)."""
+        ...
+
+    def write(self, cache: Any, new: Any, offset: Any) -> Any:
+        """The cache with `new`, (..., S, head_dim), from position `offset` of its last axis but one on."""
+        ...
+
+
+def cache_shape(shape: Shape, length: int) -> tuple[int, ...]:
+    """The shape of one layer's keys, or values: `(kv_heads, length, head_dim)`, without an axis of 1.
+
+    XLA drops such an axis in front of a product, writes the cache once with it and once without, and
+    copies all of it four times a token to do so.
+    """
+    heads = (shape.num_key_value_heads,) if shape.num_key_value_heads > 1 else ()
+    return (*heads, length, shape.head_dim)
 
 
 def forward(
-    backbone: Any, caches: Sequence[Any], token_ids: Any, offset: Any, last: Any
-) -> tuple[list[Any], Any]:
+    shape: Shape,
+    weights: Weights,
+    kernels: Kernels,
+    caches: Sequence[Cache],
+    token_ids: Any,
+    offset: Any,
+    last: Any,
+) -> tuple[tuple[Cache, ...], Any]:
     """Run a chunk of tokens and return the logits of one of its positions.
 
     Args:
-        backbone: a `keras_nlp.models.GemmaBackbone`.
-        caches: per layer a tensor of shape `cache_shape(...)`.
+        shape: of the model.
+        weights: from `weights.pack`.
+        kernels: the backend's.
+        caches: per layer its keys and values.
         token_ids: int32 tensor of shape `(1, S)`; S is static.
-        offset: int or scalar int32 tensor, the position of the first token in the cache.
-        last: int or scalar int32 tensor, the position within the chunk whose logits are wanted.
+        offset: scalar int32 tensor, the position of the first token in the cache.
+        last: scalar int32 tensor, the position within the chunk whose logits are wanted.
 
     Returns:
         The caches with the chunk's keys and values written, and the logits: float32, shape
-        `(vocabulary_size,)`. The final logit soft cap, where a model has one, is applied by
-        `ReversibleEmbedding`.
+        `(vocabulary_size,)`.
     """
-    # 1. Embed: (1, S) -> (1, S, hidden_dim).
-    x = backbone.token_embedding(token_ids)
-    x = x * ops.cast(ops.sqrt(backbone.hidden_dim), x.dtype)
+    size, length = token_ids.shape[1], caches[0][0].shape[-2]
+    heads, kv_heads, head_dim = shape.num_query_heads, shape.num_key_value_heads, shape.head_dim
+    groups, new_shape = heads // kv_heads, cache_shape(shape, size)
 
-    # 2. Each layer writes its keys and values at `offset` and attends to what is at or before itself.
+    # 1. Embed: (S, hidden_dim).
+    x = kernels.embed(weights.embedding, ops.reshape(token_ids, (-1,)))
+    x = x * ops.cast(math.sqrt(shape.hidden_dim), x.dtype)
+
+    # 2. What is the same in every layer: rotations (S, 1, head_dim / 2), who sees whom (S, length).
+    positions = offset + ops.arange(size, dtype="int32")
+    cos, sin = _rotations(positions, head_dim)
+    distance = positions[:, None] - ops.arange(length, dtype="int32")[None, :]
+    masks = {window: _mask(distance, window) for window in set(shape.windows)}
+
+    # 3. Each layer writes its keys and values at `offset` and attends to what is at or before itself.
     written = []
-    for layer, cache in zip(backbone.transformer_layers, caches, strict=True):
-        x, cache = layer(x, cache=cache, cache_update_index=offset)
-        written.append(cache)
+    for layer, (keys, values), window in zip(weights.layers, caches, shape.windows, strict=True):
+        rows = kernels.multiply(_norm(x, layer.attention_norm, shape), layer.qkv)
+        rows = ops.reshape(rows, (size, heads + 2 * kv_heads, head_dim))
+        q = _rotate(rows[:, :heads], cos, sin)
+        k = _rotate(rows[:, heads : heads + kv_heads], cos, sin)
+        v = rows[:, heads + kv_heads :]
+        keys = kernels.write(keys, ops.reshape(ops.transpose(k, (1, 0, 2)), new_shape), offset)
+        values = kernels.write(values, ops.reshape(ops.transpose(v, (1, 0, 2)), new_shape), offset)
+        written.append((keys, values))
 
-    # 3. One position only: (1, 1, hidden_dim). `take`, because XLA under tensorflow wants `slice`'s
-    #    start as a constant, and compiles again for every prompt length (0.8 s, tensorflow 2.21);
-    #    under torch it reads the start back with `.item()`, which cannot be traced.
-    x = ops.take(x, ops.reshape(last, (1,)), axis=1)
-    x = backbone.layer_norm(x)
+        # (kv_heads, groups x S, head_dim): the queries that share keys stand together.
+        q = ops.transpose(ops.reshape(q, (size, kv_heads, groups, head_dim)), (1, 2, 0, 3))
+        q = ops.reshape(q, (*keys.shape[:-2], groups * size, head_dim))
+        scores = ops.einsum("...qd,...kd->...qk", q, keys)
+        scores = _cap(ops.cast(scores, "float32"), shape.attention_logit_soft_cap)
+        scores = ops.reshape(scores, (kv_heads, groups, size, length)) + masks[window]
+        shares = ops.cast(ops.softmax(scores, axis=-1), x.dtype)
+        shares = ops.reshape(shares, (*keys.shape[:-2], groups * size, length))
+        mixed = ops.matmul(shares, values)
+        mixed = ops.reshape(mixed, (heads, size, head_dim))
+        mixed = ops.reshape(ops.transpose(mixed, (1, 0, 2)), (size, heads * head_dim))
 
-    # 4. Logits: (vocabulary_size,).
-    logits = backbone.token_embedding(x, reverse=True)
-    return written, ops.cast(ops.reshape(logits, (-1,)), "float32")
+        attended = kernels.multiply(mixed, layer.output)
+        if layer.post_attention_norm is not None:
+            attended = _norm(attended, layer.post_attention_norm, shape)
+        x = x + attended
+
+        both = kernels.multiply(_norm(x, layer.feed_forward_norm, shape), layer.gate_up)
+        width = both.shape[-1] // 2
+        gated = ops.gelu(both[:, :width], approximate=True) * both[:, width:]
+        fed = kernels.multiply(gated, layer.down)
+        if layer.post_feed_forward_norm is not None:
+            fed = _norm(fed, layer.post_feed_forward_norm, shape)
+        x = x + fed
+
+    # 4. One position only: (1, hidden_dim). `take`, because XLA under tensorflow wants `slice`'s start as
+    #    a constant, and compiles again for every prompt length (0.8 s, tensorflow 2.21); under torch it
+    #    reads the start back with `.item()`, which cannot be traced.
+    x = ops.take(x, ops.reshape(last, (1,)), axis=0) if size > 1 else x
+    x = _norm(x, weights.final_norm, shape)
+
+    # 5. Logits: (vocabulary_size,).
+    logits = ops.cast(ops.reshape(kernels.multiply(x, weights.embedding), (-1,)), "float32")
+    return tuple(written), _cap(logits, shape.final_logit_soft_cap)
+
+
+def _norm(x: Any, scale: Any, shape: Shape) -> Any:
+    wide = ops.cast(x, "float32")
+    wide = wide * ops.rsqrt(ops.mean(ops.square(wide), axis=-1, keepdims=True) + shape.epsilon)
+    return ops.cast(wide * scale, shape.compute_dtype)
+
+
+def _rotations(positions: Any, head_dim: int) -> tuple[Any, Any]:
+    """Cosines and sines of the rotary embedding, each (S, 1, head_dim / 2), float32."""
+    half = head_dim // 2
+    speeds = MAX_WAVELENGTH ** (-ops.arange(half, dtype="float32") / half)
+    angles = ops.cast(positions, "float32")[:, None, None] * speeds
+    return ops.cos(angles), ops.sin(angles)
+
+
+def _rotate(x: Any, cos: Any, sin: Any) -> Any:
+    """Turn (S, heads, head_dim) by its positions; the halves are the two coordinates."""
+    cos, sin = ops.cast(cos, x.dtype), ops.cast(sin, x.dtype)
+    half = x.shape[-1] // 2
+    first, second = x[..., :half], x[..., half:]
+    return ops.concatenate((first * cos - second * sin, second * cos + first * sin), axis=-1)
+
+
+def _mask(distance: Any, window: int | None) -> Any:
+    """What is added to the scores: 0 where a query sees a key, else a number that no score survives."""
+    seen = distance >= 0
+    if window is not None:
+        seen = ops.logical_and(seen, distance < window)
+    return ops.where(seen, 0.0, -1e30)
+
+
+def _cap(scores: Any, limit: float | None) -> Any:
+    return scores if limit is None else ops.tanh(scores / limit) * limit

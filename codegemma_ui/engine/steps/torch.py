@@ -21,24 +21,46 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch.nn import functional
 
-from codegemma_ui.engine.steps.forward import cache_shape, forward
+from codegemma_ui.engine.steps import weights
+from codegemma_ui.engine.steps.forward import Cache, cache_shape, forward
 from codegemma_ui.engine.steps.torch_graph import trace
 
 
+class TorchKernels:
+    """Matrices are (outputs, inputs), as `torch.nn.Linear` has them; the cache is written in place."""
+
+    def multiply(self, x: torch.Tensor, matrix: torch.Tensor) -> torch.Tensor:
+        return functional.linear(x, matrix)
+
+    def embed(self, embedding: torch.Tensor, token_ids: torch.Tensor) -> torch.Tensor:
+        return functional.embedding(token_ids, embedding)
+
+    def write(self, cache: torch.Tensor, new: torch.Tensor, offset: torch.Tensor) -> torch.Tensor:
+        places = offset + torch.arange(new.shape[-2], device=cache.device)
+        return cache.index_copy_(-2, places, new)
+
+
 class TorchSteps:
-    """`Steps` on torch. Its cache is a list of tensors, one per layer, written in place.
+    """`Steps` on torch. Its cache is a tuple of tensors, two per layer, written in place.
 
     Args:
         model: a `keras_nlp.models.GemmaCausalLM`.
+        takes_weights: whether the model's own weights may be freed once they are copied.
         compiles: whether the one-token step is compiled; otherwise its graph runs as it is.
     """
 
-    def __init__(self, model: Any, compiles: bool = True) -> None:
-        self._backbone = model.backbone
-        weight = self._backbone.token_embedding.embeddings.value
-        self._device = weight.device
-        self._dtype = getattr(torch, self._backbone.compute_dtype)
+    def __init__(self, model: Any, takes_weights: bool = False, compiles: bool = True) -> None:
+        self.shape = weights.shape_of(model.backbone)
+        with torch.no_grad():
+            self._weights = weights.pack(
+                model.backbone,
+                arrange=lambda matrix: matrix.T.contiguous(),
+                release=_free if takes_weights else _keep,
+            )
+        self._device = self._weights.embedding.device
+        self._dtype = getattr(torch, self.shape.compute_dtype)
         self._compiles = compiles
         self.note: str | None = None
         self.compiled: dict[int, Callable[..., Any]] = {}  # by cache length
@@ -52,29 +74,30 @@ class TorchSteps:
     def _advance(
         self, token_ids: torch.Tensor, offset: Any, last: Any, *cache: torch.Tensor
     ) -> Any:
-        """The forward pass, writing to the cache it is given; returns the logits."""
-        written, logits = forward(self._backbone, cache, token_ids, offset, last)
-        for layer, value in zip(cache, written, strict=True):
-            layer.copy_(value)
+        """The forward pass, writing to the cache it is given, keys and values in turn; the logits."""
+        caches = tuple(zip(cache[::2], cache[1::2], strict=True))
+        kernels = TorchKernels()
+        _, logits = forward(self.shape, self._weights, kernels, caches, token_ids, offset, last)
         return logits
 
-    def allocate(self, length: int) -> list[torch.Tensor]:
-        shape = cache_shape(self._backbone, length)
-        return [
-            torch.zeros(shape, dtype=self._dtype, device=self._device)
-            for _ in self._backbone.transformer_layers
-        ]
+    def allocate(self, length: int) -> tuple[Cache, ...]:
+        def zeros() -> torch.Tensor:
+            shape = cache_shape(self.shape, length)
+            return torch.zeros(shape, dtype=self._dtype, device=self._device)
+
+        return tuple((zeros(), zeros()) for _ in self.shape.windows)
 
     def forward(
-        self, cache: list[torch.Tensor], token_ids: np.ndarray, offset: int, last: int
-    ) -> tuple[list[torch.Tensor], np.ndarray]:
+        self, cache: tuple[Cache, ...], token_ids: np.ndarray, offset: int, last: int
+    ) -> tuple[tuple[Cache, ...], np.ndarray]:
         with torch.no_grad():
             ids = torch.from_numpy(token_ids).to(self._device)
+            tensors = [tensor for layer in cache for tensor in layer]
+            inputs = (ids, self._scalar(offset), self._scalar(last), *tensors)
             if token_ids.shape[1] > 1:
-                logits = self._advance(ids, offset, last, *cache)
+                logits = self._advance(*inputs)
             else:
-                length = cache[0].shape[2]
-                inputs = (ids, self._scalar(offset), self._scalar(last), *cache)
+                length = tensors[0].shape[-2]
                 if length not in self.compiled:
                     self.compiled[length] = self._compile(inputs)
                 logits = self.compiled[length](*inputs)
@@ -120,6 +143,14 @@ def cxx_compiler() -> str | None:
     return shutil.which(os.environ.get("CXX", usual))
 
 
-def create(model: Any) -> TorchSteps:
+def _free(variable: Any) -> None:
+    variable.value.data = torch.empty(0)
+
+
+def _keep(_: Any) -> None:
+    """Free nothing."""
+
+
+def create(model: Any, takes_weights: bool) -> TorchSteps:
     """Steps for a `GemmaCausalLM` built on torch."""
-    return TorchSteps(model)
+    return TorchSteps(model, takes_weights)
