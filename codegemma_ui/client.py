@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
-import os
 import sys
 import threading
 import time
@@ -46,7 +45,7 @@ from codegemma_ui.messages import (
     parse_request,
 )
 from codegemma_ui.presets import Preset
-from codegemma_ui.process import LineProcess
+from codegemma_ui.process import LineProcess, environment
 from codegemma_ui.settings import Settings
 from codegemma_ui.turns import Turn, Turns
 from codegemma_ui.vocabulary import Vocabulary
@@ -96,6 +95,8 @@ class _Worker:
     folder: Path
     process: LineProcess | None = None
     loaded: Loaded | None = None
+    compilations: int | None = None
+    warm: float | None = None
     came_up: Future[Loaded] = field(default_factory=Future)
     ended: bool = False
 
@@ -198,6 +199,8 @@ class EngineClient:
                 switching_to=transition.target.named() if transition else None,
                 error=_error_fields(error) if error else None,
                 note=loaded.note if loaded else None,
+                compilations=worker.compilations if worker else None,
+                warm=worker.warm if worker else None,
                 summary=loaded.summary if loaded else None,
             )
 
@@ -488,7 +491,7 @@ class EngineClient:
                 )
 
         command = [sys.executable, "-m", "codegemma_ui.download", transition.target.preset.handle]
-        process = LineProcess(command, _environment(), on_message, on_exit)
+        process = LineProcess(command, environment(), on_message, on_exit)
         transition.end_process = process.kill
         self._kill_if_cancelled(transition, process)
         message = outcome.result()
@@ -549,7 +552,7 @@ class EngineClient:
         transition.phase, transition.progress = "loading", None
         process = LineProcess(
             self._command(worker),
-            _environment(),
+            environment(),
             lambda message: self._on_message(worker, transition, message),
             lambda code: self._on_exit(worker, transition, code),
         )
@@ -595,11 +598,19 @@ class EngineClient:
             case "loaded":
                 del message["worker"]
                 worker.came_up.set_result(Loaded(**message))
+            case "warm":
+                self._on_warm(worker, message)
             case "failed":
                 error = LoadFailed(message["message"], message["hint"], message["code"])
                 worker.came_up.set_exception(error)
             case _:
                 self._on_event(message)
+
+    def _on_warm(self, worker: _Worker, message: dict[str, Any]) -> None:
+        with self._lock:
+            worker.compilations, worker.warm = message["compilations"], message["share"]
+            if worker.loaded is not None and worker.loaded.note != message["note"]:
+                worker.loaded = replace(worker.loaded, note=message["note"])
 
     def _on_event(self, message: dict[str, Any]) -> None:
         stream = self._stream
@@ -667,13 +678,6 @@ def _worker_command(choice: Choice, folder: Path) -> list[str]:
         *("--dtype", choice.dtype),
         *("--context-length", str(choice.preset.context_length)),
     ]
-
-
-def _environment() -> dict[str, str]:
-    """Ours, so that a child finds this package and the user's credentials."""
-    root = str(Path(__file__).parent.parent)
-    path = os.environ.get("PYTHONPATH")
-    return {**os.environ, "PYTHONPATH": f"{root}{os.pathsep}{path}" if path else root}
 
 
 def _error_fields(error: PlaygroundError) -> dict[str, str]:

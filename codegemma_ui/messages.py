@@ -305,6 +305,8 @@ class Status:
         phase: the step of a start or switch: "downloading", "waiting" (for a running completion),
             "stopping" (the old worker), "loading", "warming"; else None.
         progress: from 0 to 1 while downloading or warming, where known.
+        compilations: programs that the model's process has compiled; once `warm` is 1 no request adds any.
+        warm: the share of its programs that are compiled, from 0 to 1; None while no model is loaded.
         switching_to: `{"preset": …, "backend": …, "dtype": …}` during a switch, else None.
         error: `{"code": …, "message": …, "hint": …}` of the last failed start or switch, until the
             next one.
@@ -324,6 +326,8 @@ class Status:
     switching_to: dict[str, str] | None = None
     error: dict[str, str] | None = None
     note: str | None = None
+    compilations: int | None = None
+    warm: float | None = None
     summary: str | None = field(default=None, repr=False)
 
 

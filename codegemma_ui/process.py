@@ -13,9 +13,17 @@ import subprocess
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 STDERR_LINES = 200
+
+
+def environment() -> dict[str, str]:
+    """Ours, so that a child finds this package and the user's credentials."""
+    root = str(Path(__file__).parent.parent)
+    path = os.environ.get("PYTHONPATH")
+    return {**os.environ, "PYTHONPATH": f"{root}{os.pathsep}{path}" if path else root}
 
 
 class LineProcess:

@@ -1,24 +1,71 @@
-"""The decode loop: prefill the prompt in chunks, then one step per token, the same on every backend.
+"""The decode loop: read what is new of the prompt, then write tokens, the same on every backend.
 
-This file deals in token ids. It knows nothing of text, stop tokens, cancelling or deadlines: whoever
-iterates stops when it has seen enough. It decides only which shapes run, and there are few of them, so
-that nothing compiles while a person waits: a chunk length (or 1, the step) and a cache length.
+This file deals in token ids. It knows nothing of text, cancelling or deadlines: whoever iterates stops when
+it has seen enough. The passes run on a thread of their own, one at a time, so that the next one is under way
+while a caller deals with the last one's tokens.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from codegemma_ui.engine.sampling import Choice, Sampler, Sampling
-from codegemma_ui.engine.steps import Cache, Steps
-
-CHUNKS = (32, 128, 512)  # prefill lengths, in tokens
-CACHE_LENGTHS = (512, 2048, 8192)  # in tokens; each a multiple of the longest chunk
+from codegemma_ui.engine import planning
+from codegemma_ui.engine.drafting import COST, Account, Draft
+from codegemma_ui.engine.planning import CHUNKS
+from codegemma_ui.engine.sampling import Choice, Sampler, Sampling, choices_of
+from codegemma_ui.engine.steps import BURST, Cache, Picked, Steps, stop_array
 
 # What a padded chunk is filled with. Any id will do: no real position attends to what follows it.
 PADDING_ID = 0
+
+WIDTH = CHUNKS[0]
+"""Tokens of a check: the last one, and a draft."""
+
+KEPT = 3
+"""Caches of a length that are kept for the next prompts."""
+
+SAME = 8
+"""Tokens that a prompt must share with a kept cache's for it to be preferred to another."""
+
+KEPT_BYTES = 1 << 29
+"""What they may take together; one is kept in any case."""
+
+DRAFTING_BURST = 4
+"""Tokens written one by one between two looks for a draft."""
+
+BURST_S = 0.03
+"""Seconds that a pass of several tokens may take: a person who stops waits no longer."""
+
+MARGIN = 1e-3
+"""How much likelier (in nats) the first choice must be than the second for a check's word to count. A check
+adds in another order than a step does; within rounding errors the step decides."""
+
+
+@dataclass(eq=False)  # two caches are never the same
+class Memory:
+    """A cache and the tokens whose keys and values it holds, from position 0."""
+
+    length: int
+    cache: Cache
+    tokens: list[int] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Made:
+    """What a pass gave.
+
+    Attributes:
+        choices: one or more, in order.
+        logits: of the last choice's position, where a sampler wants them.
+    """
+
+    choices: list[Choice]
+    logits: np.ndarray | None = None
 
 
 class Decoder:
@@ -27,17 +74,24 @@ class Decoder:
     Decodes one prompt at a time: a new `decode()` ends the one before it.
 
     Args:
-        steps: the compiled forward pass.
+        steps: the compiled passes.
         context_length: the most tokens, prompt included, that a caller may ask for.
+        clock: seconds that pass.
 
     Attributes:
-        compiled_shapes: the `(S, cache length)` pairs met so far; each has compiled once.
+        read_tokens: tokens that the last prompt's reading put through the model; fewer than the prompt
+            has where a kept cache held its beginning.
 
     Raises:
         ValueError: a context of fewer than two tokens: one to read, one to write.
     """
 
-    def __init__(self, steps: Steps, context_length: int) -> None:
+    def __init__(
+        self,
+        steps: Steps,
+        context_length: int,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
         if context_length < 2:
             raise ValueError(
                 "context_length should be at least 2: a token to read and one to write. "
@@ -45,37 +99,70 @@ class Decoder:
             )
         self.steps = steps
         self.context_length = context_length
-        self.cache_lengths = cache_lengths(context_length)
-        self.compiled_shapes: set[tuple[int, int]] = set()
-        self._caches: dict[int, Cache] = {}
+        self.cache_lengths = planning.cache_lengths(context_length)
+        self.read_tokens = 0
+        self._clock = clock
+        self._memories: list[Memory] = []  # the last used one last
         self._turn = 0
+        self._step_s: float | None = None  # a token written one by one takes this
+        self._check_cost = COST
+        self._thread = ThreadPoolExecutor(1, "decoder")
 
-    def warm_up(self, on_progress: Callable[[int, int], None]) -> None:
-        """Run each shape of the smallest cache once, so that no short request compiles anything.
+    # Warm-up
 
-        Args:
-            on_progress: called with how many shapes are ready and how many there are, at the start
-                and after each.
+    def warm_up(self) -> Iterator[tuple[int, int]]:
+        """Run each program once, those that most requests need first, so that no request compiles.
+
+        Requests may run in between.
+
+        Yields:
+            How many are ready and how many there are: at the start, and after each.
         """
-        self._turn += 1
-        shapes = (1, *CHUNKS)
-        on_progress(0, len(shapes))
-        for done, size in enumerate(shapes, start=1):
-            self._forward([PADDING_ID] * size, size, offset=0, length=self.cache_lengths[0])
-            on_progress(done, len(shapes))
+        jobs = [
+            job
+            for length in self.cache_lengths
+            for job in (
+                *((length, size) for size in CHUNKS[1:2]),
+                (length, 1),
+                *((length, size) for size in (*CHUNKS[2:], CHUNKS[0])),
+            )
+        ]
+        yield 0, len(jobs)
+        for done, (length, size) in enumerate(jobs, start=1):
+            self._thread.submit(self._try, length, size).result()
+            yield done, len(jobs)
+
+    def _try(self, length: int, size: int) -> None:
+        cache = self.steps.allocate(length)
+        ids = np.full(size, PADDING_ID, np.int32)
+        if size == 1:
+            self.steps.write(cache, PADDING_ID, 0, 1, stop_array(()), wants_logits=False)
+        elif size == WIDTH:
+            self.steps.check(cache, ids, 0)
+        else:
+            self.steps.read(cache, ids, 0, 0, wants_logits=False)
+
+    # Decode
 
     def decode(
-        self, prompt_ids: Sequence[int], max_length: int, sampling: Sampling
+        self,
+        prompt_ids: Sequence[int],
+        max_length: int,
+        sampling: Sampling,
+        stop_ids: Sequence[int] | frozenset[int] = (),
+        drafts: bool = True,
     ) -> Iterator[Choice]:
-        """Yield tokens until prompt and tokens together are `max_length` long.
+        """Yield tokens until one of `stop_ids`, or until prompt and tokens together are `max_length` long.
 
-        The first comes as soon as the prompt has been read, before the next step is dispatched. The
-        iterator may be closed or dropped at any time; a prompt that fills `max_length` yields none.
+        The first comes as soon as the prompt has been read. The iterator may be closed or dropped at any
+        time; a prompt that fills `max_length` yields none.
 
         Args:
             prompt_ids: the prompt, at least one token.
             max_length: prompt and generated tokens together, as in KerasHub's `generate()`.
             sampling: how each token is chosen.
+            stop_ids: tokens after which nothing follows.
+            drafts: whether greedy tokens may be guessed from the context and checked together.
 
         Returns:
             An iterator of choices. It raises RuntimeError when it is advanced after another
@@ -99,88 +186,157 @@ class Decoder:
                 f"Received: {len(prompt)} tokens"
             )
         self._turn += 1
-        return self._decode(prompt, max_length, Sampler(sampling), self._turn)
+        if sampling.temperature == 0:
+            return self._greedy(prompt, max_length, stop_array(stop_ids), drafts, self._turn)
+        return self._sampled(
+            prompt, max_length, stop_array(stop_ids), Sampler(sampling), self._turn
+        )
 
-    def _decode(
-        self, prompt: list[int], max_length: int, sampler: Sampler, turn: int
+    def _greedy(
+        self, prompt: list[int], max_length: int, stops: np.ndarray, drafts: bool, turn: int
     ) -> Iterator[Choice]:
-        if len(prompt) == max_length:
-            return
-        length = next(length for length in self.cache_lengths if length >= max_length)
+        left = max_length - len(prompt)
+        draft = Draft(prompt, WIDTH - 1) if drafts else None
+        account = Account()
+        under_way = self._submit(turn, self._read, prompt, max_length, False) if left else None
+        while under_way is not None:
+            choices = under_way.result().choices
+            left -= len(choices)
+            last = choices[-1].id
+            under_way = None
+            if left and last not in stops:
+                guess: list[int] = []
+                if draft is not None:
+                    draft.extend([choice.id for choice in choices])
+                    guess = draft.guess()[: left - 1] if account.pays() else []
+                if guess:
+                    under_way = self._submit(turn, self._check, last, guess, stops, account)
+                else:
+                    most = BURST if draft is None else DRAFTING_BURST
+                    under_way = self._submit(
+                        turn, self._write, last, min(left, most), stops, account
+                    )
+            yield from choices
 
-        # 1. Prefill; only the last chunk's logits matter.
-        self._check_turn(turn)
-        for offset, size in prefill_plan(len(prompt)):
-            logits = self._forward(prompt[offset : offset + size], size, offset, length)
-
-        # 2. Choose, hand out, step. Position p writes its own keys before it attends up to itself, so
-        #    what padding or an earlier prompt left behind is overwritten before it can be seen.
-        for position in range(len(prompt), max_length):
+    def _sampled(
+        self, prompt: list[int], max_length: int, stops: np.ndarray, sampler: Sampler, turn: int
+    ) -> Iterator[Choice]:
+        left = max_length - len(prompt)
+        under_way = self._submit(turn, self._read, prompt, max_length, True) if left else None
+        while under_way is not None:
+            logits = under_way.result().logits
+            assert logits is not None
             choice = sampler(logits)
+            left -= 1
+            under_way = None
+            if left and choice.id not in stops:
+                under_way = self._submit(turn, self._write_for, choice.id)
             yield choice
-            if position + 1 < max_length:
-                self._check_turn(turn)
-                logits = self._forward([choice.id], 1, position, length)
 
-    def _check_turn(self, turn: int) -> None:
+    def _submit(self, turn: int, job: Callable[..., Made], *arguments: object) -> Future[Made]:
         if turn != self._turn:
             raise RuntimeError(
-                "This iterator has ended: a newer decode() has taken the cache. Close an iterator "
+                "This iterator has ended: a newer decode() has taken its place. Close an iterator "
                 "before the next decode()."
             )
+        return self._thread.submit(job, *arguments)
 
-    def _forward(self, tokens: list[int], size: int, offset: int, length: int) -> np.ndarray:
-        """Run one chunk, padded to `size`; returns the logits of its last real token."""
-        # jax and tensorflow clamp a write that passes the end, which would silently land on earlier
-        # keys; torch raises. The plan rules it out; this line is for whoever changes the plan.
-        if offset + size > length:
-            raise ValueError(
-                f"A chunk should end within the cache, {length} positions. "
-                f"Received: {size} positions from {offset}"
-            )
-        token_ids = np.full((1, size), PADDING_ID, np.int32)
-        token_ids[0, : len(tokens)] = tokens
+    # Passes: each runs on the thread, and ends with the memory that it used at the end of the list. A memory
+    # leaves the list while it is in use: jax takes its arrays (donation), so a pass that was interrupted
+    # leaves nothing that could be used again.
 
-        # The cache leaves the table while it is in use: jax takes its memory (donation), so a pass
-        # that was interrupted leaves nothing that could be used again.
-        cache = self._caches.pop(length, None)
-        if cache is None:
-            cache = self.steps.allocate(length)
-        cache, logits = self.steps.forward(cache, token_ids, offset, len(tokens) - 1)
-        self._caches[length] = cache
-        self.compiled_shapes.add((size, length))
-        return logits
+    def _read(self, prompt: list[int], max_length: int, wants_logits: bool) -> Made:
+        length = next(length for length in self.cache_lengths if length >= max_length)
+        memory, start = self._memory_for(prompt, length)
+        plan = planning.chunks(start, len(prompt), length)
+        self.read_tokens = sum(size for _, size in plan)
+        for offset, size in plan:
+            tokens = prompt[offset : offset + size]
+            ids = np.full(size, PADDING_ID, np.int32)
+            ids[: len(tokens)] = tokens
+            last = len(tokens) - 1
+            if size == WIDTH:
+                memory.cache, picked, logits = self.steps.check(
+                    memory.cache, ids, offset, last if wants_logits else None
+                )
+                picked = Picked(picked.ids[last : last + 1], picked.logprobs[last : last + 1])
+            else:
+                memory.cache, picked, logits = self.steps.read(
+                    memory.cache, ids, offset, last, wants_logits
+                )
+        memory.tokens = list(prompt)
+        self._memories.append(memory)
+        return Made(choices_of(picked), logits)
+
+    def _memory_for(self, prompt: list[int], length: int) -> tuple[Memory, int]:
+        """A cache, taken from the list, and how many of the prompt's tokens it already holds."""
+        alike = [memory for memory in self._memories if memory.length == length]
+        if alike:
+            best = max(alike, key=lambda memory: _shared(memory.tokens, prompt))
+            shared = min(_shared(best.tokens, prompt), len(prompt) - 1)
+            room = KEPT_BYTES // self.steps.cache_bytes(length)
+            if shared < SAME and len(alike) < min(KEPT, room):
+                return Memory(length, self.steps.allocate(length)), 0
+            taken, start = (best, shared) if shared >= SAME else (alike[0], 0)
+            self._memories.remove(taken)
+            return taken, start
+        return Memory(length, self.steps.allocate(length)), 0
+
+    def _write(self, token: int, count: int, stops: np.ndarray, account: Account) -> Made:
+        """Write up to `count` tokens, as many as the time of a burst allows."""
+        fitting = 1 if self._step_s is None else int(BURST_S / self._step_s)
+        count = max(1, min(count, fitting))
+        memory = self._memories.pop()
+        compilations, started = self.steps.compilations, self._clock()
+        memory.cache, picked, _ = self.steps.write(
+            memory.cache, token, len(memory.tokens), count, stops, False
+        )
+        choices = choices_of(picked)
+        if self.steps.compilations == compilations:
+            spent = (self._clock() - started) / len(choices)
+            self._step_s = spent if self._step_s is None else 0.8 * self._step_s + 0.2 * spent
+        memory.tokens += [token, *(choice.id for choice in choices[:-1])]
+        self._memories.append(memory)
+        account.wrote(len(choices))
+        return Made(choices)
+
+    def _write_for(self, token: int) -> Made:
+        """Feed one token, for a sampler to choose the next."""
+        memory = self._memories.pop()
+        memory.cache, _, logits = self.steps.write(
+            memory.cache, token, len(memory.tokens), 1, stop_array(()), True
+        )
+        memory.tokens.append(token)
+        self._memories.append(memory)
+        return Made([], logits)
+
+    def _check(self, token: int, guess: list[int], stops: np.ndarray, account: Account) -> Made:
+        """Feed a token and a guess of what follows; keep what would have been written anyway."""
+        if len(self._memories[-1].tokens) + WIDTH > self._memories[-1].length:
+            return self._write(token, 1, stops, account)
+        ids = np.full(WIDTH, PADDING_ID, np.int32)
+        ids[: 1 + len(guess)] = token, *guess
+        memory = self._memories.pop()
+        compilations, started = self.steps.compilations, self._clock()
+        memory.cache, picked, _ = self.steps.check(memory.cache, ids, len(memory.tokens))
+        choices = []
+        for row, choice in enumerate(choices_of(picked)[: 1 + len(guess)]):
+            if choice.logprob - choice.alternatives[1][1] < MARGIN:
+                break
+            choices.append(choice)
+            if choice.id in stops or row == len(guess) or choice.id != guess[row]:
+                break
+        if self.steps.compilations == compilations and self._step_s is not None:
+            cost = (self._clock() - started) / self._step_s
+            self._check_cost = 0.8 * self._check_cost + 0.2 * cost
+            account.checked(len(choices), cost)
+        if choices:
+            memory.tokens += [token, *guess[: len(choices) - 1]]
+        self._memories.append(memory)
+        return Made(choices) if choices else self._write(token, 1, stops, account)
 
 
-def cache_lengths(context_length: int) -> tuple[int, ...]:
-    """The cache lengths that a context needs, shortest first.
-
-    They are `CACHE_LENGTHS`, ended by the context rounded up to a whole longest chunk: a context of
-    1000 gets 512 and 1024. Every length is a multiple of the longest chunk.
-
-    Args:
-        context_length: in tokens, from 1 up.
-    """
-    longest = CHUNKS[-1]
-    end = -(-context_length // longest) * longest
-    return (*(length for length in CACHE_LENGTHS if length < end), end)
-
-
-def prefill_plan(prompt_length: int) -> list[tuple[int, int]]:
-    """The chunks that read a prompt: whole longest ones, then the shortest that holds the rest.
-
-    A chunk never passes the end of a cache the prompt fits in: it starts at a multiple of the longest
-    chunk and is no longer than that, and a cache is a multiple of it.
-
-    Args:
-        prompt_length: in tokens, from 1 up.
-
-    Returns:
-        `(offset, size)` of each, in order. Only the last may be longer than what is left to read.
-    """
-    longest = CHUNKS[-1]
-    whole, rest = divmod(prompt_length, longest)
-    plan = [(index * longest, longest) for index in range(whole)]
-    if rest:
-        plan.append((whole * longest, next(size for size in CHUNKS if size >= rest)))
-    return plan
+def _shared(tokens: list[int], prompt: list[int]) -> int:
+    """How many tokens two lists begin with alike."""
+    pairs = enumerate(zip(tokens, prompt, strict=False))
+    return next((at for at, (a, b) in pairs if a != b), min(len(tokens), len(prompt)))

@@ -7,6 +7,7 @@ import logging
 import os
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 
 from codegemma_ui import machine
 
@@ -22,9 +23,25 @@ def before_import(backend: str) -> None:
     if backend != "tensorflow":
         for name in ("tensorflow", "tensorflow_text"):
             sys.modules[name] = None  # type: ignore[assignment]  # an import of it now fails
+    _keep_compiled(backend)
     # jax takes 75% of a GPU at start unless told otherwise; a switch must be able to follow.
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
     logging.getLogger("absl").setLevel(logging.ERROR)
+
+
+def _keep_compiled(backend: str) -> None:
+    """Let compiled programs outlive the process, in a folder of ours; what a person has set stays."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    folder = cache / "codegemma-ui" / backend
+    if backend == "torch":
+        os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(folder))
+    elif backend == "jax":
+        os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(folder))
+        os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+        os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
+    elif "persistent_cache" not in os.environ.get("TF_XLA_FLAGS", ""):
+        flags = f"--tf_xla_persistent_cache_directory={folder} {os.environ.get('TF_XLA_FLAGS', '')}"
+        os.environ["TF_XLA_FLAGS"] = flags.strip()
 
 
 @dataclass(frozen=True)

@@ -63,7 +63,10 @@ def generate(
     reason: StopReason | None = None
     started = first = last = clock()
     if not cancelled():
-        for choice in decoder.decode(prompt.token_ids, request.max_length, sampling):
+        choices = decoder.decode(
+            prompt.token_ids, request.max_length, sampling, vocabulary.stop_ids
+        )
+        for choice in choices:
             last = clock()
             first = first if token_ids else last
             token_ids.append(choice.id)

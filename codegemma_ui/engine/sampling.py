@@ -1,4 +1,7 @@
-"""From one position's logits to one token, in numpy alone, so that every backend samples alike.
+"""From one position's logits, or from what the device chose by them, to one token.
+
+Greedy choices are the device's. Samples are drawn here, in numpy, so that a seed gives the same on every
+backend.
 
 This file deals in logits and token ids. It knows nothing of text, stop tokens or the model. The order
 is temperature, then top-k, then top-p, as in KerasHub's `TopPSampler`; what is reported beside the
@@ -11,6 +14,8 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+
+from codegemma_ui.engine.steps import Picked
 
 ALTERNATIVES = 5
 
@@ -78,6 +83,29 @@ class Choice:
     alternatives: tuple[tuple[int, float], ...]
 
 
+def choices_of(picked: Picked) -> list[Choice]:
+    """What the device chose, a choice a row.
+
+    Raises:
+        ValueError: a logprob is not finite.
+    """
+    ids, logprobs = picked.ids.tolist(), picked.logprobs.tolist()
+    for row in logprobs:
+        _check_finite(row[0])
+    return [
+        Choice(tokens[0], row[0], tuple(zip(tokens, row, strict=True)))
+        for tokens, row in zip(ids, logprobs, strict=True)
+    ]
+
+
+def _check_finite(value: float) -> None:
+    if not math.isfinite(value):
+        raise ValueError(
+            "Logits should be finite: the forward pass overflowed. Load the model in bfloat16 or "
+            f"float32. Received: {value}"
+        )
+
+
 class Sampler:
     """Chooses one token per call; holds the random state of one generation.
 
@@ -108,11 +136,7 @@ class Sampler:
                 f"Received: shape {logits.shape}"
             )
         best = int(np.argmax(logits))  # NaN, if there is any, is what argmax finds
-        if not math.isfinite(logits[best]):
-            raise ValueError(
-                "Logits should be finite: the forward pass overflowed. Load the model in bfloat16 or "
-                f"float32. Received: {logits[best]} at token {best}"
-            )
+        _check_finite(float(logits[best]))
         total = _exp(logits - logits[best]).sum(dtype=np.float64)
         log_total = float(logits[best]) + math.log(total)
         top = largest(logits, ALTERNATIVES)

@@ -2,8 +2,10 @@
 
 It reads `{"op": "complete", "request_id": …, "request": {…}}` and `{"op": "cancel", "request_id": …}`.
 It writes `{"worker": "state", …}` while coming up, then `{"worker": "loaded", …}` or
-`{"worker": "failed", …}`, and the events of each request with its `request_id` beside them. It ends when
-its stdin closes, so an orphan cannot hold the GPU.
+`{"worker": "failed", …}`, and the events of each request with its `request_id` beside them. What most
+requests need is compiled before it says "loaded", the rest while nobody asks for anything;
+`{"worker": "warm", …}` tells how far that is. It ends when its stdin closes, so an orphan cannot hold the
+GPU.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ import traceback
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from codegemma_ui.engine import environment
 from codegemma_ui.engine.failures import readable
@@ -30,6 +32,15 @@ from codegemma_ui.messages import (
     event_to_dict,
     to_json,
 )
+
+if TYPE_CHECKING:
+    from codegemma_ui.engine.decode import Decoder
+
+LOOK_S = 0.25
+"""Seconds between two looks at what compiles on a thread of its own."""
+
+COMPILED_FIRST = 2
+"""Programs compiled before the first request: read a short prompt, write."""
 
 
 def take_stdout() -> Callable[[dict[str, Any]], None]:
@@ -58,9 +69,12 @@ class Inbox:
         self._cancelled: set[str] = set()
         threading.Thread(target=self._read, daemon=True).start()
 
-    def next(self) -> dict[str, Any]:
-        """The next request; waits for it."""
-        return self._requests.get()
+    def next(self, timeout_s: float | None) -> dict[str, Any] | None:
+        """The next request, or None where none came in time; None waits for one."""
+        try:
+            return self._requests.get(timeout_s != 0, timeout_s)
+        except queue.Empty:
+            return None
 
     def is_cancelled(self, request_id: str) -> bool:
         return request_id in self._cancelled
@@ -91,19 +105,73 @@ def main() -> None:
     write = take_stdout()
     inbox = Inbox()
     try:
-        serve = _come_up(arguments, write, inbox)
+        serve, warm = _come_up(arguments, write, inbox)
     except Exception as error:
         traceback.print_exc()
         _write_failure(write, readable(error, "load"))
         sys.exit(1)
     while True:
-        serve(inbox.next())
+        message = inbox.next(warm.pause_s)
+        if message is not None:
+            serve(message)
+        warm.go_on(compiles=message is None)
+
+
+class WarmUp:
+    """Compiles ahead, a program at a time, and tells how far it is.
+
+    Args:
+        decoder: whose programs.
+        write: sends a message.
+    """
+
+    def __init__(self, decoder: Decoder, write: Callable[[dict[str, Any]], None]) -> None:
+        self._decoder, self._write = decoder, write
+        self._programs = decoder.warm_up()
+        self._ready, self._total = next(self._programs)
+        self._told: dict[str, Any] = {}
+        self.pause_s: float | None = 0
+
+    def first(self, count: int) -> None:
+        """Compile the first few; a failure is raised."""
+        for ready in range(count + 1):
+            if ready:
+                self._ready, self._total = next(self._programs)
+            self._write({"worker": "state", "state": "warming", "progress": ready / count})
+
+    def go_on(self, compiles: bool) -> None:
+        """Tell how things stand, after one more program where `compiles`.
+
+        `pause_s` then says how long to wait for a request before the next call; None is for ever.
+        """
+        if compiles and self.pause_s == 0:
+            try:
+                self._ready, self._total = next(self._programs)
+            except StopIteration:
+                self.pause_s = LOOK_S
+            except (
+                Exception
+            ):  # such as too little memory for the longest cache: a request will say so
+                traceback.print_exc()
+                self.pause_s = LOOK_S
+        behind = self._decoder.steps.compiling
+        if self.pause_s and not behind:
+            self.pause_s = None
+        told = {
+            "worker": "warm",
+            "share": self._ready / (self._total + behind),
+            "compilations": self._decoder.steps.compilations,
+            "note": self._decoder.steps.note,
+        }
+        if told != self._told:
+            self._told = told
+            self._write(told)
 
 
 def _come_up(
     arguments: argparse.Namespace, write: Callable[[dict[str, Any]], None], inbox: Inbox
-) -> Callable[[dict[str, Any]], None]:
-    """Import, load, compile; tell of each; return what answers a request."""
+) -> tuple[Callable[[dict[str, Any]], None], WarmUp]:
+    """Import, load, compile; tell of each; return what answers a request, and what compiles the rest."""
     write({"worker": "state", "state": "loading"})
     environment.before_import(arguments.backend)
     device = environment.device(arguments.backend)
@@ -120,11 +188,8 @@ def _come_up(
     compiled = steps.create(arguments.backend, model, takes_weights=True)
     del model
     decoder = Decoder(compiled, arguments.context_length)
-    decoder.warm_up(
-        lambda ready, total: write(
-            {"worker": "state", "state": "warming", "progress": ready / total}
-        )
-    )
+    warm = WarmUp(decoder, write)
+    warm.first(COMPILED_FIRST)
     loaded = Loaded(
         preset=arguments.preset,
         backend=arguments.backend,
@@ -154,7 +219,7 @@ def _come_up(
         finally:
             inbox.forget(request_id)
 
-    return serve
+    return serve, warm
 
 
 def _write_failure(write: Callable[[dict[str, Any]], None], error: PlaygroundError) -> None:

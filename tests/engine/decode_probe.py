@@ -10,6 +10,8 @@ import itertools
 import json
 import os
 import sys
+import time
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +26,7 @@ import keras_nlp
 import numpy as np
 
 from codegemma_ui.engine import steps
-from codegemma_ui.engine.decode import CHUNKS, Decoder
+from codegemma_ui.engine.decode import Decoder
 from codegemma_ui.engine.sampling import Choice, Sampling
 from tests.engine.decode_prompts import CURSOR, SNIPPETS
 
@@ -42,13 +44,16 @@ def main() -> None:
     preset = next(models.glob("*/config.json")).parent
     model = keras_nlp.models.GemmaCausalLM.from_preset(str(preset), dtype="float32")
     decoder = Decoder(steps.create(BACKEND, model), context_length=512)
-    progress: list[tuple[int, int]] = []
-    decoder.warm_up(lambda *counts: progress.append(counts))
+    progress = list(decoder.warm_up())
+    while decoder.steps.compiling:
+        time.sleep(0.1)
     report = {
         "progress": progress,
         "note": decoder.steps.note,
         "compilations": compilations(decoder, Prompts(model)),
         "greedy": greedy(decoder, model, Prompts(model)),
+        "reused": reused(decoder, Prompts(model)),
+        "drafted": drafted(decoder, Prompts(model)),
         "interrupted": interrupted(decoder, Prompts(model)),
         "cache_shapes": cache_shapes(decoder),
         "sampled": sampled(decoder, Prompts(model)),
@@ -149,34 +154,97 @@ def greedy(decoder: Decoder, model: keras_nlp.models.GemmaCausalLM, prompts: Pro
 
 def compilations(decoder: Decoder, prompts: Prompts) -> dict:
     """Real compilations, and our own count, after warm-up and after a variety of requests."""
-    warm = (compiled(decoder), sorted(decoder.compiled_shapes))
+    warm = compiled(decoder)
     requests = itertools.product(
         (5, 31, 32, 33, 127, 128, 129, 161, 400, 500),
         (503, 512),
         (GREEDY, Sampling(temperature=0.7, top_k=20, top_p=0.9, seed=3)),
+        (True, False),
     )
-    for length, max_length, sampling in requests:
-        list(itertools.islice(decoder.decode(prompts.of_length(length), max_length, sampling), 3))
-    return {"warm": warm, "after": (compiled(decoder), sorted(decoder.compiled_shapes))}
+    for length, max_length, sampling, drafts in requests:
+        choices = decoder.decode(
+            prompts.of_length(length), max_length, sampling, STOPS, drafts=drafts
+        )
+        list(itertools.islice(choices, 3))
+    return {"warm": warm, "after": compiled(decoder)}
 
 
 def compiled(decoder: Decoder) -> dict[str, int]:
     """How often the backend has compiled so far, by everything that can be asked."""
-    counts = {"modules": len({path.name.split(".")[0] for path in DUMPS.glob("module_*")})}
-    inner = decoder.steps
-    if BACKEND == "jax":
-        counts["jit"] = inner.compiled._cache_size()  # type: ignore[attr-defined]
-    elif BACKEND == "tensorflow":
-        counts["traces"] = sum(
-            cache.compiled.experimental_get_tracing_count()
-            for cache in inner.caches.values()  # type: ignore[attr-defined]
-        )
-    else:
+    counts = {
+        "modules": len({path.name.split(".")[0] for path in DUMPS.glob("module_*")}),
+        "programs": decoder.steps.compilations,
+    }
+    if BACKEND == "torch":
         from torch._dynamo.utils import counters
 
-        counts["graphs"] = len(inner.compiled)  # type: ignore[attr-defined]
         counts["inductor"] = sum(counters["inductor"].values())
     return counts
+
+
+def reused(decoder: Decoder, prompts: Prompts) -> list[dict]:
+    """A prompt that grows, loses its end, or changes in the middle: what is read, and what comes."""
+    base = prompts.of_length(300)
+    edits = {
+        "again": base,
+        "one more": [*base, base[50]],
+        "shorter": base[:200],
+        "changed in the middle": [*base[:150], base[149], *base[151:]],
+        "near the end of the cache": prompts.of_length(500)[:500],
+        "one more near the end": [*prompts.of_length(500)[:500], base[3]],
+        "another": list(reversed(base)),
+        "the first once more": base,
+    }
+    fresh = Decoder(decoder.steps, context_length=512)
+    results = []
+    for name, prompt in edits.items():
+        ours = [
+            (choice.id, choice.logprob)
+            for choice in itertools.islice(decoder.decode(prompt, 512, GREEDY), 8)
+        ]
+        fresh._memories.clear()
+        theirs = [
+            (choice.id, choice.logprob)
+            for choice in itertools.islice(fresh.decode(prompt, 512, GREEDY), 8)
+        ]
+        results.append(
+            {
+                "name": name,
+                "ours": ours,
+                "theirs": theirs,
+                "read": decoder.read_tokens,
+                "read_afresh": fresh.read_tokens,
+            }
+        )
+    return results
+
+
+def drafted(decoder: Decoder, prompts: Prompts) -> list[dict]:
+    """Tokens with drafts and without, how many passes they took, and how many were checks."""
+    repeating = prompts.of_length(60)[2:50] * 4
+    cases = [prompts.snippet(snippet) for snippet in SNIPPETS]
+    cases += [prompts.of_length(450), [BOS, *repeating]]
+    results = []
+    for prompt in cases:
+        calls: Counter[str] = Counter()
+        counted = CountedSteps(decoder.steps, calls)
+        one = Decoder(counted, context_length=512)
+        with_drafts = ids(list(one.decode(prompt, 512, GREEDY, STOPS)))
+        checks = calls["check"]
+        plain = ids(list(one.decode(prompt, 512, GREEDY, STOPS, drafts=False)))
+        results.append({"with": with_drafts, "without": plain, "checks": checks})
+    return results
+
+
+class CountedSteps:
+    """Steps that count what is asked of them."""
+
+    def __init__(self, steps: Any, calls: Counter[str]) -> None:
+        self._steps, self._calls = steps, calls
+
+    def __getattr__(self, name: str) -> Any:
+        self._calls[name] += 1
+        return getattr(self._steps, name)
 
 
 def interrupted(decoder: Decoder, prompts: Prompts) -> dict:
@@ -300,8 +368,6 @@ def random_model(dtype: str, prompt_lengths: tuple[int, ...], **options: Any) ->
     return {
         "errors": errors,
         "spread": float(rows[0].max() - rows[0].min()),
-        "shapes": sorted(decoder.compiled_shapes),
-        "chunks": CHUNKS,
         "cache_shape": tuple(layer.shape),
         "cache_dtype": keras.backend.standardize_dtype(layer.dtype),
         "note": decoder.steps.note,

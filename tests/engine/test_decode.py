@@ -10,6 +10,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +18,10 @@ import numpy as np
 import pytest
 
 from codegemma_ui import machine
-from codegemma_ui.engine import steps
-from codegemma_ui.engine.decode import (
-    CACHE_LENGTHS,
-    CHUNKS,
-    Decoder,
-    cache_lengths,
-    prefill_plan,
-)
+from codegemma_ui.engine import decode, steps
+from codegemma_ui.engine.decode import KEPT, Decoder
 from codegemma_ui.engine.sampling import Sampling
+from codegemma_ui.engine.steps import Picked
 
 REPOSITORY = Path(__file__).parents[2]
 GREEDY = Sampling()
@@ -76,20 +72,37 @@ class TestOnEveryBackend:
     def test_nothing_compiles_once_warm(self, report: Any) -> None:
         warm, after = report["compilations"]["warm"], report["compilations"]["after"]
         assert after == warm
-        counts, shapes = warm
-        assert shapes == sorted([size, 512] for size in (1, *CHUNKS))
         if report["backend"] == "torch":
-            assert counts["graphs"] == 1  # only the step is compiled
+            assert warm["programs"] == 5 + 1  # five graphs, and inductor compiles the step
         else:
-            assert counts["modules"] >= 4  # or the dump is not where it is looked for
-            assert counts.get("jit", counts.get("traces")) == 4
+            assert warm["modules"] >= 5  # or the dump is not where it is looked for
+            assert warm["programs"] == 5
 
     def test_warm_up_tells_how_far_it_is(self, report: Any) -> None:
-        assert report["progress"] == [[done, 4] for done in range(5)]
+        assert report["progress"] == [[done, 5] for done in range(6)]
 
-    def test_closing_half_way_leaves_the_next_decode_exact(self, report: Any) -> None:
-        assert len(report["interrupted"]["before"]) == 40
-        assert report["interrupted"]["after"] == report["interrupted"]["before"]
+    def test_closing_half_way_leaves_the_next_decode_right(self, report: Any) -> None:
+        before, after = report["interrupted"]["before"], report["interrupted"]["after"]
+        assert len(before) == 40
+        assert_alike(before, after)
+
+    def test_what_a_prompt_shares_with_an_earlier_one_is_not_read_again(self, report: Any) -> None:
+        read = {case["name"]: case["read"] for case in report["reused"]}
+        afresh = {case["name"]: case["read_afresh"] for case in report["reused"]}
+        for name in ("one more", "shorter", "one more near the end"):
+            assert read[name] == 8
+        for name in ("changed in the middle", "the first once more"):
+            assert read[name] < 0.7 * afresh[name]
+
+    def test_tokens_after_a_reused_beginning_are_those_without(self, report: Any) -> None:
+        for case in report["reused"]:
+            assert_alike(case["ours"], case["theirs"])
+
+    def test_drafts_change_no_token(self, report: Any) -> None:
+        assert len(report["drafted"]) > 10
+        for case in report["drafted"]:
+            assert case["with"] == case["without"]
+        assert sum(case["checks"] for case in report["drafted"]) > 10
 
     def test_a_layer_has_keys_and_values_by_head(self, report: Any) -> None:
         assert report["cache_shapes"] == [[[4, 512, 64], [4, 512, 64]]] * 6
@@ -115,8 +128,6 @@ class TestOnEveryBackend:
         assert set(tiny["errors"]) == {"5", "33", "511", "512", "513", "700"}
         assert max(tiny["errors"].values()) < FLOAT32_TOLERANCE
         assert tiny["spread"] > 0.5  # the logits are not all alike
-        assert [512, 1536] in tiny["shapes"]
-        assert [32, 1536] in tiny["shapes"]
 
     def test_the_cache_is_of_the_models_compute_dtype(self, report: Any) -> None:
         assert report["float32"]["cache_dtype"] == "float32"
@@ -141,30 +152,84 @@ class TestOnEveryBackend:
             assert report["note"] is None
 
 
+def assert_alike(one: list[list[float]], other: list[list[float]]) -> None:
+    """The same tokens, and logprobs that differ by the order of sums at most."""
+    assert [token for token, _ in one] == [token for token, _ in other]
+    np.testing.assert_allclose(
+        [logprob for _, logprob in one], [logprob for _, logprob in other], atol=FLOAT32_TOLERANCE
+    )
+
+
 class ScriptedSteps:
-    """Steps that count in ids: after token t comes t + 1. Keeps every call it got."""
+    """Steps that count in ids: after token t comes t + 1, after 49 comes 0. Keeps every call it got."""
 
     note = None
+    compiling = 0
+    compilations = 0
     vocabulary_size = 50
 
     def __init__(self) -> None:
         self.allocated: list[int] = []
-        self.calls: list[tuple[int, int, int, int]] = []  # (length, offset, size, last)
+        self.calls: list[tuple[Any, ...]] = []  # (name, length, offset, size)
         self.fails = False
+        self.unsure = False  # checks find two tokens alike
 
     def allocate(self, length: int) -> dict[str, Any]:
         self.allocated.append(length)
         return {"length": length}
 
-    def forward(
-        self, cache: dict[str, Any], token_ids: np.ndarray, offset: int, last: int
-    ) -> tuple[dict[str, Any], np.ndarray]:
+    def cache_bytes(self, length: int) -> int:
+        return length
+
+    def read(
+        self, cache: Any, token_ids: np.ndarray, offset: int, last: int, wants_logits: bool
+    ) -> tuple[Any, Picked, np.ndarray | None]:
+        self._note("read", cache, offset, len(token_ids))
+        logits = self._logits(int(token_ids[last]))
+        return cache, self._picked(logits[None]), logits if wants_logits else None
+
+    def check(
+        self, cache: Any, token_ids: np.ndarray, offset: int, logits_of: int | None = None
+    ) -> tuple[Any, Picked, np.ndarray | None]:
+        self._note("check", cache, offset, len(token_ids))
+        logits = np.stack([self._logits(int(token)) for token in token_ids])
+        picked = self._picked(logits)
+        if self.unsure:
+            picked.logprobs[:, 1] = picked.logprobs[:, 0]
+        return cache, picked, None if logits_of is None else logits[logits_of]
+
+    def write(
+        self,
+        cache: Any,
+        token_id: int,
+        position: int,
+        count: int,
+        stop_ids: np.ndarray,
+        wants_logits: bool,
+    ) -> tuple[Any, Picked, np.ndarray | None]:
+        self._note("write", cache, position, count)
+        rows = []
+        for _ in range(count):
+            rows.append(self._logits(token_id))
+            token_id = (token_id + 1) % self.vocabulary_size
+            if token_id in stop_ids:
+                break
+        return cache, self._picked(np.stack(rows)), rows[-1] if wants_logits else None
+
+    def _note(self, name: str, cache: Any, offset: int, size: int) -> None:
         if self.fails:
             raise KeyboardInterrupt
-        self.calls.append((cache["length"], offset, token_ids.shape[1], last))
+        assert offset + size <= cache["length"]
+        self.calls.append((name, cache["length"], offset, size))
+
+    def _logits(self, token: int) -> np.ndarray:
         logits = np.zeros(self.vocabulary_size, np.float32)
-        logits[(token_ids[0, last] + 1) % self.vocabulary_size] = 9.0
-        return cache, logits
+        logits[(token + 1) % self.vocabulary_size] = 9.0
+        return logits
+
+    def _picked(self, logits: np.ndarray) -> Picked:
+        ids = np.argsort(-logits, axis=-1, kind="stable")[:, :5].astype(np.int32)
+        return Picked(ids, np.take_along_axis(logits - 9.1, ids, axis=-1))
 
 
 @pytest.fixture
@@ -173,20 +238,49 @@ def scripted() -> tuple[Decoder, ScriptedSteps]:
     return Decoder(inner, context_length=4096), inner
 
 
-class TestTheLoop:
-    def test_it_ends_where_prompt_and_tokens_make_max_length(self, scripted: Any) -> None:
-        decoder, inner = scripted
-        assert [choice.id for choice in decoder.decode([1, 2, 3], 8, GREEDY)] == [4, 5, 6, 7, 8]
-        assert inner.calls == [(512, 0, 32, 2), *((512, at, 1, 0) for at in range(3, 7))]
+def ids(choices: Any) -> list[int]:
+    return [choice.id for choice in choices]
 
-    def test_the_first_token_comes_before_the_next_step(self, scripted: Any) -> None:
+
+def drain(decoder: Decoder) -> None:
+    """Wait for the pass that was begun ahead."""
+    decoder._thread.submit(lambda: None).result()
+
+
+class TestTheLoop:
+    @pytest.mark.parametrize("sampling", [GREEDY, Sampling(temperature=0.01, seed=1)])
+    def test_it_ends_where_prompt_and_tokens_make_max_length(
+        self, scripted: Any, sampling: Sampling
+    ) -> None:
+        decoder, _ = scripted
+        assert ids(decoder.decode([1, 2, 3], 8, sampling)) == [4, 5, 6, 7, 8]
+
+    @pytest.mark.parametrize("sampling", [GREEDY, Sampling(temperature=0.01, seed=1)])
+    def test_it_ends_after_a_stop_token(self, scripted: Any, sampling: Sampling) -> None:
+        decoder, _ = scripted
+        assert ids(decoder.decode([1, 2, 3], 64, sampling, {6, 20})) == [4, 5, 6]
+
+    def test_a_stop_token_in_a_draft_ends_it_too(self, scripted: Any) -> None:
         decoder, inner = scripted
-        next(decoder.decode([1], 8, GREEDY))
-        assert inner.calls == [(512, 0, 32, 0)]
+        prompt = [1, 2, 3, 4, 5, 6, 7, 8, 9, 1, 2, 3]
+        assert ids(decoder.decode(prompt, 64, GREEDY, {6})) == [4, 5, 6]
+        assert ("check", 512, 12, 8) in inner.calls
+
+    def test_the_first_token_is_had_before_the_next_pass_ends(self, scripted: Any) -> None:
+        decoder, inner = scripted
+        waits = threading.Event()
+        write = inner.write
+        inner.write = lambda *given: waits.wait(10) and write(*given)
+        choices = decoder.decode([1], 8, GREEDY)
+        assert next(choices).id == 2
+        assert inner.calls == [("check", 512, 0, 8)]
+        waits.set()
+        assert ids(choices) == [3, 4, 5, 6, 7, 8]
 
     def test_nothing_runs_before_the_first_token_is_asked_for(self, scripted: Any) -> None:
         decoder, inner = scripted
         decoder.decode([1], 8, GREEDY)
+        drain(decoder)
         assert inner.calls == []
 
     def test_a_prompt_that_fills_max_length_yields_nothing(self, scripted: Any) -> None:
@@ -194,87 +288,128 @@ class TestTheLoop:
         assert list(decoder.decode([1, 2], 2, GREEDY)) == []
         assert inner.calls == []
 
-    def test_a_long_prompt_is_read_in_chunks(self, scripted: Any) -> None:
-        decoder, inner = scripted
-        next(decoder.decode([1] * 1100, 1200, GREEDY))
-        assert inner.calls == [(2048, 0, 512, 511), (2048, 512, 512, 511), (2048, 1024, 128, 75)]
-
     def test_the_cache_is_chosen_by_max_length(self, scripted: Any) -> None:
         decoder, inner = scripted
         for max_length in (2, 512, 513, 2048, 2049, 4096, 100):
             next(decoder.decode([1], max_length, GREEDY))
-        assert inner.allocated == [512, 2048, 4096]
-        assert decoder.compiled_shapes == {(32, 512), (32, 2048), (32, 4096)}
+        drain(decoder)
+        assert set(inner.allocated) == {512, 2048, 4096}
 
     def test_an_older_iterator_ends_when_a_newer_one_begins(self, scripted: Any) -> None:
         decoder, _ = scripted
-        older = decoder.decode([1], 8, GREEDY)
+        older = decoder.decode([1], 64, GREEDY)
         next(older)
         decoder.decode([2], 8, GREEDY)
         with pytest.raises(RuntimeError, match="newer decode"):
-            next(older)
+            list(older)
 
     def test_a_pass_that_fails_gives_its_cache_up(self, scripted: Any) -> None:
         decoder, inner = scripted
-        next(decoder.decode([1], 8, GREEDY))
+        prompt = list(range(20))
+        assert next(decoder.decode(prompt, 64, GREEDY)).id == 20
+        drain(decoder)
         inner.fails = True
         with pytest.raises(KeyboardInterrupt):
-            next(decoder.decode([1], 8, GREEDY))
+            list(decoder.decode(prompt, 64, GREEDY))
         inner.fails = False
-        assert next(decoder.decode([4], 8, GREEDY)).id == 5
+        assert next(decoder.decode(prompt, 64, GREEDY)).id == 20
+        assert decoder.read_tokens > 8  # nothing of it was left
         assert inner.allocated == [512, 512]
 
-
-class TestThePlan:
-    def test_no_chunk_passes_the_end_of_a_cache_that_holds_the_prompt(self) -> None:
-        for length in cache_lengths(8192):
-            for prompt_length in range(1, length + 1):
-                offset, size = prefill_plan(prompt_length)[-1]
-                assert prompt_length <= offset + size <= length
-                assert offset % CHUNKS[-1] == 0
-
-    @pytest.mark.parametrize(
-        ("prompt_length", "plan"),
-        [
-            (1, [(0, 32)]),
-            (32, [(0, 32)]),
-            (33, [(0, 128)]),
-            (129, [(0, 512)]),
-            (512, [(0, 512)]),
-            (513, [(0, 512), (512, 32)]),
-            (1024, [(0, 512), (512, 512)]),
-        ],
-    )
-    def test_whole_chunks_then_the_shortest_that_holds_the_rest(
-        self, prompt_length: int, plan: list[tuple[int, int]]
-    ) -> None:
-        assert prefill_plan(prompt_length) == plan
-
-    @pytest.mark.parametrize(
-        ("context", "lengths"),
-        [
-            (100, (512,)),
-            (512, (512,)),
-            (513, (512, 1024)),
-            (2048, (512, 2048)),
-            (5000, (512, 2048, 5120)),
-            (8192, (512, 2048, 8192)),
-            (10000, (512, 2048, 8192, 10240)),
-        ],
-    )
-    def test_a_context_is_rounded_up_to_whole_chunks(
-        self, context: int, lengths: tuple[int, ...]
-    ) -> None:
-        assert cache_lengths(context) == lengths
-
-    def test_the_lengths_are_whole_chunks(self) -> None:
-        assert all(length % CHUNKS[-1] == 0 for length in CACHE_LENGTHS)
-
-    def test_a_chunk_past_the_end_is_refused(self, scripted: Any) -> None:
+    def test_logits_that_are_no_numbers_are_an_error(self, scripted: Any) -> None:
         decoder, inner = scripted
-        with pytest.raises(ValueError, match=r"within the cache, 512 .* 32 positions from 500"):
-            decoder._forward([1], 32, offset=500, length=512)
-        assert inner.calls == []
+        inner._logits = lambda token: np.full(50, np.nan, np.float32)
+        with pytest.raises(ValueError, match="should be finite"):
+            next(decoder.decode([1], 8, GREEDY))
+
+
+class TestReuse:
+    def test_only_what_is_new_is_read(self, scripted: Any) -> None:
+        decoder, inner = scripted
+        prompt = list(range(40))
+        next(decoder.decode(prompt, 64, GREEDY))
+        drain(decoder)
+        inner.calls.clear()
+        assert next(decoder.decode([*prompt, 7], 64, GREEDY)).id == 8
+        assert inner.calls[0] == ("check", 512, 40, 8)
+
+    def test_tokens_that_were_written_count_as_read(self, scripted: Any) -> None:
+        decoder, inner = scripted
+        prompt = list(range(20))
+        assert ids(decoder.decode(prompt, 30, GREEDY))[-1] == 29
+        inner.calls.clear()
+        next(decoder.decode([*prompt, *range(20, 29), 3], 64, GREEDY))
+        assert inner.calls[0] == ("check", 512, 29, 8)
+
+    def test_a_draft_that_was_wrong_leaves_no_trace(self, scripted: Any) -> None:
+        decoder, _ = scripted
+        prompt = [1, 2, 3, 40, 41, 42, 43, 44, 45, 46, 1, 2, 3]
+        assert ids(decoder.decode(prompt, 20, GREEDY)) == [4, 5, 6, 7, 8, 9, 10]
+        assert decoder._memories[-1].tokens == [*prompt, 4, 5, 6, 7, 8, 9]
+
+    def test_a_few_caches_are_kept_and_the_oldest_goes(self, scripted: Any) -> None:
+        decoder, inner = scripted
+        prompts = [[start, *range(start, start + 20)] for start in range(KEPT + 1)]
+        for prompt in prompts:
+            list(decoder.decode(prompt, len(prompt) + 1, GREEDY))
+        assert inner.allocated == [512] * KEPT
+        for index in (KEPT, 1):
+            list(decoder.decode(prompts[index], 64, GREEDY))
+            assert decoder.read_tokens == 8
+        list(decoder.decode(prompts[0], 64, GREEDY))
+        assert decoder.read_tokens > 8
+
+    def test_large_caches_are_kept_one_at_a_time(
+        self, scripted: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        decoder, inner = scripted
+        monkeypatch.setattr(inner, "cache_bytes", lambda length: decode.KEPT_BYTES)
+        for start in range(3):
+            list(decoder.decode([start, *range(start, start + 20)], 64, GREEDY))
+        assert inner.allocated == [512]
+
+
+COPYING = (*range(30), 49, *range(3))
+"""Counts to 29, and begins again: what follows is a copy."""
+
+
+class TestDrafts:
+    def test_a_copy_takes_few_passes(self, scripted: Any) -> None:
+        decoder, inner = scripted
+        assert ids(decoder.decode(COPYING, 60, GREEDY)) == list(range(3, 29))
+        assert len(inner.calls) < 10
+
+    def test_without_drafts_none_is_checked(self, scripted: Any) -> None:
+        decoder, inner = scripted
+        assert ids(decoder.decode(COPYING, 60, GREEDY, drafts=False)) == list(range(3, 29))
+        assert all(name == "write" for name, *_ in inner.calls[2:])
+
+    def test_a_sample_is_never_drafted(self, scripted: Any) -> None:
+        decoder, inner = scripted
+        list(decoder.decode(COPYING, 60, Sampling(temperature=0.01, seed=1)))
+        assert all(size == 1 for name, _, _, size in inner.calls if name == "write")
+        assert not any(
+            name == "check" and offset >= len(COPYING) for name, _, offset, _ in inner.calls
+        )
+
+    def test_where_two_tokens_are_alike_the_step_decides(self, scripted: Any) -> None:
+        decoder, inner = scripted
+        inner.unsure = True
+        assert ids(decoder.decode(COPYING, 60, GREEDY)) == list(range(3, 29))
+        drafts = [
+            index
+            for index, (name, _, offset, _) in enumerate(inner.calls)
+            if name == "check" and offset >= len(COPYING)
+        ]
+        assert drafts
+        for index in drafts:
+            assert inner.calls[index + 1] == ("write", 512, inner.calls[index][2], 1)
+
+    def test_at_the_caches_end_tokens_are_written(self, scripted: Any) -> None:
+        decoder, _ = scripted
+        prompt = ([*range(30), 49] * 17)[:500]
+        written = ids(decoder.decode(prompt, 512, GREEDY))
+        assert len(written) == 12
 
 
 class TestRefusals:

@@ -34,7 +34,11 @@ class ScriptedDecoder:
         self.ids, self.then = ids, then
 
     def decode(
-        self, prompt_ids: Sequence[int], max_length: int, sampling: Sampling
+        self,
+        prompt_ids: Sequence[int],
+        max_length: int,
+        sampling: Sampling,
+        stop_ids: frozenset[int],
     ) -> Iterator[Choice]:
         endless = itertools.chain(self.ids, itertools.repeat(self.then))
         for token_id in itertools.islice(endless, max_length - len(prompt_ids)):

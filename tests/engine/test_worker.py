@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import queue
 import subprocess
@@ -67,6 +68,28 @@ def test_it_tells_of_each_step_and_of_what_it_loaded() -> None:
         assert "gemma_backbone" in loaded["summary"]
     finally:
         worker.process.stop()
+
+
+def test_what_is_left_is_compiled_while_nobody_asks_and_then_nothing_is(worker: Worker) -> None:
+    while (said := worker.until("worker", "warm")[-1])["share"] < 1:
+        pass
+    compilations = said["compilations"]
+    assert compilations == 5
+    for number, (length, layout, temperature) in enumerate(
+        itertools.product((40, 100, 512), ("psm", "spm"), (0.0, 0.8))
+    ):
+        worker.complete(
+            f"varied{number}",
+            prefix="def f(a):\n" * (1 + number),
+            suffix="\nx = 1\n" * (1 + number),
+            max_length=length,
+            layout=layout,
+            temperature=temperature,
+        )
+        worker.until("event", "done", "error")
+    worker.process.send({"op": "cancel", "request_id": "none"})
+    while not worker.messages.empty():
+        assert worker.messages.get().get("worker") != "warm"
 
 
 def test_events_carry_their_request(worker: Worker) -> None:

@@ -1,13 +1,14 @@
-"""What differs between the Keras backends: how one forward pass over a KV cache is compiled.
+"""What differs between the Keras backends: how the passes over a KV cache are compiled and run.
 
-`forward.py` holds the pass itself, in `keras.ops`, once. `jax.py`, `tensorflow.py` and `torch.py` each
-compile it their own way and hide how the cache is kept. Nothing here samples, plans chunks or knows
-when to stop: that is `decode.py`.
+`programs.py` and `forward.py` hold the passes, in `keras.ops`, once. `jax.py`, `tensorflow.py` and
+`torch.py` each compile them their own way and hide how the cache is kept. Nothing here samples, plans chunks
+or drafts: that is `decode.py`.
 """
 
 from __future__ import annotations
 
 import importlib
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
@@ -17,16 +18,43 @@ BACKENDS = ("tensorflow", "jax", "torch")
 # Opaque to everyone but the backend that made it.
 Cache = Any
 
+BURST = 16
+"""The most tokens that one `write` gives."""
 
-class Steps(Protocol):
-    """One compiled forward pass of a `GemmaCausalLM` over a KV cache, for one Keras backend.
+MAX_STOP_IDS = 8
+
+
+@dataclass(frozen=True)
+class Picked:
+    """What the device chose, on the host.
 
     Attributes:
-        note: what a person should know about how the pass runs, for example that torch found no C++
+        ids: int32, `(N, 5)`: after each of N positions the likeliest tokens, most likely first; the first
+            of a row is the greedy choice.
+        logprobs: float32, of the same shape.
+    """
+
+    ids: np.ndarray
+    logprobs: np.ndarray
+
+
+class Steps(Protocol):
+    """The compiled passes of a `GemmaCausalLM` over a KV cache, for one Keras backend.
+
+    A cache that was given to a pass is not to be used again; the one it returns is.
+
+    Attributes:
+        note: what a person should know about how the passes run, for example that torch found no C++
             compiler; None when there is nothing to say.
+        compilations: programs compiled so far.
+        compiling: programs that are being compiled on a thread of their own, and run uncompiled until then.
     """
 
     note: str | None
+    compiling: int
+
+    @property
+    def compilations(self) -> int: ...
 
     def allocate(self, length: int) -> Cache:
         """A KV cache for `length` tokens.
@@ -36,30 +64,61 @@ class Steps(Protocol):
 
         Args:
             length: the number of positions.
-
-        Returns:
-            The cache: per layer two arrays of shape `(slots, kv_heads, length, head_dim)`, keys and
-            values, in the model's compute dtype. There is one slot.
         """
         ...
 
-    def forward(
-        self, cache: Cache, token_ids: np.ndarray, offset: int, last: int
-    ) -> tuple[Cache, np.ndarray]:
-        """Run `token_ids` at positions `offset` and up, and write their keys and values.
+    def cache_bytes(self, length: int) -> int:
+        """Memory that a cache for `length` tokens takes."""
+        ...
 
-        Each pair of `token_ids.shape[1]` and cache length compiles once; `offset` and `last` never
-        make it compile again. The caller keeps `offset + token_ids.shape[1]` within the cache.
+    def read(
+        self, cache: Cache, token_ids: np.ndarray, offset: int, last: int, wants_logits: bool
+    ) -> tuple[Cache, Picked, np.ndarray | None]:
+        """Read `token_ids` at positions `offset` and up, and write their keys and values.
+
+        Each pair of `len(token_ids)` and cache length compiles once; `offset` and `last` never make it
+        compile again. The caller keeps `offset + len(token_ids)` within the cache.
 
         Args:
-            cache: from `allocate()` or the last `forward()`. Not to be used again afterwards.
-            token_ids: int32 array of shape `(1, S)`.
+            cache: from `allocate()` or the last pass.
+            token_ids: int32 array of shape `(S,)`.
             offset: the position of the first of them.
-            last: which of the S positions the logits are wanted of, from 0.
+            last: which of the S positions the choice is wanted after, from 0.
+            wants_logits: whether to fetch them too.
 
         Returns:
-            The cache to use from now on, and that position's logits: float32, shape
-            `(vocabulary_size,)`.
+            The cache, one row of choices, and that position's logits: float32, `(vocabulary_size,)`.
+        """
+        ...
+
+    def check(
+        self, cache: Cache, token_ids: np.ndarray, offset: int, logits_of: int | None = None
+    ) -> tuple[Cache, Picked, np.ndarray | None]:
+        """Like `read`, with a row of choices after each of the S positions; `logits_of` names one whose
+        logits are to be fetched too."""
+        ...
+
+    def write(
+        self,
+        cache: Cache,
+        token_id: int,
+        position: int,
+        count: int,
+        stop_ids: np.ndarray,
+        wants_logits: bool,
+    ) -> tuple[Cache, Picked, np.ndarray | None]:
+        """Feed a token, choose the next greedily, feed that, and so on; compiles once a cache length.
+
+        Args:
+            cache: from the last pass.
+            token_id: the first token fed.
+            position: its position; the caller keeps `position + count` within the cache.
+            count: how many tokens to choose, from 1 to `BURST`.
+            stop_ids: int32, `(MAX_STOP_IDS,)`, unused places -1: after one of these no more are chosen.
+            wants_logits: whether to fetch those of the last choice too.
+
+        Returns:
+            The cache, a row for each token chosen, and the last one's logits, `(vocabulary_size,)`.
         """
         ...
 
@@ -92,3 +151,15 @@ def create(backend: str, model: Any, takes_weights: bool = False) -> Steps:
         )
     steps: Steps = importlib.import_module(f"{__name__}.{backend}").create(model, takes_weights)
     return steps
+
+
+def stop_array(stop_ids: Any) -> np.ndarray:
+    """Stop ids as `write` wants them.
+
+    Raises:
+        ValueError: more than `MAX_STOP_IDS`.
+    """
+    ids = sorted(stop_ids)
+    if len(ids) > MAX_STOP_IDS:
+        raise ValueError(f"At most {MAX_STOP_IDS} stop ids fit. Received: {len(ids)}")
+    return np.array(ids + [-1] * (MAX_STOP_IDS - len(ids)), np.int32)

@@ -1,8 +1,8 @@
 """The forward pass of a Gemma over a KV cache, in `keras.ops`, for every backend.
 
 What it does is what KerasHub's `GemmaCausalLM.call_with_cache` does (keras-hub 0.32; a test holds them
-equal). It reads joined weights (`weights.py`), writes the cache in place, and makes the logits of one
-position only: each is 256,000 wide.
+equal). It reads joined weights (`weights.py`), writes the cache in place, and makes the logits of those
+positions only that somebody asks for: each is 256,000 wide.
 """
 
 from __future__ import annotations
@@ -47,36 +47,40 @@ def cache_shape(shape: Shape, length: int) -> tuple[int, ...]:
     return (*heads, length, shape.head_dim)
 
 
-def forward(
+def cache_bytes(shape: Shape, length: int) -> int:
+    """What all layers' keys and values take."""
+    width = {"float32": 4}.get(shape.compute_dtype, 2)
+    return 2 * len(shape.windows) * math.prod(cache_shape(shape, length)) * width
+
+
+def hidden(
     shape: Shape,
     weights: Weights,
     kernels: Kernels,
     caches: Sequence[Cache],
     token_ids: Any,
     offset: Any,
-    last: Any,
 ) -> tuple[tuple[Cache, ...], Any]:
-    """Run a chunk of tokens and return the logits of one of its positions.
+    """Run a chunk of tokens.
 
     Args:
         shape: of the model.
         weights: from `weights.pack`.
         kernels: the backend's.
         caches: per layer its keys and values.
-        token_ids: int32 tensor of shape `(1, S)`; S is static.
+        token_ids: int32 tensor of shape `(S,)`; S is static.
         offset: scalar int32 tensor, the position of the first token in the cache.
-        last: scalar int32 tensor, the position within the chunk whose logits are wanted.
 
     Returns:
-        The caches with the chunk's keys and values written, and the logits: float32, shape
-        `(vocabulary_size,)`.
+        The caches with the chunk's keys and values written, and the last layer's output,
+        `(S, hidden_dim)`.
     """
-    size, length = token_ids.shape[1], caches[0][0].shape[-2]
+    size, length = token_ids.shape[0], caches[0][0].shape[-2]
     heads, kv_heads, head_dim = shape.num_query_heads, shape.num_key_value_heads, shape.head_dim
     groups, new_shape = heads // kv_heads, cache_shape(shape, size)
 
     # 1. Embed: (S, hidden_dim).
-    x = kernels.embed(weights.embedding, ops.reshape(token_ids, (-1,)))
+    x = kernels.embed(weights.embedding, token_ids)
     x = x * ops.cast(math.sqrt(shape.hidden_dim), x.dtype)
 
     # 2. What is the same in every layer: rotations (S, 1, head_dim / 2), who sees whom (S, length).
@@ -122,15 +126,13 @@ def forward(
             fed = _norm(fed, layer.post_feed_forward_norm, shape)
         x = x + fed
 
-    # 4. One position only: (1, hidden_dim). `take`, because XLA under tensorflow wants `slice`'s start as
-    #    a constant, and compiles again for every prompt length (0.8 s, tensorflow 2.21); under torch it
-    #    reads the start back with `.item()`, which cannot be traced.
-    x = ops.take(x, ops.reshape(last, (1,)), axis=0) if size > 1 else x
-    x = _norm(x, weights.final_norm, shape)
+    return tuple(written), x
 
-    # 5. Logits: (vocabulary_size,).
-    logits = ops.cast(ops.reshape(kernels.multiply(x, weights.embedding), (-1,)), "float32")
-    return tuple(written), _cap(logits, shape.final_logit_soft_cap)
+
+def logits(shape: Shape, weights: Weights, kernels: Kernels, x: Any) -> Any:
+    """Logits of rows of the last layer's output: `(N, hidden_dim)` to `(N, vocabulary_size)` float32."""
+    scores = kernels.multiply(_norm(x, weights.final_norm, shape), weights.embedding)
+    return _cap(ops.cast(scores, "float32"), shape.final_logit_soft_cap)
 
 
 def _norm(x: Any, scale: Any, shape: Shape) -> Any:

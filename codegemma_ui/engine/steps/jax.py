@@ -1,4 +1,4 @@
-"""jax: one `jax.jit`, the weights as arguments, the cache donated.
+"""jax: programs under `jax.jit`, the weights as arguments, the cache donated, tokens in a loop on the device.
 
 Weights that are closed over would be baked into every compiled shape as constants (and copied by XLA);
 as arguments they are shared. A donated cache is written in place.
@@ -6,13 +6,15 @@ as arguments they are shared. A donated cache is written in place.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import jax
 import numpy as np
 
-from codegemma_ui.engine.steps import weights
-from codegemma_ui.engine.steps.forward import Cache, cache_shape, forward
+from codegemma_ui.engine.steps import BURST, Picked, weights
+from codegemma_ui.engine.steps.forward import Cache, cache_bytes, cache_shape
+from codegemma_ui.engine.steps.programs import ALTERNATIVES, Picks, Programs, chosen
 
 Caches = tuple[Cache, ...]
 
@@ -40,6 +42,7 @@ class JaxSteps:
     """
 
     note: str | None = None
+    compiling = 0
 
     def __init__(self, model: Any, takes_weights: bool = False) -> None:
         self.shape = weights.shape_of(model.backbone)
@@ -48,17 +51,16 @@ class JaxSteps:
             arrange=jax.numpy.copy,
             release=(lambda variable: variable.value.delete()) if takes_weights else _keep,
         )
-        self.compiled = jax.jit(self._forward, donate_argnums=(1,))
+        programs = Programs(self.shape, JaxKernels())
+        compile_: Any = partial(jax.jit, donate_argnums=(1,))
+        self._read = compile_(programs.read)
+        self._check = compile_(programs.check)
+        self._write = compile_(partial(_write, programs, self.shape.vocabulary_size))
 
-    def _forward(
-        self,
-        packed: weights.Weights,
-        caches: Caches,
-        token_ids: jax.Array,
-        offset: jax.Array,
-        last: jax.Array,
-    ) -> tuple[Caches, jax.Array]:
-        return forward(self.shape, packed, JaxKernels(), caches, token_ids, offset, last)
+    @property
+    def compilations(self) -> int:
+        """Programs compiled so far."""
+        return sum(one._cache_size() for one in (self._read, self._check, self._write))
 
     def allocate(self, length: int) -> Caches:
         def zeros() -> jax.Array:
@@ -66,13 +68,83 @@ class JaxSteps:
 
         return tuple((zeros(), zeros()) for _ in self.shape.windows)
 
-    def forward(
-        self, cache: Caches, token_ids: np.ndarray, offset: int, last: int
-    ) -> tuple[Caches, np.ndarray]:
-        cache, logits = self.compiled(
+    def cache_bytes(self, length: int) -> int:
+        return cache_bytes(self.shape, length)
+
+    def read(
+        self, cache: Caches, token_ids: np.ndarray, offset: int, last: int, wants_logits: bool
+    ) -> tuple[Caches, Picked, np.ndarray | None]:
+        cache, picks, logits = self._read(
             self._weights, cache, token_ids, np.int32(offset), np.int32(last)
         )
-        return cache, np.asarray(logits)
+        return cache, _fetch(picks), np.asarray(logits) if wants_logits else None
+
+    def check(
+        self, cache: Caches, token_ids: np.ndarray, offset: int, logits_of: int | None = None
+    ) -> tuple[Caches, Picked, np.ndarray | None]:
+        cache, picks, logits = self._check(self._weights, cache, token_ids, np.int32(offset))
+        return cache, _fetch(picks), None if logits_of is None else np.asarray(logits)[logits_of]
+
+    def write(
+        self,
+        cache: Caches,
+        token_id: int,
+        position: int,
+        count: int,
+        stop_ids: np.ndarray,
+        wants_logits: bool,
+    ) -> tuple[Caches, Picked, np.ndarray | None]:
+        cache, picks, made, logits = self._write(
+            self._weights,
+            cache,
+            np.array([token_id], np.int32),
+            np.int32(position),
+            np.int32(count),
+            stop_ids,
+        )
+        picked = _fetch(picks, int(made))
+        return cache, picked, np.asarray(logits) if wants_logits else None
+
+
+def _write(
+    programs: Programs,
+    vocabulary_size: int,
+    packed: weights.Weights,
+    caches: Caches,
+    token_id: jax.Array,
+    position: jax.Array,
+    count: jax.Array,
+    stop_ids: jax.Array,
+) -> tuple[Caches, Picks, jax.Array, jax.Array]:
+    def goes_on(state: Any) -> jax.Array:
+        _, token_id, made, *_ = state
+        stopped = (made > 0) & (token_id[0] == stop_ids).any()
+        more: jax.Array = (made < count) & ~stopped
+        return more
+
+    def one(state: Any) -> Any:
+        caches, token_id, made, ids, logprobs, _ = state
+        caches, picks, logits = programs.step(packed, caches, token_id, position + made)
+        ids = jax.lax.dynamic_update_slice(ids, picks.ids, (made, 0))
+        logprobs = jax.lax.dynamic_update_slice(logprobs, picks.logprobs, (made, 0))
+        return caches, chosen(picks), made + 1, ids, logprobs, logits
+
+    numpy = jax.numpy
+    width = min(ALTERNATIVES, vocabulary_size)
+    start = (
+        caches,
+        token_id,
+        numpy.int32(0),
+        numpy.zeros((BURST, width), numpy.int32),
+        numpy.zeros((BURST, width)),
+        numpy.zeros(vocabulary_size),
+    )
+    caches, _, made, ids, logprobs, logits = jax.lax.while_loop(goes_on, one, start)
+    return caches, Picks(ids, logprobs), made, logits
+
+
+def _fetch(picks: Picks, count: int | None = None) -> Picked:
+    return Picked(np.asarray(picks.ids)[:count], np.asarray(picks.logprobs)[:count])
 
 
 def _keep(_: Any) -> None:

@@ -1,10 +1,10 @@
-"""torch: chunks run eagerly, the one-token step as a graph that inductor compiles.
+"""torch: chunks as graphs that run as they are, the one-token step as a graph that inductor compiles.
 
 A chunk is a few large operations, so Python's share of it is small; a step is all overhead. The step is
 traced with its position as a tensor, so that no position compiles again, and compiled from the graph:
 `torch.compile` on the Keras layers themselves took 201 s and ran slower than no compilation at all.
-Measured on 2 CPU cores with the bundled 8M model: layers called one by one 15 ms a token, the graph
-uncompiled 5.5 ms, compiled 2 ms after 16 s (3 s where torch's cache on disk has it already).
+It takes half a minute where torch's cache on disk is empty, so it goes on behind the first completions: the
+graph runs as it is until then.
 
 Where inductor cannot compile (on a CPU it needs a C++ compiler) the graph runs as it is, and `note`
 says so.
@@ -16,15 +16,18 @@ import os
 import shutil
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
+from torch.fx import GraphModule
 from torch.nn import functional
 
-from codegemma_ui.engine.steps import weights
-from codegemma_ui.engine.steps.forward import Cache, cache_shape, forward
+from codegemma_ui.engine.steps import Picked, weights
+from codegemma_ui.engine.steps.forward import Cache, cache_bytes, cache_shape
+from codegemma_ui.engine.steps.programs import Picks, Programs
 from codegemma_ui.engine.steps.torch_graph import trace
 
 
@@ -59,26 +62,25 @@ class TorchSteps:
                 arrange=lambda matrix: matrix.T.contiguous(),
                 release=_free if takes_weights else _keep,
             )
+        self._programs = Programs(self.shape, TorchKernels())
         self._device = self._weights.embedding.device
         self._dtype = getattr(torch, self.shape.compute_dtype)
         self._compiles = compiles
         self.note: str | None = None
-        self.compiled: dict[int, Callable[..., Any]] = {}  # by cache length
+        self._graphs: dict[tuple[str, int, int], Callable[..., Any]] = {}
+        self.compiling = self._compiled = 0
+        self._compiler = ThreadPoolExecutor(1, "inductor")
         if compiles and self._device.type == "cpu" and not cxx_compiler():
             self._run_uncompiled("no C++ compiler found. Install g++, or name yours in CXX")
+
+    @property
+    def compilations(self) -> int:
+        """Graphs made so far, and those of them that inductor has compiled."""
+        return len(self._graphs) + self._compiled
 
     def _run_uncompiled(self, reason: str) -> None:
         self._compiles = False
         self.note = f"torch runs its one-token step uncompiled, which is slower: {reason}"
-
-    def _advance(
-        self, token_ids: torch.Tensor, offset: Any, last: Any, *cache: torch.Tensor
-    ) -> Any:
-        """The forward pass, writing to the cache it is given, keys and values in turn; the logits."""
-        caches = tuple(zip(cache[::2], cache[1::2], strict=True))
-        kernels = TorchKernels()
-        _, logits = forward(self.shape, self._weights, kernels, caches, token_ids, offset, last)
-        return logits
 
     def allocate(self, length: int) -> tuple[Cache, ...]:
         def zeros() -> torch.Tensor:
@@ -87,29 +89,97 @@ class TorchSteps:
 
         return tuple((zeros(), zeros()) for _ in self.shape.windows)
 
-    def forward(
-        self, cache: tuple[Cache, ...], token_ids: np.ndarray, offset: int, last: int
-    ) -> tuple[tuple[Cache, ...], np.ndarray]:
-        with torch.no_grad():
-            ids = torch.from_numpy(token_ids).to(self._device)
-            tensors = [tensor for layer in cache for tensor in layer]
-            inputs = (ids, self._scalar(offset), self._scalar(last), *tensors)
-            if token_ids.shape[1] > 1:
-                logits = self._advance(*inputs)
-            else:
-                length = tensors[0].shape[-2]
-                if length not in self.compiled:
-                    self.compiled[length] = self._compile(inputs)
-                logits = self.compiled[length](*inputs)
-            return cache, logits.cpu().numpy()
+    def cache_bytes(self, length: int) -> int:
+        return cache_bytes(self.shape, length)
 
-    def _scalar(self, value: int) -> torch.Tensor:
+    def read(
+        self,
+        cache: tuple[Cache, ...],
+        token_ids: np.ndarray,
+        offset: int,
+        last: int,
+        wants_logits: bool,
+    ) -> tuple[tuple[Cache, ...], Picked, np.ndarray | None]:
+        ids, logprobs, logits = self._run(
+            "read", cache, self._tensor(token_ids), self._tensor(offset), self._tensor(last)
+        )
+        return cache, _fetch([(ids, logprobs)]), logits.cpu().numpy() if wants_logits else None
+
+    def check(
+        self,
+        cache: tuple[Cache, ...],
+        token_ids: np.ndarray,
+        offset: int,
+        logits_of: int | None = None,
+    ) -> tuple[tuple[Cache, ...], Picked, np.ndarray | None]:
+        ids, logprobs, logits = self._run(
+            "check", cache, self._tensor(token_ids), self._tensor(offset)
+        )
+        picked = _fetch([(ids, logprobs)])
+        return cache, picked, None if logits_of is None else logits[logits_of].cpu().numpy()
+
+    def write(
+        self,
+        cache: tuple[Cache, ...],
+        token_id: int,
+        position: int,
+        count: int,
+        stop_ids: np.ndarray,
+        wants_logits: bool,
+    ) -> tuple[tuple[Cache, ...], Picked, np.ndarray | None]:
+        stops = {int(one) for one in stop_ids}
+        token, place = self._tensor([token_id]), self._tensor(position)
+        made: list[Picks] = []
+        while len(made) < count:
+            ids, logprobs, logits = self._run("step", cache, token, place)
+            made.append(Picks(ids, logprobs))
+            token, place = ids[0, :1], place + 1
+            # On a GPU this would wait for the step; there a burst runs to its end.
+            if self._device.type == "cpu" and int(token) in stops:
+                break
+        picked = _fetch(made)
+        stopped = [row for row, one in enumerate(picked.ids[:, 0]) if int(one) in stops]
+        end = stopped[0] + 1 if stopped else count
+        picked = Picked(picked.ids[:end], picked.logprobs[:end])
+        return cache, picked, logits.cpu().numpy() if wants_logits else None
+
+    def _tensor(self, value: Any) -> torch.Tensor:
         return torch.tensor(value, dtype=torch.int32, device=self._device)
 
-    def _compile(self, inputs: tuple[torch.Tensor, ...]) -> Callable[..., Any]:
-        graph, weights = trace(self._advance, inputs)
-        if not self._compiles:
-            return partial(graph, *weights)
+    def _run(self, name: str, cache: tuple[Cache, ...], *arguments: torch.Tensor) -> Any:
+        tensors = [tensor for layer in cache for tensor in layer]
+        key = (name, arguments[0].shape[0], tensors[0].shape[-2])
+        with torch.no_grad():
+            if key not in self._graphs:
+                self._add_graph(key, (*arguments, *tensors))
+            return self._graphs[key](*arguments, *tensors)
+
+    def _add_graph(self, key: tuple[str, int, int], inputs: tuple[torch.Tensor, ...]) -> None:
+        count = len(inputs) - 2 * len(self.shape.windows)
+        program = getattr(self._programs, key[0])
+
+        def flat(*inputs: torch.Tensor) -> Any:
+            """The program, of tensors alone; it writes to the cache it is given."""
+            cache = inputs[count:]
+            caches = tuple(zip(cache[::2], cache[1::2], strict=True))
+            _, picks, *more = program(self._weights, caches, *inputs[:count])
+            return (*picks, *more)
+
+        graph, lifted = trace(flat, inputs)
+        self._graphs[key] = partial(graph, *lifted)
+        if key[0] == "step" and self._compiles:
+            self.compiling += 1
+            scratch = tuple(tensor.clone() for tensor in inputs)  # compiling runs it, and it writes
+            self._compiler.submit(self._compile, key, graph, lifted, scratch)
+
+    def _compile(
+        self,
+        key: tuple[str, int, int],
+        graph: GraphModule,
+        lifted: list[torch.Tensor],
+        inputs: tuple[torch.Tensor, ...],
+    ) -> None:
+        """Let inductor compile a graph, and put the result in its place."""
         try:
             # Not torch.compile: there is no Python left to guard against, which saves 3 s here and
             # half a millisecond per call.
@@ -120,16 +190,15 @@ class TorchSteps:
 
             # Without a context of its own inductor passes its cache on disk by (torch 2.13).
             context = TracingContext(FakeTensorMode(shape_env=ShapeEnv()))
-            with tracing(context):
-                compiled: Callable[..., Any] = compile_graph(graph, [*weights, *inputs])
-            # Compile errors may come with the first call. It writes the keys and values that the
-            # real call, which comes next, writes again.
-            compiled(*weights, *inputs)
+            with tracing(context), torch.no_grad():
+                compiled: Callable[..., Any] = compile_graph(graph, [*lifted, *inputs])
+                compiled(*lifted, *inputs)  # compile errors may come with the first call
+            self._graphs[key] = partial(compiled, *lifted)
+            self._compiled += 1
         except Exception as error:  # inductor, triton and the C++ compiler each have their own
-            summary = f"{type(error).__name__}: {error}".splitlines()[0]
-            self._run_uncompiled(summary)
-            return partial(graph, *weights)
-        return partial(compiled, *weights)
+            self._run_uncompiled(f"{type(error).__name__}: {error}".splitlines()[0])
+        finally:
+            self.compiling -= 1
 
 
 def cxx_compiler() -> str | None:
@@ -141,6 +210,11 @@ def cxx_compiler() -> str | None:
     """
     usual = {"darwin": "clang++", "win32": "cl"}.get(sys.platform, "g++")
     return shutil.which(os.environ.get("CXX", usual))
+
+
+def _fetch(rows: list[Any]) -> Picked:
+    ids, logprobs = (torch.cat(parts).cpu().numpy() for parts in zip(*rows, strict=True))
+    return Picked(ids, logprobs)
 
 
 def _free(variable: Any) -> None:

@@ -39,6 +39,7 @@ def trace(
     module = make_fx(functionalize(function))(*inputs)
     _fold_constants(module)
     _merge_equal_nodes(module)
+    _write_in_place(module)
     weights = _lift_weights(module)
     module.graph.lint()
     # Anew, so that it holds no attribute but the constants it still reads.
@@ -94,6 +95,28 @@ def _merge_equal_nodes(module: GraphModule) -> None:
             if list(order) == list(range(len(order))):
                 node.replace_all_uses_with(source)
     module.graph.eliminate_dead_code()
+
+
+def _write_in_place(module: GraphModule) -> None:
+    """Let a tensor that is copied, changed and copied back be changed where it is.
+
+    `functionalize` makes that of every write to an input: two copies of a whole cache for a few rows.
+    """
+    aten, graph = torch.ops.aten, module.graph
+    for back in list(graph.nodes):
+        if back.target is not aten.copy_.default:
+            continue
+        target, changed = back.args
+        if (
+            isinstance(changed, Node)
+            and isinstance(target, Node)
+            and changed.target is aten.index_copy.default
+            and changed.args[0] is target
+            and set(target.users) == {changed, back}
+        ):
+            changed.target = aten.index_copy_.default
+            back.replace_all_uses_with(changed)
+            graph.erase_node(back)
 
 
 def _lift_weights(module: GraphModule) -> list[torch.Tensor]:

@@ -1,8 +1,8 @@
 """A Gemma's weights as the forward pass reads them: few, large, and each read in one pass.
 
-KerasHub keeps queries, keys, values, gate and up as kernels of their own, three of them with a head axis. Here
-what is multiplied by the same vector is one matrix. Two CPU cores give a token of the bundled model in a third
-of the time that way (jax).
+KerasHub keeps queries, keys, values, gate and up as kernels of their own, three of them with a head axis.
+Here what is multiplied by the same vector is one matrix: on one CPU core a token of the bundled model then
+takes a third of the time (jax).
 """
 
 from __future__ import annotations
@@ -74,7 +74,9 @@ class Weights(NamedTuple):
 
 def shape_of(backbone: Any) -> Shape:
     """Read the sizes off a `GemmaBackbone`."""
-    sliding = [layer.attention.use_sliding_window_attention for layer in backbone.transformer_layers]
+    sliding = [
+        layer.attention.use_sliding_window_attention for layer in backbone.transformer_layers
+    ]
     return Shape(
         vocabulary_size=backbone.vocabulary_size,
         hidden_dim=backbone.hidden_dim,

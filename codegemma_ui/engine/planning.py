@@ -1,0 +1,63 @@
+"""How a prompt is cut into chunks of few lengths, so that nothing compiles while a person waits. Pure."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+CHUNKS = (8, 32, 128, 512)  # tokens
+CACHE_LENGTHS = (512, 2048, 8192)  # tokens; each a multiple of the longest chunk
+
+DISPATCH = 10
+"""What starting a chunk costs, in tokens: a pass of 8 takes about as long as 10 more tokens in one of 128
+(bundled model, one core: 2 ms, and 0.12 ms a token)."""
+
+
+def cache_lengths(context_length: int) -> tuple[int, ...]:
+    """The cache lengths that a context needs, shortest first.
+
+    They are `CACHE_LENGTHS`, ended by the context rounded up to a whole longest chunk: a context of
+    1000 gets 512 and 1024. Every length is a multiple of the longest chunk.
+
+    Args:
+        context_length: in tokens, from 1 up.
+    """
+    longest = CHUNKS[-1]
+    end = -(-context_length // longest) * longest
+    return (*(length for length in CACHE_LENGTHS if length < end), end)
+
+
+def chunks(start: int, end: int, length: int) -> list[tuple[int, int]]:
+    """The chunks that read the tokens from `start` to `end`, at the least cost.
+
+    A chunk never passes the cache's end, where jax and tensorflow would shift it back over earlier keys: one
+    that would begins earlier instead, and reads some tokens again.
+
+    Args:
+        start: how many tokens the cache already holds.
+        end: how many it is to hold, more than `start`.
+        length: of the cache, at least `end`.
+
+    Returns:
+        `(offset, size)` of each, in order. Only the last may reach beyond `end`.
+    """
+    longest = CHUNKS[-1]
+    whole = max(0, (end - start - 1) // longest)
+    sizes = [longest] * whole + list(_sizes(end - start - whole * longest))
+    plan = []
+    for size in sizes:
+        plan.append((min(start, length - size), size))
+        start += size
+    return plan
+
+
+@lru_cache(maxsize=1024)
+def _sizes(count: int) -> tuple[int, ...]:
+    """The cheapest chunks that hold a count of tokens, at most a longest chunk, longest first."""
+    best: list[tuple[int, tuple[int, ...]]] = [(0, ())]
+    for tokens in range(1, count + 1):
+        ways = []
+        for size in CHUNKS:
+            cost, rest = best[max(0, tokens - size)]
+            ways.append((cost + size + DISPATCH, (size, *rest)))
+        best.append(min(ways))
+    return tuple(sorted(best[count][1], reverse=True))

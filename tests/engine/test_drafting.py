@@ -1,0 +1,52 @@
+"""What stood before is guessed again; drafts that do not pay wait."""
+
+from __future__ import annotations
+
+from codegemma_ui.engine.drafting import CREDIT, Account, Draft
+
+
+def test_the_longest_run_that_stood_before_is_taken() -> None:
+    draft = Draft([1, 2, 3, 10, 11, 9, 2, 3, 20, 21, 1, 2, 3], width=3)
+    assert draft.guess() == [10, 11, 9]
+
+
+def test_of_equal_runs_the_last_counts() -> None:
+    draft = Draft([1, 2, 10, 1, 2, 20, 30, 1, 2], width=2)
+    assert draft.guess() == [20, 30]
+
+
+def test_nothing_is_guessed_where_nothing_like_it_stood() -> None:
+    assert Draft([1, 2, 3, 4], width=4).guess() == []
+    assert Draft([], width=4).guess() == []
+    assert Draft([5], width=4).guess() == []
+
+
+def test_what_comes_is_looked_for_too() -> None:
+    draft = Draft([1, 2], width=4)
+    draft.extend([3, 1, 2])
+    assert draft.guess() == [3, 1, 2]
+
+
+def test_a_draft_that_loses_waits_ever_longer() -> None:
+    account, waits = Account(), []
+    for _ in range(3):
+        while account.pays():
+            account.checked(gained=1, cost=3.0)
+        count = 0
+        while not account.pays():
+            account.wrote(1)
+            count += 1
+        waits.append(count)
+    assert waits == sorted(set(waits))
+
+
+def test_a_draft_that_pays_goes_on_and_loses_little_later() -> None:
+    account = Account()
+    for _ in range(50):
+        account.checked(gained=8, cost=2.0)
+        assert account.pays()
+    lost = 0.0
+    while account.pays():
+        account.checked(gained=1, cost=2.0)
+        lost += 1
+    assert lost <= 4 * CREDIT + 1
