@@ -1,4 +1,4 @@
-"""The shell's door: `serve` (the default), `complete`, `eval`, `presets`, `doctor`.
+"""The shell's door: `serve` (the default), `complete`, `eval`, `export`, `presets`, `doctor`.
 
 Each command imports what it needs and no more, so that `--help` and `presets` answer at once.
 Exit codes: 0 done, 1 engine error, 2 bad input, 130 cancelled.
@@ -13,10 +13,11 @@ from collections.abc import Sequence
 
 from codegemma_ui import __version__, settings
 from codegemma_ui.errors import BadInput
+from codegemma_ui.export import formats
 
 DONE, ENGINE_ERROR, BAD_INPUT, CANCELLED = 0, 1, 2, 130
 
-COMMANDS = ("serve", "complete", "eval", "presets", "doctor")
+COMMANDS = ("serve", "complete", "eval", "export", "presets", "doctor")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -97,6 +98,18 @@ def _parser() -> argparse.ArgumentParser:
     )
     evaluate.set_defaults(run=_eval)
 
+    export = commands.add_parser("export", help="write a model for llama.cpp or transformers")
+    settings.add_preset_flags(export)
+    export.add_argument("--format", choices=tuple(formats.FORMATS), required=True)
+    export.add_argument(
+        "--dtype",
+        choices=formats.DTYPES,
+        help="of the weights; q8_0 is 8 bits, for gguf; default as the preset has them",
+    )
+    export.add_argument("--out", metavar="DIR", required=True, help="a new or empty folder")
+    export.add_argument("--json", action="store_true", help="what was written as one JSON object")
+    export.set_defaults(run=_export)
+
     presets = commands.add_parser("presets", help="list the models")
     presets.add_argument("--json", action="store_true")
     presets.set_defaults(run=_presets)
@@ -132,6 +145,12 @@ def _eval(parsed: argparse.Namespace) -> int:
     from codegemma_ui import eval_command
 
     return eval_command.run(parsed)
+
+
+def _export(parsed: argparse.Namespace) -> int:
+    from codegemma_ui import export_command
+
+    return export_command.run(parsed)
 
 
 def _presets(parsed: argparse.Namespace) -> int:

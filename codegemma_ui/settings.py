@@ -52,10 +52,15 @@ def _flag(parser: argparse.ArgumentParser, name: str, help_text: str, default: o
     parser.add_argument(name, default=None, help=f"{help_text} [{variable}, {default}]")
 
 
-def add_model_flags(parser: argparse.ArgumentParser) -> None:
-    """The flags that every command with a model takes."""
+def add_preset_flags(parser: argparse.ArgumentParser) -> None:
+    """Which model, and what loads it."""
     _flag(parser, "--preset", "model: a name, a folder, hf://… or kaggle://…", presets.BUNDLED)
     _flag(parser, "--backend", "tensorflow, jax or torch; also KERAS_BACKEND", "tensorflow")
+
+
+def add_model_flags(parser: argparse.ArgumentParser) -> None:
+    """The flags of every command that runs a model."""
+    add_preset_flags(parser)
     _flag(parser, "--dtype", ", ".join(DTYPES), "auto")
     _flag(parser, "--time-limit", "seconds one completion may take", f"{DEFAULT_TIME_LIMIT_S:g}")
     for backend in BACKENDS:

@@ -11,6 +11,7 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "codegemma_ui"
 FRAMEWORKS = {"keras", "keras_nlp", "keras_hub", "tensorflow", "jax", "torch"}
+READERS = {PACKAGE / "export" / "weights.py"}  # in the process of the command `export`
 PURE = {"fim", "presets", "messages", "settings", "errors", "machine", "vocabulary"}
 
 
@@ -25,7 +26,8 @@ def imports(file: Path) -> set[str]:
 
 
 def outside_engine() -> list[Path]:
-    return [file for file in PACKAGE.rglob("*.py") if "engine" not in file.parts]
+    files = [file for file in PACKAGE.rglob("*.py") if "engine" not in file.parts]
+    return [file for file in files if file not in READERS]
 
 
 @pytest.mark.parametrize("file", outside_engine(), ids=lambda file: str(file.relative_to(PACKAGE)))
@@ -34,25 +36,33 @@ def test_only_the_engine_imports_a_framework(file: Path) -> None:
     assert not any(name.startswith("codegemma_ui.engine") for name in imports(file))
 
 
+def test_the_page_does_not_export() -> None:
+    for file in (*(PACKAGE / "ui").rglob("*.py"), PACKAGE / "client.py", PACKAGE / "server.py"):
+        assert not any(name.startswith("codegemma_ui.export") for name in imports(file)), file
+
+
 def test_pure_rooms_import_nothing_of_ours_but_each_other() -> None:
     for name in PURE:
         ours = {one for one in imports(PACKAGE / f"{name}.py") if one.startswith("codegemma_ui")}
         assert {one.split(".")[1] for one in ours} <= PURE
 
 
-def test_the_engine_knows_nothing_of_gradio_or_the_page() -> None:
-    for file in (PACKAGE / "engine").rglob("*.py"):
+@pytest.mark.parametrize("room", ["engine", "export"])
+def test_the_engine_knows_nothing_of_gradio_or_the_page(room: str) -> None:
+    for file in (PACKAGE / room).rglob("*.py"):
         for name in imports(file):
             assert not name.startswith(("gradio", "codegemma_ui.ui", "codegemma_ui.client")), file
 
 
-def test_the_page_comes_up_without_a_framework() -> None:
-    script = (
-        "import sys\n"
-        "from codegemma_ui import client, server\n"
-        "from codegemma_ui.ui import layout\n"
-        f"print(sorted({FRAMEWORKS!r} & set(sys.modules)))"
-    )
+@pytest.mark.parametrize(
+    "modules",
+    ["client, server, ui.layout", "export_command"],
+    ids=["the page", "the export command"],
+)
+def test_it_comes_up_without_a_framework(modules: str) -> None:
+    script = "import sys\n"
+    script += "".join(f"import codegemma_ui.{name}\n" for name in modules.split(", "))
+    script += f"print(sorted({FRAMEWORKS!r} & set(sys.modules)))"
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=120
     )

@@ -1,0 +1,136 @@
+"""The folder an export is written to: whole or not at all, and nothing of anybody else's is touched.
+
+Files are written in a folder within it and moved out when all are there. `export.json` comes last and says
+what the export is and which files are its own, so that the same command may write it anew.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from codegemma_ui.errors import BadInput, EngineError
+
+MARK = "export.json"
+UNFINISHED = ".unfinished-export"
+
+
+@dataclass(frozen=True)
+class Made:
+    """What an export is of."""
+
+    preset: str
+    format: str
+    dtype: str
+
+
+def check(folder: Path) -> None:
+    """Whether an export may be written there at all.
+
+    Raises:
+        BadInput: it is a file, or holds what no export wrote.
+    """
+    if not folder.exists():
+        return
+    if not folder.is_dir():
+        raise BadInput(f"--out must be a folder. Received: a file, {folder}")
+    strangers = sorted(_entries(folder) - _own(folder))
+    if strangers:
+        shown = ", ".join(strangers[:3]) + (" and more" if len(strangers) > 3 else "")
+        raise BadInput(
+            f"--out must be a new or empty folder, or one with an export alone. Received: {folder} "
+            f"with {shown} in it",
+            "Choose another folder.",
+        )
+
+
+def check_same(folder: Path, made: Made) -> None:
+    """Whether an export that is there is the same one, only older.
+
+    Raises:
+        BadInput: it is another.
+    """
+    mark = _read_mark(folder)
+    if mark is not None and (before := mark["made"]) != made:
+        raise BadInput(
+            "--out must not hold another export. Received: "
+            f"{folder} with {before.preset} as {before.format} in {before.dtype}",
+            "Choose another folder, or delete that one.",
+        )
+
+
+def write(folder: Path, made: Made, size: int, work: Callable[[Path], None]) -> list[Path]:
+    """Let `work` fill an empty folder, then move its files in place.
+
+    Args:
+        folder: checked; made where it is not there.
+        size: about how many bytes come.
+        work: writes the files.
+
+    Returns:
+        The files, in the order of their names; the mark is not among them.
+
+    Raises:
+        EngineError: there is no room, or the folder cannot be written.
+    """
+    new = [one for one in (folder, *folder.absolute().parents) if not one.exists()]
+    unfinished = folder / UNFINISHED
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(unfinished, ignore_errors=True)
+        free = shutil.disk_usage(folder).free
+        if size > free:
+            raise EngineError(
+                f"The export takes {size / 1e9:.1f} GB; {free / 1e9:.1f} GB are free on the disk.",
+                "Free space, or choose another folder with --out.",
+                code="disk_full",
+            )
+        unfinished.mkdir()
+        work(unfinished)
+        names = sorted(file.name for file in unfinished.iterdir())
+        older = _entries(folder) & _own(folder) - {*names, MARK, UNFINISHED}
+        mark = unfinished / MARK
+        mark.write_text(json.dumps({"made": asdict(made), "files": names}, indent=2) + "\n")
+        mode = mark.stat().st_mode
+        for name in (*names, MARK):  # the mark last: where it is, all is
+            (unfinished / name).chmod(mode)  # safetensors 0.8 writes 0600
+            (unfinished / name).replace(folder / name)
+        for name in older:
+            (folder / name).unlink()
+        return [folder / name for name in names]
+    except OSError as error:
+        raise EngineError(
+            f"The export could not be written. {error}", "Choose another folder with --out."
+        ) from error
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+        for one in new:
+            _remove_if_empty(one)
+
+
+def _remove_if_empty(folder: Path) -> None:
+    if folder.is_dir() and not any(folder.iterdir()):
+        folder.rmdir()
+
+
+def _entries(folder: Path) -> set[str]:
+    return {entry.name for entry in folder.iterdir()}
+
+
+def _own(folder: Path) -> set[str]:
+    """The names that are an export's."""
+    mark = _read_mark(folder)
+    return {UNFINISHED} if mark is None else {UNFINISHED, MARK, *mark["files"]}
+
+
+def _read_mark(folder: Path) -> dict[str, Any] | None:
+    """What the mark says, or None where there is none of ours."""
+    try:
+        mark = json.loads((folder / MARK).read_text())
+        return {"made": Made(**mark["made"]), "files": [str(name) for name in mark["files"]]}
+    except (OSError, ValueError, TypeError, KeyError):
+        return None

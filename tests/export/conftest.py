@@ -1,0 +1,82 @@
+"""Exports of three presets, made once, and what the engine, llama.cpp and transformers make of them."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from codegemma_ui.vocabulary import Vocabulary
+
+from . import cases
+
+ROOT = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What `keras_probe` left and said.
+
+    Attributes:
+        folder: holds NAME (a preset), NAME-gguf, NAME-transformers and NAME.npz.
+        engine: name -> for each prompt the engine's `tokens` and their `leads`.
+        refused: what was said of presets that cannot be exported.
+    """
+
+    folder: Path
+    engine: dict[str, list[dict[str, Any]]]
+    refused: dict[str, str]
+
+    def gguf(self, name: str) -> Path:
+        """The one GGUF file of an export."""
+        (file,) = (self.folder / f"{name}-gguf").glob("*.gguf")
+        return file
+
+
+def probe(module: str, *arguments: object) -> Any:
+    """Run a probe; returns the JSON of its last line."""
+    done = subprocess.run(
+        [sys.executable, "-m", f"tests.export.{module}", *map(str, arguments)],
+        cwd=ROOT,
+        env={**os.environ, "CUDA_VISIBLE_DEVICES": ""},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-4000:]
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+@pytest.fixture(scope="session")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Exported:
+    folder = tmp_path_factory.mktemp("exports")
+    report = probe("keras_probe", folder)
+    return Exported(folder, {name: report[name] for name in cases.PRESETS}, report["refused"])
+
+
+@pytest.fixture(scope="session")
+def llama_cpp(
+    exported: Exported, vocabulary: Vocabulary, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, dict[str, Any]]:
+    """Name of an export -> llama.cpp's `answers` to the prompts and `ids` of texts, then of prompts."""
+    prompts = cases.prompts(vocabulary)
+    texts = [(text, False) for text in cases.TEXTS] + [(prompt.text, True) for prompt in prompts]
+    names = [*cases.PRESETS, *(f"fim_small-{dtype}" for dtype in ("float16", "bfloat16", "q8_0"))]
+    requests = [
+        {
+            "file": str(exported.gguf(name)),
+            "prompts": [prompt.token_ids for prompt in prompts],
+            "texts": texts,
+        }
+        for name in names
+    ]
+    file = tmp_path_factory.mktemp("llama-cpp") / "requests.json"
+    file.write_text(json.dumps(requests))
+    return dict(zip(names, probe("llama_cpp_probe", file), strict=True))
