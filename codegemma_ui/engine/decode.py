@@ -130,6 +130,8 @@ class Decoder:
         yield 0, len(jobs)
         for done, (length, size) in enumerate(jobs, start=1):
             self._thread.submit(self._try, length, size).result()
+            if done == len(jobs):
+                self.steps.warmed()
             yield done, len(jobs)
 
     def _try(self, length: int, size: int) -> None:

@@ -174,6 +174,9 @@ class ScriptedSteps:
         self.fails = False
         self.unsure = False  # checks find two tokens alike
 
+    def warmed(self) -> None:
+        self.calls.append(("warmed",))
+
     def allocate(self, length: int) -> dict[str, Any]:
         self.allocated.append(length)
         return {"length": length}
@@ -321,6 +324,18 @@ class TestTheLoop:
         inner._logits = lambda token: np.full(50, np.nan, np.float32)
         with pytest.raises(ValueError, match="should be finite"):
             next(decoder.decode([1], 8, GREEDY))
+
+    def test_warm_up_runs_every_program_of_every_length(self, scripted: Any) -> None:
+        decoder, inner = scripted
+        assert list(decoder.warm_up())[-1] == (15, 15)
+        assert inner.calls.pop() == ("warmed",)
+        shapes = {(name, length, size) for name, length, _, size in inner.calls}
+        programs = {("write", 1), ("check", 8), ("read", 32), ("read", 128), ("read", 512)}
+        assert shapes == {(name, at, size) for at in (512, 2048, 4096) for name, size in programs}
+        assert [call[0] for call in inner.calls[:2]] == [
+            "read",
+            "write",
+        ]  # before the first request
 
 
 class TestReuse:

@@ -47,7 +47,8 @@ class Steps(Protocol):
         note: what a person should know about how the passes run, for example that torch found no C++
             compiler; None when there is nothing to say.
         compilations: programs compiled so far.
-        compiling: programs that are being compiled on a thread of their own, and run uncompiled until then.
+        compiling: programs that are still to be compiled on a thread of their own, and run uncompiled
+            until then.
     """
 
     note: str | None
@@ -55,6 +56,10 @@ class Steps(Protocol):
 
     @property
     def compilations(self) -> int: ...
+
+    def warmed(self) -> None:
+        """Every program has run once: what is compiled on a thread of its own may begin."""
+        ...
 
     def allocate(self, length: int) -> Cache:
         """A KV cache for `length` tokens.

@@ -62,6 +62,9 @@ class JaxSteps:
         """Programs compiled so far."""
         return sum(one._cache_size() for one in (self._read, self._check, self._write))
 
+    def warmed(self) -> None:
+        """Everything is compiled when it first runs."""
+
     def allocate(self, length: int) -> Caches:
         def zeros() -> jax.Array:
             return jax.numpy.zeros(cache_shape(self.shape, length), self.shape.compute_dtype)

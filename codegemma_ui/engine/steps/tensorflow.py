@@ -118,6 +118,9 @@ class TensorflowSteps:
         _assign(caches, written)
         return Picks(ids, logprobs), made, logits
 
+    def warmed(self) -> None:
+        """Everything is compiled when it first runs."""
+
     def allocate(self, length: int) -> Caches:
         def zeros() -> tf.Variable:
             shape = cache_shape(self.shape, length)

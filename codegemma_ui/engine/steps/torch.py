@@ -12,6 +12,7 @@ says so.
 
 from __future__ import annotations
 
+import copy
 import os
 import shutil
 import sys
@@ -70,6 +71,7 @@ class TorchSteps:
         self._graphs: dict[tuple[str, int, int], Callable[..., Any]] = {}
         self.compiling = self._compiled = 0
         self._compiler = ThreadPoolExecutor(1, "inductor")
+        self._to_compile: list[tuple[Any, ...]] = []
         if compiles and self._device.type == "cpu" and not cxx_compiler():
             self._run_uncompiled("no C++ compiler found. Install g++, or name yours in CXX")
 
@@ -168,9 +170,17 @@ class TorchSteps:
         graph, lifted = trace(flat, inputs)
         self._graphs[key] = partial(graph, *lifted)
         if key[0] == "step" and self._compiles:
+            # Copies of both: compiling runs the graph, which writes, and exchanges its constants while the
+            # graph is in use here.
+            scratch = tuple(tensor.clone() for tensor in inputs)
+            self._to_compile.append((key, copy.deepcopy(graph), lifted, scratch))
             self.compiling += 1
-            scratch = tuple(tensor.clone() for tensor in inputs)  # compiling runs it, and it writes
-            self._compiler.submit(self._compile, key, graph, lifted, scratch)
+
+    def warmed(self) -> None:
+        # Not before: torch.fx keeps what it traces in a global, so tracing and compiling on two threads
+        # fail together (torch 2.13, "CURRENT_PATCHER is None").
+        while self._to_compile:
+            self._compiler.submit(self._compile, *self._to_compile.pop(0))
 
     def _compile(
         self,
