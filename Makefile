@@ -1,5 +1,5 @@
 # Every habit has one command; CI calls the same ones.
-.PHONY: run test lint format screenshots clean
+.PHONY: run test lint format bench screenshots clean
 
 run:  ## make an environment, install requirements.txt, serve the page on port 7860
 	@scripts/setup app
@@ -18,6 +18,10 @@ lint: ## ruff and mypy
 format: ## let ruff write the layout
 	@.venv/bin/ruff format .
 	@.venv/bin/ruff check --fix .
+
+bench: ## measure speed beside other engines, into benchmarks/
+	@scripts/setup test
+	@.venv/bin/python -m codegemma_ui bench --out benchmarks
 
 screenshots: ## make docs/screenshots again
 	@scripts/setup test

@@ -1,4 +1,4 @@
-"""The shell's door: `serve` (the default), `complete`, `eval`, `export`, `presets`, `doctor`.
+"""The shell's door: `serve` (the default), `complete`, `bench`, `eval`, `export`, `presets`, `doctor`.
 
 Each command imports what it needs and no more, so that `--help` and `presets` answer at once.
 Exit codes: 0 done, 1 engine error, 2 bad input, 130 cancelled.
@@ -10,14 +10,16 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from codegemma_ui import __version__, settings
+from codegemma_ui.bench.shapes import SHAPES
 from codegemma_ui.errors import BadInput
 from codegemma_ui.export import formats
 
 DONE, ENGINE_ERROR, BAD_INPUT, CANCELLED = 0, 1, 2, 130
 
-COMMANDS = ("serve", "complete", "eval", "export", "presets", "doctor")
+COMMANDS = ("serve", "complete", "bench", "eval", "export", "presets", "doctor")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -65,6 +67,35 @@ def _parser() -> argparse.ArgumentParser:
     complete.add_argument("--layout", choices=("psm", "spm"), help="prompt order; default psm")
     complete.add_argument("--json", action="store_true", help="one event a line")
     complete.set_defaults(run=_complete)
+
+    bench = commands.add_parser("bench", help="measure speed, beside other engines")
+    measured = bench.add_mutually_exclusive_group()
+    measured.add_argument(
+        "--preset",
+        help="model: a name, a folder, hf://… or kaggle://… [CODEGEMMA_UI_PRESET, bundled]",
+    )
+    measured.add_argument("--shape", choices=tuple(SHAPES), help="a Gemma with random weights")
+    for name, text in (
+        ("--rounds", "how often each subject is visited; default 3, with --quick 1"),
+        ("--threads", "cores that a subject may use; default all"),
+    ):
+        bench.add_argument(name, type=int, help=text)
+    bench.add_argument(
+        "--out", type=Path, metavar="DIR", help="keep results.json, results.md and plot.png there"
+    )
+    bench.add_argument(
+        "--only", nargs="+", metavar="NAME", help="subjects, or how their names begin: engine-jax"
+    )
+    bench.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    bench.add_argument(
+        "--time-limit", type=float, default=900.0, help="seconds one visit may take; default 900"
+    )
+    for name, text in (
+        ("--quick", "few and short questions: to see that it works"),
+        ("--json", "the results as one JSON object instead of Markdown"),
+    ):
+        bench.add_argument(name, action="store_true", help=text)
+    bench.set_defaults(run=_bench)
 
     # Its own --time-limit: a large model on a CPU is to be slow, not wrong.
     evaluate = commands.add_parser(
@@ -139,6 +170,12 @@ def _complete(parsed: argparse.Namespace) -> int:
     from codegemma_ui import complete_command
 
     return complete_command.run(parsed)
+
+
+def _bench(parsed: argparse.Namespace) -> int:
+    from codegemma_ui import bench_command
+
+    return bench_command.run(parsed)
 
 
 def _eval(parsed: argparse.Namespace) -> int:

@@ -46,7 +46,9 @@ def test_every_file_the_readme_links_is_there() -> None:
         assert (ROOT / target).is_file(), target
 
 
-@pytest.mark.parametrize("command", ["", "complete", "eval", "export", "presets", "doctor"])
+@pytest.mark.parametrize(
+    "command", ["", "complete", "bench", "eval", "export", "presets", "doctor"]
+)
 def test_every_flag_the_readme_names_is_taken(command: str) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "codegemma_ui", *([command] if command else ["serve"]), "--help"],

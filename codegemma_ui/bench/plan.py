@@ -1,0 +1,72 @@
+"""What one visit to a subject asks, and how often."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+CONTEXT_LENGTH = 1024
+"""The context that subjects are started with, in tokens; every case and the typing fit in it."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """A prompt length and a number of new tokens."""
+
+    prompt_tokens: int
+    new_tokens: int
+
+    @property
+    def total(self) -> int:
+        return self.prompt_tokens + self.new_tokens
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """One visit.
+
+    Attributes:
+        cases: in order; the first of them gives the cold first token, so it is a usual prompt.
+        warm: how often each case is asked after its first time, each time with another prompt.
+        case_s: a case ends early when it has taken this long and has one warm sample.
+        extra_tokens: new tokens of a comparison.
+        extra_pairs: pairs of a comparison.
+        extra_s: a comparison ends early when it has taken this long and has one pair.
+        typing_moments: keystrokes of the trace that are replayed.
+        typing_tokens: the most new tokens of one completion while typing.
+        typing_s: a replay ends early after this long.
+    """
+
+    cases: tuple[Case, ...] = (
+        Case(200, 16),
+        Case(22, 16),
+        Case(900, 16),
+        Case(200, 64),
+        Case(200, 256),
+    )
+    warm: int = 5
+    case_s: float = 20.0
+    extra_tokens: int = 64
+    extra_pairs: int = 6
+    extra_s: float = 20.0
+    typing_moments: int = 1000
+    typing_tokens: int = 16
+    typing_s: float = 45.0
+
+    def within(self, context_length: int) -> Plan:
+        """The same without the cases that a context, in tokens, does not hold."""
+        return replace(
+            self, cases=tuple(case for case in self.cases if case.total <= context_length)
+        )
+
+
+FULL = Plan()
+QUICK = Plan(
+    cases=(Case(200, 16), Case(22, 16)),
+    warm=2,
+    case_s=4.0,
+    extra_tokens=16,
+    extra_pairs=2,
+    extra_s=4.0,
+    typing_moments=8,
+    typing_s=10.0,
+)

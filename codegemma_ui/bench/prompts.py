@@ -1,0 +1,103 @@
+"""Prompts of an exact length: a window of real code, cut at a cursor, as token ids.
+
+Every subject gets the same ids. Two windows of one length begin at different places, so that what an
+engine kept of one prompt helps it with none of the others.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from codegemma_ui import fim
+from codegemma_ui.vocabulary import Vocabulary
+
+TEXTS = Path(__file__).parent / "texts"
+CURSOR = "<CURSOR>"
+
+CONTROL_TOKENS = 4
+"""`<bos>` and three FIM tokens, in every prompt."""
+
+_STEP = 37  # tokens between two windows; with no divisor in common with common text lengths
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """One prompt, as text and as ids.
+
+    Attributes:
+        prefix: the text before the cursor.
+        suffix: the text after it.
+        layout: the order of the ids.
+        token_ids: `<bos>` first.
+    """
+
+    prefix: str
+    suffix: str
+    layout: fim.Layout
+    token_ids: tuple[int, ...]
+
+
+class Prompts:
+    """Cuts prompts for one vocabulary.
+
+    Args:
+        vocabulary: the measured preset's.
+
+    Attributes:
+        stop_ids: the tokens that end a middle.
+    """
+
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        self._vocabulary = vocabulary
+        self.stop_ids = vocabulary.stop_ids
+        self._code = vocabulary.encode((TEXTS / "lending.txt").read_text(encoding="utf-8"))
+
+    def window(self, length: int, variant: int) -> tuple[int, ...]:
+        """A prompt of exactly `length` tokens, three quarters of them before the cursor.
+
+        Args:
+            length: in tokens, control tokens counted; from 8 up.
+            variant: which window; two variants share no start.
+
+        Raises:
+            ValueError: the text is not that long.
+        """
+        before, after = self._sides(length, variant)
+        control = self._vocabulary.control_id
+        return (
+            self._vocabulary.bos_id,
+            *(control(fim.FIM_PREFIX), *before),
+            *(control(fim.FIM_SUFFIX), *after),
+            control(fim.FIM_MIDDLE),
+        )
+
+    def window_text(self, length: int, variant: int) -> Prompt:
+        """The same window as text, for whoever takes text; its ids are those of the text encoded anew."""
+        before, after = self._sides(length, variant)
+        return self.of_text(self._vocabulary.decode(before), self._vocabulary.decode(after))
+
+    def of_text(self, prefix: str, suffix: str, layout: fim.Layout = "psm") -> Prompt:
+        """A prompt of two texts, whole."""
+        most = len(prefix.encode()) + len(suffix.encode()) + CONTROL_TOKENS  # a token a byte
+        prompt = self._vocabulary.prompt(prefix, suffix, most + fim.MIN_ROOM, layout)
+        return Prompt(prefix, suffix, layout, prompt.token_ids)
+
+    def twins(self) -> Prompt:
+        """A function beside its twin: nearly all of the middle can be copied from the prefix."""
+        text = (TEXTS / "twins.txt").read_text(encoding="utf-8")
+        prefix, suffix = text.split(CURSOR)
+        return self.of_text(prefix, suffix)
+
+    def _sides(self, length: int, variant: int) -> tuple[list[int], list[int]]:
+        wanted = length - CONTROL_TOKENS
+        starts = len(self._code) - wanted
+        if wanted < 4 or starts < 1:
+            raise ValueError(
+                f"A window should have from {CONTROL_TOKENS + 4} to "
+                f"{len(self._code) + CONTROL_TOKENS - 1} tokens. Received: {length}"
+            )
+        start = variant * _STEP % starts
+        window = self._code[start : start + wanted]
+        cursor = wanted - wanted // 4
+        return window[:cursor], window[cursor:]

@@ -1,0 +1,96 @@
+"""A subject that speaks the real protocol and takes the times it says it takes from a script.
+
+Its first flag is the script: "steady" has a token every 10 ms after 100 ms, and 500 ms more the first time
+it is asked for a number of tokens; "other" is steady but writes another tenth token; "crash-early" dies
+before it is ready, "crash" after two answers, "refuse" says why it will not, "slow" never answers, "short"
+leaves a token out, "chatter" prints what is no JSON before it is ready.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+
+SCRIPT = sys.argv[1]
+FIRST_S, STEP_S, COMPILE_S = 0.1, 0.01, 0.5
+
+seen: set[tuple[int, int]] = set()
+last_prompt: list[int] = []
+
+
+def say(bench: str, **fields: object) -> None:
+    print(json.dumps({"bench": bench, **fields}), flush=True)
+
+
+def generate(message: dict) -> None:
+    prompt, count = message["prompt_ids"], message["new_tokens"]
+    options = message.get("options", {})
+    kind = (len(prompt), count)
+    first = FIRST_S + (0 if kind in seen else COMPILE_S)
+    if (
+        options.get("reuse")
+        and prompt[: len(last_prompt) // 2] == last_prompt[: len(last_prompt) // 2]
+    ):
+        first /= 10
+    step = STEP_S / 2 if options.get("drafts") else STEP_S
+    seen.add(kind)
+    last_prompt[:] = prompt
+    ids = [(sum(prompt) + index) % 1000 for index in range(count)]
+    if SCRIPT == "other" and count > 9:
+        ids[9] += 1000
+    if SCRIPT == "short":
+        ids.pop()
+    stops = [index for index, token in enumerate(ids) if token in message.get("stop_ids", [])]
+    ids = ids[: stops[0] + 1] if stops else ids
+    arrivals = [first + step * index for index in range(len(ids))]
+    say("done", arrivals_s=arrivals, token_ids=ids, first_inside_s=None)
+
+
+def events(message: dict) -> None:
+    request = message["request"]
+    for index in range(16):
+        time.sleep(0.001)
+        say("event", event="token", index=index, id=index)
+    say("event", event="done", max_length=request["max_length"])
+    say("done")
+
+
+def main() -> None:
+    if SCRIPT == "crash-early":
+        raise RuntimeError("the weights are torn")
+    if SCRIPT == "refuse":
+        say("failed", message="RuntimeError: there is no card")
+        sys.exit(1)
+    if SCRIPT == "chatter":
+        print("loading a library\n[1, 2]\n{broken", flush=True)
+    say(
+        "ready",
+        load_s=0.25,
+        warm_up_s=1.0,
+        parameters=1_000_000,
+        weight_bytes=4_000_000,
+        device="CPU",
+        note=None,
+        offers=["drafts"],
+        aside_s=0.0,
+    )
+    for answered, line in enumerate(sys.stdin):
+        message = json.loads(line)
+        if SCRIPT == "slow":
+            time.sleep(600)
+        if SCRIPT == "crash" and answered == 2:
+            sys.stderr.write(
+                "Traceback (most recent call last):\n  …\nMemoryError: no more of it\n"
+            )
+            sys.exit(3)
+        match message["op"]:
+            case "generate":
+                generate(message)
+            case "events":
+                events(message)
+            case "peak":
+                say("done", peak_bytes=123_000_000, device_peak_bytes=None)
+
+
+main()
