@@ -35,7 +35,7 @@ SAME = 8
 KEPT_BYTES = 1 << 29
 """What they may take together; one is kept in any case."""
 
-DRAFTING_BURST = 4
+DRAFTING_BURST = 8
 """Tokens written one by one between two looks for a draft."""
 
 BURST_S = 0.03

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-LONGEST, SHORTEST = 4, 2
+LONGEST, SHORTEST = 6, 4
 """Tokens at the end that must have stood before, tried from the longest."""
 
 COST = 2.0

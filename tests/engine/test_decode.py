@@ -132,7 +132,7 @@ class TestOnEveryBackend:
     def test_the_cache_is_of_the_models_compute_dtype(self, report: Any) -> None:
         assert report["float32"]["cache_dtype"] == "float32"
         assert report["bfloat16"]["cache_dtype"] == "bfloat16"
-        assert report["bfloat16"]["cache_shape"] == [2, 512, 8]
+        assert report["bfloat16"]["cache_shape"] == [4, 512, 8]
         assert max(report["bfloat16"]["errors"].values()) < BFLOAT16_TOLERANCE
 
     def test_what_gemma_2_has_more_is_done_as_kerashub_does_it(self, report: Any) -> None:
@@ -144,6 +144,11 @@ class TestOnEveryBackend:
         assert len(taken["kept"]) > 3
         assert taken["taken"] == taken["kept"]
         assert taken["left"] == 0
+
+    def test_what_torch_compiles_in_half_width_gives_the_same(self, report: Any) -> None:
+        if report["backend"] == "torch":
+            assert report["bfloat16"]["compiled"] == 1
+            assert report["bfloat16"]["note"] is None
 
     def test_torch_says_so_when_it_cannot_compile(self, report: Any) -> None:
         if report["backend"] == "torch":
@@ -265,9 +270,9 @@ class TestTheLoop:
 
     def test_a_stop_token_in_a_draft_ends_it_too(self, scripted: Any) -> None:
         decoder, inner = scripted
-        prompt = [1, 2, 3, 4, 5, 6, 7, 8, 9, 1, 2, 3]
+        prompt = [*range(10), *range(4)]
         assert ids(decoder.decode(prompt, 64, GREEDY, {6})) == [4, 5, 6]
-        assert ("check", 512, 12, 8) in inner.calls
+        assert any(name == "check" and offset >= 14 for name, _, offset, _ in inner.calls)
 
     def test_the_first_token_is_had_before_the_next_pass_ends(self, scripted: Any) -> None:
         decoder, inner = scripted
@@ -357,10 +362,11 @@ class TestReuse:
         assert inner.calls[0] == ("check", 512, 29, 8)
 
     def test_a_draft_that_was_wrong_leaves_no_trace(self, scripted: Any) -> None:
-        decoder, _ = scripted
-        prompt = [1, 2, 3, 40, 41, 42, 43, 44, 45, 46, 1, 2, 3]
-        assert ids(decoder.decode(prompt, 20, GREEDY)) == [4, 5, 6, 7, 8, 9, 10]
+        decoder, inner = scripted
+        prompt = [1, 2, 3, 4, 40, 41, 42, 43, 44, 45, 46, 1, 2, 3]
+        assert ids(decoder.decode(prompt, 21, GREEDY)) == [4, 5, 6, 7, 8, 9, 10]
         assert decoder._memories[-1].tokens == [*prompt, 4, 5, 6, 7, 8, 9]
+        assert any(name == "check" and offset >= 14 for name, _, offset, _ in inner.calls)
 
     def test_a_few_caches_are_kept_and_the_oldest_goes(self, scripted: Any) -> None:
         decoder, inner = scripted
@@ -384,19 +390,19 @@ class TestReuse:
         assert inner.allocated == [512]
 
 
-COPYING = (*range(30), 49, *range(3))
+COPYING = (*range(30), 49, *range(4))
 """Counts to 29, and begins again: what follows is a copy."""
 
 
 class TestDrafts:
     def test_a_copy_takes_few_passes(self, scripted: Any) -> None:
         decoder, inner = scripted
-        assert ids(decoder.decode(COPYING, 60, GREEDY)) == list(range(3, 29))
+        assert ids(decoder.decode(COPYING, 60, GREEDY)) == list(range(4, 29))
         assert len(inner.calls) < 10
 
     def test_without_drafts_none_is_checked(self, scripted: Any) -> None:
         decoder, inner = scripted
-        assert ids(decoder.decode(COPYING, 60, GREEDY, drafts=False)) == list(range(3, 29))
+        assert ids(decoder.decode(COPYING, 60, GREEDY, drafts=False)) == list(range(4, 29))
         assert all(name == "write" for name, *_ in inner.calls[2:])
 
     def test_a_sample_is_never_drafted(self, scripted: Any) -> None:
@@ -410,7 +416,7 @@ class TestDrafts:
     def test_where_two_tokens_are_alike_the_step_decides(self, scripted: Any) -> None:
         decoder, inner = scripted
         inner.unsure = True
-        assert ids(decoder.decode(COPYING, 60, GREEDY)) == list(range(3, 29))
+        assert ids(decoder.decode(COPYING, 60, GREEDY)) == list(range(4, 29))
         drafts = [
             index
             for index, (name, _, offset, _) in enumerate(inner.calls)

@@ -6,25 +6,26 @@ from codegemma_ui.engine.drafting import CREDIT, Account, Draft
 
 
 def test_the_longest_run_that_stood_before_is_taken() -> None:
-    draft = Draft([1, 2, 3, 10, 11, 9, 2, 3, 20, 21, 1, 2, 3], width=3)
+    draft = Draft([0, 1, 2, 3, 4, 10, 11, 9, 1, 2, 3, 4, 20, 21, 0, 1, 2, 3, 4], width=3)
     assert draft.guess() == [10, 11, 9]
 
 
 def test_of_equal_runs_the_last_counts() -> None:
-    draft = Draft([1, 2, 10, 1, 2, 20, 30, 1, 2], width=2)
+    draft = Draft([1, 2, 3, 4, 10, 1, 2, 3, 4, 20, 30, 1, 2, 3, 4], width=2)
     assert draft.guess() == [20, 30]
 
 
 def test_nothing_is_guessed_where_nothing_like_it_stood() -> None:
-    assert Draft([1, 2, 3, 4], width=4).guess() == []
+    assert Draft([1, 2, 3, 4, 5], width=4).guess() == []
+    assert Draft([2, 3, 4, 9, 2, 3, 4], width=4).guess() == []  # three alike are too few
     assert Draft([], width=4).guess() == []
     assert Draft([5], width=4).guess() == []
 
 
 def test_what_comes_is_looked_for_too() -> None:
-    draft = Draft([1, 2], width=4)
-    draft.extend([3, 1, 2])
-    assert draft.guess() == [3, 1, 2]
+    draft = Draft([1, 2, 3, 4], width=4)
+    draft.extend([5, 1, 2, 3, 4])
+    assert draft.guess() == [5, 1, 2, 3]
 
 
 def test_a_draft_that_loses_waits_ever_longer() -> None:

@@ -25,11 +25,12 @@ import numpy as np
 import torch
 from torch.fx import GraphModule
 from torch.nn import functional
+from torch.utils._pytree import tree_flatten, tree_unflatten
 
 from codegemma_ui.engine.steps import Picked, weights
 from codegemma_ui.engine.steps.forward import Cache, cache_bytes, cache_shape
 from codegemma_ui.engine.steps.programs import Picks, Programs
-from codegemma_ui.engine.steps.torch_graph import trace
+from codegemma_ui.engine.steps.torch_graph import multiply_in_loops, trace
 
 
 class TorchKernels:
@@ -159,21 +160,23 @@ class TorchSteps:
     def _add_graph(self, key: tuple[str, int, int], inputs: tuple[torch.Tensor, ...]) -> None:
         count = len(inputs) - 2 * len(self.shape.windows)
         program = getattr(self._programs, key[0])
+        every, form = tree_flatten(self._weights)
 
-        def flat(*inputs: torch.Tensor) -> Any:
+        def flat(*tensors: torch.Tensor) -> Any:
             """The program, of tensors alone; it writes to the cache it is given."""
-            cache = inputs[count:]
+            own = tree_unflatten(tensors[: len(every)], form)
+            arguments, cache = tensors[len(every) :][:count], tensors[len(every) + count :]
             caches = tuple(zip(cache[::2], cache[1::2], strict=True))
-            _, picks, *more = program(self._weights, caches, *inputs[:count])
+            _, picks, *more = program(own, caches, *arguments)
             return (*picks, *more)
 
-        graph, lifted = trace(flat, inputs)
-        self._graphs[key] = partial(graph, *lifted)
+        graph = trace(flat, (*every, *inputs))
+        self._graphs[key] = partial(graph, *every)
         if key[0] == "step" and self._compiles:
             # Copies of both: compiling runs the graph, which writes, and exchanges its constants while the
             # graph is in use here.
             scratch = tuple(tensor.clone() for tensor in inputs)
-            self._to_compile.append((key, copy.deepcopy(graph), lifted, scratch))
+            self._to_compile.append((key, copy.deepcopy(graph), every, scratch))
             self.compiling += 1
 
     def warmed(self) -> None:
@@ -186,7 +189,7 @@ class TorchSteps:
         self,
         key: tuple[str, int, int],
         graph: GraphModule,
-        lifted: list[torch.Tensor],
+        every: list[torch.Tensor],
         inputs: tuple[torch.Tensor, ...],
     ) -> None:
         """Let inductor compile a graph, and put the result in its place."""
@@ -198,12 +201,14 @@ class TorchSteps:
             from torch._subclasses import FakeTensorMode
             from torch.fx.experimental.symbolic_shapes import ShapeEnv
 
+            if self._device.type == "cpu":
+                multiply_in_loops(graph)
             # Without a context of its own inductor passes its cache on disk by (torch 2.13).
             context = TracingContext(FakeTensorMode(shape_env=ShapeEnv()))
             with tracing(context), torch.no_grad():
-                compiled: Callable[..., Any] = compile_graph(graph, [*lifted, *inputs])
-                compiled(*lifted, *inputs)  # compile errors may come with the first call
-            self._graphs[key] = partial(compiled, *lifted)
+                compiled: Callable[..., Any] = compile_graph(graph, [*every, *inputs])
+                compiled(*every, *inputs)  # compile errors may come with the first call
+            self._graphs[key] = partial(compiled, *every)
             self._compiled += 1
         except Exception as error:  # inductor, triton and the C++ compiler each have their own
             self._run_uncompiled(f"{type(error).__name__}: {error}".splitlines()[0])
@@ -228,7 +233,7 @@ def _fetch(rows: list[Any]) -> Picked:
 
 
 def _free(variable: Any) -> None:
-    variable.value.data = torch.empty(0)
+    variable.value.data = torch.empty(0, dtype=variable.value.dtype)
 
 
 def _keep(_: Any) -> None:
