@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from codegemma_ui.engine import planning
-from codegemma_ui.engine.drafting import COST, Account, Draft
+from codegemma_ui.engine.drafting import Account, Draft
 from codegemma_ui.engine.planning import CHUNKS
 from codegemma_ui.engine.sampling import Choice, Sampler, Sampling, choices_of
 from codegemma_ui.engine.steps import BURST, Cache, Picked, Steps, stop_array
@@ -105,7 +105,6 @@ class Decoder:
         self._memories: list[Memory] = []  # the last used one last
         self._turn = 0
         self._step_s: float | None = None  # a token written one by one takes this
-        self._check_cost = COST
         self._thread = ThreadPoolExecutor(1, "decoder")
 
     # Warm-up
@@ -329,9 +328,7 @@ class Decoder:
             if choice.id in stops or row == len(guess) or choice.id != guess[row]:
                 break
         if self.steps.compilations == compilations and self._step_s is not None:
-            cost = (self._clock() - started) / self._step_s
-            self._check_cost = 0.8 * self._check_cost + 0.2 * cost
-            account.checked(len(choices), cost)
+            account.checked(len(choices), (self._clock() - started) / self._step_s)
         if choices:
             memory.tokens += [token, *guess[: len(choices) - 1]]
         self._memories.append(memory)

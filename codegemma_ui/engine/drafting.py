@@ -11,9 +11,6 @@ from collections.abc import Sequence
 LONGEST, SHORTEST = 6, 4
 """Tokens at the end that must have stood before, tried from the longest."""
 
-COST = 2.0
-"""What a check costs, in tokens written one by one, until it has been measured."""
-
 CREDIT = 1.0
 """Tokens' worth of time that drafts may lose before they wait."""
 

@@ -18,6 +18,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
@@ -149,9 +150,7 @@ class WarmUp:
                 self._ready, self._total = next(self._programs)
             except StopIteration:
                 self.pause_s = LOOK_S
-            except (
-                Exception
-            ):  # such as too little memory for the longest cache: a request will say so
+            except Exception:  # such as too little memory: a request that needs it will say so
                 traceback.print_exc()
                 self.pause_s = LOOK_S
         behind = self._decoder.steps.compiling
@@ -182,11 +181,17 @@ def _come_up(
     from codegemma_ui.vocabulary import Vocabulary
 
     vocabulary = Vocabulary(arguments.folder)
-    model, dtype = loading.load(arguments.folder, arguments.dtype, device)
-    parameters, summary = int(model.count_params()), loading.summary(model)
-    write({"worker": "state", "state": "warming", "progress": 0.0})
-    compiled = steps.create(arguments.backend, model, takes_weights=True)
-    del model
+
+    def load() -> tuple[steps.Steps, str, int, str]:
+        model, dtype = loading.load(arguments.folder, arguments.dtype, device)
+        parameters, summary = int(model.count_params()), loading.summary(model)
+        write({"worker": "state", "state": "warming", "progress": 0.0})
+        compiled = steps.create(arguments.backend, model, takes_weights=True)
+        return compiled, dtype, parameters, summary
+
+    # On a thread that ends, and takes torch's team of OpenMP threads with it: see `steps/torch.py`.
+    with ThreadPoolExecutor(1) as aside:
+        compiled, dtype, parameters, summary = aside.submit(load).result()
     decoder = Decoder(compiled, arguments.context_length)
     warm = WarmUp(decoder, write)
     warm.first(COMPILED_FIRST)

@@ -30,7 +30,7 @@ from tests.hubs import KaggleHub, isolate_this_process
 
 FOLDER = Path(__file__).parent.parent.parent / "docs" / "screenshots"
 
-PAUSE_S = 0.06
+PAUSE_S = 0.2
 DOWNLOAD_BYTES_PER_SECOND = 1_500_000
 
 SIZES = {"wide": (1280, 900), "phone": (390, 844)}

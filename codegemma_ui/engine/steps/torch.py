@@ -16,8 +16,8 @@ import copy
 import os
 import shutil
 import sys
+import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
@@ -71,7 +71,6 @@ class TorchSteps:
         self.note: str | None = None
         self._graphs: dict[tuple[str, int, int], Callable[..., Any]] = {}
         self.compiling = self._compiled = 0
-        self._compiler = ThreadPoolExecutor(1, "inductor")
         self._to_compile: list[tuple[Any, ...]] = []
         if compiles and self._device.type == "cpu" and not cxx_compiler():
             self._run_uncompiled("no C++ compiler found. Install g++, or name yours in CXX")
@@ -182,8 +181,17 @@ class TorchSteps:
     def warmed(self) -> None:
         # Not before: torch.fx keeps what it traces in a global, so tracing and compiling on two threads
         # fail together (torch 2.13, "CURRENT_PATCHER is None").
-        while self._to_compile:
-            self._compiler.submit(self._compile, *self._to_compile.pop(0))
+        #
+        # On a thread that ends: OpenMP gives each thread that computes a team of its own, and with more of
+        # them than cores every team's wait becomes a sleep. The step took four times as long (two cores,
+        # bundled model: 4.3 ms in place of 1.05).
+        jobs, self._to_compile = self._to_compile, []
+        if jobs:
+            threading.Thread(target=self._compile_all, args=(jobs,), daemon=True).start()
+
+    def _compile_all(self, jobs: list[tuple[Any, ...]]) -> None:
+        for job in jobs:
+            self._compile(*job)
 
     def _compile(
         self,
