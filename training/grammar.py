@@ -14,7 +14,7 @@ from pathlib import Path
 from random import Random
 
 from training import holes, pack
-from training.samples import FIM_RATE, SPM_RATE, Sample
+from training.samples import FIM_RATE, Sample, whole
 
 PROGRAMS = 120_000
 
@@ -367,12 +367,7 @@ def samples(random: Random, programs: int = PROGRAMS) -> Iterator[Sample]:
         if hole is None or random.random() > FIM_RATE:
             yield Sample(text, None, "", ends=True)
             continue
-        yield Sample(
-            prefix=text[: hole.start],
-            middle=text[hole.start : hole.end],
-            suffix=text[hole.end :],
-            layout="spm" if random.random() < SPM_RATE else "psm",
-        )
+        yield whole(text, hole, random)
 
 
 def main() -> None:

@@ -141,6 +141,16 @@ def _around(text: str, hole: Span, room: int, random: Random, path: str = "") ->
     )
 
 
+def whole(text: str, hole: Span, random: Random) -> Sample:
+    """All of a text around a hole."""
+    return Sample(
+        prefix=text[: hole.start],
+        middle=text[hole.start : hole.end],
+        suffix=text[hole.end :],
+        layout="spm" if random.random() < SPM_RATE else "psm",
+    )
+
+
 def _line_start(text: str, position: int) -> int:
     return text.rfind("\n", 0, position) + 1
 

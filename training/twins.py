@@ -16,7 +16,7 @@ from random import Random
 
 from training import holes
 from training.holes import Source
-from training.samples import CHARACTERS_PER_TOKEN, SPM_RATE, Sample
+from training.samples import CHARACTERS_PER_TOKEN, Sample, whole
 
 SHORTEST, LONGEST = 80, 900
 """Characters of a function that gets a twin."""
@@ -47,20 +47,15 @@ def samples(source: Source, random: Random, tokens: int) -> Iterator[Sample]:
         random.shuffle(pair)
         if random.random() < 0.4:
             pair.insert(1, random.choice(texts))
-        whole = "\n\n".join(pair)
-        if len(whole) > tokens * CHARACTERS_PER_TOKEN:
+        both = "\n\n".join(pair)
+        if len(both) > tokens * CHARACTERS_PER_TOKEN:
             continue
         try:
-            hole = holes.draw(holes.understand(whole), random)
+            hole = holes.draw(holes.understand(both), random)
         except SyntaxError:
             continue
         if hole is not None:
-            yield Sample(
-                prefix=whole[: hole.start],
-                middle=whole[hole.start : hole.end],
-                suffix=whole[hole.end :],
-                layout="spm" if random.random() < SPM_RATE else "psm",
-            )
+            yield whole(both, hole, random)
 
 
 def functions(source: Source) -> Iterator[str]:

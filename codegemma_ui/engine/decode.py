@@ -33,7 +33,7 @@ SAME = 8
 """Tokens that a prompt must share with a kept cache's for it to be preferred to another."""
 
 KEPT_BYTES = 1 << 29
-"""What they may take together; one is kept in any case."""
+"""What those of one length may take together; one is kept in any case."""
 
 DRAFTING_BURST = 8
 """Tokens written one by one between two looks for a draft."""
@@ -60,7 +60,7 @@ class Made:
     """What a pass gave.
 
     Attributes:
-        choices: one or more, in order.
+        choices: in order; none where a sampler is to choose from the logits.
         logits: of the last choice's position, where a sampler wants them.
     """
 
@@ -117,15 +117,8 @@ class Decoder:
         Yields:
             How many are ready and how many there are: at the start, and after each.
         """
-        jobs = [
-            job
-            for length in self.cache_lengths
-            for job in (
-                *((length, size) for size in CHUNKS[1:2]),
-                (length, 1),
-                *((length, size) for size in (*CHUNKS[2:], CHUNKS[0])),
-            )
-        ]
+        sizes = (CHUNKS[1], 1, *CHUNKS[2:], CHUNKS[0])  # 1 is writing
+        jobs = [(length, size) for length in self.cache_lengths for size in sizes]
         yield 0, len(jobs)
         for done, (length, size) in enumerate(jobs, start=1):
             self._thread.submit(self._try, length, size).result()
@@ -272,16 +265,18 @@ class Decoder:
     def _memory_for(self, prompt: list[int], length: int) -> tuple[Memory, int]:
         """A cache, taken from the list, and how many of the prompt's tokens it already holds."""
         alike = [memory for memory in self._memories if memory.length == length]
-        if alike:
-            best = max(alike, key=lambda memory: _shared(memory.tokens, prompt))
-            shared = min(_shared(best.tokens, prompt), len(prompt) - 1)
-            room = KEPT_BYTES // self.steps.cache_bytes(length)
-            if shared < SAME and len(alike) < min(KEPT, room):
-                return Memory(length, self.steps.allocate(length)), 0
-            taken, start = (best, shared) if shared >= SAME else (alike[0], 0)
-            self._memories.remove(taken)
-            return taken, start
-        return Memory(length, self.steps.allocate(length)), 0
+        # The last token is read in any case: the choice after it is what is wanted.
+        shares = [min(_shared(memory.tokens, prompt), len(prompt) - 1) for memory in alike]
+        start = max(shares, default=0)
+        most = max(1, min(KEPT, KEPT_BYTES // self.steps.cache_bytes(length)))
+        if start >= SAME:
+            taken = alike[shares.index(start)]
+        elif len(alike) < most:
+            return Memory(length, self.steps.allocate(length)), 0
+        else:
+            taken, start = alike[0], 0
+        self._memories.remove(taken)
+        return taken, start
 
     def _write(self, token: int, count: int, stops: np.ndarray, account: Account) -> Made:
         """Write up to `count` tokens, as many as the time of a burst allows."""

@@ -15,9 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from codegemma_ui.engine.steps import Picked
-
-ALTERNATIVES = 5
+from codegemma_ui.engine.steps import ALTERNATIVES, Picked
 
 # How many of the largest logits top-p sorts at first. A trained model's nucleus rarely holds more; when
 # it does, the next try sorts sixteen times as many.

@@ -152,6 +152,7 @@ class WarmUp:
                 self.pause_s = LOOK_S
             except Exception:  # such as too little memory: a request that needs it will say so
                 traceback.print_exc()
+                self._decoder.steps.warmed()  # what did come up is compiled all the same
                 self.pause_s = LOOK_S
         behind = self._decoder.steps.compiling
         if self.pause_s and not behind:

@@ -23,6 +23,9 @@ BURST = 16
 
 MAX_STOP_IDS = 8
 
+ALTERNATIVES = 5
+"""Likeliest tokens that are told beside each choice, itself among them where it is one."""
+
 
 @dataclass(frozen=True)
 class Picked:

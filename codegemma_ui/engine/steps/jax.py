@@ -12,9 +12,9 @@ from typing import Any
 import jax
 import numpy as np
 
-from codegemma_ui.engine.steps import BURST, Picked, weights
+from codegemma_ui.engine.steps import Picked, weights
 from codegemma_ui.engine.steps.forward import Cache, cache_bytes, cache_shape
-from codegemma_ui.engine.steps.programs import ALTERNATIVES, Picks, Programs, chosen
+from codegemma_ui.engine.steps.programs import Picks, Programs
 
 Caches = tuple[Cache, ...]
 
@@ -49,13 +49,13 @@ class JaxSteps:
         self._weights = weights.pack(
             model.backbone,
             arrange=jax.numpy.copy,
-            release=(lambda variable: variable.value.delete()) if takes_weights else _keep,
+            release=(lambda variable: variable.value.delete()) if takes_weights else None,
         )
         programs = Programs(self.shape, JaxKernels())
         compile_: Any = partial(jax.jit, donate_argnums=(1,))
         self._read = compile_(programs.read)
         self._check = compile_(programs.check)
-        self._write = compile_(partial(_write, programs, self.shape.vocabulary_size))
+        self._write = compile_(programs.write)
 
     @property
     def compilations(self) -> int:
@@ -109,49 +109,8 @@ class JaxSteps:
         return cache, picked, np.asarray(logits) if wants_logits else None
 
 
-def _write(
-    programs: Programs,
-    vocabulary_size: int,
-    packed: weights.Weights,
-    caches: Caches,
-    token_id: jax.Array,
-    position: jax.Array,
-    count: jax.Array,
-    stop_ids: jax.Array,
-) -> tuple[Caches, Picks, jax.Array, jax.Array]:
-    def goes_on(state: Any) -> jax.Array:
-        _, token_id, made, *_ = state
-        stopped = (made > 0) & (token_id[0] == stop_ids).any()
-        more: jax.Array = (made < count) & ~stopped
-        return more
-
-    def one(state: Any) -> Any:
-        caches, token_id, made, ids, logprobs, _ = state
-        caches, picks, logits = programs.step(packed, caches, token_id, position + made)
-        ids = jax.lax.dynamic_update_slice(ids, picks.ids, (made, 0))
-        logprobs = jax.lax.dynamic_update_slice(logprobs, picks.logprobs, (made, 0))
-        return caches, chosen(picks), made + 1, ids, logprobs, logits
-
-    numpy = jax.numpy
-    width = min(ALTERNATIVES, vocabulary_size)
-    start = (
-        caches,
-        token_id,
-        numpy.int32(0),
-        numpy.zeros((BURST, width), numpy.int32),
-        numpy.zeros((BURST, width)),
-        numpy.zeros(vocabulary_size),
-    )
-    caches, _, made, ids, logprobs, logits = jax.lax.while_loop(goes_on, one, start)
-    return caches, Picks(ids, logprobs), made, logits
-
-
 def _fetch(picks: Picks, count: int | None = None) -> Picked:
     return Picked(np.asarray(picks.ids)[:count], np.asarray(picks.logprobs)[:count])
-
-
-def _keep(_: Any) -> None:
-    """Free nothing."""
 
 
 def create(model: Any, takes_weights: bool) -> JaxSteps:

@@ -10,10 +10,9 @@ from typing import Any, NamedTuple
 
 from keras import ops
 
+from codegemma_ui.engine.steps import ALTERNATIVES, BURST
 from codegemma_ui.engine.steps.forward import Cache, Kernels, hidden, logits
 from codegemma_ui.engine.steps.weights import Shape, Weights
-
-ALTERNATIVES = 5
 
 
 class Picks(NamedTuple):
@@ -81,6 +80,45 @@ class Programs:
         caches, x = hidden(self._shape, weights, self._kernels, caches, token_ids, offset)
         scores = logits(self._shape, weights, self._kernels, x)
         return caches, picks(scores), scores
+
+    def write(
+        self,
+        weights: Weights,
+        caches: tuple[Cache, ...],
+        token_id: Any,
+        position: Any,
+        count: Any,
+        stop_ids: Any,
+    ) -> tuple[tuple[Cache, ...], Picks, Any, Any]:
+        """Write up to `count` tokens, each fed to the next step, until one is among `stop_ids`.
+
+        For backends whose compiler takes a loop; torch's steps are called one by one.
+
+        Returns:
+            The caches, `BURST` rows of choices, how many of them were made, and the last one's logits.
+        """
+
+        def goes_on(_: Any, token_id: Any, made: Any, *_rest: Any) -> Any:
+            stopped = ops.logical_and(made > 0, ops.any(token_id == stop_ids))
+            return ops.logical_and(made < count, ops.logical_not(stopped))
+
+        def one(caches: Any, token_id: Any, made: Any, ids: Any, logprobs: Any, _: Any) -> Any:
+            caches, found, scores = self.step(weights, caches, token_id, position + made)
+            ids = ops.slice_update(ids, (made, 0), found.ids)
+            logprobs = ops.slice_update(logprobs, (made, 0), found.logprobs)
+            return caches, chosen(found), made + 1, ids, logprobs, scores
+
+        width = min(ALTERNATIVES, self._shape.vocabulary_size)
+        start = (
+            caches,
+            token_id,
+            ops.zeros((), "int32"),
+            ops.zeros((BURST, width), "int32"),
+            ops.zeros((BURST, width), "float32"),
+            ops.zeros(self._shape.vocabulary_size, "float32"),
+        )
+        caches, _, made, ids, logprobs, scores = ops.while_loop(goes_on, one, start)
+        return caches, Picks(ids, logprobs), made, scores
 
 
 def picks(scores: Any) -> Picks:

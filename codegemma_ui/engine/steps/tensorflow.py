@@ -7,15 +7,16 @@ a second against 176). The variables are arguments, so that every cache of a len
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from codegemma_ui.engine.steps import BURST, Picked, weights
+from codegemma_ui.engine.steps import Picked, weights
 from codegemma_ui.engine.steps.forward import cache_bytes, cache_shape
-from codegemma_ui.engine.steps.programs import ALTERNATIVES, Picks, Programs, chosen
+from codegemma_ui.engine.steps.programs import Picks, Programs
 
 Caches = tuple[tuple[tf.Variable, tf.Variable], ...]
 
@@ -49,74 +50,31 @@ class TensorflowSteps:
         self._weights = weights.pack(
             model.backbone,
             arrange=tf.identity,
-            release=_free if takes_weights else _keep,
+            release=_free if takes_weights else None,
         )
-        self._programs = Programs(self.shape, TensorflowKernels())
-        compiled = (self._read_program, self._check_program, self._write_program)
-        self._read, self._check, self._write = (
-            tf.function(one, jit_compile=True, autograph=False) for one in compiled
-        )
+        programs = Programs(self.shape, TensorflowKernels())
+        self._read = self._compile(programs.read)
+        self._check = self._compile(programs.check)
+        self._write = self._compile(programs.write)
+
+    def _compile(self, program: Callable[..., Any]) -> Any:
+        """The program as a function of a cache's variables, which it assigns; returns the rest."""
+
+        def assigning(caches: Caches, *arguments: tf.Tensor) -> Any:
+            values = tuple((keys.read_value(), values.read_value()) for keys, values in caches)
+            written, *rest = program(self._weights, values, *arguments)
+            for layer, new in zip(caches, written, strict=True):
+                for variable, value in zip(layer, new, strict=True):
+                    variable.assign(value)
+            return rest
+
+        return tf.function(assigning, jit_compile=True, autograph=False)
 
     @property
     def compilations(self) -> int:
         """Programs compiled so far."""
         every = (self._read, self._check, self._write)
         return sum(one.experimental_get_tracing_count() for one in every)
-
-    def _read_program(
-        self, caches: Caches, token_ids: tf.Tensor, offset: tf.Tensor, last: tf.Tensor
-    ) -> Any:
-        values = _values(caches)
-        written, picks, logits = self._programs.read(self._weights, values, token_ids, offset, last)
-        _assign(caches, written)
-        return picks, logits
-
-    def _check_program(self, caches: Caches, token_ids: tf.Tensor, offset: tf.Tensor) -> Any:
-        written, picks, logits = self._programs.check(
-            self._weights, _values(caches), token_ids, offset
-        )
-        _assign(caches, written)
-        return picks, logits
-
-    def _write_program(
-        self,
-        caches: Caches,
-        token_id: tf.Tensor,
-        position: tf.Tensor,
-        count: tf.Tensor,
-        stop_ids: tf.Tensor,
-    ) -> Any:
-        def goes_on(_: Any, token_id: tf.Tensor, made: tf.Tensor, *_rest: tf.Tensor) -> tf.Tensor:
-            stopped = tf.reduce_any(token_id[0] == stop_ids) & (made > 0)
-            return (made < count) & ~stopped
-
-        def one(
-            values: Any,
-            token_id: tf.Tensor,
-            made: tf.Tensor,
-            ids: tf.Tensor,
-            logprobs: tf.Tensor,
-            _: tf.Tensor,
-        ) -> Any:
-            values, picks, logits = self._programs.step(
-                self._weights, values, token_id, position + made
-            )
-            ids = ops.slice_update(ids, (made, 0), picks.ids)
-            logprobs = ops.slice_update(logprobs, (made, 0), picks.logprobs)
-            return values, chosen(picks), made + 1, ids, logprobs, logits
-
-        width = min(ALTERNATIVES, self.shape.vocabulary_size)
-        start = (
-            _values(caches),
-            token_id,
-            tf.constant(0),
-            tf.zeros((BURST, width), tf.int32),
-            tf.zeros((BURST, width)),
-            tf.zeros(self.shape.vocabulary_size),
-        )
-        written, _, made, ids, logprobs, logits = tf.while_loop(goes_on, one, start)
-        _assign(caches, written)
-        return Picks(ids, logprobs), made, logits
 
     def warmed(self) -> None:
         """Everything is compiled when it first runs."""
@@ -167,16 +125,6 @@ class TensorflowSteps:
         return cache, picked, logits.numpy() if wants_logits else None
 
 
-def _values(caches: Caches) -> tuple[tuple[tf.Tensor, tf.Tensor], ...]:
-    return tuple((keys.read_value(), values.read_value()) for keys, values in caches)
-
-
-def _assign(caches: Caches, written: Any) -> None:
-    for layer, new in zip(caches, written, strict=True):
-        for variable, value in zip(layer, new, strict=True):
-            variable.assign(value)
-
-
 def _fetch(picks: Picks, count: int | None = None) -> Picked:
     return Picked(picks.ids.numpy()[:count], picks.logprobs.numpy()[:count])
 
@@ -184,10 +132,6 @@ def _fetch(picks: Picks, count: int | None = None) -> Picked:
 def _free(variable: Any) -> None:
     value = variable.value
     tf.raw_ops.AssignVariableOp(resource=value.handle, value=tf.zeros(0, value.dtype))
-
-
-def _keep(_: Any) -> None:
-    """Free nothing."""
 
 
 def create(model: Any, takes_weights: bool) -> TensorflowSteps:

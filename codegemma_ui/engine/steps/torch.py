@@ -62,7 +62,7 @@ class TorchSteps:
             self._weights = weights.pack(
                 model.backbone,
                 arrange=lambda matrix: matrix.T.contiguous(),
-                release=_free if takes_weights else _keep,
+                release=_free if takes_weights else None,
             )
         self._programs = Programs(self.shape, TorchKernels())
         self._device = self._weights.embedding.device
@@ -242,10 +242,6 @@ def _fetch(rows: list[Any]) -> Picked:
 
 def _free(variable: Any) -> None:
     variable.value.data = torch.empty(0, dtype=variable.value.dtype)
-
-
-def _keep(_: Any) -> None:
-    """Free nothing."""
 
 
 def create(model: Any, takes_weights: bool) -> TorchSteps:

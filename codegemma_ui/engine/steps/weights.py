@@ -91,14 +91,16 @@ def shape_of(backbone: Any) -> Shape:
     )
 
 
-def pack(backbone: Any, arrange: Callable[[Any], Any], release: Callable[[Any], None]) -> Weights:
+def pack(
+    backbone: Any, arrange: Callable[[Any], Any], release: Callable[[Any], None] | None
+) -> Weights:
     """Join the weights of a `GemmaBackbone`, layer by layer.
 
     Args:
         backbone: a `keras_nlp.models.GemmaBackbone`.
         arrange: from an (inputs, outputs) matrix to a copy of it, as the backend multiplies by it.
         release: called with each Keras variable that has been copied, so that a large model never stands in
-            memory twice.
+            memory twice; None leaves them.
     """
 
     def value(variable: Any) -> Any:
@@ -134,13 +136,15 @@ def pack(backbone: Any, arrange: Callable[[Any], Any], release: Callable[[Any], 
                 ),
             )
         )
-        for variable in layer.variables:
-            release(variable)
+        if release is not None:
+            for variable in layer.variables:
+                release(variable)
     embeddings = backbone.token_embedding.embeddings
     packed = Weights(
         embedding=arrange(ops.transpose(value(embeddings))),
         layers=tuple(layers),
         final_norm=norm(backbone.layer_norm),
     )
-    release(embeddings)
+    if release is not None:
+        release(embeddings)
     return packed
