@@ -11,6 +11,12 @@ from codegemma_ui.download import credentials_present
 from codegemma_ui.presets import Preset
 from codegemma_ui.settings import Settings
 
+LARGE = 1_000_000_000
+"""Parameters from which a CPU has to be told how: jax and tensorflow widen half-width weights to float32, and
+took twice the memory for CodeGemma 2B's shape that torch did (see README.md)."""
+
+LARGE_ON_A_CPU = "--backend torch --dtype bfloat16"
+
 
 def examine(settings: Settings) -> dict[str, Any]:
     """Look at backends, devices, memory and credentials; no secret is ever read out.
@@ -18,7 +24,8 @@ def examine(settings: Settings) -> dict[str, Any]:
     Returns:
         A JSON object: `version`, `python`, `platform`, `memory` and `gpus` (bytes), `backends`,
         `cxx_compiler` (torch compiles its CPU step with it), `credentials` (present or not), and
-        `presets` with what is missing for each, an empty list where it can run.
+        `presets` with what is missing for each, an empty list where it can run, and the flags to run it
+        with where these matter.
     """
     memory = machine.memory_bytes()
     gpus = machine.gpus()
@@ -47,10 +54,15 @@ def examine(settings: Settings) -> dict[str, Any]:
             {
                 "name": preset.name,
                 "missing": _missing(preset, memory, gpus, credentials, backends),
+                "flags": LARGE_ON_A_CPU if not gpus and _large(preset) else None,
             }
             for preset in presets.offered(settings.preset, *settings.extra_presets)
         ],
     }
+
+
+def _large(preset: Preset) -> bool:
+    return (preset.parameters or 0) >= LARGE
 
 
 def _missing(
@@ -65,7 +77,7 @@ def _missing(
         missing.append(f"a backend: {machine.INSTALL['tensorflow']}")
     if preset.handle.startswith("kaggle://") and not credentials["kaggle"]:
         missing.append("a Kaggle key: KAGGLE_API_TOKEN, or KAGGLE_USERNAME and KAGGLE_KEY")
-    dtype = "bfloat16" if gpus else "float32"
+    dtype = "bfloat16" if gpus or _large(preset) else "float32"
     need = preset.memory_bytes(dtype)
     most = max([memory[1] if memory else 0, *(gpu.memory_bytes for gpu in gpus)])
     if need is not None and most and need > most:
@@ -99,5 +111,7 @@ def as_text(report: dict[str, Any]) -> str:
     for preset in report["presets"]:
         missing = preset["missing"]
         lines.append(f"{'-' if missing else '+'} {preset['name']}")
+        if preset["flags"]:
+            lines.append(f"    runs best on a CPU with {preset['flags']}")
         lines.extend(f"    needs {one}" for one in missing)
     return "\n".join(lines)

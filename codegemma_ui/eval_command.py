@@ -114,6 +114,8 @@ def how_made(dataset: Dataset, chosen: Settings, setup: Setup) -> Made:
 def default_results(dataset: Dataset, chosen: Settings, setup: Setup) -> Path:
     """A file in `eval-results/` that names dataset, preset and backend, and what is not the default."""
     parts = [dataset.name, chosen.preset, chosen.backend]
+    if chosen.dtype != "auto":
+        parts.append(chosen.dtype)
     if setup.layout != "psm":
         parts.append(setup.layout)
     if setup.hide_suffix:

@@ -6,8 +6,10 @@ compares). Weights on Kaggle are bfloat16, two bytes a parameter.
 
 from __future__ import annotations
 
+import contextlib
 import json
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,9 @@ BUNDLED_FOLDER = Path(__file__).parent / "models" / "fim_small"
 
 FIM_FILE = "fim.json"
 """What a model was trained for, in its folder: `{"context_length": 1024, "layouts": ["psm", "spm"]}`."""
+
+PRECISIONS_FILE = "precisions.json"
+"""What narrower precisions cost a model, in its folder; `training/precisions.py` writes it."""
 
 CODEGEMMA_CONTEXT = 8192
 GEMMA_TERMS = "https://ai.google.dev/gemma/terms"
@@ -39,6 +44,8 @@ class Preset:
         instruct: made for chat; fills in poorly.
         codegemma: under the Gemma terms of use.
         kv_bytes_per_token: KV cache bytes for one token in a two-byte precision.
+        exact_in: precision -> how many of `exact_of` held-out holes it fills in exactly; empty where nobody
+            measured.
     """
 
     name: str
@@ -50,6 +57,8 @@ class Preset:
     instruct: bool = False
     codegemma: bool = False
     kv_bytes_per_token: int = 0
+    exact_in: Mapping[str, int] = field(default_factory=dict)
+    exact_of: int = 0
 
     @property
     def local(self) -> bool:
@@ -64,10 +73,10 @@ class Preset:
         return None if self.parameters is None else 2 * self.parameters
 
     def memory_bytes(self, dtype: str) -> int | None:
-        """An estimate of what it needs while serving: weights and a full KV cache, plus a tenth.
+        """An estimate of what it needs: weights as they are loaded and a full KV cache, plus a tenth.
 
         Args:
-            dtype: "float32", "bfloat16" or "float16".
+            dtype: "float32", "bfloat16", "float16" or "int8", which is loaded in bfloat16.
         """
         if self.parameters is None:
             return None
@@ -109,14 +118,13 @@ CODEGEMMA = (
 
 def _from_folder(name: str, folder: Path) -> Preset:
     facts: dict[str, object] = {}
-    for file in ("metadata.json", FIM_FILE):
-        try:
+    for file in ("metadata.json", FIM_FILE, PRECISIONS_FILE):
+        with contextlib.suppress(OSError, ValueError):
             facts |= json.loads((folder / file).read_text())
-        except (OSError, ValueError):
-            continue
     parameters = facts.get("parameter_count")
     context_length = facts.get("context_length")
-    layouts = facts.get("layouts")
+    layouts, exact = facts.get("layouts"), facts.get("exact")
+    tasks = facts.get("tasks")
     return Preset(
         name=name,
         handle=str(folder),
@@ -126,6 +134,8 @@ def _from_folder(name: str, folder: Path) -> Preset:
         layouts=tuple(side for side in fim.LAYOUTS if side in layouts)
         if isinstance(layouts, list)
         else ("psm",),
+        exact_in=exact if isinstance(exact, dict) else {},
+        exact_of=tasks if isinstance(tasks, int) else 0,
     )
 
 

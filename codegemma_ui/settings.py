@@ -12,7 +12,7 @@ from codegemma_ui.errors import BadInput, UnknownBackend
 from codegemma_ui.machine import BACKENDS
 from codegemma_ui.messages import DEFAULT_MAX_LENGTH, DEFAULT_TIME_LIMIT_S
 
-DTYPES = ("auto", "float32", "bfloat16", "float16")
+DTYPES = ("auto", "float32", "bfloat16", "float16", "int8")
 LANGUAGES = ("auto", "en", "ko")
 
 

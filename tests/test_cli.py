@@ -140,6 +140,10 @@ def test_doctor_tells_what_is_missing_and_no_secret(tmp_path: Path) -> None:
     missing = {preset["name"]: preset["missing"] for preset in report["presets"]}
     assert missing["bundled"] == []
     assert "Kaggle key" in missing["code_gemma_2b_en"][0]
+    flags = {preset["name"]: preset["flags"] for preset in report["presets"]}
+    if not report["gpus"]:
+        assert flags["code_gemma_2b_en"] == "--backend torch --dtype bfloat16"
+    assert flags["bundled"] is None
     assert [backend["name"] for backend in report["backends"]] == ["tensorflow", "jax", "torch"]
     secrets = {"KAGGLE_USERNAME": "somebody", "KAGGLE_KEY": "hush-hush", "HF_TOKEN": "hf_hush"}
     done = run("doctor", **environ, **secrets)

@@ -83,7 +83,7 @@ def test_a_space_listens_on_every_address() -> None:
         ({"CODEGEMMA_UI_PORT": "http"}, BadInput, "--port (CODEGEMMA_UI_PORT) must be a number"),
         ({"CODEGEMMA_UI_PORT": "70000"}, BadInput, "Received: '70000'"),
         ({"CODEGEMMA_UI_MAX_LENGTH": "nan"}, BadInput, "Received: 'nan'"),
-        ({"CODEGEMMA_UI_DTYPE": "int8"}, BadInput, "must be one of auto"),
+        ({"CODEGEMMA_UI_DTYPE": "int4"}, BadInput, "must be one of auto"),
     ],
 )
 def test_a_wrong_choice_is_named(environ: dict[str, str], kind: type[Exception], said: str) -> None:

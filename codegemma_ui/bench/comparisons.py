@@ -17,6 +17,8 @@ from codegemma_ui.bench.plan import Plan
 from codegemma_ui.bench.prompts import Prompt, Prompts
 
 PROMPT_TOKENS = 200
+DRAFTED_TOKENS = 8  # shorter middles are over before there is a speed to compare
+COPYING, NOT_COPYING = "drafting where there is much to copy", "drafting in other code"
 APPENDED_TOKENS = 4  # generated after an appended character: enough to see that they are the same
 
 
@@ -86,10 +88,12 @@ def compare(
             ways = _switched(ask, window, "alternatives")
             pairs.append(_alternately("logprobs and alternatives", number, *ways))
         if extra == "drafting" and "drafts" in offers:
-            ways = _switched(ask, prompts.twins(), "drafts")
-            pairs.append(_alternately("drafting where there is much to copy", number, *ways))
-            ways = _switched(ask, window, "drafts")
-            pairs.append(_alternately("drafting in other code", number, *ways))
+            # Up to a stop token, as a person asks: a model that is made to go on repeats itself.
+            ask = partial(ask, stop_ids=sorted(prompts.stop_ids))
+            copied = prompts.copies()[number % len(prompts.copies())]
+            for name, prompt in ((COPYING, copied), (NOT_COPYING, window)):
+                if len(ask(prompt).token_ids) >= DRAFTED_TOKENS:
+                    pairs.append(_alternately(name, number, *_switched(ask, prompt, "drafts")))
         if time.perf_counter() > ends:
             break
     return pairs
@@ -141,13 +145,18 @@ def _appending(
 
 
 def _generate(
-    talk: Conversation, prompt: Prompt, new_tokens: int, options: dict[str, Any] | None = None
+    talk: Conversation,
+    prompt: Prompt,
+    new_tokens: int,
+    options: dict[str, Any] | None = None,
+    stop_ids: Sequence[int] = (),
 ) -> Answer:
     answer = talk.ask(
         {
             "op": "generate",
             "prompt_ids": list(prompt.token_ids),
             "new_tokens": new_tokens,
+            "stop_ids": list(stop_ids),
             "options": options or {},
         }
     )

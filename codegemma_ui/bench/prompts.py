@@ -83,11 +83,11 @@ class Prompts:
         prompt = self._vocabulary.prompt(prefix, suffix, most + fim.MIN_ROOM, layout)
         return Prompt(prefix, suffix, layout, prompt.token_ids)
 
-    def twins(self) -> Prompt:
-        """A function beside its twin: nearly all of the middle can be copied from the prefix."""
-        text = (TEXTS / "twins.txt").read_text(encoding="utf-8")
-        prefix, suffix = text.split(CURSOR)
-        return self.of_text(prefix, suffix)
+    def copies(self) -> list[Prompt]:
+        """Rows of a table, handlers, alike functions: most of what comes next stands in the prefix."""
+        text = (TEXTS / "copies.txt").read_text(encoding="utf-8")
+        pieces = (piece.split(f"{CURSOR}\n") for piece in text.split("<NEXT>\n"))
+        return [self.of_text(prefix, suffix) for prefix, suffix in pieces]
 
     def _sides(self, length: int, variant: int) -> tuple[list[int], list[int]]:
         wanted = length - CONTROL_TOKENS

@@ -79,7 +79,7 @@ _ENGINE = tuple(
         dtype=dtype,
         extras=_OUR_EXTRAS,
     )
-    for dtype in ("float32", "bfloat16")
+    for dtype in ("float32", "bfloat16", "int8")
     for backend in _BACKENDS
 )
 
@@ -104,7 +104,7 @@ _KERASHUB = tuple(
         dtype=dtype,
         streams=False,
     )
-    for dtype in ("float32", "bfloat16")
+    for dtype in ("float32", "bfloat16", "int8")
     for backend in _BACKENDS
 )
 
@@ -141,7 +141,7 @@ _LLAMA_CPP = tuple(
 SUBJECTS = (*_ENGINE, *_WORKER, *_KERASHUB, *_TRANSFORMERS, *_LLAMA_CPP)
 
 # Without --only a run on a CPU leaves these out: half precision is what cards are for.
-_CUDA_ONLY = ("kerashub-*-bfloat16", "transformers-lookup-bfloat16")
+_CUDA_ONLY = ("kerashub-*-bfloat16", "kerashub-t*-int8", "transformers-lookup-bfloat16")
 
 
 def chosen(only: Sequence[str], device: Device) -> tuple[Subject, ...]:

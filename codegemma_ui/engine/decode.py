@@ -35,8 +35,11 @@ SAME = 8
 KEPT_BYTES = 1 << 29
 """What those of one length may take together; one is kept in any case."""
 
-DRAFTING_BURST = 8
+DRAFTING_BURST = 4
 """Tokens written one by one between two looks for a draft."""
+
+CHECK_COST = 2.5
+"""What a check is taken to cost, in tokens written one by one, before there was one."""
 
 BURST_S = 0.03
 """Seconds that a pass of several tokens may take: a person who stops waits no longer."""
@@ -105,6 +108,7 @@ class Decoder:
         self._memories: list[Memory] = []  # the last used one last
         self._turn = 0
         self._step_s: float | None = None  # a token written one by one takes this
+        self._check_cost = CHECK_COST
         self._thread = ThreadPoolExecutor(1, "decoder")
 
     # Warm-up
@@ -191,7 +195,7 @@ class Decoder:
     ) -> Iterator[Choice]:
         left = max_length - len(prompt)
         draft = Draft(prompt, WIDTH - 1) if drafts else None
-        account = Account()
+        account = Account(self._check_cost)
         under_way = self._submit(turn, self._read, prompt, max_length, False) if left else None
         while under_way is not None:
             choices = under_way.result().choices
@@ -202,8 +206,8 @@ class Decoder:
                 guess: list[int] = []
                 if draft is not None:
                     draft.extend([choice.id for choice in choices])
-                    guess = draft.guess()[: left - 1] if account.pays() else []
-                if guess:
+                    guess = draft.guess()[: left - 1]
+                if guess and account.pays(len(guess)):
                     under_way = self._submit(turn, self._check, last, guess, stops, account)
                 else:
                     most = BURST if draft is None else DRAFTING_BURST
@@ -290,7 +294,7 @@ class Decoder:
         choices = choices_of(picked)
         if self.steps.compilations == compilations:
             spent = (self._clock() - started) / len(choices)
-            self._step_s = spent if self._step_s is None else 0.8 * self._step_s + 0.2 * spent
+            self._step_s = spent if self._step_s is None else _smoothed(self._step_s, spent)
         memory.tokens += [token, *(choice.id for choice in choices[:-1])]
         self._memories.append(memory)
         account.wrote(len(choices))
@@ -323,11 +327,17 @@ class Decoder:
             if choice.id in stops or row == len(guess) or choice.id != guess[row]:
                 break
         if self.steps.compilations == compilations and self._step_s is not None:
-            account.checked(len(choices), (self._clock() - started) / self._step_s)
+            cost = (self._clock() - started) / self._step_s
+            self._check_cost = _smoothed(self._check_cost, cost)
+            account.checked(len(choices), cost)
         if choices:
             memory.tokens += [token, *guess[: len(choices) - 1]]
         self._memories.append(memory)
         return Made(choices) if choices else self._write(token, 1, stops, account)
+
+
+def _smoothed(before: float, now: float) -> float:
+    return 0.8 * before + 0.2 * now
 
 
 def _shared(tokens: list[int], prompt: list[int]) -> int:

@@ -48,20 +48,28 @@ class Draft:
         return []
 
 
+PROMISE = 1.5
+"""What a draft must bring if all of it is right, in times of what its check takes."""
+
+
 class Account:
     """Whether drafting pays, by the clock.
 
     Gains and losses are in tokens written one by one. Drafts that lose more than `CREDIT` have to wait, ever
     longer the more often that happens in a generation.
+
+    Args:
+        cost: what a check is known to take, in tokens written one by one.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, cost: float) -> None:
+        self._cost = cost
         self._balance = CREDIT
         self._wait = self._waits = 0
 
-    def pays(self) -> bool:
-        """Whether to draft now."""
-        return self._wait <= 0
+    def pays(self, guessed: int) -> bool:
+        """Whether to check a draft of some tokens now."""
+        return self._wait <= 0 and 1 + guessed >= PROMISE * self._cost
 
     def wrote(self, tokens: int) -> None:
         """Some tokens came one by one."""

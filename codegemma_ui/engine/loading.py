@@ -2,45 +2,68 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 
+from codegemma_ui.engine import precision
 from codegemma_ui.engine.environment import Device
+from codegemma_ui.engine.precision import Precision
 
 
-def load(folder: Path, dtype: str, device: Device) -> tuple[Any, str]:
+def load(folder: Path, dtype: str, device: Device) -> tuple[Any, Precision]:
     """Load a `GemmaCausalLM`.
 
     Args:
         folder: a local KerasHub preset.
-        dtype: "auto", "float32", "bfloat16" or "float16". "auto" is float32 on a CPU, bfloat16 on a
-            card that has it, else float16, unless that overflows in this model: then float32.
+        dtype: as `precision.choose` takes it. Where "auto" comes to float16 and that overflows in this
+            model, float32 takes its place.
         device: where it will run.
 
     Returns:
-        The model and the precision it really has.
+        The model, in what its weights are loaded in, and the precision that it is to run in.
     """
-    chosen = _auto(device) if dtype == "auto" else dtype
-    model = _from_preset(folder, chosen)
-    if dtype == "auto" and chosen == "float16" and not _finite(model):
+    chosen = precision.choose(dtype, device)
+    model = _from_preset(folder, chosen.loads)
+    if dtype == "auto" and chosen.weights == "float16" and not _finite(model):
         del model
-        chosen = "float32"
-        model = _from_preset(folder, chosen)
+        chosen = precision.choose("float32", device)
+        model = _from_preset(folder, chosen.loads)
     return model, chosen
-
-
-def _auto(device: Device) -> str:
-    if not device.accelerated:
-        return "float32"
-    return "bfloat16" if device.bfloat16 else "float16"
 
 
 def _from_preset(folder: Path, dtype: str) -> Any:
     keras_nlp = importlib.import_module("keras_nlp")
-    return keras_nlp.models.GemmaCausalLM.from_preset(str(folder), dtype=dtype)
+    with _nothing_drawn():
+        return keras_nlp.models.GemmaCausalLM.from_preset(str(folder), dtype=dtype)
+
+
+@contextlib.contextmanager
+def _nothing_drawn() -> Iterator[None]:
+    """What weights start as is loaded over, so it is not drawn in here.
+
+    Drawing 2.5 billion random numbers takes time. On torch weights start as memory that nobody has touched,
+    which takes none: then the largest, the embedding, is read before the others are there.
+    """
+    initializers = importlib.import_module("keras").initializers
+    with contextlib.ExitStack() as stack:
+        for name in ("RandomNormal", "VarianceScaling"):
+            kind = getattr(initializers, name)
+            stack.enter_context(mock.patch.object(kind, "__call__", _anything))
+        yield
+
+
+def _anything(_: Any, shape: Any, dtype: Any = None, **_more: Any) -> Any:
+    keras = importlib.import_module("keras")
+    if keras.backend.backend() != "torch":
+        return keras.ops.zeros(shape, dtype=dtype)
+    torch = importlib.import_module("torch")
+    return torch.empty(shape, dtype=getattr(torch, keras.backend.standardize_dtype(dtype)))
 
 
 def _finite(model: Any) -> bool:

@@ -184,11 +184,11 @@ def _come_up(
     vocabulary = Vocabulary(arguments.folder)
 
     def load() -> tuple[steps.Steps, str, int, str]:
-        model, dtype = loading.load(arguments.folder, arguments.dtype, device)
+        model, precision = loading.load(arguments.folder, arguments.dtype, device)
         parameters, summary = int(model.count_params()), loading.summary(model)
         write({"worker": "state", "state": "warming", "progress": 0.0})
-        compiled = steps.create(arguments.backend, model, takes_weights=True)
-        return compiled, dtype, parameters, summary
+        compiled = steps.create(arguments.backend, model, precision, takes_weights=True)
+        return compiled, precision.weights, parameters, summary
 
     # On a thread that ends, and takes torch's team of OpenMP threads with it: see `steps/torch.py`.
     with ThreadPoolExecutor(1) as aside:

@@ -89,8 +89,11 @@ def look_at(
 
     choice: list[Any] = [SKIP] * 3
     if differs("choice"):
-        dtype = now.choice[2] if now.choice[2] in DTYPES else SKIP
-        choice = [now.choice[0], now.choice[1], dtype]
+        choice = list(now.choice)
+    if differs("choice") or differs("precisions"):
+        choice[2] = gr.update(info=now.precisions)
+        if now.choice[2] in DTYPES:
+            choice[2]["value"] = now.choice[2]
     slider: Any = SKIP
     if differs("context_length"):
         most = now.context_length

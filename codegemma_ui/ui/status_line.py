@@ -28,6 +28,7 @@ class Shown:
         summary: of the loaded model, HTML.
         footer: HTML.
         serving: (preset, dtype) whose vocabulary counts the tokens.
+        precisions: what the choice of a precision means for the model.
     """
 
     line: str
@@ -38,6 +39,7 @@ class Shown:
     summary: str
     footer: str
     serving: str | None
+    precisions: str
 
 
 def shown(status: Status, offered: Sequence[Preset], language: Language) -> Shown:
@@ -59,7 +61,17 @@ def shown(status: Status, offered: Sequence[Preset], language: Language) -> Show
         summary=render.summary(status.summary, language),
         footer=render.footer(by_name.get(status.preset or ""), language),
         serving=status.preset,
+        precisions=_precisions(chosen, language),
     )
+
+
+def _precisions(preset: Preset | None, language: Language) -> str:
+    said = text("precision_info", language)
+    if preset is None or not preset.exact_in:
+        return said
+    counts = " · ".join(f"{dtype} {count}" for dtype, count in preset.exact_in.items())
+    cost = text("precision_cost", language, tasks=preset.exact_of, counts=counts)
+    return f"{said} {cost}"
 
 
 def _line(status: Status, by_name: dict[str, Preset], language: Language) -> str:

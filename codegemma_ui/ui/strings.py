@@ -25,6 +25,14 @@ TABLE: dict[str, tuple[str, str]] = {
     "model": ("Model", "모델"),
     "backend": ("Backend", "백엔드"),
     "precision": ("Precision", "정밀도"),
+    "precision_info": (
+        "int8 takes a quarter of float32's memory; on a CPU it is fastest with torch.",
+        "int8은 float32의 4분의 1만큼 메모리를 씁니다. CPU에서는 torch에서 가장 빠릅니다.",
+    ),
+    "precision_cost": (
+        "Exactly right of {tasks} held-out holes: {counts}.",
+        "검증용 빈칸 {tasks}개 중 정답 수: {counts}.",
+    ),
     "language": ("Language", "언어"),
     "example": ("Example", "예제"),
     "example_choose": ("Choose an example", "예제를 고르세요"),

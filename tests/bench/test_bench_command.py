@@ -196,7 +196,7 @@ def test_what_is_not_installed_is_skipped_with_its_pip_line(
 @pytest.mark.parametrize(
     ("only", "names"),
     [
-        (["engine-jax"], ["engine-jax-float32", "engine-jax-bfloat16"]),
+        (["engine-jax"], [f"engine-jax-{one}" for one in ("float32", "bfloat16", "int8")]),
         (["*-q8_0", "worker-torch"], ["worker-torch", "llama.cpp-q8_0"]),
         (
             ["kerashub-*-bfloat16"],

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from codegemma_ui import fim
@@ -40,12 +42,12 @@ def test_the_orders_hold_the_same_texts(prompts: Prompts, vocabulary: Vocabulary
     assert spm.token_ids[1] == vocabulary.control_id(fim.FIM_SUFFIX)
 
 
-def test_the_twins_have_a_hole_whose_middle_stands_in_the_prefix(prompts: Prompts) -> None:
-    twins = prompts.twins()
-    assert twins.prefix.count("for row in csv.DictReader(file):") == 2
-    compile(
-        "import csv\nfrom datetime import date\n" + twins.prefix + "pass" + twins.suffix, "", "exec"
-    )
+def test_copies_are_code_whose_next_line_is_like_those_before(prompts: Prompts) -> None:
+    copies = prompts.copies()
+    assert len(copies) == 5
+    for prompt in copies:
+        words = [re.findall(r"\w+", line)[0] for line in prompt.prefix.split("\n") if line]
+        assert words[-1] in words[:-1]
 
 
 def test_a_window_longer_than_the_text_is_refused(prompts: Prompts) -> None:

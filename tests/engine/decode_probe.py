@@ -27,12 +27,14 @@ import numpy as np
 
 from codegemma_ui.engine import steps
 from codegemma_ui.engine.decode import Decoder
+from codegemma_ui.engine.precision import Precision
 from codegemma_ui.engine.sampling import Choice, Sampling
 from tests.engine.decode_prompts import CURSOR, SNIPPETS
 
 BOS, FIM_PREFIX, FIM_MIDDLE, FIM_SUFFIX = 2, 4, 5, 6
 STOPS = (1, 4, 5, 6, 7)
 GREEDY = Sampling()
+FLOAT32 = Precision("float32", "float32")
 
 # Total length -> prompt lengths. KerasHub compiles once per total length, so these are few.
 EDGES = {64: (31, 32, 33), 192: (127, 128, 129, 160, 161), 512: (498, 511)}
@@ -43,7 +45,7 @@ def main() -> None:
     models = Path(__file__).parents[2] / "codegemma_ui" / "models"
     preset = next(models.glob("*/config.json")).parent
     model = keras_nlp.models.GemmaCausalLM.from_preset(str(preset), dtype="float32")
-    decoder = Decoder(steps.create(BACKEND, model), context_length=512)
+    decoder = Decoder(steps.create(BACKEND, model, FLOAT32), context_length=512)
     progress = list(decoder.warm_up())
     while decoder.steps.compiling:
         time.sleep(0.1)
@@ -58,12 +60,25 @@ def main() -> None:
         "cache_shapes": cache_shapes(decoder),
         "sampled": sampled(decoder, Prompts(model)),
         "alternatives": alternatives(decoder, model, Prompts(model)),
-        "float32": random_model("float32", prompt_lengths=(5, 33, 511, 512, 513, 700)),
+        "float32": random_model(FLOAT32, prompt_lengths=(5, 33, 511, 512, 513, 700)),
         "bfloat16": random_model(
-            "bfloat16", prompt_lengths=(40,), compiles=True, num_key_value_heads=4
+            Precision("bfloat16", "bfloat16"),
+            prompt_lengths=(40,),
+            compiles=True,
+            num_key_value_heads=4,
         ),
+        "narrow": {
+            dtype: random_model(
+                Precision(dtype, "float32"),
+                prompt_lengths=(5, 140),
+                compiles=True,
+                coarse=True,
+                head_dim=16,
+            )
+            for dtype in ("bfloat16", "float16", "int8")
+        },
         "gemma2": random_model(
-            "float32",
+            FLOAT32,
             prompt_lengths=(5, 33, 129),
             num_key_value_heads=1,
             attention_logit_soft_cap=2.0,
@@ -321,7 +336,7 @@ def taken(decoder: Decoder, model: keras_nlp.models.GemmaCausalLM, prompts: Prom
     """Tokens of the model that keeps its weights, and of steps that took them; what is left there."""
     prompt = prompts.snippet(SNIPPETS[1])
     kept = until_stop(decoder, prompt, SNIPPETS_LENGTH)
-    emptied = Decoder(steps.create(BACKEND, model, takes_weights=True), context_length=512)
+    emptied = Decoder(steps.create(BACKEND, model, FLOAT32, takes_weights=True), context_length=512)
     left = 0
     for variable in model.backbone.transformer_layers[0].variables:
         try:
@@ -332,9 +347,15 @@ def taken(decoder: Decoder, model: keras_nlp.models.GemmaCausalLM, prompts: Prom
 
 
 def random_model(
-    dtype: str, prompt_lengths: tuple[int, ...], compiles: bool = False, **options: Any
+    precision: Precision,
+    prompt_lengths: tuple[int, ...],
+    compiles: bool = False,
+    coarse: bool = False,
+    **options: Any,
 ) -> dict:
     """A tiny model of random weights, grouped queries and a soft cap: cached against full passes.
+
+    KerasHub's passes are in the precision of the activations; with `coarse` weights both are still the same.
 
     Under torch it runs without a C++ compiler unless `compiles`, so that the uncompiled step is held to the
     same.
@@ -351,9 +372,11 @@ def random_model(
         "head_dim": 8,
         "final_logit_soft_cap": 5.0,
     }
-    backbone = keras_nlp.models.GemmaBackbone(**shape | options, dtype=dtype)
+    backbone = keras_nlp.models.GemmaBackbone(**shape | options, dtype=precision.activations)
     model = keras_nlp.models.GemmaCausalLM(backbone=backbone, preprocessor=None)
-    decoder = Decoder(steps.create(BACKEND, model), context_length=1500)
+    if coarse:
+        coarsen(backbone)
+    decoder = Decoder(steps.create(BACKEND, model, precision), context_length=1500)
     random = np.random.default_rng(0)
     errors: dict[int, float] = {}
     for length in prompt_lengths:
@@ -381,6 +404,25 @@ def random_model(
         "note": decoder.steps.note,
         "compiled": getattr(decoder.steps, "_compiled", None),
     }
+
+
+def coarsen(backbone: keras_nlp.models.GemmaBackbone) -> None:
+    """Weights that fit in int8 with a power of two as the scale, so that no narrow precision rounds them."""
+    random = np.random.default_rng(1)
+    for variable in backbone.weights:
+        if len(variable.shape) == 1:
+            continue
+        values = random.integers(-127, 128, variable.shape)
+        # Some input of each output has the largest value: kernels are (..., inputs, outputs).
+        if variable is backbone.token_embedding.embeddings:
+            values[:, 0] = 127
+        else:
+            values[..., 0, :] = 127
+        if variable.path.endswith(
+            "attention_output/kernel"
+        ):  # (heads, head_dim, hidden_dim) to hidden_dim
+            values[0, 0, :] = 127
+        variable.assign(values / 1024)
 
 
 if __name__ == "__main__":

@@ -29,12 +29,12 @@ def test_what_comes_is_looked_for_too() -> None:
 
 
 def test_a_draft_that_loses_waits_ever_longer() -> None:
-    account, waits = Account(), []
+    account, waits = Account(cost=3.0), []
     for _ in range(3):
-        while account.pays():
+        while account.pays(7):
             account.checked(gained=1, cost=3.0)
         count = 0
-        while not account.pays():
+        while not account.pays(7):
             account.wrote(1)
             count += 1
         waits.append(count)
@@ -42,12 +42,17 @@ def test_a_draft_that_loses_waits_ever_longer() -> None:
 
 
 def test_a_draft_that_pays_goes_on_and_loses_little_later() -> None:
-    account = Account()
+    account = Account(cost=2.0)
     for _ in range(50):
         account.checked(gained=8, cost=2.0)
-        assert account.pays()
+        assert account.pays(7)
     lost = 0.0
-    while account.pays():
+    while account.pays(7):
         account.checked(gained=1, cost=2.0)
         lost += 1
     assert lost <= 4 * CREDIT + 1
+
+
+def test_a_draft_too_short_for_what_its_check_takes_is_left() -> None:
+    assert [guessed for guessed in range(8) if Account(cost=4.0).pays(guessed)] == [5, 6, 7]
+    assert not Account(cost=6.0).pays(7)

@@ -16,9 +16,10 @@ from typing import Any
 import pytest
 
 from codegemma_ui import presets
-from codegemma_ui.engine import environment, loading
+from codegemma_ui.engine import environment, loading, precision
 from codegemma_ui.engine.environment import CPU, Device
 from codegemma_ui.engine.failures import readable
+from codegemma_ui.engine.precision import Precision
 from codegemma_ui.vocabulary import Vocabulary
 
 
@@ -57,9 +58,16 @@ def copied(tmp_path: Path) -> Path:
 def test_auto_precision_follows_the_device() -> None:
     for device, dtype in ((CPU, "float32"), (NEW_CARD, "bfloat16"), (OLD_CARD, "float16")):
         model, chosen = loading.load(presets.BUNDLED_FOLDER, "auto", device)
-        assert chosen == dtype
+        assert chosen == Precision(dtype, dtype)
         assert model.backbone.compute_dtype == dtype
         assert model.backbone.variable_dtype == dtype
+
+
+def test_a_cpu_computes_in_float32_whatever_it_keeps() -> None:
+    for dtype in ("bfloat16", "float16", "int8"):
+        assert precision.choose(dtype, CPU) == Precision(dtype, "float32")
+    assert precision.choose("int8", NEW_CARD) == Precision("int8", "bfloat16")
+    assert precision.choose("int8", OLD_CARD) == Precision("int8", "float16")
 
 
 def test_float16_that_overflows_falls_back_to_float32(model: Any, tmp_path: Path) -> None:
@@ -69,8 +77,8 @@ def test_float16_that_overflows_falls_back_to_float32(model: Any, tmp_path: Path
         model.save_to_preset(str(tmp_path / "loud"))
     finally:
         model.set_weights(weights)
-    assert loading.load(tmp_path / "loud", "auto", OLD_CARD)[1] == "float32"
-    assert loading.load(tmp_path / "loud", "float16", OLD_CARD)[1] == "float16"  # as asked
+    assert loading.load(tmp_path / "loud", "auto", OLD_CARD)[1].weights == "float32"
+    assert loading.load(tmp_path / "loud", "float16", OLD_CARD)[1].weights == "float16"  # as asked
 
 
 def test_token_ids_equal_kerashubs(model: Any, vocabulary: Vocabulary) -> None:

@@ -83,3 +83,12 @@ def test_codegemma_brings_its_terms_and_instruct_a_warning() -> None:
 
 def test_a_note_is_visible() -> None:
     assert "uncompiled" in shown(replace(READY, note="runs uncompiled"), OFFERED, "en").notices
+
+
+def test_what_a_precision_costs_is_said_where_it_was_measured() -> None:
+    measured = replace(presets.bundled(), exact_in={"float32": 22, "int8": 20}, exact_of=300)
+    said = shown(READY, [measured], "en").precisions
+    assert "of 300 held-out holes: float32 22 · int8 20" in said
+    assert "300" in shown(READY, [measured], "ko").precisions
+    unmeasured = replace(presets.bundled(), exact_in={}, exact_of=0)
+    assert "held-out" not in shown(READY, [unmeasured], "en").precisions

@@ -19,7 +19,12 @@ class KerasHub:
     def __init__(self, given: argparse.Namespace) -> None:
         started = time.perf_counter()
         self._backend, self._device = given.backend, keras_process.begin(given)
-        model, _ = loading.load(given.weights, given.dtype, self._device)
+        quantized = given.dtype == "int8"
+        model, _ = loading.load(
+            given.weights, "float32" if quantized else given.dtype, self._device
+        )
+        if quantized:  # of weights and, token by token, of activations
+            model.quantize("int8")
         keras_nlp = importlib.import_module("keras_nlp")
         # Without a preprocessor it takes ids, and the padded length is the length it generates to.
         self._model = keras_nlp.models.GemmaCausalLM(backbone=model.backbone, preprocessor=None)

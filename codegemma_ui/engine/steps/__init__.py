@@ -13,6 +13,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from codegemma_ui.engine.precision import Precision
+
 BACKENDS = ("tensorflow", "jax", "torch")
 
 # Opaque to everyone but the backend that made it.
@@ -75,6 +77,11 @@ class Steps(Protocol):
         """
         ...
 
+    @property
+    def weight_bytes(self) -> int:
+        """Memory that the weights take, which a step reads once."""
+        ...
+
     def cache_bytes(self, length: int) -> int:
         """Memory that a cache for `length` tokens takes."""
         ...
@@ -131,12 +138,13 @@ class Steps(Protocol):
         ...
 
 
-def create(backend: str, model: Any, takes_weights: bool = False) -> Steps:
+def create(backend: str, model: Any, precision: Precision, takes_weights: bool = False) -> Steps:
     """Compile-on-demand steps for a model. Imports only the named backend's module.
 
     Args:
         backend: "tensorflow", "jax" or "torch": the one Keras runs on in this process.
         model: a `keras_nlp.models.GemmaCausalLM`.
+        precision: what its weights are kept in from now on, and what is computed in.
         takes_weights: whether the model's own weights may be freed once they are copied: it cannot run
             by itself any more, and a large model does not stand in memory twice.
 
@@ -157,7 +165,8 @@ def create(backend: str, model: Any, takes_weights: bool = False) -> Steps:
             f"The backend should be the one Keras runs on, {keras.backend.backend()!r}; set "
             f"KERAS_BACKEND before keras is imported to change it. Received: {backend!r}"
         )
-    steps: Steps = importlib.import_module(f"{__name__}.{backend}").create(model, takes_weights)
+    module = importlib.import_module(f"{__name__}.{backend}")
+    steps: Steps = module.create(model, precision, takes_weights)
     return steps
 
 

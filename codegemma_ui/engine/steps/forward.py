@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from keras import ops
 
-from codegemma_ui.engine.steps.weights import Shape, Weights
+from codegemma_ui.engine.steps.weights import WIDTHS, Narrow, Shape, Weights
 
 MAX_WAVELENGTH = 10_000.0
 
@@ -25,11 +25,19 @@ class Kernels(Protocol):
     """What a backend does its own way."""
 
     def multiply(self, x: Any, matrix: Any) -> Any:
-        """Rows times a matrix as the backend's `arrange` left it: (S, inputs) to (S, outputs)."""
+        """Rows times a matrix, laid out as the backend wants it: (S, inputs) to (S, outputs)."""
+        ...
+
+    def multiply_narrow(self, x: Any, values: Any) -> Any:
+        """Rows times the values of a `Narrow`, widened: (S, inputs) to (S, outputs)."""
         ...
 
     def embed(self, embedding: Any, token_ids: Any) -> Any:
-        """Rows of the embedding: (S,) ids to (S, hidden_dim)."""
+        """Rows of an embedding laid out like the other matrices: (S,) ids to (S, hidden_dim)."""
+        ...
+
+    def embed_narrow(self, values: Any, token_ids: Any) -> Any:
+        """Rows of the values of a `Narrow`, in their own dtype: (S,) ids to (S, hidden_dim)."""
         ...
 
     def write(self, cache: Any, new: Any, offset: Any) -> Any:
@@ -49,8 +57,7 @@ def cache_shape(shape: Shape, length: int) -> tuple[int, ...]:
 
 def cache_bytes(shape: Shape, length: int) -> int:
     """What all layers' keys and values take."""
-    width = {"float32": 4}.get(shape.compute_dtype, 2)
-    return 2 * len(shape.windows) * math.prod(cache_shape(shape, length)) * width
+    return 2 * len(shape.windows) * math.prod(cache_shape(shape, length)) * WIDTHS[shape.dtype]
 
 
 def hidden(
@@ -80,7 +87,7 @@ def hidden(
     groups, new_shape = heads // kv_heads, cache_shape(shape, size)
 
     # 1. Embed: (S, hidden_dim).
-    x = kernels.embed(weights.embedding, token_ids)
+    x = _embed(kernels, weights.embedding, token_ids, shape.dtype)
     x = x * ops.cast(math.sqrt(shape.hidden_dim), x.dtype)
 
     # 2. What is the same in every layer: rotations (S, 1, head_dim / 2), who sees whom (S, length).
@@ -92,7 +99,7 @@ def hidden(
     # 3. Each layer writes its keys and values at `offset` and attends to what is at or before itself.
     written = []
     for layer, (keys, values), window in zip(weights.layers, caches, shape.windows, strict=True):
-        rows = kernels.multiply(_norm(x, layer.attention_norm, shape), layer.qkv)
+        rows = _multiply(kernels, _norm(x, layer.attention_norm, shape), layer.qkv)
         rows = ops.reshape(rows, (size, heads + 2 * kv_heads, head_dim))
         q = _rotate(rows[:, :heads], cos, sin)
         k = _rotate(rows[:, heads : heads + kv_heads], cos, sin)
@@ -113,15 +120,14 @@ def hidden(
         mixed = ops.reshape(mixed, (heads, size, head_dim))
         mixed = ops.reshape(ops.transpose(mixed, (1, 0, 2)), (size, heads * head_dim))
 
-        attended = kernels.multiply(mixed, layer.output)
+        attended = _multiply(kernels, mixed, layer.output)
         if layer.post_attention_norm is not None:
             attended = _norm(attended, layer.post_attention_norm, shape)
         x = x + attended
 
-        both = kernels.multiply(_norm(x, layer.feed_forward_norm, shape), layer.gate_up)
+        both = _multiply(kernels, _norm(x, layer.feed_forward_norm, shape), layer.gate_up)
         width = both.shape[-1] // 2
-        gated = ops.gelu(both[:, :width], approximate=True) * both[:, width:]
-        fed = kernels.multiply(gated, layer.down)
+        fed = _multiply(kernels, _gated(both[:, :width], both[:, width:]), layer.down)
         if layer.post_feed_forward_norm is not None:
             fed = _norm(fed, layer.post_feed_forward_norm, shape)
         x = x + fed
@@ -131,14 +137,39 @@ def hidden(
 
 def logits(shape: Shape, weights: Weights, kernels: Kernels, x: Any) -> Any:
     """Logits of rows of the last layer's output: `(N, hidden_dim)` to `(N, vocabulary_size)` float32."""
-    scores = kernels.multiply(_norm(x, weights.final_norm, shape), weights.embedding)
+    scores = _multiply(kernels, _norm(x, weights.final_norm, shape), weights.embedding)
     return _cap(ops.cast(scores, "float32"), shape.final_logit_soft_cap)
+
+
+def _multiply(kernels: Kernels, x: Any, matrix: Any) -> Any:
+    if not isinstance(matrix, Narrow):
+        return kernels.multiply(x, matrix)
+    product = kernels.multiply_narrow(x, matrix.values)
+    return product if matrix.scale is None else ops.cast(product * matrix.scale, x.dtype)
+
+
+def _embed(kernels: Kernels, embedding: Any, token_ids: Any, dtype: str) -> Any:
+    if not isinstance(embedding, Narrow):
+        return kernels.embed(embedding, token_ids)
+    rows = ops.cast(kernels.embed_narrow(embedding.values, token_ids), dtype)
+    if embedding.scale is None:
+        return rows
+    return ops.cast(rows * ops.take(embedding.scale, token_ids, axis=0)[:, None], dtype)
 
 
 def _norm(x: Any, scale: Any, shape: Shape) -> Any:
     wide = ops.cast(x, "float32")
     wide = wide * ops.rsqrt(ops.mean(ops.square(wide), axis=-1, keepdims=True) + shape.epsilon)
-    return ops.cast(wide * scale, shape.compute_dtype)
+    return ops.cast(wide * scale, shape.dtype)
+
+
+def _gated(gate: Any, up: Any) -> Any:
+    """`gelu(gate, approximate=True) * up`.
+
+    As a division, which XLA computes once; a product it computes again for every output of the next `Narrow`.
+    """
+    bent = gate + 0.044715 * gate * gate * gate
+    return gate * up / (1.0 + ops.exp(bent * (-2.0 * math.sqrt(2.0 / math.pi))))
 
 
 def _rotations(positions: Any, head_dim: int) -> tuple[Any, Any]:

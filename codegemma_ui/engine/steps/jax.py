@@ -12,6 +12,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from codegemma_ui.engine.precision import Precision
 from codegemma_ui.engine.steps import Picked, weights
 from codegemma_ui.engine.steps.forward import Cache, cache_bytes, cache_shape
 from codegemma_ui.engine.steps.programs import Picks, Programs
@@ -26,8 +27,19 @@ class JaxKernels:
     def multiply(self, x: jax.Array, matrix: jax.Array) -> jax.Array:
         return x @ matrix
 
+    def multiply_narrow(self, x: jax.Array, values: jax.Array) -> jax.Array:
+        # Else XLA widens every matrix before the loop over tokens, and keeps it so.
+        x, values = _in_turn(x, values)
+        return x @ values.astype(x.dtype).T
+
     def embed(self, embedding: jax.Array, token_ids: jax.Array) -> jax.Array:
         return embedding[:, token_ids].T
+
+    def embed_narrow(self, values: jax.Array, token_ids: jax.Array) -> jax.Array:
+        # As integers, and in the loop: XLA on a CPU widens all of a bfloat16 matrix to take rows from it.
+        token_ids, values = _in_turn(token_ids, values)
+        whole = values if values.dtype == jax.numpy.int8 else values.view(jax.numpy.int16)
+        return whole[token_ids].view(values.dtype)
 
     def write(self, cache: jax.Array, new: jax.Array, offset: jax.Array) -> jax.Array:
         return jax.lax.dynamic_update_slice_in_dim(cache, new, offset, axis=-2)
@@ -38,17 +50,20 @@ class JaxSteps:
 
     Args:
         model: a `keras_nlp.models.GemmaCausalLM`.
+        precision: of weights and activations.
         takes_weights: whether the model's own weights may be freed once they are copied.
     """
 
     note: str | None = None
     compiling = 0
 
-    def __init__(self, model: Any, takes_weights: bool = False) -> None:
-        self.shape = weights.shape_of(model.backbone)
+    def __init__(self, model: Any, precision: Precision, takes_weights: bool = False) -> None:
+        self.shape = weights.shape_of(model.backbone, precision)
         self._weights = weights.pack(
             model.backbone,
-            arrange=jax.numpy.copy,
+            precision,
+            own=jax.numpy.copy,
+            outputs_first=False,
             release=(lambda variable: variable.value.delete()) if takes_weights else None,
         )
         programs = Programs(self.shape, JaxKernels())
@@ -67,9 +82,13 @@ class JaxSteps:
 
     def allocate(self, length: int) -> Caches:
         def zeros() -> jax.Array:
-            return jax.numpy.zeros(cache_shape(self.shape, length), self.shape.compute_dtype)
+            return jax.numpy.zeros(cache_shape(self.shape, length), self.shape.dtype)
 
         return tuple((zeros(), zeros()) for _ in self.shape.windows)
+
+    @property
+    def weight_bytes(self) -> int:
+        return weights.weight_bytes(self._weights)
 
     def cache_bytes(self, length: int) -> int:
         return cache_bytes(self.shape, length)
@@ -109,10 +128,17 @@ class JaxSteps:
         return cache, picked, np.asarray(logits) if wants_logits else None
 
 
+def _in_turn(changing: jax.Array, matrix: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Both as they are; what is made of the matrix then is made anew whenever the other changes."""
+    barrier: Any = jax.lax.optimization_barrier
+    changing, matrix = barrier((changing, matrix))
+    return changing, matrix
+
+
 def _fetch(picks: Picks, count: int | None = None) -> Picked:
     return Picked(np.asarray(picks.ids)[:count], np.asarray(picks.logprobs)[:count])
 
 
-def create(model: Any, takes_weights: bool) -> JaxSteps:
+def create(model: Any, precision: Precision, takes_weights: bool) -> JaxSteps:
     """Steps for a `GemmaCausalLM` built on jax."""
-    return JaxSteps(model, takes_weights)
+    return JaxSteps(model, precision, takes_weights)

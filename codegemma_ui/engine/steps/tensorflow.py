@@ -13,7 +13,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 from keras import ops
+from tensorflow.compiler.tf2xla.ops.gen_xla_ops import xla_optimization_barrier
 
+from codegemma_ui.engine.precision import Precision
 from codegemma_ui.engine.steps import Picked, weights
 from codegemma_ui.engine.steps.forward import cache_bytes, cache_shape
 from codegemma_ui.engine.steps.programs import Picks, Programs
@@ -27,8 +29,19 @@ class TensorflowKernels:
     def multiply(self, x: tf.Tensor, matrix: tf.Tensor) -> tf.Tensor:
         return tf.matmul(x, matrix)
 
+    def multiply_narrow(self, x: tf.Tensor, values: tf.Tensor) -> tf.Tensor:
+        # Without the barrier XLA widens every matrix before the loop over tokens, and keeps it so.
+        x, values = xla_optimization_barrier([x, values])
+        return tf.matmul(x, tf.cast(values, x.dtype), transpose_b=True)
+
     def embed(self, embedding: tf.Tensor, token_ids: tf.Tensor) -> tf.Tensor:
         return tf.transpose(tf.gather(embedding, token_ids, axis=1))
+
+    def embed_narrow(self, values: tf.Tensor, token_ids: tf.Tensor) -> tf.Tensor:
+        # As integers, and in the loop: XLA on a CPU widens all of a bfloat16 matrix to take rows from it.
+        token_ids, values = xla_optimization_barrier([token_ids, values])
+        whole = values if values.dtype == tf.int8 else tf.bitcast(values, tf.int16)
+        return tf.bitcast(tf.gather(whole, token_ids), values.dtype)
 
     def write(self, cache: tf.Tensor, new: tf.Tensor, offset: tf.Tensor) -> tf.Tensor:
         return ops.slice_update(cache, (*[0] * (len(cache.shape) - 2), offset, 0), new)
@@ -39,17 +52,20 @@ class TensorflowSteps:
 
     Args:
         model: a `keras_nlp.models.GemmaCausalLM`.
+        precision: of weights and activations.
         takes_weights: whether the model's own weights may be freed once they are copied.
     """
 
     note: str | None = None
     compiling = 0
 
-    def __init__(self, model: Any, takes_weights: bool = False) -> None:
-        self.shape = weights.shape_of(model.backbone)
+    def __init__(self, model: Any, precision: Precision, takes_weights: bool = False) -> None:
+        self.shape = weights.shape_of(model.backbone, precision)
         self._weights = weights.pack(
             model.backbone,
-            arrange=tf.identity,
+            precision,
+            own=tf.identity,
+            outputs_first=False,
             release=_free if takes_weights else None,
         )
         programs = Programs(self.shape, TensorflowKernels())
@@ -82,9 +98,13 @@ class TensorflowSteps:
     def allocate(self, length: int) -> Caches:
         def zeros() -> tf.Variable:
             shape = cache_shape(self.shape, length)
-            return tf.Variable(tf.zeros(shape, self.shape.compute_dtype), trainable=False)
+            return tf.Variable(tf.zeros(shape, self.shape.dtype), trainable=False)
 
         return tuple((zeros(), zeros()) for _ in self.shape.windows)
+
+    @property
+    def weight_bytes(self) -> int:
+        return weights.weight_bytes(self._weights)
 
     def cache_bytes(self, length: int) -> int:
         return cache_bytes(self.shape, length)
@@ -134,6 +154,6 @@ def _free(variable: Any) -> None:
     tf.raw_ops.AssignVariableOp(resource=value.handle, value=tf.zeros(0, value.dtype))
 
 
-def create(model: Any, takes_weights: bool) -> TensorflowSteps:
+def create(model: Any, precision: Precision, takes_weights: bool) -> TensorflowSteps:
     """Steps for a `GemmaCausalLM` built on tensorflow."""
-    return TensorflowSteps(model, takes_weights)
+    return TensorflowSteps(model, precision, takes_weights)
