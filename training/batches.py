@@ -134,10 +134,10 @@ def shares(progress: float, names: Sequence[str]) -> dict[str, float]:
     """The mixture at a point of the training: short samples first, whole files' windows later."""
     mixture = {
         "snippets": 0.2 - 0.1 * progress,
-        "twins": 0.12 - 0.06 * progress,
+        "twins": 0.12,
         "windows": 0.2 + 0.55 * progress,
         "grammar": 0.06,
     }
-    mixture["short"] = 1 - sum(mixture.values())
+    mixture["short"] = max(0.0, 1 - sum(mixture.values()))
     total = sum(mixture[name] for name in names)
     return {name: mixture[name] / total for name in names}

@@ -26,7 +26,7 @@ def middles(preset: Path, dataset: Path, dtype: str) -> dict[str, dict[str, obje
     """Fill in all holes in one precision: each task's result, by its id."""
     results = RESULTS / f"{dtype}.jsonl"
     command = [sys.executable, "-m", "codegemma_ui", "eval", "--preset", str(preset)]
-    command += ["--backend", "torch", "--dtype", dtype]
+    command += ["--backend", "jax", "--dtype", dtype]
     command += ["--dataset", str(dataset), "--results", str(results)]
     subprocess.run(command, check=True)
     _, *lines = results.read_text().splitlines()

@@ -42,8 +42,11 @@ EXAMPLES = (
     ),
     Example(
         key="loop",
-        prefix="def countdown(seconds):\n    while seconds > 0:\n        print(seconds)\n",
-        suffix='    print("done")\n',
+        prefix=(
+            'def mean(values):\n    """Return the average of the values."""\n'
+            "    total = 0\n    for value in values:\n        "
+        ),
+        suffix="\n    return total / len(values)\n",
     ),
     Example(
         key="condition",

@@ -81,6 +81,7 @@ def test_the_mixture_goes_from_short_samples_to_windows() -> None:
     names = [*pack.NAMES, "grammar"]
     for progress in (0.0, 0.5, 1.0):
         assert sum(batches.shares(progress, names).values()) == pytest.approx(1)
+        assert min(batches.shares(progress, names).values()) >= 0
     first, last = batches.shares(0.0, names), batches.shares(1.0, names)
     assert first["short"] > first["windows"]
     assert last["short"] < last["windows"]
