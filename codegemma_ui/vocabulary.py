@@ -7,7 +7,7 @@ backend; a test holds its ids equal to KerasHub's tokenizer.
 from __future__ import annotations
 
 import codecs
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -122,6 +122,12 @@ class Vocabulary:
             trimmed_prefix_tokens=prefix_tokens - self.count(prefix),
             trimmed_suffix_tokens=suffix_tokens - self.count(suffix),
         )
+
+    def cursor(self, token_ids: Sequence[int]) -> int:
+        """Where the middle belongs in a prompt's ids, whatever its order: right after the prefix's."""
+        control = set(self._control_ids.values())
+        start = 1 + token_ids.index(self._control_ids[fim.FIM_PREFIX])
+        return next(at for at in range(start, len(token_ids)) if token_ids[at] in control)
 
     def _tail(self, text: str, tokens: int, kept: int) -> str:
         """The longest end of `text` that starts where a token does, `kept` tokens at most."""

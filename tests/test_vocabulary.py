@@ -102,3 +102,15 @@ def test_a_folder_without_a_vocabulary_is_named(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"Received: .*") as caught:
         Vocabulary(tmp_path)
     assert str(tmp_path) in str(caught.value)
+
+
+@pytest.mark.parametrize("layout", ["psm", "spm"])
+def test_the_cursor_is_right_after_the_prefix(vocabulary: Vocabulary, layout: fim.Layout) -> None:
+    for prefix, suffix in (("import os\n", "\nprint(os.name)\n"), ("", "x"), ("x", ""), ("", "")):
+        ids = vocabulary.prompt(prefix, suffix, 128, layout).token_ids
+        cursor = vocabulary.cursor(ids)
+        assert vocabulary.decode(ids[:cursor]).endswith(prefix)
+        assert ids[cursor] in (
+            vocabulary.control_id(fim.FIM_SUFFIX),
+            vocabulary.control_id(fim.FIM_MIDDLE),
+        )

@@ -35,9 +35,6 @@ SAME = 8
 KEPT_BYTES = 1 << 29
 """What those of one length may take together; one is kept in any case."""
 
-DRAFTING_BURST = 4
-"""Tokens written one by one between two looks for a draft."""
-
 CHECK_COST = 2.5
 """What a check is taken to cost, in tokens written one by one, before there was one."""
 
@@ -149,6 +146,7 @@ class Decoder:
         sampling: Sampling,
         stop_ids: Sequence[int] | frozenset[int] = (),
         drafts: bool = True,
+        cursor: int | None = None,
     ) -> Iterator[Choice]:
         """Yield tokens until one of `stop_ids`, or until prompt and tokens together are `max_length` long.
 
@@ -161,6 +159,8 @@ class Decoder:
             sampling: how each token is chosen.
             stop_ids: tokens after which nothing follows.
             drafts: whether greedy tokens may be guessed from the context and checked together.
+            cursor: where in the prompt the new tokens belong, as text: what stands before it is what they
+                go on from. None is its end.
 
         Returns:
             An iterator of choices. It raises RuntimeError when it is advanced after another
@@ -185,16 +185,21 @@ class Decoder:
             )
         self._turn += 1
         if sampling.temperature == 0:
-            return self._greedy(prompt, max_length, stop_array(stop_ids), drafts, self._turn)
+            draft = Draft([*prompt[cursor:], *prompt[:cursor]], WIDTH - 1) if drafts else None
+            return self._greedy(prompt, max_length, stop_array(stop_ids), draft, self._turn)
         return self._sampled(
             prompt, max_length, stop_array(stop_ids), Sampler(sampling), self._turn
         )
 
     def _greedy(
-        self, prompt: list[int], max_length: int, stops: np.ndarray, drafts: bool, turn: int
+        self,
+        prompt: list[int],
+        max_length: int,
+        stops: np.ndarray,
+        draft: Draft | None,
+        turn: int,
     ) -> Iterator[Choice]:
         left = max_length - len(prompt)
-        draft = Draft(prompt, WIDTH - 1) if drafts else None
         account = Account(self._check_cost)
         under_way = self._submit(turn, self._read, prompt, max_length, False) if left else None
         while under_way is not None:
@@ -210,7 +215,7 @@ class Decoder:
                 if guess and account.pays(len(guess)):
                     under_way = self._submit(turn, self._check, last, guess, stops, account)
                 else:
-                    most = BURST if draft is None else DRAFTING_BURST
+                    most = BURST if draft is None else account.burst
                     under_way = self._submit(
                         turn, self._write, last, min(left, most), stops, account
                     )

@@ -44,9 +44,16 @@ class Draft:
         for count in range(min(LONGEST, end), SHORTEST - 1, -1):
             place = self._ends.get(tuple(self._tokens[end - count :]))
             if place is not None:
-                return self._tokens[place : place + self._width]
+                guess = self._tokens[place : place + self._width]
+                while len(guess) < self._width:  # what repeats itself goes on doing so
+                    guess.append(guess[len(guess) - (end - place)])
+                return guess
         return []
 
+
+BURSTS = (4, 16)
+"""Tokens written one by one between two looks for a draft, after one that paid and otherwise: a look costs a
+dispatch."""
 
 PROMISE = 1.5
 """What a draft must bring if all of it is right, in times of what its check takes."""
@@ -60,12 +67,16 @@ class Account:
 
     Args:
         cost: what a check is known to take, in tokens written one by one.
+
+    Attributes:
+        burst: how many tokens to write before the next look for a draft.
     """
 
     def __init__(self, cost: float) -> None:
         self._cost = cost
         self._balance = CREDIT
         self._wait = self._waits = 0
+        self.burst = BURSTS[1]
 
     def pays(self, guessed: int) -> bool:
         """Whether to check a draft of some tokens now."""
@@ -77,6 +88,7 @@ class Account:
 
     def checked(self, gained: int, cost: float) -> None:
         """A check gave `gained` tokens and took the time of `cost`."""
+        self.burst = BURSTS[0] if gained > cost else BURSTS[1]
         self._balance = min(self._balance + gained - cost, 4 * CREDIT)
         if self._balance < 0:
             self._waits += 1

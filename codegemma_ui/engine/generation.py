@@ -64,7 +64,11 @@ def generate(
     started = first = last = clock()
     if not cancelled():
         choices = decoder.decode(
-            prompt.token_ids, request.max_length, sampling, vocabulary.stop_ids
+            prompt.token_ids,
+            request.max_length,
+            sampling,
+            vocabulary.stop_ids,
+            cursor=vocabulary.cursor(prompt.token_ids),
         )
         for choice in choices:
             last = clock()

@@ -246,7 +246,8 @@ def drafted(decoder: Decoder, prompts: Prompts) -> list[dict]:
         calls: Counter[str] = Counter()
         counted = CountedSteps(decoder.steps, calls)
         one = Decoder(counted, context_length=512)
-        with_drafts = ids(list(one.decode(prompt, 512, GREEDY, STOPS)))
+        cursor = prompt.index(FIM_SUFFIX) if FIM_SUFFIX in prompt else None
+        with_drafts = ids(list(one.decode(prompt, 512, GREEDY, STOPS, cursor=cursor)))
         checks = calls["check"]
         plain = ids(list(one.decode(prompt, 512, GREEDY, STOPS, drafts=False)))
         results.append({"with": with_drafts, "without": plain, "checks": checks})

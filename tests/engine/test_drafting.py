@@ -56,3 +56,17 @@ def test_a_draft_that_pays_goes_on_and_loses_little_later() -> None:
 def test_a_draft_too_short_for_what_its_check_takes_is_left() -> None:
     assert [guessed for guessed in range(8) if Account(cost=4.0).pays(guessed)] == [5, 6, 7]
     assert not Account(cost=6.0).pays(7)
+
+
+def test_looks_are_rare_until_a_draft_has_paid() -> None:
+    account = Account(cost=2.0)
+    rare = account.burst
+    account.checked(gained=8, cost=2.0)
+    assert account.burst < rare
+    account.checked(gained=1, cost=2.0)
+    assert account.burst == rare
+
+
+def test_what_repeats_itself_is_guessed_to_go_on() -> None:
+    assert Draft([7, 7, 7, 7, 7], width=4).guess() == [7, 7, 7, 7]
+    assert Draft([1, 2, 1, 2, 1, 2], width=5).guess() == [1, 2, 1, 2, 1]

@@ -39,6 +39,7 @@ class ScriptedDecoder:
         max_length: int,
         sampling: Sampling,
         stop_ids: frozenset[int],
+        cursor: int,
     ) -> Iterator[Choice]:
         endless = itertools.chain(self.ids, itertools.repeat(self.then))
         for token_id in itertools.islice(endless, max_length - len(prompt_ids)):

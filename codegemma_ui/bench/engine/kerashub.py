@@ -24,7 +24,7 @@ class KerasHub:
             given.weights, "float32" if quantized else given.dtype, self._device
         )
         if quantized:  # of weights and, token by token, of activations
-            model.quantize("int8")
+            model.backbone.quantize("int8")
         keras_nlp = importlib.import_module("keras_nlp")
         # Without a preprocessor it takes ids, and the padded length is the length it generates to.
         self._model = keras_nlp.models.GemmaCausalLM(backbone=model.backbone, preprocessor=None)

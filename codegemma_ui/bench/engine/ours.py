@@ -85,7 +85,12 @@ class Ours:
         arrivals = Arrivals()
         total = len(request.prompt_ids) + request.new_tokens
         choices = self._decoder.decode(
-            request.prompt_ids, total, self._greedy, request.stop_ids, **chosen
+            request.prompt_ids,
+            total,
+            self._greedy,
+            request.stop_ids,
+            cursor=self._vocabulary.cursor(request.prompt_ids),
+            **chosen,
         )
         for choice in choices:
             arrivals.add(choice.id)
