@@ -57,7 +57,7 @@ class Preset:
     instruct: bool = False
     codegemma: bool = False
     kv_bytes_per_token: int = 0
-    exact_in: Mapping[str, int] = field(default_factory=dict)
+    exact_in: Mapping[str, int] = field(default_factory=dict, hash=False)
     exact_of: int = 0
 
     @property

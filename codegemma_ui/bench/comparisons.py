@@ -73,6 +73,7 @@ def compare(
     """
     ends = time.perf_counter() + plan.extra_s
     windows = [prompts.window_text(PROMPT_TOKENS, number) for number in range(2 * plan.extra_pairs)]
+    copies = prompts.copies()
     if extra == "appending":
         return _appending(talk, windows, prompts, ends)
 
@@ -90,7 +91,7 @@ def compare(
         if extra == "drafting" and "drafts" in offers:
             # Up to a stop token, as a person asks: a model that is made to go on repeats itself.
             ask = partial(ask, stop_ids=sorted(prompts.stop_ids))
-            copied = prompts.copies()[number % len(prompts.copies())]
+            copied = copies[number % len(copies)]
             for name, prompt in ((COPYING, copied), (NOT_COPYING, window)):
                 if len(ask(prompt).token_ids) >= DRAFTED_TOKENS:
                     pairs.append(_alternately(name, number, *_switched(ask, prompt, "drafts")))

@@ -18,7 +18,7 @@ from codegemma_ui.engine import planning
 from codegemma_ui.engine.drafting import Account, Draft
 from codegemma_ui.engine.planning import CHUNKS
 from codegemma_ui.engine.sampling import Choice, Sampler, Sampling, choices_of
-from codegemma_ui.engine.steps import BURST, Cache, Picked, Steps, stop_array
+from codegemma_ui.engine.steps import Cache, Picked, Steps, stop_array
 
 # What a padded chunk is filled with. Any id will do: no real position attends to what follows it.
 PADDING_ID = 0
@@ -215,10 +215,8 @@ class Decoder:
                 if guess and account.pays(len(guess)):
                     under_way = self._submit(turn, self._check, last, guess, stops, account)
                 else:
-                    most = BURST if draft is None else account.burst
-                    under_way = self._submit(
-                        turn, self._write, last, min(left, most), stops, account
-                    )
+                    most = min(left, account.burst)
+                    under_way = self._submit(turn, self._write, last, most, stops, account)
             yield from choices
 
     def _sampled(

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from codegemma_ui.engine.steps import BURST
+
 LONGEST, SHORTEST = 6, 4
 """Tokens at the end that must have stood before, tried from the longest."""
 
@@ -51,9 +53,9 @@ class Draft:
         return []
 
 
-BURSTS = (4, 16)
-"""Tokens written one by one between two looks for a draft, after one that paid and otherwise: a look costs a
-dispatch."""
+SHORT_BURST = 4
+"""Tokens written one by one between two looks for a draft, after one that paid. Otherwise a whole `BURST`: a
+look costs a dispatch."""
 
 PROMISE = 1.5
 """What a draft must bring if all of it is right, in times of what its check takes."""
@@ -76,7 +78,7 @@ class Account:
         self._cost = cost
         self._balance = CREDIT
         self._wait = self._waits = 0
-        self.burst = BURSTS[1]
+        self.burst = BURST
 
     def pays(self, guessed: int) -> bool:
         """Whether to check a draft of some tokens now."""
@@ -88,7 +90,7 @@ class Account:
 
     def checked(self, gained: int, cost: float) -> None:
         """A check gave `gained` tokens and took the time of `cost`."""
-        self.burst = BURSTS[0] if gained > cost else BURSTS[1]
+        self.burst = SHORT_BURST if gained > cost else BURST
         self._balance = min(self._balance + gained - cost, 4 * CREDIT)
         if self._balance < 0:
             self._waits += 1

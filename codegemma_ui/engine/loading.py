@@ -62,8 +62,10 @@ def _anything(_: Any, shape: Any, dtype: Any = None, **_more: Any) -> Any:
     keras = importlib.import_module("keras")
     if keras.backend.backend() != "torch":
         return keras.ops.zeros(shape, dtype=dtype)
+    device = keras.ops.zeros(0).device  # where Keras puts weights
     torch = importlib.import_module("torch")
-    return torch.empty(shape, dtype=getattr(torch, keras.backend.standardize_dtype(dtype)))
+    dtype = getattr(torch, keras.backend.standardize_dtype(dtype))
+    return torch.empty(shape, dtype=dtype, device=device)
 
 
 def _finite(model: Any) -> bool:

@@ -26,8 +26,8 @@ TABLE: dict[str, tuple[str, str]] = {
     "backend": ("Backend", "백엔드"),
     "precision": ("Precision", "정밀도"),
     "precision_info": (
-        "int8 takes a quarter of float32's memory; on a CPU it is fastest with torch.",
-        "int8은 float32의 4분의 1만큼 메모리를 씁니다. CPU에서는 torch에서 가장 빠릅니다.",
+        "int8 keeps weights in a quarter of float32's bytes; on a CPU it is fastest with torch.",
+        "int8은 가중치를 float32의 4분의 1 크기로 둡니다. CPU에서는 torch에서 가장 빠릅니다.",
     ),
     "precision_cost": (
         "Exactly right of {tasks} held-out holes: {counts}.",
