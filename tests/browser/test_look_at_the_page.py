@@ -1,5 +1,7 @@
 """The page holds still while text streams, fits a phone, and changes its theme without a reload."""
 
+import re
+
 import pytest
 from playwright.sync_api import expect
 
@@ -70,3 +72,9 @@ def test_the_theme_switch_needs_no_reload(playground: Playground) -> None:
 def test_a_dark_page_by_its_address(scripted: Scripted, open_page: OpenPage) -> None:
     playground = open_page(scripted.url, "?__theme=dark")
     assert playground.page.evaluate("document.body.classList.contains('dark')")
+
+
+def test_the_timers_of_quiet_events_are_nowhere(playground: Playground) -> None:
+    trackers = playground.page.locator("#status [data-testid=status-tracker]")
+    expect(trackers).to_have_class(re.compile(r"\bhide\b"))
+    assert trackers.evaluate("one => one.checkVisibility()") is False
