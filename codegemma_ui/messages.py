@@ -335,6 +335,9 @@ class Status:
     summary: str | None = field(default=None, repr=False)
 
 
+_encoder = json.JSONEncoder(ensure_ascii=True, separators=(",", ":"), allow_nan=False)
+
+
 def to_json(value: Mapping[str, Any]) -> str:
     """One line of JSON; non-ASCII stays escaped so that any pipe can carry it."""
-    return json.dumps(value, ensure_ascii=True, separators=(",", ":"), allow_nan=False)
+    return _encoder.encode(value)

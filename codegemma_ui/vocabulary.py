@@ -61,6 +61,7 @@ class Vocabulary:
                 f"A preset keeps its vocabulary in `{VOCABULARY_FILE}`. Received: {preset_folder}"
             )
         self._pieces = sentencepiece.SentencePieceProcessor(model_file=str(path))
+        self._texts: dict[int, str] = {}  # as they are asked for: six a token of a stream
         self.size: int = self._pieces.get_piece_size()
         self.bos_id: int = self._pieces.bos_id()
         self.eos_id: int = self._pieces.eos_id()
@@ -166,7 +167,11 @@ class Vocabulary:
 
     def token_text(self, token_id: int) -> str:
         """A token as a person reads it; a lone byte reads `<0xEA>`, a control token its name."""
-        return str(self._pieces.id_to_piece(token_id)).replace(_SPACE, " ")
+        text = self._texts.get(token_id)
+        if text is None:
+            text = str(self._pieces.id_to_piece(token_id)).replace(_SPACE, " ")
+            self._texts[token_id] = text
+        return text
 
     def _token_bytes(self, token_id: int) -> bytes:
         text = self.token_text(token_id)
