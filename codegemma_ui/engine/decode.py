@@ -17,8 +17,8 @@ import numpy as np
 from codegemma_ui.engine import planning
 from codegemma_ui.engine.drafting import Account, Draft
 from codegemma_ui.engine.planning import CHUNKS
-from codegemma_ui.engine.sampling import Choice, Sampler, Sampling, choices_of
-from codegemma_ui.engine.steps import Cache, Picked, Steps, stop_array
+from codegemma_ui.engine.sampling import GREEDY, Choice, Draws, Sampling, choices_of
+from codegemma_ui.engine.steps import Cache, Drawing, Steps, stop_array
 
 # What a padded chunk is filled with. Any id will do: no real position attends to what follows it.
 PADDING_ID = 0
@@ -53,19 +53,6 @@ class Memory:
     length: int
     cache: Cache
     tokens: list[int] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class Made:
-    """What a pass gave.
-
-    Attributes:
-        choices: in order; none where a sampler is to choose from the logits.
-        logits: of the last choice's position, where a sampler wants them.
-    """
-
-    choices: list[Choice]
-    logits: np.ndarray | None = None
 
 
 class Decoder:
@@ -120,6 +107,7 @@ class Decoder:
         """
         sizes = (CHUNKS[1], 1, *CHUNKS[2:], CHUNKS[0])  # 1 is writing
         jobs = [(length, size) for length in self.cache_lengths for size in sizes]
+        jobs.insert(2, (self.cache_lengths[0], 0))  # drawing, the same for all lengths
         yield 0, len(jobs)
         for done, (length, size) in enumerate(jobs, start=1):
             self._thread.submit(self._try, length, size).result()
@@ -129,13 +117,14 @@ class Decoder:
 
     def _try(self, length: int, size: int) -> None:
         cache = self.steps.allocate(length)
-        ids = np.full(size, PADDING_ID, np.int32)
         if size == 1:
-            self.steps.write(cache, PADDING_ID, 0, 1, stop_array(()), wants_logits=False)
-        elif size == WIDTH:
-            self.steps.check(cache, ids, 0)
-        else:
-            self.steps.read(cache, ids, 0, 0, wants_logits=False)
+            self.steps.write(cache, PADDING_ID, 0, 1, stop_array(()), GREEDY)
+            return
+        ids = np.full(size or CHUNKS[1], PADDING_ID, np.int32)
+        run = self.steps.check if size == WIDTH else self.steps.read
+        _, _, scores = run(cache, ids, 0, 0)
+        if not size:
+            self.steps.draw(scores, Draws(Sampling(temperature=1.0), 1).at(0))
 
     # Decode
 
@@ -184,57 +173,47 @@ class Decoder:
                 f"Received: {len(prompt)} tokens"
             )
         self._turn += 1
-        if sampling.temperature == 0:
-            draft = Draft([*prompt[cursor:], *prompt[:cursor]], WIDTH - 1) if drafts else None
-            return self._greedy(prompt, max_length, stop_array(stop_ids), draft, self._turn)
-        return self._sampled(
-            prompt, max_length, stop_array(stop_ids), Sampler(sampling), self._turn
-        )
+        guesses = drafts and sampling.temperature == 0
+        draft = Draft([*prompt[cursor:], *prompt[:cursor]], WIDTH - 1) if guesses else None
+        return self._tokens(prompt, max_length, sampling, stop_array(stop_ids), draft, self._turn)
 
-    def _greedy(
+    def _tokens(
         self,
         prompt: list[int],
         max_length: int,
+        sampling: Sampling,
         stops: np.ndarray,
         draft: Draft | None,
         turn: int,
     ) -> Iterator[Choice]:
-        left = max_length - len(prompt)
+        left, made = max_length - len(prompt), 0
+        draws = Draws(sampling, left)
         account = Account(self._check_cost)
-        under_way = self._submit(turn, self._read, prompt, max_length, False) if left else None
-        while under_way is not None:
-            choices = under_way.result().choices
+        if not left:
+            return
+        under_way = self._submit(turn, self._read, prompt, max_length, draws.at(0))
+        while True:
+            choices = under_way.result()
+            made += len(choices)
             left -= len(choices)
             last = choices[-1].id
-            under_way = None
-            if left and last not in stops:
-                guess: list[int] = []
-                if draft is not None:
-                    draft.extend([choice.id for choice in choices])
-                    guess = draft.guess()[: left - 1]
-                if guess and account.pays(len(guess)):
-                    under_way = self._submit(turn, self._check, last, guess, stops, account)
-                else:
-                    most = min(left, account.burst)
-                    under_way = self._submit(turn, self._write, last, most, stops, account)
+            if not left or last in stops:
+                yield from choices
+                return
+            guess: list[int] = []
+            if draft is not None:
+                draft.extend([choice.id for choice in choices])
+                guess = draft.guess()[: left - 1]
+            if guess and account.pays(len(guess)):
+                under_way = self._submit(turn, self._check, last, guess, stops, account)
+            else:
+                most, drawing = min(left, account.burst), draws.at(made)
+                under_way = self._submit(turn, self._write, last, most, stops, drawing, account)
             yield from choices
 
-    def _sampled(
-        self, prompt: list[int], max_length: int, stops: np.ndarray, sampler: Sampler, turn: int
-    ) -> Iterator[Choice]:
-        left = max_length - len(prompt)
-        under_way = self._submit(turn, self._read, prompt, max_length, True) if left else None
-        while under_way is not None:
-            logits = under_way.result().logits
-            assert logits is not None
-            choice = sampler(logits)
-            left -= 1
-            under_way = None
-            if left and choice.id not in stops:
-                under_way = self._submit(turn, self._write_for, choice.id)
-            yield choice
-
-    def _submit(self, turn: int, job: Callable[..., Made], *arguments: object) -> Future[Made]:
+    def _submit(
+        self, turn: int, job: Callable[..., list[Choice]], *arguments: object
+    ) -> Future[list[Choice]]:
         if turn != self._turn:
             raise RuntimeError(
                 "This iterator has ended: a newer decode() has taken its place. Close an iterator "
@@ -246,7 +225,7 @@ class Decoder:
     # leaves the list while it is in use: jax takes its arrays (donation), so a pass that was interrupted
     # leaves nothing that could be used again.
 
-    def _read(self, prompt: list[int], max_length: int, wants_logits: bool) -> Made:
+    def _read(self, prompt: list[int], max_length: int, drawing: Drawing) -> list[Choice]:
         length = next(length for length in self.cache_lengths if length >= max_length)
         memory, start = self._memory_for(prompt, length)
         plan = planning.chunks(start, len(prompt), length)
@@ -256,18 +235,14 @@ class Decoder:
             ids = np.full(size, PADDING_ID, np.int32)
             ids[: len(tokens)] = tokens
             last = len(tokens) - 1
-            if size == WIDTH:
-                memory.cache, picked, logits = self.steps.check(
-                    memory.cache, ids, offset, last if wants_logits else None
-                )
-                picked = Picked(picked.ids[last : last + 1], picked.logprobs[last : last + 1])
-            else:
-                memory.cache, picked, logits = self.steps.read(
-                    memory.cache, ids, offset, last, wants_logits
-                )
+            run = self.steps.check if size == WIDTH else self.steps.read
+            memory.cache, picked, scores = run(memory.cache, ids, offset, last)
         memory.tokens = list(prompt)
         self._memories.append(memory)
-        return Made(choices_of(picked), logits)
+        picked = picked.row(last if size == WIDTH else 0)
+        if drawing.temperature > 0:
+            picked = picked.choosing(*self.steps.draw(scores, drawing))
+        return choices_of(picked)
 
     def _memory_for(self, prompt: list[int], length: int) -> tuple[Memory, int]:
         """A cache, taken from the list, and how many of the prompt's tokens it already holds."""
@@ -285,14 +260,16 @@ class Decoder:
         self._memories.remove(taken)
         return taken, start
 
-    def _write(self, token: int, count: int, stops: np.ndarray, account: Account) -> Made:
+    def _write(
+        self, token: int, count: int, stops: np.ndarray, drawing: Drawing, account: Account
+    ) -> list[Choice]:
         """Write up to `count` tokens, as many as the time of a burst allows."""
         fitting = 1 if self._step_s is None else int(BURST_S / self._step_s)
         count = max(1, min(count, fitting))
         memory = self._memories.pop()
         compilations, started = self.steps.compilations, self._clock()
-        memory.cache, picked, _ = self.steps.write(
-            memory.cache, token, len(memory.tokens), count, stops, False
+        memory.cache, picked = self.steps.write(
+            memory.cache, token, len(memory.tokens), count, stops, drawing
         )
         choices = choices_of(picked)
         if self.steps.compilations == compilations:
@@ -301,27 +278,19 @@ class Decoder:
         memory.tokens += [token, *(choice.id for choice in choices[:-1])]
         self._memories.append(memory)
         account.wrote(len(choices))
-        return Made(choices)
+        return choices
 
-    def _write_for(self, token: int) -> Made:
-        """Feed one token, for a sampler to choose the next."""
-        memory = self._memories.pop()
-        memory.cache, _, logits = self.steps.write(
-            memory.cache, token, len(memory.tokens), 1, stop_array(()), True
-        )
-        memory.tokens.append(token)
-        self._memories.append(memory)
-        return Made([], logits)
-
-    def _check(self, token: int, guess: list[int], stops: np.ndarray, account: Account) -> Made:
+    def _check(
+        self, token: int, guess: list[int], stops: np.ndarray, account: Account
+    ) -> list[Choice]:
         """Feed a token and a guess of what follows; keep what would have been written anyway."""
         if len(self._memories[-1].tokens) + WIDTH > self._memories[-1].length:
-            return self._write(token, 1, stops, account)
+            return self._write(token, 1, stops, GREEDY, account)
         ids = np.full(WIDTH, PADDING_ID, np.int32)
         ids[: 1 + len(guess)] = token, *guess
         memory = self._memories.pop()
         compilations, started = self.steps.compilations, self._clock()
-        memory.cache, picked, _ = self.steps.check(memory.cache, ids, len(memory.tokens))
+        memory.cache, picked, _ = self.steps.check(memory.cache, ids, len(memory.tokens), 0)
         choices = []
         for row, choice in enumerate(choices_of(picked)[: 1 + len(guess)]):
             if choice.logprob - choice.alternatives[1][1] < MARGIN:
@@ -336,7 +305,7 @@ class Decoder:
         if choices:
             memory.tokens += [token, *guess[: len(choices) - 1]]
         self._memories.append(memory)
-        return Made(choices) if choices else self._write(token, 1, stops, account)
+        return choices if choices else self._write(token, 1, stops, GREEDY, account)
 
 
 def _smoothed(before: float, now: float) -> float:

@@ -1,11 +1,6 @@
-"""From one position's logits, or from what the device chose by them, to one token.
+"""How tokens are to be chosen, and what was chosen: on the host's side of what `steps/drawing.py` does.
 
-Greedy choices are the device's. Samples are drawn here, in numpy, so that a seed gives the same on every
-backend.
-
-This file deals in logits and token ids. It knows nothing of text, stop tokens or the model. The order
-is temperature, then top-k, then top-p, as in KerasHub's `TopPSampler`; what is reported beside the
-token (its logprob, the alternatives) is always of the model's own distribution, before any of the three.
+This file deals in numbers and token ids. It knows nothing of text, stop tokens or the model.
 """
 
 from __future__ import annotations
@@ -15,11 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from codegemma_ui.engine.steps import ALTERNATIVES, Picked
-
-# How many of the largest logits top-p sorts at first. A trained model's nucleus rarely holds more; when
-# it does, the next try sorts sixteen times as many.
-FIRST_NUCLEUS = 64
+from codegemma_ui.engine.steps import BURST, Drawing, Picked
 
 
 @dataclass(frozen=True)
@@ -87,125 +78,45 @@ def choices_of(picked: Picked) -> list[Choice]:
     Raises:
         ValueError: a logprob is not finite.
     """
-    ids, logprobs = picked.ids.tolist(), picked.logprobs.tolist()
-    for row in logprobs:
-        _check_finite(row[0])
-    return [
-        Choice(tokens[0], row[0], tuple(zip(tokens, row, strict=True)))
-        for tokens, row in zip(ids, logprobs, strict=True)
-    ]
+    choices = []
+    for ids, logprobs in zip(picked.ids.tolist(), picked.logprobs.tolist(), strict=True):
+        if not math.isfinite(logprobs[0]):
+            raise ValueError(
+                "Logits should be finite: the forward pass overflowed. Load the model in bfloat16 or "
+                f"float32. Received: {logprobs[0]}"
+            )
+        alternatives = tuple(zip(ids[1:], logprobs[1:], strict=True))
+        choices.append(Choice(ids[0], logprobs[0], alternatives))
+    return choices
 
 
-def _check_finite(value: float) -> None:
-    if not math.isfinite(value):
-        raise ValueError(
-            "Logits should be finite: the forward pass overflowed. Load the model in bfloat16 or "
-            f"float32. Received: {value}"
-        )
+class Draws:
+    """The drawings of one generation.
 
-
-class Sampler:
-    """Chooses one token per call; holds the random state of one generation.
+    A number for each token is settled by the seed, before anything is: it does not matter how many tokens a
+    pass gives, nor which backend draws.
 
     Args:
         sampling: how to choose.
+        count: the most tokens that may come.
     """
 
-    def __init__(self, sampling: Sampling) -> None:
-        self.sampling = sampling
-        self._random = np.random.default_rng(sampling.seed)
+    def __init__(self, sampling: Sampling, count: int) -> None:
+        self._sampling = sampling
+        self._numbers = np.zeros(count + BURST, np.float32)
+        if sampling.temperature > 0:
+            random = np.random.default_rng(sampling.seed)
+            self._numbers[:count] = random.random(count, np.float32)
 
-    def __call__(self, logits: np.ndarray) -> Choice:
-        """Choose the next token.
-
-        Args:
-            logits: float array of shape `(vocabulary_size,)`.
-
-        Returns:
-            The choice, with its logprob and the five most likely tokens.
-
-        Raises:
-            ValueError: the logits are not one row, or hold NaN or +inf.
-        """
-        logits = np.asarray(logits, dtype=np.float32)
-        if logits.ndim != 1 or logits.size == 0:
-            raise ValueError(
-                "Logits should be of one position, shape (vocabulary_size,). "
-                f"Received: shape {logits.shape}"
-            )
-        best = int(np.argmax(logits))  # NaN, if there is any, is what argmax finds
-        _check_finite(float(logits[best]))
-        total = _exp(logits - logits[best]).sum(dtype=np.float64)
-        log_total = float(logits[best]) + math.log(total)
-        top = largest(logits, ALTERNATIVES)
-        chosen = best if self.sampling.temperature == 0 else self._draw(logits)
-        return Choice(
-            id=chosen,
-            logprob=float(logits[chosen]) - log_total,
-            alternatives=tuple((int(i), float(logits[i]) - log_total) for i in top),
+    def at(self, made: int) -> Drawing:
+        """How to choose the token after `made` others, and those after it."""
+        return Drawing(
+            np.float32(self._sampling.temperature),
+            np.int32(self._sampling.top_k),
+            np.float32(self._sampling.top_p),
+            self._numbers[made : made + BURST],
         )
 
-    def _draw(self, logits: np.ndarray) -> int:
-        scaled = logits.astype(np.float64) / self.sampling.temperature
-        weights = np.exp(scaled - scaled.max())  # (V,), the largest is 1
 
-        # 1. top-k, most likely first.
-        candidates: np.ndarray | None = None
-        if 0 < self.sampling.top_k < weights.size:
-            candidates = largest(logits, self.sampling.top_k)
-
-        # 2. top-p of what top-k has left.
-        if self.sampling.top_p < 1:
-            candidates = _nucleus(logits, weights, candidates, self.sampling.top_p)
-
-        # 3. One uniform number, found in the running sum.
-        kept = weights if candidates is None else weights[candidates]
-        running = np.cumsum(kept)
-        index = int(np.searchsorted(running, self._random.random() * running[-1], side="right"))
-        index = min(index, kept.size - 1)
-        return index if candidates is None else int(candidates[index])
-
-
-def largest(values: np.ndarray, count: int) -> np.ndarray:
-    """The indices of the `count` largest values, largest first, equal ones by index.
-
-    One `np.partition` and a sort of what it leaves: at 256,000 values a full sort costs ten times that.
-
-    Args:
-        values: array of shape `(n,)`, no NaN.
-        count: how many, from 1 up; more than there are gives all.
-
-    Returns:
-        Integer array of shape `(min(count, n),)`.
-    """
-    if count >= values.size:
-        found = np.arange(values.size)
-    else:
-        threshold = np.partition(values, values.size - count)[values.size - count]
-        found = np.flatnonzero(values >= threshold)
-    # A stable sort of ascending indices keeps equal values in the order of their index.
-    return found[np.argsort(-values[found], kind="stable")][:count]
-
-
-def _nucleus(
-    logits: np.ndarray, weights: np.ndarray, candidates: np.ndarray | None, top_p: float
-) -> np.ndarray:
-    """The most likely tokens up to and with the one whose running probability passes `top_p`."""
-    if candidates is not None:
-        running = np.cumsum(weights[candidates])
-        return candidates[: int(np.count_nonzero(running <= top_p * running[-1])) + 1]
-
-    goal = top_p * weights.sum()
-    count = FIRST_NUCLEUS
-    while True:
-        candidates = largest(logits, count)
-        running = np.cumsum(weights[candidates])
-        if running[-1] > goal or candidates.size == weights.size:
-            return candidates[: int(np.count_nonzero(running <= goal)) + 1]
-        count *= 16
-
-
-def _exp(values: np.ndarray) -> np.ndarray:
-    # In float32, where numpy has vector instructions for it: 256,000 values in well under 1 ms.
-    powers: np.ndarray = np.exp(values, dtype=np.float32)
-    return powers
+GREEDY = Draws(Sampling(), 0).at(0)
+"""For a pass whose choice is not wanted."""

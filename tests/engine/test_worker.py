@@ -75,7 +75,7 @@ def test_what_is_left_is_compiled_while_nobody_asks_and_then_nothing_is(worker: 
     while (said := worker.until("worker", "warm")[-1])["share"] < 1:
         pass
     compilations = said["compilations"]
-    assert compilations == len(CHUNKS) + 1  # to read, to check, and to write
+    assert compilations == len(CHUNKS) + 2  # to read, to check, to write, and to draw
     for number, (length, layout, temperature) in enumerate(
         itertools.product((40, 100, 512), ("psm", "spm"), (0.0, 0.8))
     ):

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import inspect
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from codegemma_ui.bench.engine import keras_process
 from codegemma_ui.bench.engine.subject import Arrivals, Facts, Generated, Request, Write, serve
 from codegemma_ui.messages import CompletionRequest, Loaded, event_to_dict
 from codegemma_ui.vocabulary import Vocabulary
 
-_SWITCHES = {"drafts": False, "alternatives": True}
-"""Arguments of `decode()` that a comparison turns on and off, where the engine has them, and what they are
-otherwise: every token written by itself, with all that the page shows of it."""
+if TYPE_CHECKING:  # at run time only once the process is set up
+    from codegemma_ui.engine.decode import Decoder
+    from codegemma_ui.engine.sampling import Choice
+    from codegemma_ui.engine.steps import Steps
+
+OFFERS = ("drafts", "alternatives")
+"""What a comparison turns on and off. Otherwise every token is written by itself, with all that the page
+shows of it."""
 
 
 class Endless(Vocabulary):
@@ -47,16 +52,14 @@ class Ours:
         self._decoder = Decoder(compiled, given.context_length)
         for _ in self._decoder.warm_up():
             pass
-        while compiled.compiling:  # on a thread of its own; until then the step runs uncompiled
-            time.sleep(0.05)
+        _wait_for(compiled)
         warm = time.perf_counter()
 
         self._backend = given.backend
         self._device = device
         self._greedy = Sampling()
         self._vocabulary = Endless(given.weights)
-        known = inspect.signature(self._decoder.decode).parameters
-        self._switches = {name: on for name, on in _SWITCHES.items() if name in known}
+        self._untold: Decoder | None = None  # made when it is asked for
         self.facts = Facts(
             load_s=loaded - started,
             warm_up_s=warm - loaded,
@@ -64,7 +67,7 @@ class Ours:
             weight_bytes=compiled.weight_bytes,
             device=device.name,
             note=compiled.note,
-            offers=tuple(self._switches),
+            offers=OFFERS,
         )
         self._loaded = Loaded(
             preset="bench",
@@ -78,23 +81,40 @@ class Ours:
         )
 
     def generate(self, request: Request) -> Generated:
-        switches = self._switches | {
-            name: on for name, on in request.options.items() if name in self._switches
-        }
-        chosen = {name: on for name, on in switches.items() if on is not None}
+        told = request.options.get("alternatives")
         arrivals = Arrivals()
-        total = len(request.prompt_ids) + request.new_tokens
-        choices = self._decoder.decode(
-            request.prompt_ids,
-            total,
-            self._greedy,
-            request.stop_ids,
-            cursor=self._vocabulary.cursor(request.prompt_ids),
-            **chosen,
+        choices = self._choices(
+            self._decoder if told is None or told else self._without_alternatives(request),
+            request,
+            # None is what a served request has.
+            drafts=request.options.get("drafts", False) is not False,
         )
         for choice in choices:
             arrivals.add(choice.id)
         return arrivals.generated()
+
+    def _choices(self, decoder: Decoder, request: Request, drafts: bool) -> Iterator[Choice]:
+        return decoder.decode(
+            request.prompt_ids,
+            len(request.prompt_ids) + request.new_tokens,
+            self._greedy,
+            request.stop_ids,
+            drafts=drafts,
+            cursor=self._vocabulary.cursor(request.prompt_ids),
+        )
+
+    def _without_alternatives(self, request: Request) -> Decoder:
+        """A decoder on the same weights that tells a token's id and nothing else, warm for such a request."""
+        if self._untold is None:
+            from codegemma_ui.engine.decode import Decoder
+
+            bare = self._decoder.steps.telling(0)
+            self._untold = Decoder(bare, self._decoder.context_length)
+            for _ in self._choices(self._untold, request, drafts=False):
+                pass
+            bare.warmed()
+            _wait_for(bare)
+        return self._untold
 
     def take_events(self, message: dict[str, Any], write: Write) -> dict[str, Any]:
         """`{"op": "events", "request": {…}}`: a request as the worker serves it, each event a line."""
@@ -109,6 +129,12 @@ class Ours:
 
     def device_peak_bytes(self) -> int | None:
         return keras_process.device_peak_bytes(self._backend, self._device)
+
+
+def _wait_for(compiled: Steps) -> None:
+    """Until nothing compiles on a thread of its own; before, passes run uncompiled."""
+    while compiled.compiling:
+        time.sleep(0.05)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import importlib
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -29,18 +29,47 @@ ALTERNATIVES = 5
 """Likeliest tokens that are told beside each choice, itself among them where it is one."""
 
 
+Scores = Any
+"""One position's logits, `(vocabulary_size,)` float32, where the model is; opaque as `Cache` is."""
+
+
 @dataclass(frozen=True)
 class Picked:
-    """What the device chose, on the host.
+    """What the device chose, on the host: a row for each of N positions.
 
     Attributes:
-        ids: int32, `(N, 5)`: after each of N positions the likeliest tokens, most likely first; the first
-            of a row is the greedy choice.
-        logprobs: float32, of the same shape.
+        ids: int32, `(N, 6)`: the token that was chosen, then the five likeliest, most likely first.
+        logprobs: float32, of the same shape, of the model's own distribution.
     """
 
     ids: np.ndarray
     logprobs: np.ndarray
+
+    def row(self, index: int) -> Picked:
+        """One row of it, as `(1, 6)`."""
+        return Picked(self.ids[index : index + 1], self.logprobs[index : index + 1])
+
+    def choosing(self, token_id: int, logprob: float) -> Picked:
+        """One row, `(1, 6)`, with another choice."""
+        ids, logprobs = self.ids.copy(), self.logprobs.copy()
+        ids[0, 0], logprobs[0, 0] = token_id, logprob
+        return Picked(ids, logprobs)
+
+
+class Drawing(NamedTuple):
+    """How tokens are chosen: drawn, in the order temperature, top-k, top-p, or greedily.
+
+    Attributes:
+        temperature: float32 scalar; 0 is greedy, and the rest has no effect.
+        top_k: int32 scalar; 0 is off.
+        top_p: float32 scalar; 1 is off.
+        numbers: float32, `(BURST,)`, each at least 0 and less than 1, one for each token.
+    """
+
+    temperature: Any
+    top_k: Any
+    top_p: Any
+    numbers: Any
 
 
 class Steps(Protocol):
@@ -87,8 +116,8 @@ class Steps(Protocol):
         ...
 
     def read(
-        self, cache: Cache, token_ids: np.ndarray, offset: int, last: int, wants_logits: bool
-    ) -> tuple[Cache, Picked, np.ndarray | None]:
+        self, cache: Cache, token_ids: np.ndarray, offset: int, last: int
+    ) -> tuple[Cache, Picked, Scores]:
         """Read `token_ids` at positions `offset` and up, and write their keys and values.
 
         Each pair of `len(token_ids)` and cache length compiles once; `offset` and `last` never make it
@@ -98,19 +127,29 @@ class Steps(Protocol):
             cache: from `allocate()` or the last pass.
             token_ids: int32 array of shape `(S,)`.
             offset: the position of the first of them.
-            last: which of the S positions the choice is wanted after, from 0.
-            wants_logits: whether to fetch them too.
+            last: which of the S positions a token is wanted after, from 0.
 
         Returns:
-            The cache, one row of choices, and that position's logits: float32, `(vocabulary_size,)`.
+            The cache, the greedy choice after `last`, and what it was chosen by, to `draw` from.
         """
         ...
 
     def check(
-        self, cache: Cache, token_ids: np.ndarray, offset: int, logits_of: int | None = None
-    ) -> tuple[Cache, Picked, np.ndarray | None]:
-        """Like `read`, with a row of choices after each of the S positions; `logits_of` names one whose
-        logits are to be fetched too."""
+        self, cache: Cache, token_ids: np.ndarray, offset: int, last: int
+    ) -> tuple[Cache, Picked, Scores]:
+        """Like `read`, with a row of choices after each of the S positions."""
+        ...
+
+    def draw(self, scores: Scores, drawing: Drawing) -> tuple[int, float]:
+        """Draw a token by the first of the drawing's numbers; compiles once.
+
+        Args:
+            scores: from `read` or `check`.
+            drawing: of a temperature above 0; arrays as in `Drawing`.
+
+        Returns:
+            The token's id and its logprob.
+        """
         ...
 
     def write(
@@ -120,9 +159,9 @@ class Steps(Protocol):
         position: int,
         count: int,
         stop_ids: np.ndarray,
-        wants_logits: bool,
-    ) -> tuple[Cache, Picked, np.ndarray | None]:
-        """Feed a token, choose the next greedily, feed that, and so on; compiles once a cache length.
+        drawing: Drawing,
+    ) -> tuple[Cache, Picked]:
+        """Feed a token, choose the next, feed that, and so on; compiles once a cache length.
 
         Args:
             cache: from the last pass.
@@ -130,10 +169,17 @@ class Steps(Protocol):
             position: its position; the caller keeps `position + count` within the cache.
             count: how many tokens to choose, from 1 to `BURST`.
             stop_ids: int32, `(MAX_STOP_IDS,)`, unused places -1: after one of these no more are chosen.
-            wants_logits: whether to fetch those of the last choice too.
+            drawing: how to choose.
 
         Returns:
-            The cache, a row for each token chosen, and the last one's logits, `(vocabulary_size,)`.
+            The cache, and a row for each token chosen.
+        """
+        ...
+
+    def telling(self, alternatives: int) -> Steps:
+        """The same steps on the same weights, with another number of alternatives told: 0 to 5.
+
+        To measure what they cost.
         """
         ...
 

@@ -6,6 +6,7 @@ as arguments they are shared. A donated cache is written in place.
 
 from __future__ import annotations
 
+from copy import copy
 from functools import partial
 from typing import Any
 
@@ -13,7 +14,7 @@ import jax
 import numpy as np
 
 from codegemma_ui.engine.precision import Precision
-from codegemma_ui.engine.steps import Picked, weights
+from codegemma_ui.engine.steps import ALTERNATIVES, Drawing, Picked, weights
 from codegemma_ui.engine.steps.forward import Cache, cache_bytes, cache_shape
 from codegemma_ui.engine.steps.programs import Picks, Programs
 
@@ -66,16 +67,26 @@ class JaxSteps:
             outputs_first=False,
             release=(lambda variable: variable.value.delete()) if takes_weights else None,
         )
-        programs = Programs(self.shape, JaxKernels())
-        compile_: Any = partial(jax.jit, donate_argnums=(1,))
-        self._read = compile_(programs.read)
-        self._check = compile_(programs.check)
-        self._write = compile_(programs.write)
+        self._compile(ALTERNATIVES)
+
+    def _compile(self, alternatives: int) -> None:
+        programs = Programs(self.shape, JaxKernels(), alternatives)
+        passes: Any = partial(jax.jit, donate_argnums=(1,))
+        self._read = passes(programs.read)
+        self._check = passes(programs.check)
+        self._write = passes(programs.write)
+        self._draw: Any = jax.jit(programs.draw)
+
+    def telling(self, alternatives: int) -> JaxSteps:
+        other = copy(self)
+        other._compile(alternatives)
+        return other
 
     @property
     def compilations(self) -> int:
         """Programs compiled so far."""
-        return sum(one._cache_size() for one in (self._read, self._check, self._write))
+        every = (self._read, self._check, self._write, self._draw)
+        return sum(one._cache_size() for one in every)
 
     def warmed(self) -> None:
         """Everything is compiled when it first runs."""
@@ -94,18 +105,24 @@ class JaxSteps:
         return cache_bytes(self.shape, length)
 
     def read(
-        self, cache: Caches, token_ids: np.ndarray, offset: int, last: int, wants_logits: bool
-    ) -> tuple[Caches, Picked, np.ndarray | None]:
-        cache, picks, logits = self._read(
+        self, cache: Caches, token_ids: np.ndarray, offset: int, last: int
+    ) -> tuple[Caches, Picked, jax.Array]:
+        cache, picks, scores = self._read(
             self._weights, cache, token_ids, np.int32(offset), np.int32(last)
         )
-        return cache, _fetch(picks), np.asarray(logits) if wants_logits else None
+        return cache, _fetch(picks), scores
 
     def check(
-        self, cache: Caches, token_ids: np.ndarray, offset: int, logits_of: int | None = None
-    ) -> tuple[Caches, Picked, np.ndarray | None]:
-        cache, picks, logits = self._check(self._weights, cache, token_ids, np.int32(offset))
-        return cache, _fetch(picks), None if logits_of is None else np.asarray(logits)[logits_of]
+        self, cache: Caches, token_ids: np.ndarray, offset: int, last: int
+    ) -> tuple[Caches, Picked, jax.Array]:
+        cache, picks, scores = self._check(
+            self._weights, cache, token_ids, np.int32(offset), np.int32(last)
+        )
+        return cache, _fetch(picks), scores
+
+    def draw(self, scores: jax.Array, drawing: Drawing) -> tuple[int, float]:
+        token_id, logprob = self._draw(scores, drawing, np.int32(0))
+        return int(token_id[0]), float(logprob[0])
 
     def write(
         self,
@@ -114,18 +131,18 @@ class JaxSteps:
         position: int,
         count: int,
         stop_ids: np.ndarray,
-        wants_logits: bool,
-    ) -> tuple[Caches, Picked, np.ndarray | None]:
-        cache, picks, made, logits = self._write(
+        drawing: Drawing,
+    ) -> tuple[Caches, Picked]:
+        cache, picks, made = self._write(
             self._weights,
             cache,
             np.array([token_id], np.int32),
             np.int32(position),
             np.int32(count),
             stop_ids,
+            drawing,
         )
-        picked = _fetch(picks, int(made))
-        return cache, picked, np.asarray(logits) if wants_logits else None
+        return cache, _fetch(picks, int(made))
 
 
 def _in_turn(changing: jax.Array, matrix: jax.Array) -> tuple[jax.Array, jax.Array]:

@@ -1,7 +1,6 @@
-"""What a backend compiles: read a prompt, write tokens, check a draft. In `keras.ops`, once.
+"""What a backend compiles: read a prompt, write tokens, check a draft, draw a token. In `keras.ops`, once.
 
-Each program chooses on the device: the likeliest token of a position, its logprob and the five likeliest
-come back, and not the logits, unless somebody samples from them.
+Each program chooses on the device: a token, its logprob and the five likeliest come back, and no logits.
 """
 
 from __future__ import annotations
@@ -10,16 +9,17 @@ from typing import Any, NamedTuple
 
 from keras import ops
 
-from codegemma_ui.engine.steps import ALTERNATIVES, BURST
+from codegemma_ui.engine.steps import ALTERNATIVES, BURST, Drawing
+from codegemma_ui.engine.steps.drawing import draw
 from codegemma_ui.engine.steps.forward import Cache, Kernels, hidden, logits
 from codegemma_ui.engine.steps.weights import Shape, Weights
 
 
 class Picks(NamedTuple):
-    """The likeliest tokens after some positions, most likely first; the first of a row is the choice.
+    """After each of N positions the token that was chosen, then the five likeliest, most likely first.
 
     Attributes:
-        ids: int32, `(N, 5)`.
+        ids: int32, `(N, 6)`; fewer than five where the vocabulary, or the programs, have fewer.
         logprobs: float32, of the same shape: natural logarithms, of the model's own distribution.
     """
 
@@ -33,10 +33,12 @@ class Programs:
     Args:
         shape: of the model.
         kernels: the backend's.
+        alternatives: how many of the likeliest tokens are told beside each choice.
     """
 
-    def __init__(self, shape: Shape, kernels: Kernels) -> None:
+    def __init__(self, shape: Shape, kernels: Kernels, alternatives: int = ALTERNATIVES) -> None:
         self._shape, self._kernels = shape, kernels
+        self._alternatives = min(alternatives, shape.vocabulary_size)
 
     def read(
         self,
@@ -63,7 +65,7 @@ class Programs:
         # every prompt length; under torch it reads the start back with `.item()`, which cannot be traced.
         x = ops.take(x, ops.reshape(last, (1,)), axis=0)
         scores = logits(self._shape, weights, self._kernels, x)
-        return caches, picks(scores), scores[0]
+        return caches, self._picks(scores), scores[0]
 
     def step(
         self, weights: Weights, caches: tuple[Cache, ...], token_id: Any, position: Any
@@ -71,15 +73,24 @@ class Programs:
         """Write one token: as `read` of `(1,)`."""
         caches, x = hidden(self._shape, weights, self._kernels, caches, token_id, position)
         scores = logits(self._shape, weights, self._kernels, x)
-        return caches, picks(scores), scores[0]
+        return caches, self._picks(scores), scores[0]
 
     def check(
-        self, weights: Weights, caches: tuple[Cache, ...], token_ids: Any, offset: Any
+        self,
+        weights: Weights,
+        caches: tuple[Cache, ...],
+        token_ids: Any,
+        offset: Any,
+        last: Any,
     ) -> tuple[tuple[Cache, ...], Picks, Any]:
-        """Read `(S,)` tokens and choose after each of them; logits are `(S, vocabulary_size)`."""
+        """As `read`, with a choice after each of the `(S,)` tokens."""
         caches, x = hidden(self._shape, weights, self._kernels, caches, token_ids, offset)
         scores = logits(self._shape, weights, self._kernels, x)
-        return caches, picks(scores), scores
+        return caches, self._picks(scores), ops.take(scores, last, axis=0)
+
+    def draw(self, scores: Any, drawing: Drawing, number: Any) -> tuple[Any, Any]:
+        """See `drawing.draw`."""
+        return draw(scores, drawing, number)
 
     def write(
         self,
@@ -89,50 +100,62 @@ class Programs:
         position: Any,
         count: Any,
         stop_ids: Any,
-    ) -> tuple[tuple[Cache, ...], Picks, Any, Any]:
+        drawing: Drawing,
+    ) -> tuple[tuple[Cache, ...], Picks, Any]:
         """Write up to `count` tokens, each fed to the next step, until one is among `stop_ids`.
 
         For backends whose compiler takes a loop; torch's steps are called one by one.
 
         Returns:
-            The caches, `BURST` rows of choices, how many of them were made, and the last one's logits.
+            The caches, `BURST` rows of choices, and how many of them were made.
         """
 
         def goes_on(_: Any, token_id: Any, made: Any, *_rest: Any) -> Any:
             stopped = ops.logical_and(made > 0, ops.any(token_id == stop_ids))
             return ops.logical_and(made < count, ops.logical_not(stopped))
 
-        def one(caches: Any, token_id: Any, made: Any, ids: Any, logprobs: Any, _: Any) -> Any:
+        def one(caches: Any, token_id: Any, made: Any, ids: Any, logprobs: Any) -> Any:
             caches, found, scores = self.step(weights, caches, token_id, position + made)
+            token_id, logprob = ops.cond(
+                drawing.temperature > 0,
+                lambda: self.draw(scores, drawing, made),
+                lambda: chosen(found),
+            )
             ids = ops.slice_update(ids, (made, 0), found.ids)
+            ids = ops.slice_update(ids, (made, 0), token_id[:, None])
             logprobs = ops.slice_update(logprobs, (made, 0), found.logprobs)
-            return caches, chosen(found), made + 1, ids, logprobs, scores
+            logprobs = ops.slice_update(logprobs, (made, 0), logprob[:, None])
+            return caches, token_id, made + 1, ids, logprobs
 
-        width = min(ALTERNATIVES, self._shape.vocabulary_size)
+        width = 1 + self._alternatives
         start = (
             caches,
             token_id,
             ops.zeros((), "int32"),
             ops.zeros((BURST, width), "int32"),
             ops.zeros((BURST, width), "float32"),
-            ops.zeros(self._shape.vocabulary_size, "float32"),
         )
-        caches, _, made, ids, logprobs, scores = ops.while_loop(goes_on, one, start)
-        return caches, Picks(ids, logprobs), made, scores
+        caches, _, made, ids, logprobs = ops.while_loop(goes_on, one, start)
+        return caches, Picks(ids, logprobs), made
+
+    def _picks(self, scores: Any) -> Picks:
+        """The greedy choice and the likeliest tokens of `(N, vocabulary_size)` logits."""
+        if not self._alternatives:
+            best = ops.argmax(scores, axis=-1, keepdims=True)
+            return Picks(ops.cast(best, "int32"), ops.zeros(best.shape, "float32"))
+        values, ids = ops.top_k(scores, self._alternatives)
+        # Not `values[:, :1]`: XLA knows `top_k` by a pattern that a further slice breaks, and then sorts the
+        # whole vocabulary (16 us become 3 ms at 8,192, jax 0.10).
+        first = ops.cast(ops.arange(self._alternatives) == 0, "int32")
+        ids = ops.cast(ids, "int32")
+        best = ops.max(scores, axis=-1, keepdims=True)
+        total = ops.log(ops.sum(ops.exp(scores - best), axis=-1, keepdims=True))
+        return Picks(
+            ops.concatenate((ops.sum(ids * first, axis=-1, keepdims=True), ids), axis=-1),
+            ops.concatenate((-total, values - best - total), axis=-1),
+        )
 
 
-def picks(scores: Any) -> Picks:
-    """The likeliest tokens of `(N, vocabulary_size)` logits."""
-    values, ids = ops.top_k(scores, min(ALTERNATIVES, scores.shape[-1]))
-    # Not `values[:, :1]`: XLA knows `top_k` by a pattern that a further slice breaks, and then sorts the
-    # whole vocabulary (16 us become 3 ms at 8,192, jax 0.10).
-    best = ops.max(scores, axis=-1, keepdims=True)
-    total = ops.log(ops.sum(ops.exp(scores - best), axis=-1, keepdims=True)) + best
-    return Picks(ops.cast(ids, "int32"), values - total)
-
-
-def chosen(found: Picks) -> Any:
-    """The first of each row, `(N,)`; not by a slice, as in `picks`."""
-    width = found.ids.shape[-1]
-    first = ops.cast(ops.arange(width) == 0, "int32")
-    return ops.sum(found.ids * first, axis=-1)
+def chosen(found: Picks) -> tuple[Any, Any]:
+    """The first of each row: ids and logprobs, `(N,)`."""
+    return found.ids[:, 0], found.logprobs[:, 0]

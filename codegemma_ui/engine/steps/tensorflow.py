@@ -8,6 +8,7 @@ a second against 176). The variables are arguments, so that every cache of a len
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import copy
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from keras import ops
 from tensorflow.compiler.tf2xla.ops.gen_xla_ops import xla_optimization_barrier
 
 from codegemma_ui.engine.precision import Precision
-from codegemma_ui.engine.steps import Picked, weights
+from codegemma_ui.engine.steps import ALTERNATIVES, Drawing, Picked, weights
 from codegemma_ui.engine.steps.forward import cache_bytes, cache_shape
 from codegemma_ui.engine.steps.programs import Picks, Programs
 
@@ -68,12 +69,21 @@ class TensorflowSteps:
             outputs_first=False,
             release=_free if takes_weights else None,
         )
-        programs = Programs(self.shape, TensorflowKernels())
-        self._read = self._compile(programs.read)
-        self._check = self._compile(programs.check)
-        self._write = self._compile(programs.write)
+        self._compile(ALTERNATIVES)
 
-    def _compile(self, program: Callable[..., Any]) -> Any:
+    def _compile(self, alternatives: int) -> None:
+        programs = Programs(self.shape, TensorflowKernels(), alternatives)
+        self._read = self._pass(programs.read)
+        self._check = self._pass(programs.check)
+        self._write = self._pass(programs.write)
+        self._draw = tf.function(programs.draw, jit_compile=True, autograph=False)
+
+    def telling(self, alternatives: int) -> TensorflowSteps:
+        other = copy(self)
+        other._compile(alternatives)
+        return other
+
+    def _pass(self, program: Callable[..., Any]) -> Any:
         """The program as a function of a cache's variables, which it assigns; returns the rest."""
 
         def assigning(caches: Caches, *arguments: tf.Tensor) -> Any:
@@ -89,7 +99,7 @@ class TensorflowSteps:
     @property
     def compilations(self) -> int:
         """Programs compiled so far."""
-        every = (self._read, self._check, self._write)
+        every = (self._read, self._check, self._write, self._draw)
         return sum(one.experimental_get_tracing_count() for one in every)
 
     def warmed(self) -> None:
@@ -112,18 +122,24 @@ class TensorflowSteps:
     # Numbers go in as tensors: a Python int would be traced anew for each value.
 
     def read(
-        self, cache: Caches, token_ids: np.ndarray, offset: int, last: int, wants_logits: bool
-    ) -> tuple[Caches, Picked, np.ndarray | None]:
-        picks, logits = self._read(
+        self, cache: Caches, token_ids: np.ndarray, offset: int, last: int
+    ) -> tuple[Caches, Picked, tf.Tensor]:
+        picks, scores = self._read(
             cache, tf.constant(token_ids), tf.constant(offset), tf.constant(last)
         )
-        return cache, _fetch(picks), logits.numpy() if wants_logits else None
+        return cache, _fetch(picks), scores
 
     def check(
-        self, cache: Caches, token_ids: np.ndarray, offset: int, logits_of: int | None = None
-    ) -> tuple[Caches, Picked, np.ndarray | None]:
-        picks, logits = self._check(cache, tf.constant(token_ids), tf.constant(offset))
-        return cache, _fetch(picks), None if logits_of is None else logits[logits_of].numpy()
+        self, cache: Caches, token_ids: np.ndarray, offset: int, last: int
+    ) -> tuple[Caches, Picked, tf.Tensor]:
+        picks, scores = self._check(
+            cache, tf.constant(token_ids), tf.constant(offset), tf.constant(last)
+        )
+        return cache, _fetch(picks), scores
+
+    def draw(self, scores: tf.Tensor, drawing: Drawing) -> tuple[int, float]:
+        token_id, logprob = self._draw(scores, Drawing(*map(tf.constant, drawing)), tf.constant(0))
+        return int(token_id[0]), float(logprob[0])
 
     def write(
         self,
@@ -132,17 +148,17 @@ class TensorflowSteps:
         position: int,
         count: int,
         stop_ids: np.ndarray,
-        wants_logits: bool,
-    ) -> tuple[Caches, Picked, np.ndarray | None]:
-        picks, made, logits = self._write(
+        drawing: Drawing,
+    ) -> tuple[Caches, Picked]:
+        picks, made = self._write(
             cache,
             tf.constant([token_id]),
             tf.constant(position),
             tf.constant(count),
             tf.constant(stop_ids),
+            Drawing(*map(tf.constant, drawing)),
         )
-        picked = _fetch(picks, int(made.numpy()))
-        return cache, picked, logits.numpy() if wants_logits else None
+        return cache, _fetch(picks, int(made.numpy()))
 
 
 def _fetch(picks: Picks, count: int | None = None) -> Picked:

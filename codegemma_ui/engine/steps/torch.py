@@ -28,9 +28,9 @@ from torch.nn import functional
 from torch.utils._pytree import tree_flatten, tree_unflatten
 
 from codegemma_ui.engine.precision import Precision
-from codegemma_ui.engine.steps import Picked, weights
+from codegemma_ui.engine.steps import Drawing, Picked, weights
 from codegemma_ui.engine.steps.forward import Cache, cache_bytes, cache_shape
-from codegemma_ui.engine.steps.programs import Picks, Programs
+from codegemma_ui.engine.steps.programs import Programs
 from codegemma_ui.engine.steps.torch_graph import multiply_in_loops, trace
 
 WIDENED = 1 << 24
@@ -121,30 +121,28 @@ class TorchSteps:
         return cache_bytes(self.shape, length)
 
     def read(
-        self,
-        cache: tuple[Cache, ...],
-        token_ids: np.ndarray,
-        offset: int,
-        last: int,
-        wants_logits: bool,
-    ) -> tuple[tuple[Cache, ...], Picked, np.ndarray | None]:
-        ids, logprobs, logits = self._run(
-            "read", cache, self._tensor(token_ids), self._tensor(offset), self._tensor(last)
-        )
-        return cache, _fetch([(ids, logprobs)]), logits.cpu().numpy() if wants_logits else None
+        self, cache: tuple[Cache, ...], token_ids: np.ndarray, offset: int, last: int
+    ) -> tuple[tuple[Cache, ...], Picked, torch.Tensor]:
+        return self._choose("read", cache, token_ids, offset, last)
 
     def check(
-        self,
-        cache: tuple[Cache, ...],
-        token_ids: np.ndarray,
-        offset: int,
-        logits_of: int | None = None,
-    ) -> tuple[tuple[Cache, ...], Picked, np.ndarray | None]:
-        ids, logprobs, logits = self._run(
-            "check", cache, self._tensor(token_ids), self._tensor(offset)
+        self, cache: tuple[Cache, ...], token_ids: np.ndarray, offset: int, last: int
+    ) -> tuple[tuple[Cache, ...], Picked, torch.Tensor]:
+        return self._choose("check", cache, token_ids, offset, last)
+
+    def _choose(
+        self, name: str, cache: tuple[Cache, ...], token_ids: np.ndarray, offset: int, last: int
+    ) -> tuple[tuple[Cache, ...], Picked, torch.Tensor]:
+        ids, logprobs, scores = self._run(
+            name, cache, self._tensor(token_ids), self._tensor(offset), self._tensor(last)
         )
-        picked = _fetch([(ids, logprobs)])
-        return cache, picked, None if logits_of is None else logits[logits_of].cpu().numpy()
+        return cache, _fetch([(ids, logprobs)]), scores
+
+    def draw(self, scores: torch.Tensor, drawing: Drawing) -> tuple[int, float]:
+        token_id, logprob = self._run(
+            "draw", (), scores, *self._on_device(drawing), self._tensor(0)
+        )
+        return int(token_id), float(logprob)
 
     def write(
         self,
@@ -153,54 +151,79 @@ class TorchSteps:
         position: int,
         count: int,
         stop_ids: np.ndarray,
-        wants_logits: bool,
-    ) -> tuple[tuple[Cache, ...], Picked, np.ndarray | None]:
+        drawing: Drawing,
+    ) -> tuple[tuple[Cache, ...], Picked]:
         stops = {int(one) for one in stop_ids}
-        token, place = self._tensor([token_id]), self._tensor(position)
-        made: list[Picks] = []
+        token, place, number = self._tensor([token_id]), self._tensor(position), self._tensor(0)
+        draws = drawing.temperature > 0
+        on_device = self._on_device(drawing)
+        made: list[tuple[torch.Tensor, torch.Tensor]] = []
         while len(made) < count:
-            ids, logprobs, logits = self._run("step", cache, token, place)
-            made.append(Picks(ids, logprobs))
-            token, place = ids[0, :1], place + 1
+            ids, logprobs, scores = self._run("step", cache, token, place)
+            if draws:
+                drawn, logprob = self._run("draw", (), scores, *on_device, number)
+                ids = torch.cat((drawn[None], ids[:, 1:]), dim=-1)
+                logprobs = torch.cat((logprob[None], logprobs[:, 1:]), dim=-1)
+            made.append((ids, logprobs))
+            token, place, number = ids[0, :1], place + 1, number + 1
             # On a GPU this would wait for the step; there a burst runs to its end.
             if self._device.type == "cpu" and int(token) in stops:
                 break
         picked = _fetch(made)
         stopped = [row for row, one in enumerate(picked.ids[:, 0]) if int(one) in stops]
         end = stopped[0] + 1 if stopped else count
-        picked = Picked(picked.ids[:end], picked.logprobs[:end])
-        return cache, picked, logits.cpu().numpy() if wants_logits else None
+        return cache, Picked(picked.ids[:end], picked.logprobs[:end])
+
+    def telling(self, alternatives: int) -> TorchSteps:
+        other = copy.copy(self)
+        other._programs = Programs(self.shape, TorchKernels(), alternatives)
+        other._graphs, other._to_compile, other.compiling, other._compiled = {}, [], 0, 0
+        return other
 
     def _tensor(self, value: Any) -> torch.Tensor:
         return torch.tensor(value, dtype=torch.int32, device=self._device)
 
+    def _on_device(self, drawing: Drawing) -> list[torch.Tensor]:
+        return [torch.as_tensor(value, device=self._device) for value in drawing]
+
     def _run(self, name: str, cache: tuple[Cache, ...], *arguments: torch.Tensor) -> Any:
         tensors = [tensor for layer in cache for tensor in layer]
-        key = (name, arguments[0].shape[0], tensors[0].shape[-2])
+        key = (name, arguments[0].shape[0], tensors[0].shape[-2] if tensors else 0)
         with torch.no_grad():
             if key not in self._graphs:
-                self._add_graph(key, (*arguments, *tensors))
+                self._add_graph(key, arguments, tensors)
             return self._graphs[key](*arguments, *tensors)
 
-    def _add_graph(self, key: tuple[str, int, int], inputs: tuple[torch.Tensor, ...]) -> None:
-        count = len(inputs) - 2 * len(self.shape.windows)
+    def _add_graph(
+        self,
+        key: tuple[str, int, int],
+        arguments: tuple[torch.Tensor, ...],
+        cache: list[torch.Tensor],
+    ) -> None:
+        every, form = tree_flatten(self._weights if cache else ())
         program = getattr(self._programs, key[0])
-        every, form = tree_flatten(self._weights)
 
         def flat(*tensors: torch.Tensor) -> Any:
             """The program, of tensors alone; it writes to the cache it is given."""
             own = tree_unflatten(tensors[: len(every)], form)
-            arguments, cache = tensors[len(every) :][:count], tensors[len(every) + count :]
-            caches = tuple(zip(cache[::2], cache[1::2], strict=True))
-            _, picks, *more = program(own, caches, *arguments)
-            return (*picks, *more)
+            given, cache = (
+                tensors[len(every) :][: len(arguments)],
+                tensors[len(every) + len(arguments) :],
+            )
+            if not cache:
+                scores, *drawing, number = given
+                return program(scores, Drawing(*drawing), number)
+            _, picks, scores = program(
+                own, tuple(zip(cache[::2], cache[1::2], strict=True)), *given
+            )
+            return (*picks, scores)
 
-        graph = trace(flat, (*every, *inputs))
+        graph = trace(flat, (*every, *arguments, *cache))
         self._graphs[key] = partial(graph, *every)
         if self._compiles:
             # A copy: compiling exchanges the graph's constants while it is in use here.
-            arguments = tuple(tensor.clone() for tensor in inputs[:count])
-            self._to_compile.append((key, copy.deepcopy(graph), every, arguments))
+            copies = tuple(tensor.clone() for tensor in arguments)
+            self._to_compile.append((key, copy.deepcopy(graph), every, copies))
             self.compiling += 1
 
     def warmed(self) -> None:
@@ -227,7 +250,8 @@ class TorchSteps:
     ) -> None:
         """Let inductor compile a graph, and put the result in its place."""
         # A cache of its own: compiling runs the graph, which writes.
-        inputs = [*arguments, *(tensor for layer in self.allocate(key[2]) for tensor in layer)]
+        cache = self.allocate(key[2]) if key[2] else ()
+        inputs = [*arguments, *(tensor for layer in cache for tensor in layer)]
         try:
             # Not torch.compile: there is no Python left to guard against, which saves 3 s here and
             # half a millisecond per call.
@@ -242,7 +266,8 @@ class TorchSteps:
             with tracing(context), torch.no_grad():
                 compiled: Callable[..., Any] = compile_graph(graph, [*every, *inputs])
                 compiled(*every, *inputs)  # compile errors may come with the first call
-            self._graphs[key] = partial(compiled, *every)
+            run: Callable[..., Any] = partial(compiled, *every)
+            self._graphs[key] = run
             self._compiled += 1
         except Exception as error:  # inductor, triton and the C++ compiler each have their own
             self._run_uncompiled(f"{type(error).__name__}: {error}".splitlines()[0])
@@ -250,10 +275,10 @@ class TorchSteps:
             self.compiling -= 1
 
 
-def _soonest(job: tuple[Any, ...]) -> tuple[int, int, int]:
-    """The order to compile in: what is used most, in the shortest cache, comes first."""
+def _soonest(job: tuple[Any, ...]) -> tuple[bool, int, int, int]:
+    """The order to compile in: what is used most, in the shortest cache, comes first, drawing last."""
     (name, size, length), *_ = job
-    return length, ("step", "check", "read").index(name), size
+    return name == "draw", length, ("step", "check", "read", "draw").index(name), size
 
 
 def cxx_compiler() -> str | None:
