@@ -32,6 +32,7 @@ from codegemma_ui.engine.steps import Drawing, Picked, weights
 from codegemma_ui.engine.steps.forward import Cache, cache_bytes, cache_shape
 from codegemma_ui.engine.steps.programs import Programs
 from codegemma_ui.engine.steps.torch_graph import multiply_in_loops, trace
+from codegemma_ui.engine.steps.torch_replay import Replayed
 
 WIDENED = 1 << 24
 """The most numbers that are widened at once where nothing compiles the widening away: 64 MB in float32, and
@@ -267,6 +268,8 @@ class TorchSteps:
                 compiled: Callable[..., Any] = compile_graph(graph, [*every, *inputs])
                 compiled(*every, *inputs)  # compile errors may come with the first call
             run: Callable[..., Any] = partial(compiled, *every)
+            if self._device.type == "cuda" and key[0] in ("step", "check"):
+                run = Replayed(run, len(arguments))
             self._graphs[key] = run
             self._compiled += 1
         except Exception as error:  # inductor, triton and the C++ compiler each have their own
