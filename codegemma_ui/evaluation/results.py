@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,6 +18,9 @@ from typing import Any, BinaryIO
 
 from codegemma_ui.errors import BadInput
 from codegemma_ui.messages import to_json
+
+LOCK_S = 1.0
+"""Seconds until a file that another run holds is refused."""
 
 _KIND = {"evaluation": 1}
 """The first key of the first line, and the version of this form."""
@@ -139,13 +143,20 @@ class ResultsFile:
         self._file.flush()
 
     def _lock(self) -> None:
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise BadInput(
-                f"A file of results belongs to one run at a time. Received: {self.path}, in use.",
-                "Wait for the other run, or give another file with --results.",
-            ) from error
+        # A process that is just being started shares what is open here, until it runs its own program.
+        ends = time.monotonic() + LOCK_S
+        while True:
+            try:
+                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return
+            except OSError as error:
+                if time.monotonic() > ends:
+                    raise BadInput(
+                        "A file of results belongs to one run at a time. "
+                        f"Received: {self.path}, in use.",
+                        "Wait for the other run, or give another file with --results.",
+                    ) from error
+            time.sleep(LOCK_S / 20)
 
     def _read(self) -> None:
         self._file.seek(0)
