@@ -105,8 +105,10 @@ class Decoder:
         Yields:
             How many are ready and how many there are: at the start, and after each.
         """
-        sizes = (CHUNKS[1], 1, *CHUNKS[2:], CHUNKS[0])  # 1 is writing
-        jobs = [(length, size) for length in self.cache_lengths for size in sizes]
+        jobs = []
+        for length in self.cache_lengths:
+            shortest, short, *longer = planning.chunk_sizes(length)
+            jobs += [(length, size) for size in (short, 1, *longer, shortest)]  # 1 is writing
         jobs.insert(2, (self.cache_lengths[0], 0))  # drawing, the same for all lengths
         yield 0, len(jobs)
         for done, (length, size) in enumerate(jobs, start=1):

@@ -37,7 +37,12 @@ GREEDY = Sampling()
 FLOAT32 = Precision("float32", "float32")
 
 # Total length -> prompt lengths. KerasHub compiles once per total length, so these are few.
-EDGES = {64: (31, 32, 33), 192: (127, 128, 129, 160, 161), 512: (498, 511)}
+EDGES = {
+    64: (31, 32, 33),
+    192: (127, 128, 129, 160, 161),
+    256: (240, 255),
+    512: (257, 498, 511),
+}
 SNIPPETS_LENGTH = 192
 
 
@@ -174,11 +179,13 @@ def compilations(decoder: Decoder, prompts: Prompts) -> dict:
     warm = compiled(decoder)
     requests = itertools.product(
         (5, 31, 32, 33, 127, 128, 129, 161, 400, 500),
-        (503, 512),
+        (240, 256, 503, 512),
         (GREEDY, Sampling(temperature=0.7, top_k=20, top_p=0.9, seed=3)),
         (True, False),
     )
     for length, max_length, sampling, drafts in requests:
+        if length > max_length:
+            continue
         choices = decoder.decode(
             prompts.of_length(length), max_length, sampling, STOPS, drafts=drafts
         )

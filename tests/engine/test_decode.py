@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 from codegemma_ui import machine
-from codegemma_ui.engine import decode, steps
+from codegemma_ui.engine import decode, planning, steps
 from codegemma_ui.engine.decode import KEPT, Decoder
 from codegemma_ui.engine.planning import CHUNKS
 from codegemma_ui.engine.precision import Precision
@@ -34,9 +34,14 @@ FLOAT32_TOLERANCE = 1e-3
 BFLOAT16_TOLERANCE = 0.1  # 8 bits of mantissa
 
 
-PROGRAMS = len(CHUNKS) + 1
-"""What is compiled for a cache length: the smallest chunk is a check, the others are read, and writing.
-Drawing is compiled once."""
+def programs(context_length: int) -> int:
+    """How many are compiled: for each cache length the smallest chunk is a check, the others are read, and
+    tokens are written; drawing is compiled once."""
+    lengths = planning.cache_lengths(context_length)
+    return sum(len(planning.chunk_sizes(length)) + 1 for length in lengths) + 1
+
+
+PROGRAMS = programs(512)
 
 
 @pytest.fixture(scope="module", params=steps.BACKENDS)
@@ -74,20 +79,20 @@ class TestOnEveryBackend:
     def test_the_prompts_cover_every_edge_and_more_than_one_token(self, report: Any) -> None:
         lengths = {case["prompt_length"] for case in report["greedy"]}
         assert {31, 32, 33, 127, 128, 129, 160, 161, 498, 511} <= lengths
-        assert {case["max_length"] for case in report["greedy"]} == {64, 192, 512}
+        assert {case["max_length"] for case in report["greedy"]} == {64, 192, 256, 512}
         assert sum(len(case["ours"]) for case in report["greedy"]) > 200
 
     def test_nothing_compiles_once_warm(self, report: Any) -> None:
         warm, after = report["compilations"]["warm"], report["compilations"]["after"]
         assert after == warm
         if report["backend"] == "torch":
-            assert warm["programs"] == 2 * (PROGRAMS + 1)  # graphs, and what inductor makes of them
+            assert warm["programs"] == 2 * PROGRAMS  # graphs, and what inductor makes of them
         else:
-            assert warm["modules"] >= PROGRAMS + 1  # or the dump is not where it is looked for
-            assert warm["programs"] == PROGRAMS + 1
+            assert warm["modules"] >= PROGRAMS  # or the dump is not where it is looked for
+            assert warm["programs"] == PROGRAMS
 
     def test_warm_up_tells_how_far_it_is(self, report: Any) -> None:
-        assert report["progress"] == [[done, PROGRAMS + 1] for done in range(PROGRAMS + 2)]
+        assert report["progress"] == [[done, PROGRAMS] for done in range(PROGRAMS + 1)]
 
     def test_closing_half_way_leaves_the_next_decode_right(self, report: Any) -> None:
         before, after = report["interrupted"]["before"], report["interrupted"]["after"]
@@ -317,7 +322,7 @@ class TestTheLoop:
         inner.write = lambda *given: waits.wait(10) and write(*given)
         choices = decoder.decode([1], 8, GREEDY)
         assert next(choices).id == 2
-        assert inner.calls == [("check", 512, 0, 8)]
+        assert inner.calls == [("check", 256, 0, 8)]
         waits.set()
         assert ids(choices) == [3, 4, 5, 6, 7, 8]
 
@@ -334,10 +339,10 @@ class TestTheLoop:
 
     def test_the_cache_is_chosen_by_max_length(self, scripted: Any) -> None:
         decoder, inner = scripted
-        for max_length in (2, 512, 513, 2048, 2049, 4096, 100):
+        for max_length in (2, 256, 257, 512, 513, 2048, 2049, 4096, 100):
             next(decoder.decode([1], max_length, GREEDY))
         drain(decoder)
-        assert set(inner.allocated) == {512, 2048, 4096}
+        assert set(inner.allocated) == {256, 512, 2048, 4096}
 
     def test_an_older_iterator_ends_when_a_newer_one_begins(self, scripted: Any) -> None:
         decoder, _ = scripted
@@ -358,7 +363,7 @@ class TestTheLoop:
         inner.fails = False
         assert next(decoder.decode(prompt, 64, GREEDY)).id == 20
         assert decoder.read_tokens > 8  # nothing of it was left
-        assert inner.allocated == [512, 512]
+        assert inner.allocated == [256, 256]
 
     def test_logits_that_are_no_numbers_are_an_error(self, scripted: Any) -> None:
         decoder, inner = scripted
@@ -368,12 +373,13 @@ class TestTheLoop:
 
     def test_warm_up_runs_every_program_of_every_length(self, scripted: Any) -> None:
         decoder, inner = scripted
-        assert list(decoder.warm_up())[-1] == (3 * PROGRAMS + 1, 3 * PROGRAMS + 1)
+        assert list(decoder.warm_up())[-1] == (programs(4096), programs(4096))
         assert inner.calls.pop() == ("warmed",)
         assert len(inner.drawn) == 1
         shapes = {(name, length, size) for name, length, _, size in inner.calls}
-        programs = {("write", 1), ("check", 8), *(("read", size) for size in CHUNKS[1:])}
-        assert shapes == {(name, at, size) for at in (512, 2048, 4096) for name, size in programs}
+        passes = {("write", 1), ("check", 8), *(("read", size) for size in CHUNKS[1:])}
+        lengths = (256, 512, 2048, 4096)
+        assert shapes == {(name, at, size) for at in lengths for name, size in passes if size <= at}
         assert [call[0] for call in inner.calls[:2]] == [
             "read",
             "write",
@@ -388,7 +394,7 @@ class TestReuse:
         drain(decoder)
         inner.calls.clear()
         assert next(decoder.decode([*prompt, 7], 64, GREEDY)).id == 8
-        assert inner.calls[0] == ("check", 512, 40, 8)
+        assert inner.calls[0] == ("check", 256, 40, 8)
 
     def test_tokens_that_were_written_count_as_read(self, scripted: Any) -> None:
         decoder, inner = scripted
@@ -396,7 +402,7 @@ class TestReuse:
         assert ids(decoder.decode(prompt, 30, GREEDY))[-1] == 29
         inner.calls.clear()
         next(decoder.decode([*prompt, *range(20, 29), 3], 64, GREEDY))
-        assert inner.calls[0] == ("check", 512, 29, 8)
+        assert inner.calls[0] == ("check", 256, 29, 8)
 
     def test_a_draft_that_was_wrong_leaves_no_trace(self, scripted: Any) -> None:
         decoder, inner = scripted
@@ -410,7 +416,7 @@ class TestReuse:
         prompts = [[start, *range(start, start + 20)] for start in range(KEPT + 1)]
         for prompt in prompts:
             list(decoder.decode(prompt, len(prompt) + 1, GREEDY))
-        assert inner.allocated == [512] * KEPT
+        assert inner.allocated == [256] * KEPT
         for index in (KEPT, 1):
             list(decoder.decode(prompts[index], 64, GREEDY))
             assert decoder.read_tokens == 8
@@ -424,7 +430,7 @@ class TestReuse:
         monkeypatch.setattr(inner, "cache_bytes", lambda length: decode.KEPT_BYTES)
         for start in range(3):
             list(decoder.decode([start, *range(start, start + 20)], 64, GREEDY))
-        assert inner.allocated == [512]
+        assert inner.allocated == [256]
 
 
 COPYING = (*range(30), 49, *range(4))
@@ -460,7 +466,7 @@ class TestDrafts:
         ]
         assert drafts
         for index in drafts:
-            assert inner.calls[index + 1] == ("write", 512, inner.calls[index][2], 1)
+            assert inner.calls[index + 1] == ("write", 256, inner.calls[index][2], 1)
 
     def test_at_the_caches_end_tokens_are_written(self, scripted: Any) -> None:
         decoder, _ = scripted

@@ -6,15 +6,22 @@ import itertools
 
 import pytest
 
-from codegemma_ui.engine.planning import CACHE_LENGTHS, CHUNKS, DISPATCH, cache_lengths, chunks
+from codegemma_ui.engine.planning import (
+    CACHE_LENGTHS,
+    CHUNKS,
+    DISPATCH,
+    cache_lengths,
+    chunk_sizes,
+    chunks,
+)
 
 
-@pytest.mark.parametrize("length", [512, 1024])
+@pytest.mark.parametrize("length", [256, 512, 1024])
 def test_every_token_is_read_and_no_chunk_passes_the_end(length: int) -> None:
     for start, end in itertools.combinations(range(0, length + 1, 7), 2):
         reached = start
         for offset, size in chunks(start, end, length):
-            assert size in CHUNKS
+            assert size in chunk_sizes(length)
             assert 0 <= offset <= reached
             assert offset + size <= length
             reached = offset + size
@@ -30,6 +37,8 @@ def test_every_token_is_read_and_no_chunk_passes_the_end(length: int) -> None:
         (0, 25, 512, [(0, 32)]),
         (0, 130, 512, [(0, 128), (128, 8)]),
         (0, 200, 512, [(0, 256)]),
+        (0, 200, 256, [(0, 256)]),
+        (250, 255, 256, [(248, 8)]),
         (0, 513, 1024, [(0, 512), (512, 8)]),
         (40, 41, 512, [(40, 8)]),
         (508, 510, 512, [(504, 8)]),  # the last eight places, four of them again
@@ -51,13 +60,15 @@ def test_no_plan_costs_more_than_one_chunk_that_holds_it_all() -> None:
 @pytest.mark.parametrize(
     ("context", "lengths"),
     [
-        (100, (512,)),
-        (512, (512,)),
-        (513, (512, 1024)),
-        (2048, (512, 2048)),
-        (5000, (512, 2048, 5120)),
-        (8192, (512, 2048, 8192)),
-        (10000, (512, 2048, 8192, 10240)),
+        (100, (256,)),
+        (256, (256,)),
+        (257, (256, 512)),
+        (512, (256, 512)),
+        (513, (256, 512, 1024)),
+        (2048, (256, 512, 2048)),
+        (5000, (256, 512, 2048, 5120)),
+        (8192, (256, 512, 2048, 8192)),
+        (10000, (256, 512, 2048, 8192, 10240)),
     ],
 )
 def test_a_context_is_rounded_up_to_whole_chunks(context: int, lengths: tuple[int, ...]) -> None:
@@ -65,4 +76,4 @@ def test_a_context_is_rounded_up_to_whole_chunks(context: int, lengths: tuple[in
 
 
 def test_the_lengths_are_whole_chunks() -> None:
-    assert all(length % CHUNKS[-1] == 0 for length in CACHE_LENGTHS)
+    assert all(length % chunk_sizes(length)[-1] == 0 for length in CACHE_LENGTHS)

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from codegemma_ui import presets
-from codegemma_ui.engine.planning import CHUNKS
+from codegemma_ui.engine import planning
 from codegemma_ui.process import LineProcess
 
 
@@ -75,7 +75,9 @@ def test_what_is_left_is_compiled_while_nobody_asks_and_then_nothing_is(worker: 
     while (said := worker.until("worker", "warm")[-1])["share"] < 1:
         pass
     compilations = said["compilations"]
-    assert compilations == len(CHUNKS) + 2  # to read, to check, to write, and to draw
+    lengths = planning.cache_lengths(512)
+    # For each to read, to check and to write; and to draw.
+    assert compilations == sum(len(planning.chunk_sizes(each)) + 1 for each in lengths) + 1
     for number, (length, layout, temperature) in enumerate(
         itertools.product((40, 100, 512), ("psm", "spm"), (0.0, 0.8))
     ):
