@@ -12,6 +12,9 @@ import numpy as np
 
 from codegemma_ui.engine.steps import BURST, Drawing, Picked
 
+COLDEST = 1e-30
+"""A temperature up to this is as good as 0; float32 would divide by nothing."""
+
 
 @dataclass(frozen=True)
 class Sampling:
@@ -102,20 +105,20 @@ class Draws:
     """
 
     def __init__(self, sampling: Sampling, count: int) -> None:
-        self._sampling = sampling
+        self._temperature = np.float32(
+            sampling.temperature if sampling.temperature > COLDEST else 0
+        )
+        self._top_k = np.int32(min(sampling.top_k, np.iinfo(np.int32).max))
+        self._top_p = np.float32(sampling.top_p)
         self._numbers = np.zeros(count + BURST, np.float32)
-        if sampling.temperature > 0:
+        if self._temperature > 0:
             random = np.random.default_rng(sampling.seed)
             self._numbers[:count] = random.random(count, np.float32)
 
     def at(self, made: int) -> Drawing:
         """How to choose the token after `made` others, and those after it."""
-        return Drawing(
-            np.float32(self._sampling.temperature),
-            np.int32(self._sampling.top_k),
-            np.float32(self._sampling.top_p),
-            self._numbers[made : made + BURST],
-        )
+        numbers = self._numbers[made : made + BURST]
+        return Drawing(self._temperature, self._top_k, self._top_p, numbers)
 
 
 GREEDY = Draws(Sampling(), 0).at(0)

@@ -42,6 +42,13 @@ class TestDraws:
         assert [value.item() for value in drawing[:3]] == [0.5, 3, 0.25]
         assert GREEDY.temperature == 0
 
+    @pytest.mark.parametrize("temperature", [1e-30, 1e-300, 5e-324])
+    def test_a_temperature_next_to_0_is_as_good_as_greedy(self, temperature: float) -> None:
+        assert Draws(Sampling(temperature=temperature), 10).at(0).temperature == 0
+
+    def test_more_than_a_device_can_count_is_as_good_as_all(self) -> None:
+        assert Draws(Sampling(1.0, 1 << 60), 10).at(0).top_k == (1 << 31) - 1
+
 
 class TestChoices:
     def test_the_first_of_a_row_is_what_was_chosen(self) -> None:
