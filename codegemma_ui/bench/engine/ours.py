@@ -106,14 +106,11 @@ class Ours:
     def _without_alternatives(self, request: Request) -> Decoder:
         """A decoder on the same weights that tells a token's id and nothing else, warm for such a request."""
         if self._untold is None:
-            from codegemma_ui.engine.decode import Decoder
-
-            bare = self._decoder.steps.telling(0)
-            self._untold = Decoder(bare, self._decoder.context_length)
+            self._untold = self._decoder.telling(0)
             for _ in self._choices(self._untold, request, drafts=False):
                 pass
-            bare.warmed()
-            _wait_for(bare)
+            self._untold.steps.warmed()
+            _wait_for(self._untold.steps)
         return self._untold
 
     def take_events(self, message: dict[str, Any], write: Write) -> dict[str, Any]:
