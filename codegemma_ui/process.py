@@ -1,13 +1,17 @@
 """A child process that speaks JSON, one object a line: the worker and the downloader are such.
 
 It knows nothing of what the lines mean. A line that is no JSON object is a library's chatter and is
-dropped; what the child writes to stderr is kept, the last of it, for a crash report.
+dropped; a message that its reader cannot take ends the child; what the child writes to stderr is kept, the
+last of it, for a crash report.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
+import logging
 import os
+import queue
 import signal
 import subprocess
 import threading
@@ -15,6 +19,8 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+log = logging.getLogger(__name__)
 
 STDERR_LINES = 200
 
@@ -32,7 +38,7 @@ class LineProcess:
     Args:
         command: program and arguments.
         environment: the child's whole environment.
-        on_message: called with each JSON object, in order.
+        on_message: called with each JSON object, in order; where it raises, the child is killed.
         on_exit: called once, after the last message.
     """
 
@@ -45,7 +51,7 @@ class LineProcess:
     ) -> None:
         self._on_message, self._on_exit = on_message, on_exit
         self._stderr: deque[str] = deque(maxlen=STDERR_LINES)
-        self._write_lock = threading.Lock()
+        self._outgoing: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._child = subprocess.Popen(
             command,
             env=dict(environment),
@@ -60,7 +66,8 @@ class LineProcess:
         )
         self._stderr_reader = threading.Thread(target=self._read_stderr, daemon=True)
         self._stderr_reader.start()
-        threading.Thread(target=self._read_stdout, daemon=True).start()
+        for target in (self._read_stdout, self._write_stdin):
+            threading.Thread(target=target, daemon=True).start()
 
     @property
     def pid(self) -> int:
@@ -69,27 +76,18 @@ class LineProcess:
     @property
     def stderr_tail(self) -> str:
         """The last lines the child wrote to stderr."""
-        return "\n".join(self._stderr)
+        return "\n".join(list(self._stderr))
 
-    def send(self, message: Mapping[str, Any]) -> bool:
-        """Write one line; False where the child is gone (its `on_exit` tells the rest)."""
-        assert self._child.stdin is not None
-        try:
-            with self._write_lock:
-                self._child.stdin.write(json.dumps(message) + "\n")
-                self._child.stdin.flush()
-        except (OSError, ValueError):
-            return False
-        return True
+    def send(self, message: Mapping[str, Any]) -> None:
+        """Write one line, in the background: a child that does not read holds nobody up.
+
+        Where the child is gone, its `on_exit` tells the rest.
+        """
+        self._outgoing.put(json.dumps(message) + "\n")
 
     def stop(self, grace_s: float = 5.0) -> None:
         """Ask it to end by closing its stdin, wait, then kill; returns when it is gone."""
-        assert self._child.stdin is not None
-        try:
-            with self._write_lock:
-                self._child.stdin.close()
-        except OSError:
-            pass
+        self._outgoing.put(None)
         try:
             self._child.wait(grace_s)
         except subprocess.TimeoutExpired:
@@ -97,26 +95,49 @@ class LineProcess:
 
     def kill(self) -> None:
         """End it at once, with whatever it started; returns when it is gone."""
+        self._kill_group()
+        self._child.wait()
+
+    def _kill_group(self) -> None:
         try:
             os.killpg(self._child.pid, signal.SIGKILL)
         except (ProcessLookupError, PermissionError):
-            self._child.kill()
-        self._child.wait()
+            with contextlib.suppress(OSError):
+                self._child.kill()
+
+    def _write_stdin(self) -> None:
+        assert self._child.stdin is not None
+        with contextlib.suppress(OSError, ValueError):
+            while (line := self._outgoing.get()) is not None:
+                self._child.stdin.write(line)
+                self._child.stdin.flush()
+        with contextlib.suppress(OSError, ValueError):
+            self._child.stdin.close()
 
     def _read_stdout(self) -> None:
         assert self._child.stdout is not None
-        for line in self._child.stdout:
-            try:
-                message = json.loads(line)
-            except ValueError:
-                continue
-            if isinstance(message, dict):
-                self._on_message(message)
+        with self._child.stdout as lines:
+            for line in lines:
+                try:
+                    message = json.loads(line)
+                except ValueError:
+                    continue
+                if not isinstance(message, dict):
+                    continue
+                try:
+                    self._on_message(message)
+                except Exception:
+                    log.exception("process %s sent what nobody expects; it is ended", self.pid)
+                    self._kill_group()
+                    break
         code = self._child.wait()
-        self._stderr_reader.join(timeout=1.0)
+        self._outgoing.put(None)
+        self._kill_group()  # a compiler that it had started, say
+        self._stderr_reader.join(timeout=0.3)
         self._on_exit(code)
 
     def _read_stderr(self) -> None:
         assert self._child.stderr is not None
-        for line in self._child.stderr:
-            self._stderr.append(line.rstrip())
+        with self._child.stderr as lines:
+            for line in lines:
+                self._stderr.append(line.rstrip())

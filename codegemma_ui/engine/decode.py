@@ -1,8 +1,8 @@
 """The decode loop: read what is new of the prompt, then write tokens, the same on every backend.
 
 This file deals in token ids. It knows nothing of text, cancelling or deadlines: whoever iterates stops when
-it has seen enough. The passes run on a thread of their own, one at a time, so that the next one is under way
-while a caller deals with the last one's tokens.
+it has seen enough, and is asked between the passes that read a long prompt. The passes run on a thread of
+their own, one at a time, so that the next one is under way while a caller deals with the last one's tokens.
 """
 
 from __future__ import annotations
@@ -44,6 +44,10 @@ BURST_S = 0.03
 MARGIN = 1e-3
 """How much likelier (in nats) the first choice must be than the second for a check's word to count. A check
 adds in another order than a step does; within rounding errors the step decides."""
+
+
+def _never() -> bool:
+    return False
 
 
 @dataclass(eq=False)  # two caches are never the same
@@ -148,6 +152,7 @@ class Decoder:
         stop_ids: Sequence[int] | frozenset[int] = (),
         drafts: bool = True,
         cursor: int | None = None,
+        over: Callable[[], bool] = _never,
     ) -> Iterator[Choice]:
         """Yield tokens until one of `stop_ids`, or until prompt and tokens together are `max_length` long.
 
@@ -162,6 +167,7 @@ class Decoder:
             drafts: whether greedy tokens may be guessed from the context and checked together.
             cursor: where in the prompt the new tokens belong, as text: what stands before it is what they
                 go on from. None is its end.
+            over: asked between the passes that read the prompt; where it says so, nothing follows.
 
         Returns:
             An iterator of choices. It raises RuntimeError when it is advanced after another
@@ -187,7 +193,12 @@ class Decoder:
         self._turn += 1
         guesses = drafts and sampling.temperature == 0
         draft = Draft([*prompt[cursor:], *prompt[:cursor]], WIDTH - 1) if guesses else None
-        return self._tokens(prompt, max_length, sampling, stop_array(stop_ids), draft, self._turn)
+        stops = stop_array(stop_ids)
+        return self._tokens(prompt, max_length, sampling, stops, draft, over, self._turn)
+
+    def forget(self) -> None:
+        """Let go of the kept caches, where memory has run out."""
+        self._thread.submit(self._memories.clear).result()
 
     def _tokens(
         self,
@@ -196,6 +207,7 @@ class Decoder:
         sampling: Sampling,
         stops: np.ndarray,
         draft: Draft | None,
+        over: Callable[[], bool],
         turn: int,
     ) -> Iterator[Choice]:
         left, made = max_length - len(prompt), 0
@@ -203,9 +215,11 @@ class Decoder:
         account = Account(self._check_cost)
         if not left:
             return
-        under_way = self._submit(turn, self._read, prompt, max_length, draws.at(0))
+        under_way = self._submit(turn, self._read, prompt, max_length, draws.at(0), over)
         while True:
             choices = under_way.result()
+            if not choices:
+                return
             made += len(choices)
             left -= len(choices)
             last = choices[-1].id
@@ -237,13 +251,21 @@ class Decoder:
     # leaves the list while it is in use: jax takes its arrays (donation), so a pass that was interrupted
     # leaves nothing that could be used again.
 
-    def _read(self, prompt: list[int], max_length: int, drawing: Drawing) -> list[Choice]:
+    def _read(
+        self, prompt: list[int], max_length: int, drawing: Drawing, over: Callable[[], bool]
+    ) -> list[Choice]:
         length = next(length for length in self.cache_lengths if length >= max_length)
         memory, start = self._memory_for(prompt, length)
         plan = planning.chunks(start, len(prompt), length)
         self.read_tokens = sum(size for _, size in plan)
+        read = start
         for offset, size in plan:
+            if over():
+                memory.tokens = prompt[:read]
+                self._memories.append(memory)
+                return []
             tokens = prompt[offset : offset + size]
+            read = offset + len(tokens)
             ids = np.full(size, PADDING_ID, np.int32)
             ids[: len(tokens)] = tokens
             last = len(tokens) - 1

@@ -62,6 +62,10 @@ def generate(
     pieces: list[str] = []
     reason: StopReason | None = None
     started = first = last = clock()
+
+    def late() -> bool:
+        return clock() - started >= request.time_limit_s
+
     if not cancelled():
         choices = decoder.decode(
             prompt.token_ids,
@@ -69,6 +73,7 @@ def generate(
             sampling,
             vocabulary.stop_ids,
             cursor=vocabulary.cursor(prompt.token_ids),
+            over=lambda: cancelled() or late(),
         )
         for choice in choices:
             last = clock()
@@ -87,6 +92,8 @@ def generate(
                 reason = "time_limit"
             if reason is not None or cancelled():
                 break
+        if reason is None and not cancelled() and late():
+            reason = "time_limit"  # while the prompt was being read
     middle = "".join(pieces)
     _, stop_id = fim.extract(token_ids, vocabulary.stop_ids)
     stop_token = None if stop_id is None else vocabulary.token_text(stop_id)

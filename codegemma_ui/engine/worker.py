@@ -14,6 +14,7 @@ import argparse
 import json
 import os
 import queue
+import signal
 import sys
 import threading
 import traceback
@@ -21,11 +22,11 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 from codegemma_ui.engine import environment
 from codegemma_ui.engine.failures import readable
-from codegemma_ui.errors import PlaygroundError
+from codegemma_ui.errors import NotEnoughMemory, PlaygroundError
 from codegemma_ui.messages import (
     CompletionRequest,
     ErrorEvent,
@@ -91,7 +92,14 @@ class Inbox:
                 self._cancelled.add(message["request_id"])
             else:
                 self._requests.put(message)
-        os._exit(0)  # the page is gone; a library may be deep in C code, so no polite way
+        _end()
+
+
+def _end() -> NoReturn:
+    """The page is gone; a library may be deep in C code, so no polite way, and its compilers end with us."""
+    if os.getpgrp() == os.getpid():  # the page starts us as the leader of a group
+        os.killpg(0, signal.SIGTERM)
+    os._exit(0)
 
 
 def main() -> None:
@@ -103,6 +111,7 @@ def main() -> None:
     parser.add_argument("--dtype", required=True)
     parser.add_argument("--context-length", required=True, type=int)
     arguments = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
     write = take_stdout()
     inbox = Inbox()
     try:
@@ -220,7 +229,10 @@ def _come_up(
                 write({"request_id": request_id, **event_to_dict(event)})
         except Exception as error:
             traceback.print_exc()
-            event = ErrorEvent.of(readable(error))
+            told = readable(error)
+            if isinstance(told, NotEnoughMemory):
+                decoder.forget()
+            event = ErrorEvent.of(told)
             write({"request_id": request_id, **event_to_dict(event)})
         finally:
             inbox.forget(request_id)

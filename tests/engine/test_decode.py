@@ -352,6 +352,25 @@ class TestTheLoop:
         with pytest.raises(RuntimeError, match="newer decode"):
             list(older)
 
+    @pytest.mark.parametrize("sampling", [GREEDY, Sampling(temperature=0.01, seed=1)])
+    def test_reading_can_be_ended_between_passes_and_goes_on_from_there(
+        self, scripted: Any, sampling: Sampling
+    ) -> None:
+        decoder, inner = scripted
+        prompt = [one % 60 for one in range(1500)]
+        asked = iter([False, True])
+        assert list(decoder.decode(prompt, 2000, sampling, over=lambda: next(asked))) == []
+        assert [call[2:] for call in inner.calls] == [(0, 512)]
+        next(decoder.decode(prompt, 2000, sampling))
+        assert inner.calls[1][2] == 512
+
+    def test_kept_caches_can_be_let_go(self, scripted: Any) -> None:
+        decoder, inner = scripted
+        for _ in range(2):
+            next(decoder.decode(list(range(20)), 40, GREEDY))
+            decoder.forget()
+        assert len(inner.allocated) == 2
+
     def test_a_pass_that_fails_gives_its_cache_up(self, scripted: Any) -> None:
         decoder, inner = scripted
         prompt = list(range(20))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import cast
 
 import pytest
@@ -40,6 +40,7 @@ class ScriptedDecoder:
         sampling: Sampling,
         stop_ids: frozenset[int],
         cursor: int,
+        over: Callable[[], bool],
     ) -> Iterator[Choice]:
         endless = itertools.chain(self.ids, itertools.repeat(self.then))
         for token_id in itertools.islice(endless, max_length - len(prompt_ids)):
@@ -108,6 +109,27 @@ def test_the_time_limit_keeps_what_was_generated(vocabulary: Vocabulary) -> None
     assert (last.event, last.stop_reason) == ("done", "time_limit")
     assert last.completion_tokens == 5  # the clock ticks once a token
     assert last.middle == "x" * 5
+
+
+def test_the_time_limit_counts_the_reading_of_the_prompt(vocabulary: Vocabulary) -> None:
+    class Slow(ScriptedDecoder):
+        def decode(self, *given: object, over: Callable[[], bool], **more: object) -> Iterator:
+            while not over():  # a prompt of many passes
+                pass
+            return iter(())
+
+    ticks = itertools.count()
+    last = list(
+        generate(
+            CompletionRequest(prefix="x", time_limit_s=5),
+            vocabulary,
+            cast(Decoder, Slow([], 0)),
+            LOADED,
+            cancelled=lambda: False,
+            clock=lambda: float(next(ticks)),
+        )
+    )[-1]
+    assert (last.event, last.stop_reason, last.middle) == ("done", "time_limit", "")
 
 
 def test_a_cancel_keeps_what_was_generated(vocabulary: Vocabulary) -> None:
