@@ -3,7 +3,8 @@
 One worker process lives at a time. Requests and switches stand in one line (`turns`), so that two
 generations can never run together whichever door they came through, and a switch waits for the running
 one. A new worker starts only after the old one has ended; if the new one cannot load, the old choice
-comes back. Nothing here imports a framework or a web page.
+comes back; if one dies, the same comes up again, unless that goes on (`crashes`). Nothing here imports a
+framework or a web page.
 """
 
 from __future__ import annotations
@@ -11,119 +12,48 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
-import sys
 import threading
-import time
-from collections import deque
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from concurrent.futures import Future
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from codegemma_ui import machine, presets
+from codegemma_ui.choice import Choice, Command, check_backend, check_memory, worker_command
+from codegemma_ui.crashes import MAX_CRASHES, Crashes
 from codegemma_ui.errors import (
-    BackendMissing,
-    DownloadFailed,
     LoadFailed,
-    NotEnoughMemory,
     NotReady,
     PlaygroundError,
-    UnknownBackend,
     UnknownPreset,
     WorkerDied,
 )
+from codegemma_ui.fetching import fetch
 from codegemma_ui.messages import (
     LAST_EVENTS,
     CompletionRequest,
     ErrorEvent,
     Event,
     Loaded,
+    PromptEvent,
     State,
     Status,
     event_from_dict,
     parse_request,
 )
 from codegemma_ui.presets import Preset
-from codegemma_ui.process import LineProcess, environment
 from codegemma_ui.settings import Settings
+from codegemma_ui.streams import Stream
+from codegemma_ui.transition import CalledOff, Transition
 from codegemma_ui.turns import Turn, Turns
 from codegemma_ui.vocabulary import Vocabulary
+from codegemma_ui.worker_process import EndedWhileLoading, Worker
+
+__all__ = ["Choice", "EngineClient"]
 
 log = logging.getLogger(__name__)
 
-CRASH_WINDOW_S = 60.0
-MAX_CRASHES = 3
-"""This many crashes within the window, and the worker is not started again by itself."""
-
-Command = Callable[["Choice", Path], Sequence[str]]
-
-
-@dataclass(frozen=True)
-class Choice:
-    """What runs, or is to run."""
-
-    preset: Preset
-    backend: str
-    dtype: str
-
-    def named(self) -> dict[str, str]:
-        return {"preset": self.preset.name, "backend": self.backend, "dtype": self.dtype}
-
-
-@dataclass
-class _Stream:
-    """One generation under way: where its events go."""
-
-    request_id: str
-    turn: Turn
-    loop: asyncio.AbstractEventLoop
-    events: asyncio.Queue[Event] = field(default_factory=asyncio.Queue)
-
-    def put(self, event: Event) -> None:
-        try:
-            self.loop.call_soon_threadsafe(self.events.put_nowait, event)
-        except RuntimeError:
-            log.debug("the caller's event loop is closed; its event is dropped")
-
-
-@dataclass
-class _Worker:
-    """One worker process, from start to end."""
-
-    choice: Choice
-    folder: Path
-    process: LineProcess | None = None
-    loaded: Loaded | None = None
-    compilations: int | None = None
-    warm: float | None = None
-    came_up: Future[Loaded] = field(default_factory=Future)
-    ended: bool = False
-
-
-class _Cancelled(Exception):
-    """A start or switch was called off."""
-
-
-@dataclass
-class _Transition:
-    """A start or switch under way, on a thread of its own."""
-
-    target: Choice
-    turn: Turn | None = None  # while it holds the floor, requests wait
-    phase: str | None = None
-    progress: float | None = None
-    before: _Worker | None = None  # served until this or an earlier switch took its place
-    cancelled: threading.Event = field(default_factory=threading.Event)
-    restoring: bool = False
-    end_process: Callable[[], None] | None = None
-    done: threading.Event = field(default_factory=threading.Event)
-
-    def cancel(self) -> None:
-        self.cancelled.set()
-        end_process = self.end_process
-        if end_process is not None:
-            end_process()
+STARTED_AGAIN = "It is being started again; try once more in a moment."
 
 
 class EngineClient:
@@ -131,21 +61,21 @@ class EngineClient:
 
     Args:
         settings: the operator's choices.
-        worker_command: builds the worker's command; tests put a scripted worker here.
+        command: builds the worker's command; tests put a scripted worker here.
     """
 
-    def __init__(self, settings: Settings, worker_command: Command | None = None) -> None:
+    def __init__(self, settings: Settings, command: Command | None = None) -> None:
         self.settings = settings
-        self._worker_command = worker_command or _worker_command
+        self._worker_command = command or worker_command
         self._presets = list(presets.offered(settings.preset, *settings.extra_presets))
         self._lock = threading.RLock()
         self._turns = Turns()
         self._ids = itertools.count(1)
-        self._worker: _Worker | None = None
-        self._stream: _Stream | None = None
-        self._transition: _Transition | None = None
+        self._worker: Worker | None = None
+        self._stream: Stream | None = None
+        self._transition: Transition | None = None
         self._error: PlaygroundError | None = None
-        self._crashes: deque[float] = deque(maxlen=MAX_CRASHES)
+        self._crashes = Crashes()
         self._vocabularies: dict[Path, Vocabulary] = {}
         self._target = Choice(presets.named(settings.preset), settings.backend, settings.dtype)
         self._closed = False
@@ -182,8 +112,12 @@ class EngineClient:
         """The state at this moment; never waits."""
         with self._lock:
             worker, transition, error = self._worker, self._transition, self._error
+            stream = self._stream
             loaded = worker.loaded if worker else None
             choice = worker.choice if worker else self._target
+            phase = transition.phase if transition else None
+            if phase is None and stream is not None and stream.stopped:
+                phase = "ending"
             return Status(
                 state=self._state(loaded, transition),
                 preset=choice.preset.name,
@@ -194,7 +128,7 @@ class EngineClient:
                 memory_bytes=loaded.memory_bytes if loaded else None,
                 context_length=choice.preset.context_length,
                 queue_length=self._turns.waiting,
-                phase=transition.phase if transition else None,
+                phase=phase,
                 progress=transition.progress if transition else None,
                 switching_to=transition.target.named() if transition else None,
                 error=_error_fields(error) if error else None,
@@ -204,7 +138,7 @@ class EngineClient:
                 summary=loaded.summary if loaded else None,
             )
 
-    def _state(self, loaded: Loaded | None, transition: _Transition | None) -> State:
+    def _state(self, loaded: Loaded | None, transition: Transition | None) -> State:
         if transition is not None:
             match transition.phase:
                 case "downloading":
@@ -235,7 +169,7 @@ class EngineClient:
             yield ErrorEvent.of(error)
             return
         turn = self._turns.join()
-        stream = _Stream(f"r{next(self._ids)}", turn, asyncio.get_running_loop())
+        stream = Stream(f"r{next(self._ids)}", turn, asyncio.get_running_loop())
         finished = False
         try:
             await asyncio.wrap_future(turn)
@@ -255,23 +189,21 @@ class EngineClient:
             else:
                 self._turns.give_back(turn)
 
-    def _send(self, stream: _Stream, request: CompletionRequest) -> None:
+    def _send(self, stream: Stream, request: CompletionRequest) -> None:
         """Hand a request to the worker.
 
         Raises:
             NotReady, or what made the last start fail: there is no worker.
         """
+        stream.time_limit_s = request.time_limit_s
         with self._lock:
             worker = self._worker
-            if worker is None or worker.process is None:
+            if worker is None:
                 raise self._error or NotReady(
                     "No model is loaded.", "Choose a model and a backend."
                 )
             self._stream = stream
-        # If it is gone by now, its end is reported as an event of this stream.
-        worker.process.send(
-            {"op": "complete", "request_id": stream.request_id, "request": asdict(request)}
-        )
+        worker.complete(stream.request_id, asdict(request))
 
     def cancel(self) -> None:
         """Cancel the running generation, if there is one; its stream ends with `cancelled`."""
@@ -279,10 +211,11 @@ class EngineClient:
         if stream is not None:
             self._cancel(stream)
 
-    def _cancel(self, stream: _Stream) -> None:
+    def _cancel(self, stream: Stream) -> None:
+        stream.stopped = True
         worker = self._worker
-        if worker is not None and worker.process is not None:
-            worker.process.send({"op": "cancel", "request_id": stream.request_id})
+        if worker is not None:
+            worker.cancel(stream.request_id)
 
     # Starting and switching
 
@@ -313,6 +246,8 @@ class EngineClient:
             running = transition.target if transition and not called_off else None
             if target == running or (target == current and running is None and self._worker):
                 return
+            if self._worker is None and transition is None:
+                self._crashes.forget()
         self._begin(target)
 
     def cancel_switch(self) -> None:
@@ -347,40 +282,21 @@ class EngineClient:
         Raises:
             UnknownBackend, BackendMissing, NotEnoughMemory.
         """
-        if target.backend not in machine.BACKENDS:
-            names = ", ".join(machine.BACKENDS)
-            raise UnknownBackend(f"backend must be one of {names}. Received: {target.backend!r}")
-        backend = machine.backend(target.backend, self.settings.pythons.get(target.backend))
-        if not backend.installed:
-            raise BackendMissing(f"{backend.name} is not installed.", backend.install)
-        self._check_memory(target)
-
-    def _check_memory(self, target: Choice) -> None:
-        cards = machine.gpus()
-        dtype = target.dtype
-        if dtype == "auto":
-            dtype = "bfloat16" if cards else "float32"
-        need = target.preset.memory_bytes(dtype)
-        main = machine.memory_bytes()
-        if need is None or main is None:
-            return
+        check_backend(target, self.settings.pythons)
         worker = self._worker
         freed = machine.resident_bytes(worker.process.pid) if worker and worker.process else 0
-        most = max([main[1] + freed, *(card.memory_bytes for card in cards)])
-        if need > most:
-            raise NotEnoughMemory(
-                f"{target.preset.label} needs about {need / 1e9:.1f} GB in {dtype} "
-                f"(weights and cache, plus a tenth); {most / 1e9:.1f} GB are free here.",
-                "Choose a smaller model or a half-width precision, or close other programs.",
-            )
+        check_memory(target, freed)
 
-    def _begin(self, target: Choice, *, first_in_line: bool = False) -> None:
-        transition = _Transition(target)
+    def _begin(
+        self, target: Choice, *, first_in_line: bool = False, because: WorkerDied | None = None
+    ) -> None:
+        """Start or switch, on a thread; `because` is shown meanwhile."""
+        transition = Transition(target)
         with self._lock:
             if self._closed:
                 return
             previous, self._transition = self._transition, transition
-            self._error = None
+            self._error = because
             self._target = target if self._worker is None else self._target
         if first_in_line or self._worker is None:
             self._join(transition, first=True)
@@ -390,14 +306,14 @@ class EngineClient:
             target=self._run, args=(transition, previous), daemon=True, name="switch"
         ).start()
 
-    def _join(self, transition: _Transition, *, first: bool = False) -> Turn:
+    def _join(self, transition: Transition, *, first: bool = False) -> Turn:
         """Stand in the line of the requests, if it does not yet."""
         with self._lock:
             if transition.turn is None:
                 transition.turn = self._turns.join(first=first)
             return transition.turn
 
-    def _run(self, transition: _Transition, previous: _Transition | None) -> None:
+    def _run(self, transition: Transition, previous: Transition | None) -> None:
         error: PlaygroundError | None = None
         if previous is not None:
             previous.cancel()
@@ -408,19 +324,19 @@ class EngineClient:
         try:
             try:
                 self._check(transition.target)
-                folder = self._fetch(transition)
+                folder = fetch(transition)
                 transition.target = self._learn(transition.target, folder)
-                self._stop_if_cancelled(transition)
+                transition.stop_if_cancelled()
                 turn = self._join(transition)
                 transition.phase = "waiting"
                 while not transition.cancelled.is_set() and not turn.done():
                     transition.cancelled.wait(0.05)
-                self._stop_if_cancelled(transition)
+                transition.stop_if_cancelled()
                 self._replace_worker(transition, folder)
             except Exception:
                 self._go_back(transition)
                 raise
-        except _Cancelled:
+        except CalledOff:
             log.info("called off: %s", transition.target.named())
         except PlaygroundError as caught:
             error = caught
@@ -441,89 +357,40 @@ class EngineClient:
                 self._turns.give_back(transition.turn)
             transition.done.set()
 
-    def _stop_if_cancelled(self, transition: _Transition) -> None:
-        if transition.cancelled.is_set():
-            raise _Cancelled
+    def _learn(self, choice: Choice, folder: Path) -> Choice:
+        """The choice with what its folder says of the model, such as its trained context.
 
-    def _fetch(self, transition: _Transition) -> Path:
-        """The preset's local folder, downloaded if need be by a process that a cancel can kill."""
-        preset = transition.target.preset
-        if preset.local:
-            folder = Path(preset.handle)
-        else:
-            transition.phase = "downloading"
-            folder = self._download(transition)
+        Raises:
+            LoadFailed: it has no vocabulary for filling in.
+            NotEnoughMemory: its folder says how large it is, and that does not fit.
+        """
         try:
             self._vocabulary(folder)
         except (ValueError, RuntimeError, OSError) as error:
             raise LoadFailed(
-                f"{preset.label} is not a fill-in-the-middle preset. {error}",
+                f"{choice.preset.label} is not a fill-in-the-middle preset. {error}",
                 "Choose a CodeGemma preset or another one with FIM control tokens.",
             ) from error
-        return folder
-
-    def _learn(self, choice: Choice, folder: Path) -> Choice:
-        """The choice with what its folder says of the model, such as its trained context."""
         preset = presets.fetched(choice.preset, folder)
         with self._lock:
             self._presets = [preset if one.name == preset.name else one for one in self._presets]
-        return replace(choice, preset=preset)
+        learned = replace(choice, preset=preset)
+        if learned != choice:
+            self._check(learned)
+        return learned
 
-    def _download(self, transition: _Transition) -> Path:
-        outcome: Future[dict[str, Any]] = Future()
-
-        def on_message(message: dict[str, Any]) -> None:
-            if message.get("event") == "progress":
-                total = message.get("total_bytes")
-                received = message.get("received_bytes") or 0
-                transition.progress = min(1.0, received / total) if total else None
-            elif not outcome.done():
-                outcome.set_result(message)
-
-        def on_exit(code: int) -> None:
-            if not outcome.done():
-                outcome.set_result(
-                    {
-                        "event": "error",
-                        "message": f"The download ended unexpectedly (exit code {code}).",
-                        "hint": "Try again. If it fails again, the log of the server has the details.",
-                    }
-                )
-
-        command = [sys.executable, "-m", "codegemma_ui.download", transition.target.preset.handle]
-        process = LineProcess(command, environment(), on_message, on_exit)
-        transition.end_process = process.kill
-        self._kill_if_cancelled(transition, process)
-        message = outcome.result()
-        transition.end_process = None
-        transition.progress = None
-        process.stop()
-        self._stop_if_cancelled(transition)
-        if message.get("event") != "downloaded":
-            log.warning("download: %s", process.stderr_tail[-2000:])
-            raise DownloadFailed(
-                str(message.get("message", "")), str(message.get("hint", "")), message.get("code")
-            )
-        return Path(message["path"])
-
-    def _kill_if_cancelled(self, transition: _Transition, process: LineProcess) -> None:
-        """A cancel may come between the look and the moment the process could be named."""
-        if transition.cancelled.is_set():
-            process.kill()
-
-    def _replace_worker(self, transition: _Transition, folder: Path) -> None:
+    def _replace_worker(self, transition: Transition, folder: Path) -> None:
         """Stop the old worker, start the new one."""
         with self._lock:
             old, self._worker = self._worker, None
-            self._error = None
             self._target = transition.target
         if old is not None and old.process is not None:
             transition.before = old
             transition.phase = "stopping"
             old.process.stop()
-        self._bring_up(_Worker(transition.target, folder), transition)
+        self._bring_up(transition, folder)
 
-    def _go_back(self, transition: _Transition) -> None:
+    def _go_back(self, transition: Transition) -> None:
         """Bring back what served before, if it was stopped and no later switch is to decide."""
         with self._lock:
             before = transition.before
@@ -531,153 +398,127 @@ class EngineClient:
             if before is None or self._worker is not None or superseded or self._closed:
                 return
             turn = self._join(transition, first=True)
-            going_back = _Transition(before.choice, turn, before=before, restoring=True)
+            going_back = Transition(before.choice, turn, before=before, restoring=True)
             self._transition, self._target = going_back, before.choice
         log.info("going back to %s", before.choice.named())
         try:
-            self._bring_up(_Worker(before.choice, before.folder), going_back)
+            self._bring_up(going_back, before.folder)
         finally:
             going_back.done.set()
             with self._lock:
                 if self._transition is going_back:
                     self._transition = transition
 
-    def _bring_up(self, worker: _Worker, transition: _Transition) -> None:
-        """Start a worker and wait until it serves.
+    def _bring_up(self, transition: Transition, folder: Path) -> None:
+        """Start a worker and wait until it serves; one that dies is started again, unless there is
+        another choice to go back to.
 
         Raises:
             PlaygroundError: it could not load; it is gone.
-            _Cancelled: the transition was called off; it is gone.
+            CalledOff: it is gone.
         """
-        transition.phase, transition.progress = "loading", None
-        process = LineProcess(
+        last_resort = transition.before is None or transition.restoring
+        times = 0
+        while True:
+            times += 1
+            worker = Worker(transition.target, folder)
+            try:
+                self._start(worker, transition)
+            except EndedWhileLoading as died:
+                log.error(
+                    "worker ended while loading (%s): %s", died.exit_code, worker.last_words()
+                )
+                self._crashes.note(loading=True)
+                if not last_resort or self._crashes.too_often:
+                    raise EndedWhileLoading(died.exit_code, times) from died
+                with self._lock:
+                    if self._transition is transition:
+                        self._error = WorkerDied(died.message, STARTED_AGAIN)
+            else:
+                self._crashes.came_up()
+                return
+
+    def _start(self, worker: Worker, transition: Transition) -> None:
+        transition.tell("loading")
+        process = worker.start(
             self._command(worker),
-            environment(),
-            lambda message: self._on_message(worker, transition, message),
-            lambda code: self._on_exit(worker, transition, code),
+            transition.tell,
+            self._on_event,
+            lambda code: self._on_crash(worker, code),
         )
-        worker.process = process
-        transition.end_process = process.kill
-        self._kill_if_cancelled(transition, process)
+        transition.waits_for(process)
         try:
-            loaded = worker.came_up.result()
+            worker.wait_until_up()
         except PlaygroundError:
             process.stop()
-            self._stop_if_cancelled(transition)
+            transition.stop_if_cancelled()
             raise
         finally:
-            transition.end_process = None
+            transition.waits_for(None)
         with self._lock:
-            worker.loaded = loaded
-            ended = worker.ended
-            if not self._closed and not ended:
+            exit_code = worker.exit_code
+            if not self._closed and exit_code is None:
                 self._worker = worker
         if self._closed:
             process.stop()
-        if ended:
-            self._stop_if_cancelled(transition)
-            raise LoadFailed(
-                "The model's process ended as soon as it was up.",
-                "The log of the server has the details.",
-            )
+        if exit_code is not None:  # as soon as it was up
+            transition.stop_if_cancelled()
+            raise EndedWhileLoading(exit_code)
 
-    def _command(self, worker: _Worker) -> Sequence[str]:
+    def _command(self, worker: Worker) -> Sequence[str]:
         command = list(self._worker_command(worker.choice, worker.folder))
         python = self.settings.pythons.get(worker.choice.backend)
         return [python, *command[1:]] if python else command
 
     # What the worker says
 
-    def _on_message(
-        self, worker: _Worker, transition: _Transition, message: dict[str, Any]
-    ) -> None:
-        match message.get("worker"):
-            case "state":
-                transition.phase = message["state"]
-                transition.progress = message.get("progress")
-            case "loaded":
-                del message["worker"]
-                worker.came_up.set_result(Loaded(**message))
-            case "warm":
-                self._on_warm(worker, message)
-            case "failed":
-                error = LoadFailed(message["message"], message["hint"], message["code"])
-                worker.came_up.set_exception(error)
-            case _:
-                self._on_event(message)
-
-    def _on_warm(self, worker: _Worker, message: dict[str, Any]) -> None:
-        with self._lock:
-            worker.compilations, worker.warm = message["compilations"], message["share"]
-            if worker.loaded is not None and worker.loaded.note != message["note"]:
-                worker.loaded = replace(worker.loaded, note=message["note"])
-
     def _on_event(self, message: dict[str, Any]) -> None:
         stream = self._stream
         if stream is None or message.get("request_id") != stream.request_id:
             return  # a stale token: its request has ended here
         event = event_from_dict(message)
+        if isinstance(event, PromptEvent):
+            stream.watch(lambda: self._on_overdue(stream))
         if isinstance(event, LAST_EVENTS):
             with self._lock:
                 self._stream = None
+            stream.ended()
             self._turns.give_back(stream.turn)
         stream.put(event)
 
-    def _on_exit(self, worker: _Worker, transition: _Transition, code: int) -> None:
-        assert worker.process is not None
-        died = WorkerDied(
-            f"The model's process ended unexpectedly (exit code {code}).",
-            "It is being started again; try once more in a moment.",
-        )
-        if not worker.came_up.done():
-            if not transition.cancelled.is_set():
-                log.error("worker ended while loading (%s): %s", code, worker.process.stderr_tail)
-            worker.came_up.set_exception(
-                LoadFailed(
-                    f"The model's process ended while loading (exit code {code}).",
-                    "Memory may have run out: choose a smaller model or a half-width precision."
-                    if code == -9
-                    else "The log of the server has the details.",
-                )
-            )
-            return
+    def _on_overdue(self, stream: Stream) -> None:
+        worker = self._worker
+        if self._stream is stream and worker is not None and worker.process is not None:
+            log.error("a completion did not end within its time limit: its worker is replaced")
+            worker.process.kill()
+
+    def _on_crash(self, worker: Worker, code: int) -> None:
+        """A worker that served is gone."""
         with self._lock:
-            worker.ended = True
             if self._worker is not worker or self._closed:
                 return  # it was told to stop
             self._worker = None
             stream, self._stream = self._stream, None
-            self._crashes.append(time.monotonic())
-            often = (
-                len(self._crashes) == MAX_CRASHES
-                and self._crashes[-1] - self._crashes[0] < CRASH_WINDOW_S
-            )
-        log.error("worker died (exit code %s): %s", code, worker.process.stderr_tail)
-        if often:
-            self._error = WorkerDied(
+            self._crashes.note()
+        log.error("worker died (exit code %s): %s", code, worker.last_words())
+        died = WorkerDied(
+            f"The model's process ended unexpectedly (exit code {code}).", STARTED_AGAIN
+        )
+        if self._crashes.too_often:
+            self._error = died = WorkerDied(
                 f"The model's process ended {MAX_CRASHES} times within a minute.",
                 "It is not started again by itself. Choose a model and a backend to try again.",
+                code="worker_gone",
             )
         elif (under_way := self._transition) is None:
-            self._begin(worker.choice, first_in_line=True)
+            self._begin(worker.choice, first_in_line=True, because=died)
         else:  # a download: requests wait for it, and should it fail, for this one to come back
             under_way.before = worker
             self._join(under_way, first=True)
         if stream is not None:
+            stream.ended()
             self._turns.give_back(stream.turn)
             stream.put(ErrorEvent.of(died))
-
-
-def _worker_command(choice: Choice, folder: Path) -> list[str]:
-    return [
-        sys.executable,
-        *("-m", "codegemma_ui.engine.worker"),
-        *("--preset", choice.preset.name),
-        *("--folder", str(folder)),
-        *("--backend", choice.backend),
-        *("--dtype", choice.dtype),
-        *("--context-length", str(choice.preset.context_length)),
-    ]
 
 
 def _error_fields(error: PlaygroundError) -> dict[str, str]:

@@ -36,6 +36,12 @@ class BadInput(PlaygroundError):
     code = "bad_input"
 
 
+class NotAllowed(BadInput):
+    """The operator keeps this to others."""
+
+    code = "not_allowed"
+
+
 class UnknownPreset(BadInput):
     """No such model in the list of this playground."""
 

@@ -109,7 +109,8 @@ def gpus() -> tuple[Gpu, ...]:
 def memory_bytes() -> tuple[int, int] | None:
     """Total and available main memory, or None where the system does not say.
 
-    A container's limit counts where it is lower (cgroup v2, https://docs.kernel.org/admin-guide/cgroup-v2.html).
+    A lower limit counts: a container's (cgroup v2, https://docs.kernel.org/admin-guide/cgroup-v2.html), or
+    the one on a process's address space (`ulimit -v`), which our workers inherit.
     """
     try:
         lines = Path("/proc/meminfo").read_text().splitlines()
@@ -117,6 +118,11 @@ def memory_bytes() -> tuple[int, int] | None:
         return None
     kib = {name: int(rest.split()[0]) for name, rest in (line.split(":", 1) for line in lines)}
     total, available = kib["MemTotal"] * 1024, kib["MemAvailable"] * 1024
+    import resource  # only where there is a /proc
+
+    addressable, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if addressable != resource.RLIM_INFINITY:
+        total, available = min(total, addressable), min(available, addressable)
     try:
         limit = int(Path("/sys/fs/cgroup/memory.max").read_text())
         used = int(Path("/sys/fs/cgroup/memory.current").read_text())

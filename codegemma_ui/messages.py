@@ -307,7 +307,8 @@ class Status:
         device, parameters, memory_bytes, context_length, summary, note: as in `Loaded`.
         queue_length: requests that wait.
         phase: the step of a start or switch: "downloading", "waiting" (for a running completion),
-            "stopping" (the old worker), "loading", "warming"; else None.
+            "stopping" (the old worker), "loading", "warming"; "ending" where a completion was stopped and
+            the engine has not let go of it yet; else None.
         progress: from 0 to 1 while downloading or warming, where known.
         compilations: programs that the model's process has compiled; once `warm` is 1 no request adds any.
         warm: the share of its programs that are compiled, from 0 to 1; None while no model is loaded.

@@ -72,17 +72,26 @@ class Preset:
             return 0
         return None if self.parameters is None else 2 * self.parameters
 
-    def memory_bytes(self, dtype: str) -> int | None:
-        """An estimate of what it needs: weights as they are loaded and a full KV cache, plus a tenth.
+    def weights_bytes(self, dtype: str) -> int | None:
+        """The weights as they are loaded, or None where nobody knows how many there are.
 
         Args:
             dtype: "float32", "bfloat16", "float16" or "int8", which is loaded in bfloat16.
         """
-        if self.parameters is None:
-            return None
-        width = 4 if dtype == "float32" else 2
-        kv_cache = self.kv_bytes_per_token * self.context_length * width // 2
-        return int(1.1 * (self.parameters * width + kv_cache))
+        return None if self.parameters is None else self.parameters * _width(dtype)
+
+    def cache_bytes(self, dtype: str) -> int:
+        """A full KV cache."""
+        return self.kv_bytes_per_token * self.context_length * _width(dtype) // 2
+
+    def memory_bytes(self, dtype: str) -> int | None:
+        """An estimate of what it needs: weights and a full KV cache, plus a tenth."""
+        weights = self.weights_bytes(dtype)
+        return None if weights is None else int(1.1 * (weights + self.cache_bytes(dtype)))
+
+
+def _width(dtype: str) -> int:
+    return 4 if dtype == "float32" else 2
 
 
 def _codegemma(name: str, label: str, version: int, *, instruct: bool = False) -> Preset:

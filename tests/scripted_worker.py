@@ -1,8 +1,20 @@
 """A worker that speaks the real protocol and does as it is told, for tests at the process line.
 
-The request's prefix is the script: "slow" sends a token every 20 ms until cancelled, "crash" dies after
-one token, "stale" also sends an event of another request, anything else is echoed as the middle. The
-preset's name can script the start: see `--fail`.
+The request's prefix is the script; its first word says what happens, a number may follow:
+
+    slow [S]     a token every S seconds (0.02), until cancelled, 500 of them, or the time limit
+    read S       S seconds of reading before the first token, in passes of 10 ms between which it hears
+    deaf S       one dispatch of S seconds, in which it hears nothing
+    hang         a dispatch that never ends
+    oom          runs out of memory where max_length is over 64
+    crash        dies after one token
+    stale        also sends events of another request
+    late         goes on sending after its last event
+    lie          sends an event that does not exist
+
+Anything else is echoed as the middle. A token's text is the request's suffix where there is one, so that a
+stale token shows. `--fail B` and `--die B` name a backend whose start fails or dies, `--load-s` is how long a
+start takes, `--journal FILE` notes when requests begin and end.
 """
 
 from __future__ import annotations
@@ -13,6 +25,7 @@ import queue
 import sys
 import threading
 import time
+from pathlib import Path
 
 options = dict(zip(sys.argv[1::2], sys.argv[2::2], strict=True))
 cancelled: set[str] = set()
@@ -23,12 +36,22 @@ def write(message: dict) -> None:
     print(json.dumps(message), flush=True)
 
 
+def note(what: str, request_id: str) -> None:
+    if "--journal" not in options:
+        return
+    line = {"at": time.monotonic(), "pid": os.getpid(), "what": what, "request_id": request_id}
+    with Path(options["--journal"]).open("a") as journal:
+        journal.write(json.dumps(line) + "\n")
+
+
 def read() -> None:
     for line in sys.stdin:
         message = json.loads(line)
         if message["op"] == "cancel":
+            note("cancel", message["request_id"])
             cancelled.add(message["request_id"])
         else:
+            note("asked", message["request_id"])
             requests.put(message)
     os._exit(0)
 
@@ -47,16 +70,16 @@ def token(request_id: str, index: int, text: str) -> None:
     )
 
 
-def last(request_id: str, event: str, request: dict, middle: str, tokens: int) -> None:
+def last(request_id: str, reason: str | None, request: dict, middle: str, tokens: int) -> None:
     write(
         {
             "request_id": request_id,
-            "event": event,
+            "event": "done" if reason else "cancelled",
             "prompt": "scripted",
             "raw_output": middle,
             "middle": middle,
             "program": request["prefix"] + middle + request["suffix"],
-            "stop_reason": "max_length" if event == "done" else None,
+            "stop_reason": reason,
             "stop_token": None,
             "token_ids": list(range(100, 100 + tokens)),
             "prompt_tokens": 5,
@@ -71,7 +94,7 @@ def last(request_id: str, event: str, request: dict, middle: str, tokens: int) -
 
 
 def complete(request_id: str, request: dict) -> None:
-    script = request["prefix"]
+    script, _, number = request["prefix"].partition(" ")
     write(
         {
             "request_id": request_id,
@@ -83,22 +106,61 @@ def complete(request_id: str, request: dict) -> None:
             "trimmed_suffix_tokens": 0,
         }
     )
-    if script == "slow":
-        index = 0
-        while request_id not in cancelled and index < 500:
-            token(request_id, index, "x")
-            index += 1
-            time.sleep(0.02)
-        last(request_id, "cancelled", request, "x" * index, index)
+    match script:
+        case "slow":
+            write_slowly(request_id, request, float(number or 0.02))
+            return
+        case "read":
+            until = time.monotonic() + float(number)
+            while request_id not in cancelled and time.monotonic() < until:
+                time.sleep(0.01)
+        case "deaf":
+            time.sleep(float(number))
+        case "hang":
+            threading.Event().wait()
+        case "oom" if request["max_length"] > 64:
+            write(
+                {
+                    "request_id": request_id,
+                    "event": "error",
+                    "code": "not_enough_memory",
+                    "message": "There was not enough memory.",
+                    "hint": "Lower max_length.",
+                }
+            )
+            return
+        case "lie":
+            write({"request_id": request_id, "event": "nonsense"})
+    if request_id in cancelled:
+        last(request_id, None, request, "", 0)
         return
-    token(request_id, 0, script)
-    if script == "crash":
-        print("the last words of a worker", file=sys.stderr, flush=True)
-        os._exit(3)
-    if script == "stale":
-        token("another request", 1, "stale")
-        write({"request_id": "another request", "event": "error", "code": "x", "message": "stale"})
-    last(request_id, "done", request, script, 1)
+    middle = request["suffix"] or request["prefix"]
+    token(request_id, 0, middle)
+    match script:
+        case "crash":
+            print("the last words of a worker", file=sys.stderr, flush=True)
+            os._exit(3)
+        case "stale":
+            token("another request", 1, "stale")
+            other = {"request_id": "another request", "event": "error"}
+            write(other | {"code": "x", "message": "stale"})
+    last(request_id, "max_length", request, middle, 1)
+    if script == "late":
+        for index in range(1, 50):
+            token(request_id, index, "late")
+
+
+def write_slowly(request_id: str, request: dict, pause_s: float) -> None:
+    text = request["suffix"] or "x"
+    index, started = 0, time.monotonic()
+    while request_id not in cancelled and index < 500:
+        token(request_id, index, text)
+        index += 1
+        time.sleep(pause_s)
+        if time.monotonic() - started >= request["time_limit_s"]:
+            last(request_id, "time_limit", request, text * index, index)
+            return
+    last(request_id, "max_length" if index == 500 else None, request, text * index, index)
 
 
 def main() -> None:
@@ -128,7 +190,9 @@ def main() -> None:
     )
     while True:
         message = requests.get()
+        note("begun", message["request_id"])
         complete(message["request_id"], message["request"])
+        note("ended", message["request_id"])
 
 
 main()

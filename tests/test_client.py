@@ -50,12 +50,25 @@ def complete(client: EngineClient, **raw: object) -> list[Event]:
     return asyncio.run(collect())
 
 
+def worker_pids() -> list[int]:
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            command = (folder / "cmdline").read_bytes().decode()
+            parent = (folder / "stat").read_text().rpartition(")")[2].split()[1]
+        except OSError:
+            continue
+        if WORKER.name in command and int(parent) == os.getpid():
+            found.append(int(folder.name))
+    return found
+
+
 def test_a_request_waits_for_the_model_and_streams(client: EngineClient) -> None:
     assert client.status().state in ("starting", "loading", "warming")
     events = complete(client, prefix="hello", suffix=" world")
     assert [event.event for event in events] == ["prompt", "token", "done"]
     assert isinstance(events[-1], DoneEvent)
-    assert events[-1].program == "hellohello world"
+    assert events[-1].program == "hello world world"
     assert client.status().state == "ready"
 
 
@@ -111,12 +124,79 @@ def test_two_requests_never_run_together(client: EngineClient) -> None:
     assert asyncio.run(both()) == ["first"] * 3 + ["second"] * 3 + ["third"] * 3
 
 
-def test_stale_events_are_dropped(client: EngineClient) -> None:
-    assert [event.event for event in complete(client, prefix="stale")] == [
-        "prompt",
-        "token",
-        "done",
-    ]
+@pytest.mark.parametrize("script", ["stale", "late"])
+def test_stale_events_are_dropped(client: EngineClient, script: str) -> None:
+    for _ in range(2):
+        events = complete(client, prefix=script, suffix="mine")
+        assert [event.event for event in events] == ["prompt", "token", "done"]
+
+
+def test_a_worker_that_lies_is_replaced(client: EngineClient) -> None:
+    wait_for(client, "ready")
+    error = complete(client, prefix="lie")[-1]
+    assert isinstance(error, ErrorEvent)
+    assert error.code == "worker_died"
+    assert complete(client, prefix="after")[-1].event == "done"
+
+
+def test_the_time_limit_keeps_what_came(client: EngineClient) -> None:
+    last = complete(client, prefix="slow", time_limit_s=0.3)[-1]
+    assert isinstance(last, DoneEvent)
+    assert last.stop_reason == "time_limit"
+    assert last.middle
+
+
+def test_a_dispatch_that_never_ends_is_ended(
+    client: EngineClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("codegemma_ui.streams.GRACE_S", 0.2)
+    last = complete(client, prefix="hang", time_limit_s=0.1)[-1]
+    assert isinstance(last, ErrorEvent)
+    assert last.code == "worker_died"
+    assert complete(client, prefix="after")[-1].event == "done"
+
+
+def test_a_stopped_completion_that_cannot_hear_is_told_of(client: EngineClient) -> None:
+    wait_for(client, "ready")
+
+    async def leave() -> None:
+        stream = client.complete({"prefix": "deaf 0.6"})
+        async for _ in stream:
+            break
+        await stream.aclose()
+
+    asyncio.run(leave())
+    status = client.status()
+    assert (status.state, status.phase) == ("busy", "ending")
+    assert complete(client, prefix="next", suffix="next")[-1].middle == "next"  # type: ignore[union-attr]
+    assert client.status().phase is None
+
+
+def test_a_worker_that_does_not_read_holds_nobody_up(client: EngineClient) -> None:
+    wait_for(client, "ready")
+    (pid,) = worker_pids()
+    os.kill(pid, signal.SIGSTOP)
+
+    async def ask() -> float:
+        started = time.monotonic()
+        stream = client.complete({"prefix": "x" * 200_000, "suffix": "y" * 200_000})
+        asking = asyncio.ensure_future(anext(stream))  # type: ignore[arg-type]
+        await asyncio.sleep(0.1)
+        took = time.monotonic() - started
+        os.kill(pid, signal.SIGCONT)
+        await asking
+        await stream.aclose()
+        return took
+
+    assert asyncio.run(ask()) < 1.0
+
+
+def test_out_of_memory_is_told_and_a_smaller_request_succeeds(client: EngineClient) -> None:
+    error = complete(client, prefix="oom", max_length=128)[-1]
+    assert isinstance(error, ErrorEvent)
+    assert error.code == "not_enough_memory"
+    assert "max_length" in error.hint
+    assert complete(client, prefix="oom", max_length=64)[-1].event == "done"
 
 
 def test_a_crash_is_told_and_the_next_request_is_served(client: EngineClient) -> None:
@@ -135,6 +215,7 @@ def test_three_crashes_within_a_minute_stop_the_restarts(client: EngineClient) -
     error = complete(client, prefix="after")[-1]
     assert isinstance(error, ErrorEvent)
     assert "3 times" in error.message
+    assert error.code == "worker_gone"
     client.switch(backend="tensorflow")
     wait_for(client, "ready")
     assert complete(client, prefix="again")[-1].event == "done"
@@ -228,7 +309,7 @@ def test_what_worked_comes_back_also_after_two_switches_in_a_row() -> None:
         client.close()
 
 
-def test_a_worker_that_dies_while_loading_is_a_failed_start() -> None:
+def test_a_worker_that_dies_while_loading_is_tried_three_times() -> None:
     client = make_client("--die", "jax")
     client.start()
     try:
@@ -236,7 +317,45 @@ def test_a_worker_that_dies_while_loading_is_a_failed_start() -> None:
         error = complete(client, prefix="x")[-1]
         assert isinstance(error, ErrorEvent)
         assert error.code == "load_failed"
-        assert "exit code 9" in error.message
+        assert "3 times while loading (exit code 9)" in error.message
+    finally:
+        client.close()
+
+
+def test_a_worker_killed_while_loading_is_started_again_and_the_request_is_served() -> None:
+    client = make_client("--load-s", "0.3")
+    client.start()
+    try:
+        wait_for(client, "loading")
+        while not (children := worker_pids()):
+            time.sleep(0.01)
+        os.kill(children[0], signal.SIGKILL)
+        started = time.monotonic()
+        while client.status().error is None:
+            assert time.monotonic() - started < 5
+            time.sleep(0.01)
+        error = client.status().error
+        assert error is not None
+        assert error["code"] == "worker_died"
+        assert "while loading (exit code -9)" in error["message"]
+        assert complete(client, prefix="after")[-1].event == "done"
+        assert client.status().error is None
+    finally:
+        client.close()
+
+
+def test_another_choice_that_dies_while_loading_is_not_tried_again() -> None:
+    client = make_client("--die", "torch")
+    client.start()
+    try:
+        wait_for(client, "ready")
+        client.switch(backend="torch")
+        done = complete(client, prefix="x")[-1]
+        assert isinstance(done, DoneEvent)
+        assert done.backend == "jax"
+        error = client.status().error
+        assert error is not None
+        assert "ended while loading (exit code 9)" in error["message"]
     finally:
         client.close()
 
@@ -264,7 +383,9 @@ def test_what_cannot_run_is_refused_at_once(
     with pytest.raises(UnknownBackend):
         client.switch(backend="theano")
     monkeypatch.setattr("codegemma_ui.machine.memory_bytes", lambda: (8 * 10**9, 8 * 10**9))
-    with pytest.raises(NotEnoughMemory, match=r"about 45\.8 GB in float32"):
+    with pytest.raises(
+        NotEnoughMemory, match=r"about 45\.8 GB in float32 \(34\.2 of weights \+ 7\.5 of cache"
+    ):
         client.switch(preset="code_gemma_7b_en")
     object.__setattr__(client.settings, "pythons", {"tensorflow": "/nonexistent/python"})
     with pytest.raises(BackendMissing):

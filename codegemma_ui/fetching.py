@@ -1,0 +1,66 @@
+"""Where a preset's folder is, fetched first if need be by a process that a cancel can kill."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any
+
+from codegemma_ui.errors import DownloadFailed
+from codegemma_ui.process import LineProcess, environment
+from codegemma_ui.transition import Transition
+
+log = logging.getLogger(__name__)
+
+
+def fetch(transition: Transition) -> Path:
+    """The folder of the target's preset.
+
+    Raises:
+        DownloadFailed: its code says why.
+        CalledOff: meanwhile.
+    """
+    preset = transition.target.preset
+    if preset.local:
+        return Path(preset.handle)
+    transition.tell("downloading")
+    return _download(preset.handle, transition)
+
+
+def _download(handle: str, transition: Transition) -> Path:
+    outcome: Future[dict[str, Any]] = Future()
+
+    def on_message(message: dict[str, Any]) -> None:
+        if message.get("event") == "progress":
+            total = message.get("total_bytes")
+            received = message.get("received_bytes") or 0
+            transition.progress = min(1.0, received / total) if total else None
+        elif not outcome.done():
+            outcome.set_result(message)
+
+    def on_exit(code: int) -> None:
+        if not outcome.done():
+            outcome.set_result(
+                {
+                    "event": "error",
+                    "message": f"The download ended unexpectedly (exit code {code}).",
+                    "hint": "Try again. If it fails again, the log of the server has the details.",
+                }
+            )
+
+    command = [sys.executable, "-m", "codegemma_ui.download", handle]
+    process = LineProcess(command, environment(), on_message, on_exit)
+    transition.waits_for(process)
+    message = outcome.result()
+    transition.waits_for(None)
+    transition.progress = None
+    process.stop()
+    transition.stop_if_cancelled()
+    if message.get("event") != "downloaded":
+        log.warning("download: %s", process.stderr_tail[-2000:])
+        raise DownloadFailed(
+            str(message.get("message", "")), str(message.get("hint", "")), message.get("code")
+        )
+    return Path(message["path"])

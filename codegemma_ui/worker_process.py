@@ -1,0 +1,135 @@
+"""One worker process as the client sees it: started, spoken to, listened to, until it ends.
+
+What it says of itself is kept here; what it says of a request is handed on. `engine/worker.py` documents
+the messages.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from codegemma_ui.choice import Choice
+from codegemma_ui.errors import LoadFailed
+from codegemma_ui.messages import Loaded
+from codegemma_ui.process import LineProcess, environment
+
+log = logging.getLogger(__name__)
+
+KILLED = -9
+"""The exit code of a process that the system killed, as it does where memory runs out."""
+
+
+class EndedWhileLoading(LoadFailed):
+    """It ended without a word before its model was up.
+
+    Args:
+        exit_code: its exit code.
+        times: how often in a row.
+    """
+
+    def __init__(self, exit_code: int, times: int = 1) -> None:
+        often = f" {times} times" if times > 1 else ""
+        super().__init__(
+            f"The model's process ended{often} while loading (exit code {exit_code}).",
+            "Memory may have run out: choose a smaller model or a half-width precision."
+            if exit_code == KILLED
+            else "The log of the server has the details.",
+        )
+        self.exit_code = exit_code
+
+
+class Worker:
+    """See the module.
+
+    Args:
+        choice: what it runs.
+        folder: the preset's.
+
+    Attributes:
+        process: once it was started.
+        loaded: what it said of its model, once that is up.
+        compilations, warm: as in `messages.Status`.
+        exit_code: once it is gone.
+    """
+
+    def __init__(self, choice: Choice, folder: Path) -> None:
+        self.choice, self.folder = choice, folder
+        self.process: LineProcess | None = None
+        self.loaded: Loaded | None = None
+        self.compilations: int | None = None
+        self.warm: float | None = None
+        self.exit_code: int | None = None
+        self._came_up: Future[Loaded] = Future()
+
+    def start(
+        self,
+        command: Sequence[str],
+        on_state: Callable[[str, float | None], None],
+        on_event: Callable[[dict[str, Any]], None],
+        on_crash: Callable[[int], None],
+    ) -> LineProcess:
+        """Start the process. What it says is told on a thread of its own.
+
+        Args:
+            command: program and arguments.
+            on_state: gets phase and progress while it comes up.
+            on_event: gets what it says of requests.
+            on_crash: gets its exit code, where it had come up.
+        """
+
+        def on_message(message: dict[str, Any]) -> None:
+            match message.get("worker"):
+                case "state":
+                    on_state(message["state"], message.get("progress"))
+                case "loaded":
+                    del message["worker"]
+                    self.loaded = Loaded(**message)
+                    self._came_up.set_result(self.loaded)
+                case "warm":
+                    self.compilations, self.warm = message["compilations"], message["share"]
+                    if self.loaded is not None and self.loaded.note != message["note"]:
+                        self.loaded = replace(self.loaded, note=message["note"])
+                case "failed":
+                    error = LoadFailed(message["message"], message["hint"], message["code"])
+                    self._came_up.set_exception(error)
+                case _:
+                    on_event(message)
+
+        def on_exit(code: int) -> None:
+            self.exit_code = code
+            if self._came_up.done():
+                on_crash(code)
+            else:
+                self._came_up.set_exception(EndedWhileLoading(code))
+
+        self.process = LineProcess(command, environment(), on_message, on_exit)
+        return self.process
+
+    def wait_until_up(self) -> None:
+        """
+        Raises:
+            EndedWhileLoading: it is gone.
+            LoadFailed: it says why it could not load, and ends.
+        """
+        self._came_up.result()
+
+    def complete(self, request_id: str, request: Mapping[str, Any]) -> None:
+        """Hand it a request. If it is gone by now, its end tells so."""
+        self._send({"op": "complete", "request_id": request_id, "request": request})
+
+    def cancel(self, request_id: str) -> None:
+        """Ask it to end a request; it answers with that request's last event."""
+        self._send({"op": "cancel", "request_id": request_id})
+
+    def _send(self, message: Mapping[str, Any]) -> None:
+        assert self.process is not None
+        self.process.send(message)
+
+    def last_words(self) -> str:
+        """The end of what it wrote to stderr: for the log, never for the page."""
+        return self.process.stderr_tail[-4000:] if self.process else ""

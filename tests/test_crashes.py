@@ -1,0 +1,38 @@
+"""How often a worker may end by itself before somebody has to look at it."""
+
+from __future__ import annotations
+
+from codegemma_ui.crashes import Crashes
+
+
+def crashes_at(*seconds: float) -> Crashes:
+    """Each that is noted comes at the next of these moments."""
+    return Crashes(iter(seconds).__next__)
+
+
+def test_three_within_a_minute_are_too_often() -> None:
+    crashes = crashes_at(0, 30, 59, 100)
+    told = []
+    for _ in range(4):
+        crashes.note()
+        told.append(crashes.too_often)
+    assert told == [False, False, True, False]
+
+
+def test_so_are_three_in_a_row_while_loading_however_long_that_takes() -> None:
+    crashes = crashes_at(0, 100, 200)
+    told = []
+    for _ in range(3):
+        crashes.note(loading=True)
+        told.append(crashes.too_often)
+    assert told == [False, False, True]
+    crashes.forget()
+    assert not crashes.too_often
+
+
+def test_one_that_came_up_in_between_begins_a_new_row() -> None:
+    crashes = crashes_at(0, 100, 200)
+    for _ in range(3):
+        crashes.note(loading=True)
+        crashes.came_up()
+    assert not crashes.too_often
