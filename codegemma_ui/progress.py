@@ -33,6 +33,23 @@ HEARTBEAT_S = 0.25
 """Seconds between two updates while nothing comes: a closed tab is noticed at the next one."""
 
 
+class Stop:
+    """What ends one stream of updates at once; made in its event loop, pressed from any thread."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._pressed = asyncio.Event()
+
+    def press(self) -> None:
+        """End the stream."""
+        with contextlib.suppress(RuntimeError):  # its event loop is closed, and the stream with it
+            self._loop.call_soon_threadsafe(self._pressed.set)
+
+    async def pressed(self) -> None:
+        """Wait for it."""
+        await self._pressed.wait()
+
+
 class Progress:
     """One generation as known so far.
 
@@ -90,16 +107,20 @@ class Progress:
         return {"event": name, **asdict(self.completion)}
 
 
+_STOPPED = object()
+
+
 async def updates(
-    events: AsyncIterator[Event], prefix: str, suffix: str
+    events: AsyncIterator[Event], prefix: str, suffix: str, stop: Stop | None = None
 ) -> AsyncGenerator[Progress, None]:
     """Yield the same `Progress` again and again: on acceptance, at the first token, then at least every
     0.1 s while tokens come, every 0.25 s while none do, and once at the end.
 
-    Closing this generator closes `events`, which cancels the generation.
+    Closing this generator closes `events`, which cancels the generation; so does `stop`, at once, after
+    which `Progress.last` is still None.
     """
     progress = Progress(prefix, suffix)
-    queue: asyncio.Queue[Event | BaseException | None] = asyncio.Queue()
+    queue: asyncio.Queue[Event | BaseException | object | None] = asyncio.Queue()
 
     async def pump() -> None:
         try:
@@ -110,7 +131,13 @@ async def updates(
             queue.put_nowait(error)
             raise
 
-    task = asyncio.create_task(pump())
+    async def listen(stop: Stop) -> None:
+        await stop.pressed()
+        queue.put_nowait(_STOPPED)
+
+    tasks = [asyncio.create_task(pump())]
+    if stop is not None:
+        tasks.append(asyncio.create_task(listen(stop)))
     try:
         yield progress
         shown_s = 0.0
@@ -118,10 +145,16 @@ async def updates(
             first = not progress.tokens
             wait = HEARTBEAT_S if first else UPDATE_INTERVAL_S
             with contextlib.suppress(TimeoutError):
-                _take(await asyncio.wait_for(queue.get(), wait), progress)
+                said = await asyncio.wait_for(queue.get(), wait)
+                if said is _STOPPED:
+                    return
+                _take(said, progress)
             first_token = first and progress.tokens
             while not first_token and not queue.empty():
-                _take(queue.get_nowait(), progress)
+                said = queue.get_nowait()
+                if said is _STOPPED:
+                    return
+                _take(said, progress)
                 first_token = first and progress.tokens  # shown by itself, whatever came after it
             now = time.monotonic()
             if progress.last or first_token or now - shown_s >= UPDATE_INTERVAL_S:
@@ -129,19 +162,20 @@ async def updates(
                 progress.refresh()
                 yield progress
     finally:
-        task.cancel()
-        with contextlib.suppress(BaseException):
-            await task
+        for task in tasks:
+            task.cancel()
+            with contextlib.suppress(BaseException):
+                await task
         aclose = getattr(events, "aclose", None)
         if aclose is not None:
             await aclose()
 
 
-def _take(event: Event | BaseException | None, progress: Progress) -> None:
-    if isinstance(event, BaseException):
-        raise event
-    if event is not None:
-        progress.add(event)
+def _take(said: Any, progress: Progress) -> None:
+    if isinstance(said, BaseException):
+        raise said
+    if said is not None:
+        progress.add(said)
     elif not isinstance(progress.last, LAST_EVENTS):
         progress.add(
             ErrorEvent(code="engine_error", message="The stream ended without a last event.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import ipaddress
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from codegemma_ui.messages import DEFAULT_MAX_LENGTH, DEFAULT_TIME_LIMIT_S
 
 DTYPES = ("auto", "float32", "bfloat16", "float16", "int8")
 LANGUAGES = ("auto", "en", "ko")
+ALLOW_SWITCH = ("everyone", "nobody", "login")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +30,7 @@ class Settings:
         time_limit_s: the longest one generation may take.
         queue_size: requests that may wait.
         language: of the page; "auto" follows the browser.
+        allow_switch: who may change the model, which all visitors share; "login" is whoever has logged in.
         pythons: backend name -> interpreter of another environment for its worker.
     """
 
@@ -41,6 +44,7 @@ class Settings:
     time_limit_s: float = DEFAULT_TIME_LIMIT_S
     queue_size: int = 16
     language: str = "auto"
+    allow_switch: str = "everyone"
     pythons: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -76,6 +80,12 @@ def add_serve_flags(parser: argparse.ArgumentParser) -> None:
     _flag(parser, "--max-length", "where the slider starts", DEFAULT_MAX_LENGTH)
     _flag(parser, "--queue-size", "requests that may wait", "16")
     _flag(parser, "--language", ", ".join(LANGUAGES), "auto")
+    _flag(
+        parser,
+        "--allow-switch",
+        f"who may change the model: {', '.join(ALLOW_SWITCH)}",
+        "everyone on loopback, nobody elsewhere",
+    )
 
 
 def resolve(
@@ -118,8 +128,9 @@ def resolve(
     presets.named(preset)
     extra = tuple(filter(None, map(str.strip, choice("extra_presets", "").split(","))))
     presets.offered(*extra)
+    host = choice("host", "0.0.0.0" if environ.get("SPACE_ID") else "127.0.0.1")
     return Settings(
-        host=choice("host", "0.0.0.0" if environ.get("SPACE_ID") else "127.0.0.1"),
+        host=host,
         port=integer("port", 7860, 0, 65535),
         preset=preset,
         extra_presets=extra,
@@ -129,8 +140,19 @@ def resolve(
         time_limit_s=number("time_limit", DEFAULT_TIME_LIMIT_S, 0.1, 3600),
         queue_size=integer("queue_size", 16, 1, 1000),
         language=one_of("language", "auto", LANGUAGES),
+        allow_switch=one_of(
+            "allow_switch", "everyone" if _is_loopback(host) else "nobody", ALLOW_SWITCH
+        ),
         pythons={name: python for name in BACKENDS if (python := choice(f"python_{name}", ""))},
     )
+
+
+def _is_loopback(host: str) -> bool:
+    """Whether only this machine reaches it."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _named(name: str) -> str:

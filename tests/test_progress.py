@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncIterator
 
 from codegemma_ui.messages import DoneEvent, Event, PromptEvent, TokenEvent
-from codegemma_ui.progress import updates
+from codegemma_ui.progress import Stop, updates
 
 PROMPT = PromptEvent(
     prompt="p", prompt_tokens=4, max_length=64, trimmed_prefix_tokens=0, trimmed_suffix_tokens=0
@@ -80,6 +80,32 @@ def test_closing_the_updates_closes_the_stream() -> None:
         await stream.aclose()  # type: ignore[attr-defined]
 
     asyncio.run(run())
+    assert closed
+
+
+def test_a_stop_ends_the_updates_at_once_from_any_thread() -> None:
+    closed = []
+
+    async def events() -> AsyncIterator[Event]:
+        try:
+            yield PROMPT
+            yield token(0)
+            await asyncio.sleep(60)
+        finally:
+            closed.append(True)
+
+    async def run() -> tuple[float, object, str]:
+        stop = Stop()
+        pressed = 0.0
+        async for progress in updates(events(), "", "", stop):
+            if progress.tokens and not pressed:
+                pressed = time.monotonic()
+                await asyncio.to_thread(stop.press)
+        return time.monotonic() - pressed, progress.last, progress.completion.middle or ""
+
+    took, last, middle = asyncio.run(run())
+    assert took < 0.2  # a heartbeat is 0.25
+    assert (last, middle) == (None, "0")
     assert closed
 
 

@@ -41,6 +41,7 @@ def test_every_flag_has_a_variable() -> None:
         ("--time-limit", "time_limit_s", "TIME_LIMIT", "3", "4"),
         ("--queue-size", "queue_size", "QUEUE_SIZE", "1", "2"),
         ("--language", "language", "LANGUAGE", "ko", "en"),
+        ("--allow-switch", "allow_switch", "ALLOW_SWITCH", "login", "nobody"),
     ],
 )
 def test_a_flag_wins_over_its_variable(
@@ -52,6 +53,17 @@ def test_a_flag_wins_over_its_variable(
         value,
         value.removesuffix(".0"),
     )
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost", "127.1.2.3"])
+def test_whoever_sits_at_the_machine_may_switch(host: str) -> None:
+    assert resolve(["--host", host]).allow_switch == "everyone"
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.0.0.7", "play.example.org"])
+def test_nobody_may_switch_where_strangers_come(host: str) -> None:
+    assert resolve(["--host", host]).allow_switch == "nobody"
+    assert resolve(["--host", host, "--allow-switch", "everyone"]).allow_switch == "everyone"
 
 
 def test_the_backends_order() -> None:

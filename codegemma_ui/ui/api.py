@@ -43,9 +43,10 @@ def wire(client: EngineClient, completions: Completions) -> None:
             "seed": seed,
             "layout": layout,
         }
-        async with aclosing(completions.stream(raw)) as progresses:
-            async for progress in progresses:
-                yield progress.to_dict()
+        with completions.call() as call:
+            async with aclosing(call.stream(raw)) as progresses:
+                async for progress in progresses:
+                    yield progress.to_dict()
 
     def status() -> dict[str, Any]:
         """The state of the playground at this moment, even while it is busy."""

@@ -12,9 +12,10 @@ import gradio as gr
 from codegemma_ui import fim
 from codegemma_ui.client import EngineClient
 from codegemma_ui.ui import render
-from codegemma_ui.ui.completions import Completions
+from codegemma_ui.ui.completions import Call, Completions
 from codegemma_ui.ui.components import Page
 from codegemma_ui.ui.events import AT_ONCE, PRIVATE, SKIP
+from codegemma_ui.ui.status_line import waits_for
 from codegemma_ui.ui.strings import Language
 
 LIVE_PROGRAM_CHARACTERS = 20_000
@@ -62,20 +63,32 @@ def wire(page: Page, client: EngineClient, completions: Completions) -> None:
             prefix=render.with_ending(prefix or "", ending),
             suffix=render.with_ending(suffix or "", ending),
             ending=ending,
-            ahead=completions.under_way,
         )
+        with completions.call(request.session_hash) as call:
+            yield _started(run, language)
+            async for update in show(run, call, raw, language):
+                yield update
+        run.stopped = run.progress is None or run.progress.last is None
+        yield _ended(run, language)
+
+    async def show(
+        run: render.Run, call: Call, raw: dict[str, Any], language: Language
+    ) -> AsyncGenerator[list[Any]]:
         live = len(run.prefix) + len(run.suffix) <= LIVE_PROGRAM_CHARACTERS
-        stream = completions.stream(raw, request.session_hash)
-        yield _started(run, language)
         middle: str | None = ""
-        async with aclosing(stream) as progresses:
+        async with aclosing(call.stream(raw)) as progresses:
             async for run.progress in progresses:
                 run.seen_s = time.monotonic()
+                run.ahead = call.ahead
+                if run.prompt is None:
+                    run.waits_for = waits_for(client.status(), client.presets(), language)
                 if run.progress.tokens and run.first_token_s is None:
                     run.first_token_s = run.seen_s
                 new_prompt = run.prompt is None and run.progress.prompt is not None
                 if new_prompt:
-                    run.prompt = client.vocabulary().prompt(prefix, suffix, int(max_length), layout)
+                    run.prompt = client.vocabulary().prompt(
+                        raw["prefix"], raw["suffix"], int(raw["max_length"]), raw["layout"]
+                    )
                 grown = run.middle != middle
                 middle = run.middle
                 if run.progress.last is None:
@@ -87,8 +100,6 @@ def wire(page: Page, client: EngineClient, completions: Completions) -> None:
                         render.raw_output(run, language) if grown else SKIP,
                         *[SKIP] * 4,
                     ]
-        run.stopped = run.progress is None or run.progress.last is None
-        yield _ended(run, language)
 
     def stop(request: gr.Request) -> None:
         completions.stop(request.session_hash)

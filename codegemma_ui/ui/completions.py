@@ -1,20 +1,21 @@
 """The door through which the page and the API reach the engine: at most so many wait, and each can stop.
 
 The client's own line makes requests take turns. Gradio's queue lets every one of them start at once, so
-that a waiting person sees at once that they wait, can stop waiting, and a closed tab leaves the line at
-its next heartbeat; what is too many is refused here, as an event.
+that a waiting person sees at once that they wait, and for how many; can stop waiting; and a closed tab
+leaves the line at its next heartbeat. What is too many is refused here, as an event.
 """
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncGenerator, Mapping
+import contextlib
+from collections import defaultdict
+from collections.abc import AsyncGenerator, Generator, Mapping
 from contextlib import aclosing
 from typing import cast
 
 from codegemma_ui.client import EngineClient
 from codegemma_ui.messages import ErrorEvent, Event
-from codegemma_ui.progress import Progress, updates
+from codegemma_ui.progress import Progress, Stop, updates
 
 
 class Completions:
@@ -28,58 +29,82 @@ class Completions:
     def __init__(self, client: EngineClient, most_waiting: int) -> None:
         self._client = client
         self._most = most_waiting + 1
-        self._under_way = 0
-        self._stops: dict[str, asyncio.Event] = {}
+        self._line: list[Call] = []  # in the order of the client's own line
+        self._by_session: defaultdict[str, list[Call]] = defaultdict(list)
 
-    @property
-    def under_way(self) -> int:
-        """Requests that run or wait."""
-        return self._under_way
+    @contextlib.contextmanager
+    def call(self, session: str | None = None) -> Generator[Call]:
+        """A request from before its first update to its end.
 
-    async def _events(self, raw: Mapping[str, object]) -> AsyncGenerator[Event]:
-        if self._under_way >= self._most:
+        Args:
+            session: who may `stop` it.
+        """
+        call = Call(self)
+        if session is not None:
+            self._by_session[session].append(call)
+        try:
+            yield call
+        finally:
+            if session is not None:
+                self._by_session[session].remove(call)
+                if not self._by_session[session]:
+                    del self._by_session[session]
+
+    def stop(self, session: str | None) -> None:
+        """End the session's streams, at once. From any thread."""
+        for call in list(self._by_session.get(session or "", ())):
+            call.stop.press()
+
+    def ahead_of(self, call: Call) -> int:
+        """How many requests run or wait before this one."""
+        return self._line.index(call) if call in self._line else 0
+
+    async def events(self, call: Call, raw: Mapping[str, object]) -> AsyncGenerator[Event]:
+        """The events of a request, or its refusal."""
+        if len(self._line) >= self._most:
             yield ErrorEvent(
                 code="queue_full",
-                message=f"At most {self._most - 1} requests may wait. Received: one more.",
+                message=f"At most {self._most - 1} requests may wait, and that many do.",
                 hint="Try again in a moment.",
             )
             return
-        self._under_way += 1
+        self._line.append(call)
         try:
             generator = cast(AsyncGenerator[Event], self._client.complete(raw))
             async with aclosing(generator) as events:
                 async for event in events:
                     yield event
         finally:
-            self._under_way -= 1
+            self._line.remove(call)
 
-    async def stream(
-        self, raw: Mapping[str, object], session: str | None = None
-    ) -> AsyncGenerator[Progress]:
+
+class Call:
+    """One request; made in the event loop that runs it.
+
+    Attributes:
+        stop: ends its stream.
+    """
+
+    def __init__(self, completions: Completions) -> None:
+        self._completions = completions
+        self.stop = Stop()
+
+    @property
+    def ahead(self) -> int:
+        """How many requests run or wait before this one."""
+        return self._completions.ahead_of(self)
+
+    async def stream(self, raw: Mapping[str, object]) -> AsyncGenerator[Progress]:
         """Yield one `Progress` again and again, see `progress.updates`.
+
+        Stopped, the stream ends with `Progress.last` still None, and what came so far stays in it.
 
         Args:
             raw: the fields of `messages.CompletionRequest`, unchecked.
-            session: who may `stop` it. Stopped, the stream ends with `Progress.last` still None, and
-                what came so far stays in it.
         """
-        stop = asyncio.Event()
-        if session is not None:
-            self._stops[session] = stop
         # What is no string is refused as an event, by the client.
         prefix, suffix = (str(raw.get(side) or "") for side in ("prefix", "suffix"))
-        try:
-            async with aclosing(updates(self._events(raw), prefix, suffix)) as progresses:
-                async for progress in progresses:
-                    if stop.is_set() and progress.last is None:
-                        return
-                    yield progress
-        finally:
-            if session is not None and self._stops.get(session) is stop:
-                del self._stops[session]
-
-    def stop(self, session: str | None) -> None:
-        """End the session's stream; heard within a heartbeat."""
-        stop = self._stops.get(session or "")
-        if stop is not None:
-            stop.set()
+        events = self._completions.events(self, raw)
+        async with aclosing(updates(events, prefix, suffix, self.stop)) as progresses:
+            async for progress in progresses:
+                yield progress

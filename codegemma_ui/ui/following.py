@@ -2,110 +2,96 @@
 
 from __future__ import annotations
 
-import functools
 from typing import Any
 
 import gradio as gr
 
 from codegemma_ui.client import EngineClient
-from codegemma_ui.errors import BackendMissing, PlaygroundError
-from codegemma_ui.settings import DTYPES
-from codegemma_ui.ui import render
+from codegemma_ui.settings import DTYPES, Settings
+from codegemma_ui.ui import permission
 from codegemma_ui.ui.components import Page
 from codegemma_ui.ui.events import AT_ONCE, SKIP
 from codegemma_ui.ui.status_line import Shown, shown
 from codegemma_ui.ui.strings import Language
 
 
-def wire(page: Page, client: EngineClient) -> list[Any]:
-    """Connect status and choices; returns the controls that a look at the engine updates."""
-    outputs = [
-        page.status,
-        page.model,
-        page.backend,
-        page.precision,
-        page.max_length,
-        page.cancel_switch,
-        page.notices,
-        page.summary,
-        page.footer,
-        page.serving,
-        page.shown,
-    ]
+class Follower:
+    """Looks at the engine for a page, and updates what differs from its last look.
 
-    def look(last: Shown | None, max_length: float, language: Language) -> list[Any]:
-        return look_at(client, last, max_length, language)
+    Attributes:
+        outputs: the controls that a look updates, in order.
+    """
 
-    page.timer.tick(
-        look,
-        inputs=[page.shown, page.max_length, page.language_choice],
-        outputs=outputs,
-        trigger_mode="once",
-        **AT_ONCE,
-    )
-
-    def switch(
-        kind: str, value: str, last: Shown | None, max_length: float, language: Language
-    ) -> list[Any]:
-        said = ""
-        try:
-            client.switch(**{kind: value})
-        except BackendMissing as error:
-            # The dropdown goes back below, because what is loaded has not changed.
-            said = render.install_notice(value, error.hint, language)
-            last = None
-        except PlaygroundError as error:
-            said = render.error_notice(error.code, error.message, error.hint, language)
-            last = None
-        return [said, *look_at(client, last, max_length, language)]
-
-    for kind, control in (
-        ("preset", page.model),
-        ("backend", page.backend),
-        ("dtype", page.precision),
-    ):
-        # `input` of a dropdown fires twice for one choice (6.31); `select` once.
-        control.select(
-            functools.partial(switch, kind),
-            inputs=[control, page.shown, page.max_length, page.language_choice],
-            outputs=[page.answer, *outputs],
+    def __init__(self, page: Page, client: EngineClient, settings: Settings) -> None:
+        self._client, self._settings = client, settings
+        self.outputs = [
+            page.status,
+            page.model,
+            page.backend,
+            page.precision,
+            page.max_length,
+            page.cancel_switch,
+            page.notices,
+            page.summary,
+            page.footer,
+            page.serving,
+            page.shown,
+        ]
+        page.timer.tick(
+            self.look,
+            inputs=[page.shown, page.max_length, page.language_choice],
+            outputs=self.outputs,
+            trigger_mode="once",
             **AT_ONCE,
         )
 
-    page.cancel_switch.click(client.cancel_switch, **AT_ONCE)
-    return outputs
+    def look(
+        self, last: Shown | None, max_length: float, language: Language, request: gr.Request
+    ) -> list[Any]:
+        """Updates for what differs; everything else is left alone."""
+        locked = permission.why_locked(self._settings, request.username, language)
+        now = shown(self._client.status(), self._client.presets(), language, locked)
+        if now == last:
+            return [SKIP] * len(self.outputs)
 
+        def differs(name: str) -> bool:
+            return last is None or getattr(last, name) != getattr(now, name)
 
-def look_at(
-    client: EngineClient, last: Shown | None, max_length: float, language: Language
-) -> list[Any]:
-    """Updates for what differs between the last look and this one; everything else is left alone."""
-    now = shown(client.status(), client.presets(), language)
-    if now == last:
-        return [SKIP] * 11
+        slider: Any = SKIP
+        if differs("context_length"):
+            most = now.context_length
+            slider = gr.update(maximum=most, value=min(int(max_length or most), most))
+        cancellable = now.switching and not now.locked
+        return [
+            now.line if differs("line") else SKIP,
+            *self._choices(now, differs("choice"), differs("precisions") or differs("locked")),
+            slider,
+            gr.update(visible=True if cancellable else "hidden")
+            if differs("switching") or differs("locked")
+            else SKIP,
+            now.notices if differs("notices") else SKIP,
+            now.summary if differs("summary") else SKIP,
+            now.footer if differs("footer") else SKIP,
+            now.serving if differs("serving") else SKIP,
+            now,
+        ]
 
-    def differs(name: str) -> bool:
-        return last is None or getattr(last, name) != getattr(now, name)
+    def look_anew(self, max_length: float, language: Language, request: gr.Request) -> list[Any]:
+        """Everything, for a page that has just opened or speaks another language."""
+        return self.look(None, max_length, language, request)
 
-    choice: list[Any] = [SKIP] * 3
-    if differs("choice"):
-        choice = list(now.choice)
-    if differs("choice") or differs("precisions"):
-        choice[2] = gr.update(info=now.precisions)
-        if now.choice[2] in DTYPES:
-            choice[2]["value"] = now.choice[2]
-    slider: Any = SKIP
-    if differs("context_length"):
-        most = now.context_length
-        slider = gr.update(maximum=most, value=min(int(max_length or most), most))
-    return [
-        now.line if differs("line") else SKIP,
-        *choice,
-        slider,
-        gr.update(visible=True if now.switching else "hidden") if differs("switching") else SKIP,
-        now.notices if differs("notices") else SKIP,
-        now.summary if differs("summary") else SKIP,
-        now.footer if differs("footer") else SKIP,
-        now.serving if differs("serving") else SKIP,
-        now,
-    ]
+    def _choices(self, now: Shown, values: bool, infos: bool) -> list[Any]:
+        """The three dropdowns: what is chosen, and what is said of it."""
+        updates: list[dict[str, Any]] = [{}, {}, {}]
+        if values:
+            for update, value in zip(updates, now.choice, strict=True):
+                update["value"] = value
+        if infos:
+            for update, info in zip(
+                updates, (now.locked or None, now.locked or None, now.precisions), strict=True
+            ):
+                update |= {"info": info, "interactive": not now.locked}
+            updates[2]["value"] = now.choice[2]
+        if now.choice[2] not in DTYPES:
+            updates[2].pop("value", None)
+        return [gr.update(**update) if update else SKIP for update in updates]

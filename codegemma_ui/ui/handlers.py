@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import functools
-
 from codegemma_ui.client import EngineClient
 from codegemma_ui.settings import Settings
-from codegemma_ui.ui import completing, editing, following, speaking
+from codegemma_ui.ui import completing, editing, speaking, switching
 from codegemma_ui.ui.completions import Completions
 from codegemma_ui.ui.components import Page
+from codegemma_ui.ui.following import Follower
 
 
 def wire(page: Page, client: EngineClient, settings: Settings) -> Completions:
@@ -16,7 +15,7 @@ def wire(page: Page, client: EngineClient, settings: Settings) -> Completions:
     completions = Completions(client, settings.queue_size)
     completing.wire(page, client, completions)
     editing.wire(page, client)
-    looked_at = following.wire(page, client)
-    look_anew = functools.partial(following.look_at, client, None)
-    speaking.wire(page, settings, look_anew, looked_at)
+    follower = Follower(page, client, settings)
+    switching.wire(page, client, settings, follower)
+    speaking.wire(page, settings, follower)
     return completions

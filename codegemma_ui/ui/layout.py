@@ -104,6 +104,7 @@ def _choices(page: Page, client: EngineClient, settings: Settings) -> None:
             labels={"label": "model"},
             choices=[(one.label, one.name) for one in client.presets()],
             value=settings.preset,
+            interactive=settings.allow_switch == "everyone",
             filterable=False,
         )
         page.add(
@@ -111,6 +112,7 @@ def _choices(page: Page, client: EngineClient, settings: Settings) -> None:
             gr.Dropdown,
             labels={"label": "backend", "choices": backends},
             value=settings.backend,
+            interactive=settings.allow_switch == "everyone",
             filterable=False,
         )
         page.add(
@@ -253,6 +255,7 @@ def _advanced(page: Page, client: EngineClient) -> None:
                 labels={"label": "precision"},
                 choices=list(DTYPES),
                 value=client.settings.dtype,
+                interactive=client.settings.allow_switch == "everyone",
                 filterable=False,
             )
 

@@ -42,7 +42,8 @@ class Run:
         ending: "LF" or "CRLF", for the program.
         prompt: as the model gets it.
         progress: what is known so far; None before anything is.
-        ahead: how many requests stand before this one.
+        ahead: how many requests stand before this one, at this moment.
+        waits_for: what the engine does before this one's turn, in words; empty where nothing can be told.
         stopped: a person stopped it.
         first_token_s: `time.monotonic()` when the page saw the first token.
         seen_s: the same when it saw the latest.
@@ -54,6 +55,7 @@ class Run:
     prompt: Prompt | None = None
     progress: Progress | None = None
     ahead: int = 0
+    waits_for: str = ""
     stopped: bool = False
     first_token_s: float | None = None
     seen_s: float = field(default_factory=time.monotonic)
@@ -125,6 +127,8 @@ def _reason(run: Run, language: Language) -> str:
             return text("caption_writing", language)
         if run.ahead:
             return text("caption_queued", language, ahead=run.ahead)
+        if run.waits_for:
+            return text("caption_waiting_for", language, what=escape(run.waits_for))
         return text("caption_waiting", language)
     if run.error:
         return text("stop_error", language)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import gradio as gr
@@ -11,12 +10,12 @@ from codegemma_ui.settings import Settings
 from codegemma_ui.ui import render
 from codegemma_ui.ui.components import Page
 from codegemma_ui.ui.events import AT_ONCE, blocks_under_construction
+from codegemma_ui.ui.following import Follower
 from codegemma_ui.ui.strings import Language, choose_language
 
 
-def wire(
-    page: Page, settings: Settings, look_anew: Callable[..., list[Any]], looked_at: list[Any]
-) -> None:
+def wire(page: Page, settings: Settings, follower: Follower) -> None:
+    """Connect the switch in the header, and the page's first load."""
     results = [page.caption, page.program, page.raw_prompt, page.raw_output]
     outputs = [*page.labelled(), *results]
 
@@ -45,8 +44,8 @@ def wire(
     )
     for event in (chosen, opened):
         event.then(
-            look_anew,
+            follower.look_anew,
             inputs=[page.max_length, page.language_choice],
-            outputs=looked_at,
+            outputs=follower.outputs,
             **AT_ONCE,
         )

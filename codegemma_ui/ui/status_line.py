@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from codegemma_ui.errors import WorkerDied
 from codegemma_ui.messages import Status
 from codegemma_ui.presets import Preset
 from codegemma_ui.ui import render
@@ -29,6 +30,7 @@ class Shown:
         footer: HTML.
         serving: (preset, dtype) whose vocabulary counts the tokens.
         precisions: what the choice of a precision means for the model.
+        locked: why this visitor may not switch; empty where they may.
     """
 
     line: str
@@ -40,9 +42,10 @@ class Shown:
     footer: str
     serving: str | None
     precisions: str
+    locked: str = ""
 
 
-def shown(status: Status, offered: Sequence[Preset], language: Language) -> Shown:
+def shown(status: Status, offered: Sequence[Preset], language: Language, locked: str = "") -> Shown:
     """Fold a status into what the page shows of it."""
     by_name = {preset.name: preset for preset in offered}
     target = status.switching_to
@@ -62,7 +65,20 @@ def shown(status: Status, offered: Sequence[Preset], language: Language) -> Show
         footer=render.footer(by_name.get(status.preset or ""), language),
         serving=status.preset,
         precisions=_precisions(chosen, language),
+        locked=locked,
     )
+
+
+def waits_for(status: Status, offered: Sequence[Preset], language: Language) -> str:
+    """What the engine does while the first in line waits; empty where there is nothing to tell."""
+    by_name = {preset.name: preset for preset in offered}
+    if status.switching_to:
+        return _state(status, status.switching_to, by_name, language)
+    if status.phase == "ending":
+        return text("phase_ending", language)
+    if status.warm is not None and status.warm < 1:  # it compiles between requests
+        return text("state_warming", language, name=_label(status.preset, None, by_name))
+    return ""
 
 
 def _precisions(preset: Preset | None, language: Language) -> str:
@@ -138,7 +154,8 @@ def _short(number: int, step: int, units: Sequence[str]) -> str:
 
 def _notices(status: Status, chosen: Preset | None, language: Language) -> str:
     notices = []
-    if status.error and not status.switching_to:
+    # A switch has done with what was said before it; a restart is what an error speaks of.
+    if status.error and (not status.switching_to or status.error["code"] == WorkerDied.code):
         notices.append(render.error_notice(**status.error, language=language))
     if chosen and chosen.instruct:
         notices.append(render.notice(text("instruct", language)))

@@ -38,6 +38,14 @@ TABLE: dict[str, tuple[str, str]] = {
     "example_choose": ("Choose an example", "예제를 고르세요"),
     "plain_text": ("plain text", "일반 텍스트"),
     "not_installed": ("{name} (not installed)", "{name} (설치되지 않음)"),
+    "locked_nobody": (
+        "The operator has fixed the model: everybody here shares it.",
+        "운영자가 모델을 고정했습니다. 여기서는 모두가 같은 모델을 함께 씁니다.",
+    ),
+    "locked_login": (
+        "Log in to change the model: everybody here shares it.",
+        "모델을 바꾸려면 로그인하세요. 여기서는 모두가 같은 모델을 함께 씁니다.",
+    ),
     "cancel_switch": ("Cancel the switch", "전환 취소"),
     # Editors
     "before": ("Before the cursor", "커서 앞"),
@@ -99,6 +107,7 @@ TABLE: dict[str, tuple[str, str]] = {
         "편집기에서 {key}를 누르거나 예제를 불러오세요.",
     ),
     "caption_waiting": ("Waiting for the model", "모델을 기다리고 있습니다"),
+    "caption_waiting_for": ("Waiting: {what}", "대기 중: {what}"),
     "caption_queued": ("Waiting: {ahead} ahead of you", "대기 중: 앞에 {ahead}명"),
     "caption_writing": ("Writing", "쓰는 중"),
     "stop_token": ("stopped at", "멈춘 곳:"),
@@ -142,6 +151,7 @@ TABLE: dict[str, tuple[str, str]] = {
     "state_busy": ("writing", "쓰는 중"),
     "phase_waiting": ("waiting for the running completion", "진행 중인 채우기를 기다리는 중"),
     "phase_stopping": ("stopping the old model", "이전 모델을 멈추는 중"),
+    "phase_ending": ("the stopped completion is ending", "멈춘 채우기를 마무리하는 중"),
     "state_failed": ("not loaded", "불러오지 못함"),
     "still_serving": ("{name} still answers", "그동안 {name} 모델이 응답합니다"),
     "parameters": ("{count} parameters", "매개변수 {count}개"),
@@ -173,12 +183,14 @@ TABLE: dict[str, tuple[str, str]] = {
     # Errors: a headline for each code
     "error": ("That did not work", "요청을 처리하지 못했습니다"),
     "error_bad_input": ("This cannot be completed as it is", "입력을 확인해 주세요"),
+    "error_not_allowed": ("Not allowed here", "여기서는 할 수 없습니다"),
     "error_unknown_preset": ("Unknown model", "알 수 없는 모델입니다"),
     "error_unknown_backend": ("Unknown backend", "알 수 없는 백엔드입니다"),
     "error_backend_missing": ("Backend not installed", "백엔드가 설치되어 있지 않습니다"),
     "error_not_enough_memory": ("Not enough memory", "메모리가 부족합니다"),
     "error_load_failed": ("The model could not be loaded", "모델을 불러오지 못했습니다"),
     "error_worker_died": ("The model stopped unexpectedly", "모델이 예기치 않게 종료되었습니다"),
+    "error_worker_gone": ("The model keeps stopping", "모델이 계속 종료됩니다"),
     "error_not_ready": ("No model is loaded", "불러온 모델이 없습니다"),
     "error_download_failed": ("The download failed", "내려받지 못했습니다"),
     "error_no_credentials": ("A key is needed", "키가 필요합니다"),
@@ -229,6 +241,10 @@ TABLE: dict[str, tuple[str, str]] = {
     "hint_worker_died": (
         "It is being started again; try once more in a moment.",
         "모델을 다시 시작하고 있습니다. 잠시 뒤에 다시 시도해 주세요.",
+    ),
+    "hint_worker_gone": (
+        "It is not started again by itself. Choose a model and a backend to try again.",
+        "자동으로 다시 시작하지 않습니다. 모델과 백엔드를 선택해 다시 시도해 주세요.",
     ),
     "hint_not_ready": ("Choose a model and a backend.", "모델과 백엔드를 선택해 주세요."),
     "error_queue_full": ("Too many requests are waiting", "대기 중인 요청이 너무 많습니다"),

@@ -34,7 +34,7 @@ def test_stopping_keeps_what_came(way: str, playground: Playground, scripted: Sc
 def test_stop_while_waiting_for_the_model(playground: Playground, scripted: Scripted) -> None:
     scripted.client.be_loading()
     playground.press_complete()
-    expect(playground.caption).to_contain_text("Waiting for the model")
+    expect(playground.caption).to_contain_text("Waiting: loading Bundled FIM model")
     playground.page.keyboard.press("Escape")
     expect(playground.caption).to_contain_text("stopped by you")
     playground.wait_until_idle()

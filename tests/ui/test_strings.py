@@ -34,7 +34,7 @@ def test_korean_is_korean() -> None:
 def test_every_key_that_the_page_builds_has_a_string() -> None:
     built = [f"example_{example.key}" for example in EXAMPLES]
     built += [f"state_{state}" for state in STATES]
-    built += [f"phase_{phase}" for phase in ("waiting", "stopping")]
+    built += [f"phase_{phase}" for phase in ("waiting", "stopping", "ending")]
     built += [f"legend_{role}" for role in ("prefix", "middle", "suffix", "control")]
     built += [f"stop_{reason}" for reason in ("token", "max_length", "time_limit", "you", "error")]
     assert [key for key in built if key not in TABLE] == []

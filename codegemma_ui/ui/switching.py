@@ -1,0 +1,70 @@
+"""The choices of model, backend and precision: a switch for everybody, by whoever may."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+
+from codegemma_ui.client import EngineClient
+from codegemma_ui.errors import BackendMissing, PlaygroundError
+from codegemma_ui.settings import Settings
+from codegemma_ui.ui import permission, render
+from codegemma_ui.ui.components import Page
+from codegemma_ui.ui.events import AT_ONCE
+from codegemma_ui.ui.following import Follower
+from codegemma_ui.ui.status_line import Shown
+from codegemma_ui.ui.strings import Language
+
+
+def wire(page: Page, client: EngineClient, settings: Settings, follower: Follower) -> None:
+    """Connect the three dropdowns and the button that calls a switch off."""
+
+    def chosen(kind: str) -> Any:
+        # Not `functools.partial`: Gradio does not find the request among its parameters (6.31).
+        def switch(
+            value: str,
+            last: Shown | None,
+            max_length: float,
+            language: Language,
+            request: gr.Request,
+        ) -> list[Any]:
+            said = ""
+            try:
+                permission.check(settings, request.username, language)
+                client.switch(**{kind: value})
+            except BackendMissing as error:
+                # The dropdown goes back below, because what is loaded has not changed.
+                said = render.install_notice(value, error.hint, language)
+                last = None
+            except PlaygroundError as error:
+                said = render.error_notice(error.code, error.message, error.hint, language)
+                last = None
+            return [said, *follower.look(last, max_length, language, request)]
+
+        return switch
+
+    for kind, control in (
+        ("preset", page.model),
+        ("backend", page.backend),
+        ("dtype", page.precision),
+    ):
+        # `input` of a dropdown fires twice for one choice (6.31); `select` once.
+        control.select(
+            chosen(kind),
+            inputs=[control, page.shown, page.max_length, page.language_choice],
+            outputs=[page.answer, *follower.outputs],
+            **AT_ONCE,
+        )
+
+    def call_off(language: Language, request: gr.Request) -> str:
+        try:
+            permission.check(settings, request.username, language)
+        except PlaygroundError as error:
+            return render.error_notice(error.code, error.message, error.hint, language)
+        client.cancel_switch()
+        return ""
+
+    page.cancel_switch.click(
+        call_off, inputs=[page.language_choice], outputs=[page.answer], **AT_ONCE
+    )
