@@ -142,6 +142,10 @@ def start(blocks: gr.Blocks, settings: Settings) -> str:
         pwa=False,
         mcp_server=False,
         max_file_size=0,
+        # Gradio keeps what a page knows for an hour after it was closed, of so many pages.
+        state_session_capacity=1000,
+        # Each that runs or waits takes one of Gradio's places, and so does one on its way to a refusal.
+        max_threads=settings.queue_size + 64,
         app_kwargs={"middleware": [Middleware(Walls)]},
         **page_assets(),
     )

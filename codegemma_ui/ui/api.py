@@ -7,15 +7,19 @@ from contextlib import aclosing
 from dataclasses import asdict
 from typing import Any
 
+import gradio as gr
 from gradio.events import api
 
 from codegemma_ui.client import EngineClient
 from codegemma_ui.messages import DEFAULT_MAX_LENGTH
 from codegemma_ui.ui.completions import Completions
+from codegemma_ui.ui.events import blocks_under_construction
+from codegemma_ui.ui.listening import listening
 
 
 def wire(client: EngineClient, completions: Completions) -> None:
     """Add both endpoints to the Blocks under construction."""
+    blocks = blocks_under_construction()
 
     async def complete(
         prefix: str = "",
@@ -26,6 +30,7 @@ def wire(client: EngineClient, completions: Completions) -> None:
         top_p: float = 1.0,
         seed: int | None = None,
         layout: str = "psm",
+        request: gr.Request | None = None,
     ) -> AsyncGenerator[dict[str, Any]]:
         """Fill in the middle between prefix and suffix.
 
@@ -43,7 +48,8 @@ def wire(client: EngineClient, completions: Completions) -> None:
             "seed": seed,
             "layout": layout,
         }
-        with completions.call() as call:
+        session = request.session_hash if request else None
+        with listening(blocks, session) as heard, completions.call(heard=heard) as call:
             async with aclosing(call.stream(raw)) as progresses:
                 async for progress in progresses:
                     yield progress.to_dict()

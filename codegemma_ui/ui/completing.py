@@ -14,7 +14,8 @@ from codegemma_ui.client import EngineClient
 from codegemma_ui.ui import render
 from codegemma_ui.ui.completions import Call, Completions
 from codegemma_ui.ui.components import Page
-from codegemma_ui.ui.events import AT_ONCE, PRIVATE, SKIP
+from codegemma_ui.ui.events import AT_ONCE, PRIVATE, SKIP, blocks_under_construction
+from codegemma_ui.ui.listening import listening
 from codegemma_ui.ui.status_line import waits_for
 from codegemma_ui.ui.strings import Language
 
@@ -24,6 +25,7 @@ LIVE_PROGRAM_CHARACTERS = 20_000
 
 def wire(page: Page, client: EngineClient, completions: Completions) -> None:
     """Connect both buttons."""
+    blocks = blocks_under_construction()
     outputs = [
         page.middle,
         page.caption,
@@ -64,11 +66,13 @@ def wire(page: Page, client: EngineClient, completions: Completions) -> None:
             suffix=render.with_ending(suffix or "", ending),
             ending=ending,
         )
-        with completions.call(request.session_hash) as call:
+        session = request.session_hash
+        with listening(blocks, session) as heard, completions.call(session, heard) as call:
             yield _started(run, language)
             async for update in show(run, call, raw, language):
                 yield update
         run.stopped = run.progress is None or run.progress.last is None
+        run.slim()
         yield _ended(run, language)
 
     async def show(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import defaultdict
-from collections.abc import AsyncGenerator, Generator, Mapping
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping
 from contextlib import aclosing
 from typing import cast
 
@@ -33,13 +33,16 @@ class Completions:
         self._by_session: defaultdict[str, list[Call]] = defaultdict(list)
 
     @contextlib.contextmanager
-    def call(self, session: str | None = None) -> Generator[Call]:
+    def call(
+        self, session: str | None = None, heard: Callable[[], bool] = lambda: True
+    ) -> Generator[Call]:
         """A request from before its first update to its end.
 
         Args:
             session: who may `stop` it.
+            heard: asked at each update; where nobody listens any more, the stream ends.
         """
-        call = Call(self)
+        call = Call(self, heard)
         if session is not None:
             self._by_session[session].append(call)
         try:
@@ -85,8 +88,9 @@ class Call:
         stop: ends its stream.
     """
 
-    def __init__(self, completions: Completions) -> None:
+    def __init__(self, completions: Completions, heard: Callable[[], bool]) -> None:
         self._completions = completions
+        self._heard = heard
         self.stop = Stop()
 
     @property
@@ -107,4 +111,6 @@ class Call:
         events = self._completions.events(self, raw)
         async with aclosing(updates(events, prefix, suffix, self.stop)) as progresses:
             async for progress in progresses:
+                if not self._heard():
+                    return
                 yield progress

@@ -10,7 +10,7 @@ from __future__ import annotations
 import html
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from codegemma_ui import presets
 from codegemma_ui.messages import CancelledEvent, DoneEvent, ErrorEvent
@@ -76,6 +76,13 @@ class Run:
     @property
     def ended(self) -> bool:
         return self.stopped or bool(self.progress and self.progress.last)
+
+    def slim(self) -> None:
+        """Let go of what no view shows: the page keeps this for as long as it is open, and an hour longer."""
+        if self.progress is not None:
+            self.progress.tokens = [
+                replace(token, alternatives=()) for token in self.progress.tokens
+            ]
 
     def speed(self) -> float | None:
         """Tokens a second: the engine's own figure at the end, the page's view until then."""

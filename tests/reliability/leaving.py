@@ -1,0 +1,111 @@
+"""Closed tabs, lost networks, callers who never listen: the worker does not go on for nobody."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from contextlib import aclosing
+
+from codegemma_ui.ui.listening import FORGOTTEN_S
+from tests.reliability import processes, visitor
+from tests.reliability.asking import long, short
+from tests.reliability.figures import Figure
+from tests.reliability.served import SCRIPTED, Served, serving
+from tests.reliability.stopping import answers, until_ready, watch
+from tests.reliability.visitor import Visitor
+
+FREE_S = 1.0
+TIME_LIMIT_S = 2.0
+
+
+async def tabs_closed(served: Served, engine: str, count: int, seed: int = 6) -> list[Figure]:
+    """Close the connection after a random while, by the page's door and by the API's."""
+    chance = random.Random(seed)
+    free: list[float] = []
+    wrong = 0
+    async with visitor.connect(served.url) as http:
+        expected = await answers(http, engine)
+        config = await visitor.open_page(http)
+        for number in range(count):
+            question = long(engine, number, chance)
+            async with visitor.connect(served.url) as theirs:
+                if number % 2:
+                    stream = Visitor(theirs, config).complete(
+                        question.prefix, question.suffix, **question.settings
+                    )
+                else:
+                    stream = visitor.call_api(
+                        theirs, question.prefix, question.suffix, **question.settings
+                    )
+                until = time.monotonic() + chance.uniform(0, 0.4)
+                async with aclosing(stream) as updates:  # type: ignore[type-var]
+                    async for _ in updates:
+                        if time.monotonic() >= until:
+                            break
+            free.append(await until_ready(http))
+            after = await watch(Visitor(http, config), short(engine, number), None)
+            wrong += after.last.middle != expected(number)
+    name = f"{count} closed connections ({engine})"
+    return [
+        Figure(name, "worker free, slowest", max(free), FREE_S, "s"),
+        Figure(name, "wrong answers to the next request", wrong, 0),
+    ]
+
+
+async def never_listens(served: Served, engine: str) -> list[Figure]:
+    """Join the queue and go away without a word: the deadline ends it."""
+    chance = random.Random(7)
+    question = long(engine, 1, chance)
+    script = "slow 0.05" if engine == SCRIPTED else question.prefix
+    async with visitor.connect(served.url) as http:
+        config = await visitor.open_page(http)
+        page = Visitor(http, config)
+        async for _ in page.complete(script, question.suffix, listens=False, **question.settings):
+            pass
+        while (await visitor.status(http))["state"] != "busy":
+            await asyncio.sleep(0.005)
+        free = await until_ready(http)
+    name = f"a caller who never listens, time limit {TIME_LIMIT_S:g} s ({engine})"
+    return [Figure(name, "worker free after its first dispatch", free, TIME_LIMIT_S + FREE_S, "s")]
+
+
+async def keeps_what_came(served: Served) -> list[Figure]:
+    """The time limit ends a completion as `done`, with its reason."""
+    async with visitor.connect(served.url) as http:
+        last = [said async for said in visitor.call_api(http, "slow 0.05", "x")][-1]
+    kept = (last["stop_reason"], bool(last["middle"])) == ("time_limit", True)
+    return [Figure("the time limit (scripted)", "completions that were lost", not kept, 0)]
+
+
+async def nothing_is_kept(served: Served, count: int) -> list[Figure]:
+    """Many who never listen, each with long texts: what their updates leave behind, once forgotten."""
+    kept: list[float] = []
+    body = {"data": ["slow 0.002", "y" * 500, 128, 0, 0, 1, None, "psm"]}
+    async with visitor.connect(served.url) as http:
+        for _ in range(2):  # the first time makes the process as large as it gets
+            for _ in range(count):
+                await http.post("gradio_api/call/complete", json=body)
+                await asyncio.sleep(0.2)
+                await until_ready(http)
+            await asyncio.sleep(FORGOTTEN_S + 1)
+            kept.append(processes.usage(served.pid).resident_mb)
+    name = f"{count} more callers who never listen, of 250 kB each (scripted)"
+    return [Figure(name, "memory kept for them", kept[1] - kept[0], 20, "MB")]
+
+
+def measure(engine: str, count: int = 50) -> list[Figure]:
+    """All of it."""
+    figures = []
+    with serving(engine) as served:
+        served.wait_until_ready()
+        served.wait_until_warm()
+        figures += asyncio.run(tabs_closed(served, engine, count))
+    with serving(engine, "--time-limit", str(TIME_LIMIT_S)) as served:
+        served.wait_until_ready()
+        served.wait_until_warm()
+        if engine == SCRIPTED:
+            figures += asyncio.run(never_listens(served, engine))
+            figures += asyncio.run(keeps_what_came(served))
+            figures += asyncio.run(nothing_is_kept(served, count // 4))
+    return figures

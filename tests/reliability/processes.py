@@ -1,0 +1,88 @@
+"""Processes as Linux shows them: who is whose child, and what each holds."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What one process holds.
+
+    Attributes:
+        descriptors: open files and pipes; connections come and go with the visitors and are left out.
+    """
+
+    resident_mb: float
+    descriptors: int
+    threads: int
+
+
+def usage(pid: int) -> Usage:
+    folder = Path(f"/proc/{pid}")
+    status = dict(
+        line.split(":", 1) for line in (folder / "status").read_text().splitlines() if ":" in line
+    )
+    return Usage(
+        resident_mb=int(status["VmRSS"].split()[0]) / 1024,
+        descriptors=len([one for one in _targets(folder / "fd") if not one.startswith("socket:")]),
+        threads=int(status["Threads"]),
+    )
+
+
+def _targets(folder: Path) -> list[str]:
+    found = []
+    for each in folder.iterdir():
+        try:
+            found.append(str(each.readlink()))
+        except OSError:
+            continue
+    return found
+
+
+def _stat(pid: str) -> list[str]:
+    """State, parent, group, …"""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+
+
+def _all() -> dict[int, list[str]]:
+    found = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            found[int(folder.name)] = _stat(folder.name)
+        except OSError:
+            continue
+    return found
+
+
+def children(pid: int) -> list[int]:
+    """Living children of a process."""
+    return [one for one, stat in _all().items() if int(stat[1]) == pid and stat[0] != "Z"]
+
+
+def group(leader: int) -> list[int]:
+    """Living members of a process group."""
+    return [one for one, stat in _all().items() if int(stat[2]) == leader and stat[0] != "Z"]
+
+
+def kill(pid: int) -> None:
+    os.kill(pid, signal.SIGKILL)
+
+
+def wait_until(condition: Callable[[], object], timeout_s: float = 60.0) -> float:
+    """Seconds until a condition holds.
+
+    Raises:
+        TimeoutError: it does not.
+    """
+    started = time.monotonic()
+    while not condition():
+        if time.monotonic() - started > timeout_s:
+            raise TimeoutError(f"not within {timeout_s:g} s")
+        time.sleep(0.01)
+    return time.monotonic() - started
