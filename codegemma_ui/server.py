@@ -14,6 +14,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from codegemma_ui.client import EngineClient
 from codegemma_ui.settings import Settings
+from codegemma_ui.ui import layout
 
 STATIC = Path(__file__).parent / "ui" / "static"
 
@@ -146,7 +147,7 @@ def start(blocks: gr.Blocks, settings: Settings) -> str:
         state_session_capacity=1000,
         # Each that runs or waits takes one of Gradio's places, and so does one on its way to a refusal.
         max_threads=settings.queue_size + 64,
-        app_kwargs={"middleware": [Middleware(Walls)]},
+        app_kwargs={"middleware": [Middleware(Walls), *layout.doors(blocks)]},
         **page_assets(),
     )
     return url

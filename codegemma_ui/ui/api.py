@@ -11,7 +11,7 @@ import gradio as gr
 from gradio.events import api
 
 from codegemma_ui.client import EngineClient
-from codegemma_ui.messages import DEFAULT_MAX_LENGTH
+from codegemma_ui.messages import DEFAULT_MAX_LENGTH, event_to_dict
 from codegemma_ui.ui.completions import Completions
 from codegemma_ui.ui.events import blocks_under_construction
 from codegemma_ui.ui.listening import listening
@@ -48,6 +48,10 @@ def wire(client: EngineClient, completions: Completions) -> None:
             "seed": seed,
             "layout": layout,
         }
+        refusal = completions.arrival()
+        if refusal is not None:  # at once: no updates before it
+            yield event_to_dict(refusal)
+            return
         session = request.session_hash if request else None
         with listening(blocks, session) as heard, completions.call(heard=heard) as call:
             async with aclosing(call.stream(raw)) as progresses:

@@ -11,6 +11,7 @@ import gradio as gr
 
 from codegemma_ui import fim
 from codegemma_ui.client import EngineClient
+from codegemma_ui.progress import Progress
 from codegemma_ui.ui import render
 from codegemma_ui.ui.completions import Call, Completions
 from codegemma_ui.ui.components import Page
@@ -66,6 +67,12 @@ def wire(page: Page, client: EngineClient, completions: Completions) -> None:
             suffix=render.with_ending(suffix or "", ending),
             ending=ending,
         )
+        refusal = completions.arrival()
+        if refusal is not None:  # at once: no updates before it
+            run.progress = Progress(run.prefix, run.suffix)
+            run.progress.add(refusal)
+            yield _ended(run, language)
+            return
         session = request.session_hash
         with listening(blocks, session) as heard, completions.call(session, heard) as call:
             yield _started(run, language)

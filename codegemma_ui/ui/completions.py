@@ -24,11 +24,15 @@ class Completions:
     Args:
         client: the engine's handle.
         most_waiting: requests that may wait behind the running one.
+
+    Attributes:
+        begun: how many requests have come so far, refused ones among them.
     """
 
     def __init__(self, client: EngineClient, most_waiting: int) -> None:
         self._client = client
         self._most = most_waiting + 1
+        self.begun = 0
         self._line: list[Call] = []  # in the order of the client's own line
         self._by_session: defaultdict[str, list[Call]] = defaultdict(list)
 
@@ -58,18 +62,34 @@ class Completions:
         for call in list(self._by_session.get(session or "", ())):
             call.stop.press()
 
+    def arrival(self) -> ErrorEvent | None:
+        """A request has come; why it cannot stay, if so."""
+        self.begun += 1
+        return self.refusal()
+
+    def refusal(self, on_the_way: int = 0) -> ErrorEvent | None:
+        """What one more request is told, where no more may wait.
+
+        Args:
+            on_the_way: requests that will have come before it.
+        """
+        if len(self._line) + on_the_way < self._most:
+            return None
+        return ErrorEvent(
+            code="queue_full",
+            message=f"At most {self._most - 1} requests may wait, and that many do.",
+            hint="Try again in a moment.",
+        )
+
     def ahead_of(self, call: Call) -> int:
         """How many requests run or wait before this one."""
         return self._line.index(call) if call in self._line else 0
 
     async def events(self, call: Call, raw: Mapping[str, object]) -> AsyncGenerator[Event]:
         """The events of a request, or its refusal."""
-        if len(self._line) >= self._most:
-            yield ErrorEvent(
-                code="queue_full",
-                message=f"At most {self._most - 1} requests may wait, and that many do.",
-                hint="Try again in a moment.",
-            )
+        refusal = self.refusal()
+        if refusal is not None:
+            yield refusal
             return
         self._line.append(call)
         try:

@@ -17,12 +17,17 @@ from codegemma_ui.ui.strings import LANGUAGE_NAMES, Language, text
 
 # Gradio reads it when Blocks is built, and asks its own server for news otherwise.
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+# Gradio asks matplotlib, where that is installed, for its backend at every event (6.31), and the first answer
+# imports all of it: half a second in which nobody is served.
+os.environ.setdefault("MPLBACKEND", "agg")
 
 import gradio as gr
+from starlette.middleware import Middleware
 
 from codegemma_ui.ui import api, handlers
 from codegemma_ui.ui.code_editor import CodeEditor
 from codegemma_ui.ui.components import Page
+from codegemma_ui.ui.door import Door
 
 TITLE = "CodeGemma FIM Playground"
 
@@ -58,8 +63,15 @@ def build(client: EngineClient, settings: Settings) -> gr.Blocks:
         page.controls["serving"] = gr.State(None)
         completions = handlers.wire(page, client, settings)
         api.wire(client, completions)
-    blocks.queue(max_size=settings.queue_size, api_open=False, default_concurrency_limit=None)
+    # What is too many is refused by `Completions`, in words; Gradio's own limit is for what it cannot start.
+    blocks.queue(max_size=1000, api_open=False, default_concurrency_limit=None)
+    blocks.completions = completions  # type: ignore[attr-defined]
     return blocks
+
+
+def doors(blocks: gr.Blocks) -> list[Middleware]:
+    """What stands before the queue of a page from `build`."""
+    return [Middleware(Door, blocks=blocks, completions=blocks.completions)]  # type: ignore[attr-defined]
 
 
 def _header(page: Page) -> None:

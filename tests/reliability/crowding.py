@@ -6,7 +6,6 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from typing import Any
 
 import httpx
 
@@ -24,19 +23,17 @@ PAGE_S = 0.2
 async def crowd(served: Served, engine: str, clients: int) -> list[Figure]:
     """So many come at once; half by the page's door, half by the API's."""
     refused: list[float] = []
-    unclear = served_ones = placeless = wrong = 0
+    unclear = served_ones = placeless = wrong = unplaced = 0
     places: dict[int, list[int]] = {}
     over = asyncio.Event()
     question = Question("slow 0.001", "<x>", own="<x>")
     if engine == REAL:
         question = Question("def f(", "\n", {"max_length": 512, "temperature": 3.0, "seed": 3})
 
-    async def by_page(http: httpx.AsyncClient, config: dict[str, Any], number: int) -> None:
-        nonlocal unclear, served_ones, wrong
+    async def by_page(http: httpx.AsyncClient, page: Visitor, number: int) -> None:
+        nonlocal unclear, served_ones, wrong, unplaced
         started, last = time.monotonic(), View()
-        stream = Visitor(http, config).complete(
-            question.prefix, question.suffix, **question.settings
-        )
+        stream = page.complete(question.prefix, question.suffix, **question.settings)
         async for view in stream:
             place = re.search(r"(\d+) ahead of you", view.caption)
             if place:
@@ -49,6 +46,7 @@ async def crowd(served: Served, engine: str, clients: int) -> list[Figure]:
                 return
         served_ones += 1
         wrong += not last.middle
+        unplaced += last.at - started > 3 and number not in places
 
     async def by_api(http: httpx.AsyncClient) -> None:
         nonlocal unclear, served_ones
@@ -63,14 +61,14 @@ async def crowd(served: Served, engine: str, clients: int) -> list[Figure]:
         else:
             served_ones += 1
 
-    async def one(http: httpx.AsyncClient, config: dict[str, Any], number: int) -> None:
+    async def one(http: httpx.AsyncClient, page: Visitor | None, number: int) -> None:
         nonlocal unclear
         started = time.monotonic()
         try:
-            await (by_page(http, config, number) if number % 2 else by_api(http))
+            await (by_page(http, page, number) if page else by_api(http))
         except Refused as refusal:
             refused.append(time.monotonic() - started)
-            unclear += refusal.status != 503
+            unclear += refusal.status != 503 or "may wait" not in refusal.detail
 
     async def look(http: httpx.AsyncClient) -> list[float]:
         took = []
@@ -79,14 +77,18 @@ async def crowd(served: Served, engine: str, clients: int) -> list[Figure]:
                 started = time.monotonic()
                 (await http.get(path)).raise_for_status()
                 took.append(time.monotonic() - started)
-                await asyncio.sleep(0.04)
+                await asyncio.sleep(0.1)
         return took
 
     async with visitor.connect(served.url) as http, visitor.connect(served.url) as other:
         config = await visitor.open_page(http)
+        pages = [Visitor(http, config) if number % 2 else None for number in range(clients)]
+        for page in pages:
+            if page is not None:  # they have it open before they press
+                await page.reload()
         looking = asyncio.create_task(look(other))
         await asyncio.sleep(0.5)
-        await asyncio.gather(*(one(http, config, number) for number in range(clients)))
+        await asyncio.gather(*(one(http, page, number) for number, page in enumerate(pages)))
         over.set()
         took = await looking
     placeless = sum(seen != sorted(seen, reverse=True) for seen in places.values())
@@ -95,7 +97,7 @@ async def crowd(served: Served, engine: str, clients: int) -> list[Figure]:
         Figure(name, "refused, slowest", max(refused), REFUSED_S, "s"),
         Figure(name, "refusals that are not understood", unclear, 0),
         Figure(name, "not served of those that had room", QUEUE + 1 - served_ones, 0),
-        Figure(name, "waiting people who see no place", max(0, QUEUE // 2 - 2 - len(places)), 0),
+        Figure(name, "people who waited and saw no place", unplaced, 0),
         Figure(name, "places that went up", placeless, 0),
         Figure(name, "wrong answers", wrong, 0),
         Figure(name, "page answers, 99th percentile", percentile(took, 0.99), PAGE_S, "s"),
