@@ -1,5 +1,5 @@
 # Every habit has one command; CI calls the same ones.
-.PHONY: run test lint format bench screenshots clean
+.PHONY: run test lint format bench soak screenshots clean
 
 run:  ## make an environment, install requirements.txt, serve the page on port 7860
 	@scripts/setup app
@@ -22,6 +22,11 @@ format: ## let ruff write the layout
 bench: ## measure speed beside other engines, into benchmarks/
 	@scripts/setup test
 	@.venv/bin/python -m codegemma_ui bench --out benchmarks
+
+MINUTES ?= 10
+soak: ## many visitors for MINUTES, every answer checked, every process watched
+	@scripts/setup test
+	@.venv/bin/python -m tests.reliability.soak --minutes $(MINUTES)
 
 screenshots: ## make docs/screenshots again
 	@scripts/setup test

@@ -143,8 +143,8 @@ def start(blocks: gr.Blocks, settings: Settings) -> str:
         pwa=False,
         mcp_server=False,
         max_file_size=0,
-        # Gradio keeps what a page knows for an hour after it was closed, of so many pages.
-        state_session_capacity=1000,
+        # Gradio keeps what a page knows for an hour after it was closed, of so many pages: 0.3 MB each.
+        state_session_capacity=200,
         # Each that runs or waits takes one of Gradio's places, and so does one on its way to a refusal.
         max_threads=settings.queue_size + 64,
         app_kwargs={"middleware": [Middleware(Walls), *layout.doors(blocks)]},

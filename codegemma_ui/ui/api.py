@@ -53,7 +53,7 @@ def wire(client: EngineClient, completions: Completions) -> None:
             yield event_to_dict(refusal)
             return
         session = request.session_hash if request else None
-        with listening(blocks, session) as heard, completions.call(heard=heard) as call:
+        with listening(blocks, session, page=False) as heard, completions.call(heard=heard) as call:
             async with aclosing(call.stream(raw)) as progresses:
                 async for progress in progresses:
                     yield progress.to_dict()

@@ -11,6 +11,7 @@ from tests.reliability import (
     crashing,
     crowding,
     leaving,
+    memory,
     sharing,
     stopping,
 )
@@ -24,6 +25,7 @@ SCENARIOS: dict[str, Callable[[str], list[Figure]]] = {
     "crash": crashing.measure,
     "orphans": crashing.measure_orphans,
     "crowd": crowding.measure,
+    "memory": memory.measure,
 }
 
 

@@ -1,0 +1,201 @@
+"""The whole thing for minutes or hours: `python -m tests.reliability.soak --minutes 10`.
+
+Visitors ask, stop, reload and leave, by the page's door and by the API's; in the first half the model is
+switched again and again. Every completed answer is checked, and what each process holds is watched.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import random
+import statistics
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from contextlib import aclosing
+from typing import Any
+
+import httpx
+
+from tests.reliability import processes, visitor
+from tests.reliability.asking import long, short
+from tests.reliability.figures import Figure
+from tests.reliability.processes import Usage
+from tests.reliability.served import REAL, SCRIPTED, Served, serving
+from tests.reliability.stopping import answers, watch
+from tests.reliability.visitor import Visitor
+
+CLIENTS = 6
+STOPS, RELOADS, LEAVES = 0.20, 0.10, 0.05
+"""Shares of what visitors do; the rest are completions that are checked."""
+
+GROWTH_MB = 50.0
+SAMPLE_S = 1.0
+BACKENDS = ("jax", "tensorflow")
+
+
+class Soak:
+    """One run.
+
+    Args:
+        served: what is soaked.
+        engine: "real" or "scripted".
+        seconds: how long.
+        switch_every_s: between two switches, in the first half.
+    """
+
+    def __init__(self, served: Served, engine: str, seconds: float, switch_every_s: float) -> None:
+        self._served, self._engine = served, engine
+        self._switch_every_s = switch_every_s
+        self._started = time.monotonic()
+        self._half = self._started + seconds / 2
+        self._until = self._started + seconds
+        self._samples: dict[int, list[tuple[float, Usage]]] = {}
+        self.counts: Counter[str] = Counter()
+
+    async def run(self) -> None:
+        """Soak it."""
+        async with visitor.connect(self._served.url) as http:
+            config = await visitor.open_page(http)
+            expected = await answers(http, self._engine)
+            self._started = time.monotonic()
+            await asyncio.gather(
+                self._sample(),
+                self._switch(http, config),
+                *(self._visit(http, config, expected, number) for number in range(CLIENTS)),
+            )
+
+    async def _visit(
+        self,
+        http: httpx.AsyncClient,
+        config: dict[str, Any],
+        expected: Callable[[int], str],
+        number: int,
+    ) -> None:
+        chance = random.Random(number)
+        page = Visitor(http, config)
+        while time.monotonic() < self._until:
+            dice, question_number = chance.random(), chance.randrange(10**6)
+            if dice < STOPS:
+                question = long(self._engine, question_number, chance)
+                seen = await watch(page, question, chance.uniform(0, 0.6))
+                self.counts["stale"] += seen.stale
+                self.counts["stopped"] += 1
+            elif dice < STOPS + RELOADS:
+                page = Visitor(http, config)
+                await page.reload()
+                self.counts["reloads"] += 1
+            elif dice < STOPS + RELOADS + LEAVES:
+                await self._leave(question_number, chance)
+            else:
+                await self._ask(http, page, expected, question_number, chance)
+            await asyncio.sleep(chance.uniform(0, 0.4))
+
+    async def _leave(self, number: int, chance: random.Random) -> None:
+        question = long(self._engine, number, chance)
+        async with visitor.connect(self._served.url) as theirs:
+            stream = visitor.call_api(theirs, question.prefix, question.suffix, **question.settings)
+            until = time.monotonic() + chance.uniform(0, 0.5)
+            async with aclosing(stream) as updates:  # type: ignore[type-var]
+                async for _ in updates:
+                    if time.monotonic() >= until:
+                        break
+        self.counts["left"] += 1
+
+    async def _ask(
+        self,
+        http: httpx.AsyncClient,
+        page: Visitor,
+        expected: Callable[[int], str],
+        number: int,
+        chance: random.Random,
+    ) -> None:
+        question = short(self._engine, number)
+        if chance.random() < 0.5:
+            seen = await watch(page, question, None)
+            middle, failure = seen.last.middle, seen.last.outcome
+        else:
+            stream = visitor.call_api(http, question.prefix, question.suffix, **question.settings)
+            last = [one async for one in stream][-1]
+            middle, failure = str(last.get("middle")), str(last.get("message") or "")
+        self.counts["completed"] += 1
+        if middle != expected(number) or failure:
+            self.counts["wrong"] += 1
+            print(f"wrong: {middle!r} instead of {expected(number)!r}. {failure}", flush=True)
+
+    async def _switch(self, http: httpx.AsyncClient, config: dict[str, Any]) -> None:
+        page, number = Visitor(http, config), 0
+        while time.monotonic() + self._switch_every_s < self._half:
+            await asyncio.sleep(self._switch_every_s)
+            await page.choose("backend", BACKENDS[number % 2])
+            number += 1
+            self.counts["switches"] += 1
+
+    async def _sample(self) -> None:
+        while time.monotonic() < self._until:
+            for pid in (self._served.pid, *self._served.workers()):
+                try:
+                    sample = processes.usage(pid)
+                except (OSError, KeyError):
+                    continue  # it has just ended
+                self._samples.setdefault(pid, []).append((time.monotonic(), sample))
+            await asyncio.sleep(SAMPLE_S)
+
+    def figures(self) -> list[Figure]:
+        """What was seen."""
+        name = f"soak ({self._engine})"
+        page = [one for _, one in self._samples[self._served.pid]]
+        last_worker = max(
+            (samples for pid, samples in self._samples.items() if pid != self._served.pid),
+            key=lambda samples: samples[-1][0],
+        )
+        figures = [
+            Figure(name, "wrong or missing answers", self.counts["wrong"], 0),
+            Figure(name, "stale tokens shown", self.counts["stale"], 0),
+            Figure(name, "workers at the end", len(self._served.workers()), 1),
+        ]
+        for who, samples in (("page", page), ("worker", [one for _, one in last_worker])):
+            third = len(samples) // 3
+            warm, end = samples[third : 2 * third], samples[-third:]
+
+            def grown(what: Callable[[Usage], float], warm: Any = warm, end: Any = end) -> float:
+                # The least of a window: a leak raises it, and a passing request does not.
+                return min(map(what, end)) - min(map(what, warm))
+
+            growth = statistics.median(one.resident_mb for one in end) - statistics.median(
+                one.resident_mb for one in warm
+            )
+            figures += [
+                Figure(name, f"{who}: memory grown", growth, GROWTH_MB, "MB"),
+                Figure(name, f"{who}: threads grown", grown(lambda one: one.threads), 0),
+                Figure(name, f"{who}: descriptors grown", grown(lambda one: one.descriptors), 0),
+            ]
+        return figures
+
+
+def soak(engine: str, seconds: float, switch_every_s: float) -> tuple[Counter[str], list[Figure]]:
+    """Start a playground, soak it, and end it; what was done, and the figures."""
+    with serving(engine) as served:
+        served.wait_until_ready()
+        served.wait_until_warm()
+        run = Soak(served, engine, seconds, switch_every_s)
+        asyncio.run(run.run())
+        return run.counts, run.figures()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m tests.reliability.soak", description=__doc__)
+    parser.add_argument("--minutes", type=float, default=10, help="default 10")
+    parser.add_argument("--engine", choices=(REAL, SCRIPTED), default=REAL)
+    given = parser.parse_args()
+    counts, figures = soak(given.engine, given.minutes * 60, min(60.0, given.minutes * 6))
+    print("     " + ", ".join(f"{count} {what}" for what, count in sorted(counts.items()) if count))
+    for figure in figures:
+        print(figure)
+    sys.exit(0 if all(figure.holds for figure in figures) else 1)
+
+
+if __name__ == "__main__":
+    main()
