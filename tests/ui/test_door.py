@@ -1,0 +1,99 @@
+"""In a flood the door answers 503 by itself; a few a second go in for their notice; all else passes."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from types import SimpleNamespace
+from typing import Any, cast
+
+import gradio as gr
+
+from codegemma_ui.client import EngineClient
+from codegemma_ui.ui.completions import Completions
+from codegemma_ui.ui.door import GENTLE, Door
+
+JOIN = "/gradio_api/queue/join"
+
+
+def show_completion() -> None: ...
+
+
+def look() -> None: ...
+
+
+BLOCKS = cast(
+    gr.Blocks,
+    SimpleNamespace(fns={1: SimpleNamespace(fn=show_completion), 2: SimpleNamespace(fn=look)}),
+)
+
+
+class Entrance:
+    """A door before an app that says 200 and keeps what it was sent; nothing that goes in ever begins."""
+
+    def __init__(self, most_waiting: int) -> None:
+        self.completions = Completions(cast(EngineClient, None), most_waiting)
+        self.door = Door(self._app, BLOCKS, self.completions)
+        self.bodies: list[bytes] = []
+
+    async def _app(self, scope: Any, receive: Any, send: Any) -> None:
+        body, more = b"", True
+        while more:
+            message = await receive()
+            body, more = body + message["body"], message.get("more_body", False)
+        self.bodies.append(body)
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"{}"})
+
+    def post(self, path: str, *pieces: bytes) -> tuple[int, bytes]:
+        sent: list[Any] = []
+        messages = [
+            {"type": "http.request", "body": piece, "more_body": piece is not pieces[-1]}
+            for piece in pieces
+        ]
+
+        async def receive() -> Any:
+            return messages.pop(0)
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        scope = {"type": "http", "method": "POST", "path": path, "headers": []}
+        asyncio.run(self.door(scope, receive, send))
+        return sent[0]["status"], sent[1]["body"]
+
+
+def test_what_has_room_goes_in_whole() -> None:
+    entrance = Entrance(most_waiting=3)
+    assert entrance.post(JOIN, b'{"data": ["x"], ', b'"fn_index": 1}')[0] == 200
+    assert entrance.bodies == [b'{"data": ["x"], "fn_index": 1}']
+
+
+def test_a_flood_is_answered_at_the_door_in_words() -> None:
+    entrance = Entrance(most_waiting=3)
+    answers = [entrance.post(JOIN, b'{"fn_index": 1}') for _ in range(20)]
+    assert [status for status, _ in answers].count(200) == 4 + GENTLE
+    refusal = json.loads(answers[-1][1])
+    assert answers[-1][0] == 503
+    assert refusal["code"] == "queue_full"
+    assert "Try again in a moment" in refusal["detail"]
+
+
+def test_the_api_has_the_same_door() -> None:
+    entrance = Entrance(most_waiting=0)
+    statuses = [entrance.post("/gradio_api/call/complete", b"{}")[0] for _ in range(10)]
+    assert statuses.count(200) == 1 + GENTLE
+
+
+def test_other_events_pass_and_text_is_not_taken_for_a_field() -> None:
+    entrance = Entrance(most_waiting=0)
+    body = json.dumps({"data": ['"fn_index": 1'], "fn_index": 2}).encode()
+    assert [entrance.post(JOIN, body)[0] for _ in range(10)] == [200] * 10
+    assert [entrance.post(JOIN, b"no json")[0] for _ in range(10)] == [200] * 10
+
+
+def test_who_has_begun_is_no_longer_on_the_way() -> None:
+    entrance = Entrance(most_waiting=0)
+    for _ in range(5):
+        assert entrance.post(JOIN, b'{"fn_index": 1}')[0] == 200
+        entrance.completions.arrival()
