@@ -76,6 +76,8 @@ class EngineClient:
         self._transition: Transition | None = None
         self._error: PlaygroundError | None = None
         self._crashes = Crashes()
+        self.restarts = 0
+        """How often a worker that died was started again by itself."""
         self._vocabularies: dict[Path, Vocabulary] = {}
         self._target = Choice(presets.named(settings.preset), settings.backend, settings.dtype)
         self._closed = False
@@ -432,6 +434,7 @@ class EngineClient:
                 if not last_resort or self._crashes.too_often:
                     raise EndedWhileLoading(died.exit_code, times) from died
                 with self._lock:
+                    self.restarts += 1
                     if self._transition is transition:
                         self._error = WorkerDied(died.message, STARTED_AGAIN)
             else:
@@ -511,6 +514,7 @@ class EngineClient:
                 code="worker_gone",
             )
         elif (under_way := self._transition) is None:
+            self.restarts += 1
             self._begin(worker.choice, first_in_line=True, because=died)
         else:  # a download: requests wait for it, and should it fail, for this one to come back
             under_way.before = worker

@@ -340,6 +340,7 @@ def test_a_worker_killed_while_loading_is_started_again_and_the_request_is_serve
         assert "while loading (exit code -9)" in error["message"]
         assert complete(client, prefix="after")[-1].event == "done"
         assert client.status().error is None
+        assert client.restarts == 1
     finally:
         client.close()
 
