@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Callable
 from contextlib import aclosing
 from itertools import pairwise
 from typing import Any
+
+import httpx
 
 from tests.reliability import processes, visitor
 from tests.reliability.asking import long, short
@@ -117,13 +120,13 @@ async def a_switch_waits(served: Served) -> list[Figure]:
         config = await visitor.open_page(http)
         page = Visitor(http, config)
         await page.choose("backend", "jax")
-        await asyncio.sleep(0.1)
-        await until_ready(http)
+        await until(http, lambda status: status["state"] == "ready" and status["backend"] == "jax")
         tasks = []
-        for prefix in ("slow 0.002", "slow 0.002"):
-            tasks.append(asyncio.create_task(ask(http, prefix)))
-            await asyncio.sleep(0.1)
+        for waiting in (0, 1):
+            tasks.append(asyncio.create_task(ask(http, "slow 0.004")))
+            await until(http, lambda status, most=waiting: status["queue_length"] == most, "busy")
         await page.choose("backend", "tensorflow")
+        await until(http, lambda status: status["queue_length"] == 2)
         tasks.append(asyncio.create_task(ask(http, "echo")))
         answered = await asyncio.gather(*tasks)
     out_of_order = sum(earlier[1] > later[1] for earlier, later in pairwise(answered))
@@ -133,6 +136,17 @@ async def a_switch_waits(served: Served) -> list[Figure]:
         Figure(name, "answers of another model", backends != ["jax", "jax", "tensorflow"], 0),
         Figure(name, "answers out of order", out_of_order, 0),
     ]
+
+
+async def until(
+    http: httpx.AsyncClient, condition: Callable[[dict[str, Any]], bool], state: str | None = None
+) -> None:
+    """Wait for the status to be so."""
+    while True:
+        status = await visitor.status(http)
+        if condition(status) and state in (None, status["state"]):
+            return
+        await asyncio.sleep(0.01)
 
 
 def measure(engine: str, pairs: int = 200, count: int = 20) -> list[Figure]:
