@@ -146,7 +146,7 @@ class Soak:
     def figures(self) -> list[Figure]:
         """What was seen."""
         name = f"soak ({self._engine})"
-        page = [one for _, one in self._samples[self._served.pid]]
+        page = self._samples[self._served.pid]
         last_worker = max(
             (samples for pid, samples in self._samples.items() if pid != self._served.pid),
             key=lambda samples: samples[-1][0],
@@ -156,13 +156,17 @@ class Soak:
             Figure(name, "stale tokens shown", self.counts["stale"], 0),
             Figure(name, "workers at the end", len(self._served.workers()), 1),
         ]
-        for who, samples in (("page", page), ("worker", [one for _, one in last_worker])):
+        for who, timed in (("page", page), ("worker", last_worker)):
+            samples = [one for _, one in timed]
             third = len(samples) // 3
             warm, end = samples[third : 2 * third], samples[-third:]
+            # Between two workers the page holds the threads and pipes of none.
+            settled = [one for at, one in timed if at > self._half]
 
-            def grown(what: Callable[[Usage], float], warm: Any = warm, end: Any = end) -> float:
+            def grown(what: Callable[[Usage], float], settled: list[Usage] = settled) -> float:
                 # The least of a window: a leak raises it, and a passing request does not.
-                return min(map(what, end)) - min(map(what, warm))
+                middle = len(settled) // 2
+                return min(map(what, settled[middle:])) - min(map(what, settled[:middle]))
 
             growth = statistics.median(one.resident_mb for one in end) - statistics.median(
                 one.resident_mb for one in warm
