@@ -153,11 +153,13 @@ def _parser() -> argparse.ArgumentParser:
 
 def _serve(parsed: argparse.Namespace) -> int:
     from codegemma_ui import server
-    from codegemma_ui.client import EngineClient
+    from codegemma_ui.server import logs
+    from codegemma_ui.server.observed import ObservedClient
     from codegemma_ui.ui import layout
 
     chosen = settings.resolve(parsed)
-    client = EngineClient(chosen)
+    logs.configure(chosen.log_level)
+    client = ObservedClient(chosen)
     client.start()
     try:
         server.launch(layout.build(client, chosen), client, chosen)

@@ -16,6 +16,7 @@ from codegemma_ui.messages import DEFAULT_MAX_LENGTH, DEFAULT_TIME_LIMIT_S
 DTYPES = ("auto", "float32", "bfloat16", "float16", "int8")
 LANGUAGES = ("auto", "en", "ko")
 ALLOW_SWITCH = ("everyone", "nobody", "login")
+LOG_LEVELS = ("warning", "info", "debug")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +33,11 @@ class Settings:
         language: of the page; "auto" follows the browser.
         allow_switch: who may change the model, which all visitors share; "login" is whoever has logged in.
         pythons: backend name -> interpreter of another environment for its worker.
+        allowed_hosts: names beside loopback and `host` that requests may be sent to; "*" is any.
+        api: whether `/complete` and `/status` are open to programs.
+        metrics: whether `/metrics` is served.
+        log_level: of `LOG_LEVELS`.
+        auth: the user and password of the page's login; None is open to everyone.
     """
 
     host: str = "127.0.0.1"
@@ -46,14 +52,31 @@ class Settings:
     language: str = "auto"
     allow_switch: str = "everyone"
     pythons: Mapping[str, str] = field(default_factory=dict)
+    allowed_hosts: tuple[str, ...] = ()
+    api: bool = True
+    metrics: bool = False
+    log_level: str = "info"
+    auth: tuple[str, str] | None = field(default=None, repr=False)
 
 
 _PREFIX = "CODEGEMMA_UI_"
+_SWITCH = {"": False, "0": False, "false": False, "no": False} | {
+    "1": True,
+    "true": True,
+    "yes": True,
+}
 
 
-def _flag(parser: argparse.ArgumentParser, name: str, help_text: str, default: object) -> None:
+def _flag(
+    parser: argparse.ArgumentParser,
+    name: str,
+    help_text: str,
+    default: object,
+    action: str = "store",
+) -> None:
     variable = _PREFIX + name.removeprefix("--").replace("-", "_").upper()
-    parser.add_argument(name, default=None, help=f"{help_text} [{variable}, {default}]")
+    said = f"{help_text} [{variable}, {default}]"
+    parser.add_argument(name, default=None, help=said, action=action)
 
 
 def add_preset_flags(parser: argparse.ArgumentParser) -> None:
@@ -86,6 +109,10 @@ def add_serve_flags(parser: argparse.ArgumentParser) -> None:
         f"who may change the model: {', '.join(ALLOW_SWITCH)}",
         "everyone on loopback, nobody elsewhere",
     )
+    _flag(parser, "--allowed-host", "a name it is reached by; repeatable", "none", "append")
+    _flag(parser, "--no-api", "close /complete and /status to programs", "off", "store_true")
+    _flag(parser, "--metrics", "serve /metrics for Prometheus", "off", "store_true")
+    _flag(parser, "--log-level", ", ".join(LOG_LEVELS), "info")
 
 
 def resolve(
@@ -124,11 +151,23 @@ def resolve(
             raise kind(f"{_named(name)} must be one of {', '.join(allowed)}. Received: {value!r}")
         return value
 
+    def switch(name: str) -> bool:
+        value = "1" if given.get(name) else environ.get(_PREFIX + name.upper(), "").lower()
+        if value not in _SWITCH:
+            raise BadInput(f"{_named(name)} must be one of 0, 1. Received: {value!r}")
+        return _SWITCH[value]
+
+    def several(name: str) -> tuple[str, ...]:
+        values = given.get(name)
+        listed = environ.get(_PREFIX + name.upper(), "") if values is None else ",".join(values)
+        return tuple(filter(None, map(str.strip, listed.split(","))))
+
     preset = choice("preset", presets.BUNDLED)
     presets.named(preset)
     extra = tuple(filter(None, map(str.strip, choice("extra_presets", "").split(","))))
     presets.offered(*extra)
     host = choice("host", "0.0.0.0" if environ.get("SPACE_ID") else "127.0.0.1")
+    space = environ.get("SPACE_HOST", "").strip()
     return Settings(
         host=host,
         port=integer("port", 7860, 0, 65535),
@@ -144,6 +183,11 @@ def resolve(
             "allow_switch", "everyone" if _is_loopback(host) else "nobody", ALLOW_SWITCH
         ),
         pythons={name: python for name in BACKENDS if (python := choice(f"python_{name}", ""))},
+        allowed_hosts=(*several("allowed_host"), *([space] if space else [])),
+        api=not switch("no_api"),
+        metrics=switch("metrics"),
+        log_level=one_of("log_level", "info", LOG_LEVELS),
+        auth=_login(environ.get(_PREFIX + "AUTH", "")),
     )
 
 
@@ -153,6 +197,16 @@ def _is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def _login(pair: str) -> tuple[str, str] | None:
+    """The user and password; what is wrong with them is said without showing them."""
+    if not pair:
+        return None
+    user, _, password = pair.partition(":")
+    if not user.strip() or not password:
+        raise BadInput(f"{_PREFIX}AUTH must be user:password, neither of them empty.")
+    return user.strip(), password  # Gradio strips the name that a person enters
 
 
 def _named(name: str) -> str:

@@ -42,6 +42,7 @@ def test_every_flag_has_a_variable() -> None:
         ("--queue-size", "queue_size", "QUEUE_SIZE", "1", "2"),
         ("--language", "language", "LANGUAGE", "ko", "en"),
         ("--allow-switch", "allow_switch", "ALLOW_SWITCH", "login", "nobody"),
+        ("--log-level", "log_level", "LOG_LEVEL", "debug", "warning"),
     ],
 )
 def test_a_flag_wins_over_its_variable(
@@ -82,6 +83,45 @@ def test_lists_and_pythons() -> None:
     assert chosen.pythons == {"jax": "/envs/jax/bin/python"}
 
 
+def test_switches_are_flags_or_variables() -> None:
+    for given in (
+        resolve(["--no-api", "--metrics"]),
+        resolve(CODEGEMMA_UI_NO_API="1", CODEGEMMA_UI_METRICS="true"),
+    ):
+        assert (given.api, given.metrics) == (False, True)
+    off = resolve(CODEGEMMA_UI_NO_API="0", CODEGEMMA_UI_METRICS="no")
+    assert (off.api, off.metrics) == (True, False)
+
+
+def test_hosts_are_repeated_or_listed_and_a_spaces_own_is_implied() -> None:
+    assert resolve(
+        ["--allowed-host", "a.example", "--allowed-host", "b.example"]
+    ).allowed_hosts == (
+        "a.example",
+        "b.example",
+    )
+    assert resolve(CODEGEMMA_UI_ALLOWED_HOST="a.example, b.example").allowed_hosts == (
+        "a.example",
+        "b.example",
+    )
+    flags = ["--allowed-host", "c.example"]
+    chosen = resolve(flags, CODEGEMMA_UI_ALLOWED_HOST="a.example", SPACE_HOST="o-s.hf.space")
+    assert chosen.allowed_hosts == ("c.example", "o-s.hf.space")
+
+
+def test_the_login_is_a_variable_and_never_shown() -> None:
+    chosen = resolve(CODEGEMMA_UI_AUTH="ann:pass:word")
+    assert chosen.auth == ("ann", "pass:word")
+    assert "word" not in repr(chosen)
+    with pytest.raises(SystemExit):
+        resolve(["--auth", "ann:word"])
+    for pair in ("ann", "ann:", ":hush-hush", " :hush-hush"):
+        with pytest.raises(BadInput) as caught:
+            resolve(CODEGEMMA_UI_AUTH=pair)
+        assert "user:password" in str(caught.value)
+        assert "hush" not in str(caught.value)
+
+
 def test_a_space_listens_on_every_address() -> None:
     assert resolve(SPACE_ID="owner/space").host == "0.0.0.0"
 
@@ -96,6 +136,8 @@ def test_a_space_listens_on_every_address() -> None:
         ({"CODEGEMMA_UI_PORT": "70000"}, BadInput, "Received: '70000'"),
         ({"CODEGEMMA_UI_MAX_LENGTH": "nan"}, BadInput, "Received: 'nan'"),
         ({"CODEGEMMA_UI_DTYPE": "int4"}, BadInput, "must be one of auto"),
+        ({"CODEGEMMA_UI_METRICS": "maybe"}, BadInput, "Received: 'maybe'"),
+        ({"CODEGEMMA_UI_LOG_LEVEL": "loud"}, BadInput, "warning, info, debug"),
     ],
 )
 def test_a_wrong_choice_is_named(environ: dict[str, str], kind: type[Exception], said: str) -> None:

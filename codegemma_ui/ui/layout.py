@@ -62,7 +62,8 @@ def build(client: EngineClient, settings: Settings) -> gr.Blocks:
         page.controls["result"] = gr.State(None)
         page.controls["serving"] = gr.State(None)
         completions = handlers.wire(page, client, settings)
-        api.wire(client, completions)
+        if settings.api:
+            api.wire(client, completions)
     # What is too many is refused by `Completions`, in words; Gradio's own limit is for what it cannot start.
     blocks.queue(max_size=1000, api_open=False, default_concurrency_limit=None)
     blocks.completions = completions  # type: ignore[attr-defined]

@@ -56,7 +56,7 @@ def scripted_server() -> Iterator[Scripted]:
     settings = Settings(port=0, queue_size=3)
     client = ScriptedClient(settings)
     blocks = layout.build(client, settings)  # type: ignore[arg-type]
-    yield Scripted(client, server.start(blocks, settings))
+    yield Scripted(client, server.start(blocks, client, settings))  # type: ignore[arg-type]
     blocks.close(verbose=False)
 
 

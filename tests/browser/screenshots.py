@@ -65,7 +65,7 @@ def main() -> None:
         client = SlowClient(settings)
         client.start()
         blocks = layout.build(client, settings)
-        url = server.start(blocks, settings)
+        url = server.start(blocks, client, settings)
         for size in SIZES:
             for theme in ("light", "dark"):
                 _states(browser, hub, url, size, theme)

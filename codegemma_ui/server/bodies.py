@@ -1,0 +1,143 @@
+"""What a request may carry: how many bytes, and JSON that is plain enough for what stands behind.
+
+Gradio reads a body of any size, takes NaN and lone surrogates for values, and walks whatever it was sent
+with a recursion in Python. A request of the page or of the API is a flat object with one short list, so
+anything else is refused before it is walked. What the values mean is `messages.parse_request`'s to judge.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import orjson
+from starlette.types import Message, Receive
+
+MAX_BODY_BYTES = 5 * 2**20
+"""Two sides of 200,000 characters, at most twelve bytes each in JSON, and room to spare."""
+
+MAX_SMALL_BODY_BYTES = 64 * 2**10
+"""For requests that carry no text of a program: a login, a cancel."""
+
+MAX_DRAINED_BYTES = 64 * 2**20
+"""Read, and forgotten, after a refusal: a client that is still sending hears it only then."""
+
+MAX_VALUES = 200
+MAX_DEPTH = 8
+READ_TIMEOUT_S = 20.0
+
+
+class Refused(Exception):
+    """A body that goes no further.
+
+    Args:
+        status: of the answer.
+        said: why, in a sentence for a person.
+        unread: whether the client may still be sending.
+    """
+
+    def __init__(self, status: int, said: str, *, unread: bool = False) -> None:
+        super().__init__(said)
+        self.status, self.said, self.unread = status, said, unread
+
+
+async def read(receive: Receive, declared: bytes | None, most: int) -> bytes:
+    """The whole body.
+
+    Args:
+        declared: the `Content-Length` header, if there is one.
+        most: bytes that it may have.
+
+    Raises:
+        Refused: it is too large, or does not come.
+    """
+    if declared is not None and (not declared.isdigit() or int(declared[:20]) > most):
+        raise _too_large(most)
+    parts: list[bytes] = []
+    size = 0
+    try:
+        async with asyncio.timeout(READ_TIMEOUT_S):
+            while True:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise Refused(400, "The request ended before its body.")
+                part = message.get("body", b"")
+                size += len(part)
+                if size > most:
+                    raise _too_large(most)
+                parts.append(part)
+                if not message.get("more_body"):
+                    return b"".join(parts)
+    except TimeoutError:
+        raise Refused(408, f"The body did not come within {READ_TIMEOUT_S:g} s.") from None
+
+
+async def drain(receive: Receive) -> None:
+    """Take what the client is still sending, up to a bound, so that it can hear the refusal."""
+    left = MAX_DRAINED_BYTES
+    try:
+        async with asyncio.timeout(READ_TIMEOUT_S):
+            while left > 0:
+                message = await receive()
+                left -= len(message.get("body", b"")) or 1
+                if message["type"] == "http.disconnect" or not message.get("more_body"):
+                    return
+    except TimeoutError:
+        return
+
+
+def again(body: bytes, receive: Receive) -> Receive:
+    """A `receive` that gives a body that was read, then waits for the disconnect as the real one does."""
+    given = False
+
+    async def from_memory() -> Message:
+        nonlocal given
+        if given:
+            return await receive()
+        given = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return from_memory
+
+
+def parse_json(kind: str, body: bytes) -> dict[str, Any]:
+    """A body as an object that Gradio can be given.
+
+    Args:
+        kind: the `Content-Type` header.
+
+    Raises:
+        Refused: with what was expected and what came, never with the text that came.
+    """
+    if kind.split(";")[0].strip().lower() != "application/json":
+        raise Refused(415, "The body must be application/json.")
+    try:
+        parsed = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        # Its message names a place and a reason: a lone surrogate, NaN, too deep.
+        raise Refused(422, f"The body must be valid JSON. Received: {error.msg}.") from None
+    if not isinstance(parsed, dict):
+        raise Refused(422, f"The body must be an object. Received: {type(parsed).__name__}.")
+    _check_shape(parsed)
+    return parsed
+
+
+def _check_shape(parsed: dict[str, Any]) -> None:
+    level: list[Any] = [parsed]
+    values = 0
+    for _ in range(MAX_DEPTH):
+        deeper: list[Any] = []
+        for value in level:
+            if isinstance(value, dict | list):
+                values += len(value)
+                if values > MAX_VALUES:
+                    raise Refused(422, f"The body may hold at most {MAX_VALUES} values.")
+                deeper += value.values() if isinstance(value, dict) else value
+        if not deeper:
+            return
+        level = deeper
+    raise Refused(422, f"The body may nest at most {MAX_DEPTH} levels.")
+
+
+def _too_large(most: int) -> Refused:
+    return Refused(413, f"A request may have at most {most:,} bytes.", unread=True)

@@ -1,0 +1,78 @@
+"""The doors of Gradio's server that the page and the API use; every other path is no door at all.
+
+Gradio 6.31 has some sixty routes: files, uploads, proxies, deep links, monitoring, run history, server
+functions of components, an editor of its own source. The page needs none of them, and what cannot be
+reached needs no defence. Pure.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Literal
+from urllib.parse import parse_qsl, urlencode
+
+Verdict = Literal["open", "wrong_method", "closed"]
+
+READ = frozenset({"GET", "HEAD"})
+SEND = frozenset({"POST"})
+
+_NAME = r"[\w.-]{1,100}"
+_FILE = r"[\w./@+-]{1,200}"
+
+# What a browser needs to show the page and to follow the engine.
+_PAGE = (
+    (READ, r"/"),
+    (READ, r"/config/?"),
+    (READ, rf"/(?:static|assets|svelte)/{_FILE}"),
+    (READ, r"/(?:gradio_api/)?theme\.css"),
+    (READ, r"/(?:favicon\.ico|robots\.txt|manifest\.json)"),
+    (READ, r"/gradio_api/(?:startup-events|app_id|user|login_check|queue/status)/?"),
+    (READ, rf"/gradio_api/heartbeat/{_NAME}"),
+    (READ, r"/gradio_api/queue/data"),
+    (SEND, r"/gradio_api/queue/join"),
+    (SEND, rf"/gradio_api/run/{_NAME}/?"),
+    (SEND, r"/gradio_api/(?:cancel|reset)/?"),
+    (SEND, r"/login/?"),
+    (READ, r"/logout"),
+)
+
+# What a program needs beside that, to find the two endpoints and to call them by name.
+_API = (
+    (READ, r"/gradio_api/(?:info|openapi\.json)/?"),
+    (SEND, rf"/gradio_api/call/(?:v2/)?{_NAME}/?"),
+    (READ, rf"/gradio_api/call/(?:v2/)?{_NAME}/{_NAME}"),
+)
+
+MAX_QUERY_BYTES = 2000
+
+# Query parameters that make Gradio's page read a saved state, or another page of a many-paged app.
+_IGNORED = frozenset({"deep_link", "page"})
+
+
+class Doors:
+    """Args: api: whether the public API is open beside the page."""
+
+    def __init__(self, *, api: bool = True) -> None:
+        self._doors = [
+            (methods, re.compile(path)) for methods, path in (*_PAGE, *(_API if api else ()))
+        ]
+
+    def judge(self, method: str, path: str) -> Verdict:
+        """Whether a request may go on to Gradio."""
+        if ".." in path or "//" in path:
+            return "closed"
+        found: Verdict = "closed"
+        for methods, door in self._doors:
+            if door.fullmatch(path):
+                if method in methods:
+                    return "open"
+                found = "wrong_method"
+        return found
+
+
+def query_for_gradio(query: bytes) -> bytes:
+    """A query string without what a visitor must not choose."""
+    if not any(name.encode() in query for name in _IGNORED):
+        return query
+    pairs = parse_qsl(query.decode("latin-1"), keep_blank_values=True)
+    return urlencode([pair for pair in pairs if pair[0] not in _IGNORED]).encode()

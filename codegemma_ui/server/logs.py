@@ -1,0 +1,124 @@
+"""The server's log: one JSON object a line on stderr, with request ids, without anybody's text.
+
+What a person typed and what a model wrote never enters it. Gradio prints tracebacks by itself, and the
+last line of a traceback often quotes a value; here they come as the error's type and its frames. Values of
+the operator's secrets are masked in every line, whoever wrote it.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+import traceback
+import types
+import warnings
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+SECRETS = (
+    *("KAGGLE_KEY", "KAGGLE_API_TOKEN", "KAGGLE_USERNAME"),
+    *("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HUGGINGFACE_TOKEN", "CODEGEMMA_UI_AUTH"),
+)
+SHORTEST_SECRET = 4
+"""Characters; to mask a shorter value would eat ordinary words."""
+
+log = logging.getLogger("codegemma_ui.gradio")
+
+
+class JsonLines(logging.Formatter):
+    """A record as one line; `extra={"fields": {…}}` adds keys.
+
+    Args:
+        secrets: values that must not be seen.
+    """
+
+    def __init__(self, secrets: Iterable[str] = ()) -> None:
+        super().__init__()
+        self._secrets = sorted((each for each in secrets if each), key=len, reverse=True)
+
+    def format(self, record: logging.LogRecord) -> str:
+        line: dict[str, Any] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+            **getattr(record, "fields", {}),
+        }
+        if record.exc_info:
+            line["traceback"] = self.formatException(record.exc_info)
+        written = json.dumps(line, ensure_ascii=False, default=str)
+        for secret in self._secrets:
+            written = written.replace(json.dumps(secret, ensure_ascii=False)[1:-1], "***")
+        return written.encode("utf-8", "backslashreplace").decode()
+
+
+def secrets(environ: Mapping[str, str] = os.environ) -> list[str]:
+    """The values to mask: keys and tokens, and the login's password."""
+    values = []
+    for name in SECRETS:
+        value = environ.get(name, "")
+        values += [value, value.partition(":")[2]] if name == "CODEGEMMA_UI_AUTH" else [value]
+    return [value for value in values if len(value) >= SHORTEST_SECRET]
+
+
+def configure(level: str) -> None:
+    """Write our log, and what libraries log and print in its place.
+
+    Args:
+        level: of `settings.LOG_LEVELS`; "info" has a line for each completion, "debug" one for each request.
+    """
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonLines(secrets()))
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(logging.WARNING)
+    logging.getLogger("codegemma_ui").setLevel(level.upper())
+    warnings.showwarning = _log_warning  # type: ignore[assignment]
+    _quiet_gradio()
+
+
+def take_over_uvicorn() -> None:
+    """Let what uvicorn logs come as our lines too; it sets up its own when it starts."""
+    for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
+        logger = logging.getLogger(name)
+        logger.handlers, logger.propagate = [], True
+
+
+def frames(error: BaseException) -> dict[str, Any]:
+    """An error without its message, which may quote a person's text: its type, and where it came from."""
+    where = [
+        f"{frame.filename}:{frame.lineno} {frame.name}"
+        for frame in traceback.extract_tb(error.__traceback__)
+    ]
+    return {"error": type(error).__name__, "frames": where[-8:]}
+
+
+class _Frames(types.ModuleType):
+    """Stands in Gradio's modules where they have `traceback`: `print_exc` logs instead of printing."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(traceback, name)
+
+    @staticmethod
+    def print_exc(*_: Any, **__: Any) -> None:
+        error = sys.exception()
+        if error is not None:
+            log.warning("an event could not be handled", extra={"fields": frames(error)})
+
+
+def _quiet_gradio() -> None:
+    from gradio import queueing, route_utils, routes
+
+    for module in (queueing, route_utils, routes):
+        module.traceback = _Frames("traceback")  # type: ignore[attr-defined]
+
+
+def _log_warning(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, *_: Any
+) -> None:
+    first = str(message).strip().partition("\n")[0]  # what follows may list the values that came
+    fields = {"category": category.__name__, "at": f"{filename}:{lineno}"}
+    log.debug("%s", first, extra={"fields": fields})

@@ -1,0 +1,89 @@
+"""`GET /metrics`, under `--metrics`: what was asked and how fast it was answered, for Prometheus."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import CounterMetricFamily
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+from prometheus_client.registry import Collector
+
+from codegemma_ui.messages import STATES, Status
+
+PATH = "/metrics"
+KIND = CONTENT_TYPE_PLAIN_0_0_4
+
+FIRST_TOKEN_S = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
+BETWEEN_TOKENS_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5)
+
+
+def _is_state(state: str, status: Callable[[], Status]) -> float:
+    return float(status().state == state)
+
+
+class _Restarts(Collector):
+    """A counter that somebody else keeps."""
+
+    def __init__(self, name: str, restarts: Callable[[], int]) -> None:
+        self._name, self._restarts = name, restarts
+
+    def collect(self) -> Iterator[CounterMetricFamily]:
+        help_text = "Times that a worker which died was started again"
+        yield CounterMetricFamily(self._name, help_text, value=self._restarts())
+
+
+class Metrics:
+    """The counts of one server, in a registry of their own.
+
+    Args:
+        status: the engine's, asked for at each scrape.
+        restarts: how often a worker that died was started again, asked for at each scrape.
+    """
+
+    def __init__(self, status: Callable[[], Status], restarts: Callable[[], int]) -> None:
+        registry = self._registry = CollectorRegistry()
+        prefix = "codegemma_ui"
+        self.requests = Counter(
+            f"{prefix}_requests",
+            "Completions by result: stop_token, max_length, time_limit, cancelled, or an error's code",
+            ["result"],
+            registry=registry,
+        )
+        self.tokens = Counter(f"{prefix}_tokens", "Tokens generated", registry=registry)
+        self.first_token = Histogram(
+            f"{prefix}_time_to_first_token_seconds",
+            "From a request's arrival to its first token, the wait for its turn included",
+            buckets=FIRST_TOKEN_S,
+            registry=registry,
+        )
+        self.between_tokens = Histogram(
+            f"{prefix}_inter_token_seconds",
+            "Between two tokens of a completion",
+            buckets=BETWEEN_TOKENS_S,
+            registry=registry,
+        )
+        self.refusals = Counter(
+            f"{prefix}_http_refusals",
+            "HTTP answers of 400 and above, by status code",
+            ["status"],
+            registry=registry,
+        )
+        waiting = Gauge(
+            f"{prefix}_queue_length", "Requests that wait for their turn", registry=registry
+        )
+        waiting.set_function(lambda: status().queue_length)
+        state = Gauge(
+            f"{prefix}_state",
+            "1 for the engine's state, 0 for others",
+            ["state"],
+            registry=registry,
+        )
+        for each in STATES:
+            state.labels(each).set_function(partial(_is_state, each, status))
+        registry.register(_Restarts(f"{prefix}_worker_restarts", restarts))
+
+    def page(self) -> bytes:
+        """The text that Prometheus scrapes."""
+        return generate_latest(self._registry)

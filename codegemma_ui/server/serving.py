@@ -1,0 +1,102 @@
+"""Beginning and ending: Gradio's `launch` with its extras off, inside our walls, until a signal comes."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import threading
+from collections.abc import Sequence
+
+import gradio as gr
+from gradio.routes import App, ORJSONResponse
+from starlette.middleware import Middleware
+from starlette.types import ASGIApp
+
+from codegemma_ui.client import EngineClient
+from codegemma_ui.server import logs
+from codegemma_ui.server.assets import page_assets
+from codegemma_ui.server.doors import Doors
+from codegemma_ui.server.endpoints import Endpoints
+from codegemma_ui.server.hosts import Hosts
+from codegemma_ui.server.login import Login
+from codegemma_ui.server.policy import PagePolicy
+from codegemma_ui.server.walls import Building, Walls
+from codegemma_ui.settings import Settings
+from codegemma_ui.ui import layout
+
+GRACE_S = 3
+"""Seconds that connections get to end by themselves once a signal came."""
+
+
+class WalledApp(App):
+    """Gradio's application with our walls outside of its own middleware, which `app_kwargs` cannot do."""
+
+    def __init__(self, building: Building, inside: Sequence[Middleware]) -> None:
+        super().__init__(
+            default_response_class=ORJSONResponse, middleware=[Middleware(PagePolicy), *inside]
+        )
+        self._building = building
+
+    def build_middleware_stack(self) -> ASGIApp:
+        return Walls(super().build_middleware_stack(), self._building)
+
+
+def start(blocks: gr.Blocks, client: EngineClient, settings: Settings) -> str:
+    """Begin to serve, and return the address.
+
+    Args:
+        blocks: from `ui.layout.build`.
+        client: of the same engine; health and metrics ask it.
+        settings: host and port; port 0 takes any free one.
+    """
+    login = Login(*settings.auth) if settings.auth else None
+    building = Building(
+        hosts=Hosts.of(settings.host, settings.allowed_hosts),
+        doors=Doors(api=settings.api),
+        endpoints=Endpoints.of(blocks),
+        status=client.status,
+        metrics=getattr(client, "metrics", None) if settings.metrics else None,
+        login=login,
+    )
+    _, url, _ = blocks.launch(
+        server_name=settings.host,
+        server_port=settings.port or _free_port(settings.host),
+        auth=login,
+        prevent_thread_lock=True,
+        quiet=True,
+        footer_links=[],
+        run_history=False,
+        enable_monitoring=False,
+        ssr_mode=False,
+        share=False,
+        pwa=False,
+        mcp_server=False,
+        max_file_size=0,
+        # Gradio keeps what a page knows for an hour after it was closed, of so many pages: 0.3 MB each.
+        state_session_capacity=200,
+        # Each that runs or waits takes one of Gradio's places, and so does one on its way to a refusal.
+        max_threads=settings.queue_size + 64,
+        _app=WalledApp(building, layout.doors(blocks)),
+        **page_assets(),
+    )
+    blocks.server.config.timeout_graceful_shutdown = GRACE_S
+    return url
+
+
+def launch(blocks: gr.Blocks, client: EngineClient, settings: Settings) -> None:
+    """Serve until SIGINT or SIGTERM, then close the engine and the page."""
+    over = threading.Event()
+    for name in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(name, lambda *_: over.set())
+    url = start(blocks, client, settings)
+    logs.take_over_uvicorn()
+    print(f"CodeGemma FIM Playground: {url}", flush=True)
+    over.wait()
+    client.close()  # first: it ends the streams that hold connections open
+    blocks.close(verbose=False)
+
+
+def _free_port(host: str) -> int:
+    with socket.socket() as probe:
+        probe.bind((host, 0))
+        return int(probe.getsockname()[1])

@@ -1,0 +1,210 @@
+"""What a request meets before Gradio does: the outermost ASGI layer.
+
+Each wall is a file of its own; here they stand in their order. An answer of a wall is a short JSON object,
+and so is what is left of an exception that Gradio did not catch.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from codegemma_ui.messages import Status
+from codegemma_ui.server import bodies, doors, health, logs, metrics, policy
+from codegemma_ui.server.answers import answer, begin, refuse
+from codegemma_ui.server.endpoints import Endpoints
+from codegemma_ui.server.hosts import Hosts
+from codegemma_ui.server.login import Login
+
+log = logging.getLogger(__name__)
+
+_EVENTS = "/gradio_api/run/"
+
+# Bodies of these carry a program; of all others, a few words.
+_LONG_BODIES = ("/gradio_api/queue/join", _EVENTS, "/gradio_api/call/")
+
+
+@dataclass(frozen=True)
+class Building:
+    """What the walls stand around.
+
+    Attributes:
+        status: the engine's.
+        metrics: None closes `/metrics`.
+        login: None is open to everyone.
+    """
+
+    hosts: Hosts
+    doors: doors.Doors
+    endpoints: Endpoints
+    status: Callable[[], Status]
+    metrics: metrics.Metrics | None = None
+    login: Login | None = None
+
+
+class Walls:
+    """ASGI: see the module."""
+
+    def __init__(self, app: ASGIApp, building: Building) -> None:
+        self._app, self._building = app, building
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":  # Gradio has none
+            await send({"type": "websocket.close", "code": 1008})
+        elif scope["type"] != "http":
+            await self._app(scope, receive, send)
+        else:
+            await self._answer(scope, receive, send)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        said = _Said(scope, send)
+        try:
+            await self._pass(scope, receive, said.send)
+        except bodies.Refused as refused:
+            await _refuse_body(refused, receive, said.send)
+        except Exception as error:
+            log.warning("request failed", extra={"fields": {**said.fields(), **logs.frames(error)}})
+            if said.status is None:
+                await refuse(
+                    said.send, 500, f"The server failed at this (request {said.request_id})."
+                )
+            else:
+                await said.end()
+        finally:
+            if said.status is not None and said.status >= 400 and self._building.metrics:
+                self._building.metrics.refusals.labels(str(said.status)).inc()
+            level = logging.INFO if (said.status or 0) >= 400 else logging.DEBUG
+            log.log(level, "request", extra={"fields": said.fields()})
+
+    async def _pass(self, scope: Scope, receive: Receive, send: Send) -> None:
+        building, headers = self._building, Headers(scope=scope)
+        method, path = scope["method"], scope["path"]
+        if path == health.PATH and method in doors.READ:
+            await answer(send, *health.report(building.status()))
+            return
+        host = headers.get("host")
+        if not building.hosts.knows(host) or len(headers.getlist("host")) != 1:
+            await refuse(
+                send, 400, "This host is not served here. The operator can name it: --allowed-host."
+            )
+            return
+        if path == metrics.PATH and method in doors.READ and building.metrics is not None:
+            await self._scrape(building.metrics, headers, send)
+            return
+        if len(scope["query_string"]) > doors.MAX_QUERY_BYTES:
+            await refuse(send, 414, f"A query may have at most {doors.MAX_QUERY_BYTES:,} bytes.")
+            return
+        match building.doors.judge(method, path):
+            case "closed":
+                await refuse(send, 404, "Not found.")
+                return
+            case "wrong_method":
+                await refuse(send, 405, "This address does not take that method.")
+                return
+        origin = headers.get("origin")
+        if method == "POST":
+            if origin is not None and not building.hosts.trusts(origin, host or ""):
+                await refuse(send, 403, "Pages of other sites may not send anything here.")
+                return
+            receive = await _body(path, headers, receive, building.endpoints)
+        await self._app(_for_gradio(scope, building.hosts), receive, send)
+
+    async def _scrape(self, counted: metrics.Metrics, headers: Headers, send: Send) -> None:
+        login = self._building.login
+        if login is not None and not login.accepts(headers.get("authorization")):
+            asked = {"www-authenticate": 'Basic realm="metrics"'}
+            await answer(send, 401, {"detail": "Not authenticated."}, headers=asked)
+            return
+        await answer(send, 200, counted.page(), kind=metrics.KIND)
+
+
+class _Said:
+    """What was answered, and the headers that every answer carries."""
+
+    def __init__(self, scope: Scope, send: Send) -> None:
+        self.request_id = uuid.uuid4().hex[:12]
+        self.status: int | None = None
+        self._scope, self._send = scope, send
+        self._began_s = time.monotonic()
+        self._ended = False
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = self._status(message["status"])
+            given = [*message["headers"], *policy.HEADERS]
+            if not any(name.lower() == policy.POLICY_HEADER for name, _ in given):
+                given.append((policy.POLICY_HEADER, policy.content_policy()))
+            given.append((b"x-request-id", self.request_id.encode()))
+            message = {**message, "status": self.status, "headers": given}
+        self._ended = message["type"] == "http.response.body" and not message.get("more_body")
+        await self._send(message)
+
+    def _status(self, status: int) -> int:
+        """Gradio (6.31) says 500 where an event could not take the values that came for it."""
+        return 422 if status == 500 and self._scope["path"].startswith(_EVENTS) else status
+
+    async def end(self) -> None:
+        """End a stream that broke off, so that its reader sees what came and an end."""
+        if not self._ended:
+            with contextlib.suppress(Exception):  # where a length was promised it cannot be kept
+                await self._send({"type": "http.response.body", "body": b""})
+
+    def fields(self) -> dict[str, object]:
+        """For the log: neither a query nor a body."""
+        return {
+            "request_id": self.request_id,
+            "method": self._scope["method"],
+            "path": self._scope["path"][:100],
+            "status": self.status,
+            "seconds": round(time.monotonic() - self._began_s, 4),
+        }
+
+
+async def _body(path: str, headers: Headers, receive: Receive, endpoints: Endpoints) -> Receive:
+    """Read and judge the body, and give it again.
+
+    Raises:
+        bodies.Refused.
+    """
+    most = bodies.MAX_BODY_BYTES if path.startswith(_LONG_BODIES) else bodies.MAX_SMALL_BODY_BYTES
+    length = headers.get("content-length")
+    body = await bodies.read(receive, None if length is None else length.encode(), most)
+    if not path.startswith("/login"):  # a form
+        endpoints.check(path, bodies.parse_json(headers.get("content-type", ""), body))
+    return bodies.again(body, receive)
+
+
+async def _refuse_body(refused: bodies.Refused, receive: Receive, send: Send) -> None:
+    if not refused.unread:
+        await refuse(send, refused.status, refused.said)
+        return
+    await begin(send, refused.status, {"detail": refused.said}, headers={"connection": "close"})
+    await bodies.drain(receive)
+    await send({"type": "http.response.body", "body": b""})
+
+
+def _for_gradio(scope: Scope, hosts: Hosts) -> Scope:
+    """The request as Gradio is to see it.
+
+    Its own CORS layer (6.31) lets every origin in, with cookies, unless the host is a loopback name; without
+    an `Origin` it says nothing, and the browser keeps other pages out. It writes the name in
+    `X-Forwarded-Host` into the page as its own address, so that must be one of ours.
+    """
+    headers = [
+        (name, value)
+        for name, value in scope["headers"]
+        if name != b"origin"
+        and not (
+            name == b"x-forwarded-host"
+            and not hosts.knows(value.decode("latin-1").partition(",")[0].strip())
+        )
+    ]
+    query = doors.query_for_gradio(scope["query_string"])
+    return {**scope, "headers": headers, "query_string": query}

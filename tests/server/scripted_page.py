@@ -1,0 +1,124 @@
+"""The program as `python app.py` serves it, over the scripted worker: `python -m tests.server.scripted_page`.
+
+It takes the flags of `serve`. `SCRIPTED_WORKER` holds further options of the worker, and
+`SCRIPTED_WORKER_FILE` names another one than `tests/scripted_worker.py`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+ROOT = Path(__file__).parent.parent.parent
+WORKER = ROOT / "tests" / "scripted_worker.py"
+SPELLING_WORKER = ROOT / "tests" / "fuzz" / "spelling_worker.py"
+
+
+@dataclass(frozen=True)
+class Page:
+    """A served page.
+
+    Attributes:
+        url: without a slash at its end.
+        process: of the page; its worker is a child of it.
+    """
+
+    url: str
+    process: subprocess.Popen[str]
+    errors: IO[str]
+
+    def log(self) -> str:
+        """What was written to stderr so far."""
+        self.errors.seek(0)
+        return self.errors.read()
+
+    def workers(self) -> list[int]:
+        """The process ids of its children that are alive."""
+        children = Path(f"/proc/{self.process.pid}/task").glob("*/children")
+        return sorted(int(pid) for file in children for pid in file.read_text().split())
+
+
+@contextmanager
+def serving(
+    *flags: str, module: str = "tests.server.scripted_page", **environ: str
+) -> Iterator[Page]:
+    """Serve until the end of the block.
+
+    Args:
+        flags: of `serve`.
+        module: "codegemma_ui" for the real engine.
+        environ: beside our own environment.
+    """
+    command = [sys.executable, "-m", module, *flags, "--port", "0"]
+    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as errors:
+        process = subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env=os.environ | environ,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+        )
+        assert process.stdout is not None
+        try:
+            for line in process.stdout:
+                found = re.search(r"(http://\S+?)/?$", line)
+                if found:
+                    break
+            else:
+                errors.seek(0)
+                raise AssertionError(f"it ended without serving:\n{errors.read()}")
+            yield Page(found[1], process, errors)
+        finally:
+            process.terminate()
+            try:
+                process.wait(20)
+            finally:
+                process.kill()
+
+
+def wait_until(condition, timeout_s: float = 20.0) -> None:
+    """Wait for a condition, and fail if it does not come."""
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come about in time"
+        time.sleep(0.02)
+
+
+def main() -> None:
+    from codegemma_ui import server, settings
+    from codegemma_ui.client import Choice
+    from codegemma_ui.server import logs
+    from codegemma_ui.server.observed import ObservedClient
+    from codegemma_ui.ui import layout
+
+    def command(choice: Choice, folder: Path) -> Sequence[str]:
+        named = ("--preset", choice.preset.name, "--backend", choice.backend)
+        further = os.environ.get("SCRIPTED_WORKER", "").split()
+        worker = os.environ.get("SCRIPTED_WORKER_FILE", str(WORKER))
+        return [sys.executable, worker, *named, *further]
+
+    parser = argparse.ArgumentParser()
+    settings.add_serve_flags(parser)
+    chosen = settings.resolve(parser.parse_args())
+    logs.configure(chosen.log_level)
+    client = ObservedClient(chosen, command)
+    client.start()
+    try:
+        server.launch(layout.build(client, chosen), client, chosen)
+    finally:
+        client.close()
+
+
+if __name__ == "__main__":
+    main()
