@@ -1,5 +1,5 @@
 # Every habit has one command; CI calls the same ones.
-.PHONY: run test lint format bench soak screenshots clean
+.PHONY: run test lint format fuzz soak audit bench screenshots clean
 
 run:  ## make an environment, install requirements.txt, serve the page on port 7860
 	@scripts/setup app
@@ -18,6 +18,15 @@ lint: ## ruff and mypy
 format: ## let ruff write the layout
 	@.venv/bin/ruff format .
 	@.venv/bin/ruff check --fix .
+
+fuzz: ## send 10,000 bad requests and 1,000 documents at a page of its own
+	@scripts/setup test
+	@.venv/bin/python -m tests.fuzz.run
+	@.venv/bin/python -m tests.fuzz.exact
+
+audit: ## ask for known advisories of what is installed
+	@scripts/setup test
+	@scripts/audit
 
 bench: ## measure speed beside other engines, into benchmarks/
 	@scripts/setup test

@@ -1,0 +1,223 @@
+"""Send bad requests at the page and say what came of them: `python -m tests.fuzz.run` (`make fuzz`).
+
+The page runs over the scripted worker, in a process of its own, on loopback; it stops with the run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import json
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+import httpx
+
+from tests.fuzz.bad_requests import CANARY, Request, requests
+from tests.server.scripted_page import Page, serving, wait_until
+
+GOOD = ["a\t한", "\r\n b", 64, 0, 0, 1, None, "psm"]
+AT_ONCE = 8
+OVERSIZE_S = 0.5
+READ_S = 10.0
+CHUNK = 256 * 2**10
+
+TRACES = ("Traceback (most recent call last)", 'File "/', "site-packages", "RecursionError")
+
+
+@dataclass
+class Outcome:
+    """What came of a run.
+
+    Attributes:
+        statuses: how often each status code came; 0 is a connection closed without an answer.
+        events: how often accepted calls ended in each way.
+        wrong: what must not be, in words.
+        oversize_s: how long each oversize request took.
+    """
+
+    sent: int = 0
+    statuses: Counter[int] = field(default_factory=Counter)
+    events: Counter[str] = field(default_factory=Counter)
+    wrong: list[str] = field(default_factory=list)
+    oversize_s: list[float] = field(default_factory=list)
+    seconds: float = 0.0
+
+    def as_text(self) -> str:
+        slowest = max(self.oversize_s, default=0.0)
+        lines = [
+            f"{self.sent:,} requests in {self.seconds:.0f} s",
+            "statuses: "
+            + ", ".join(f"{each} × {n:,}" for each, n in sorted(self.statuses.items())),
+            "calls ended: "
+            + ", ".join(f"{each} × {n:,}" for each, n in sorted(self.events.items())),
+            f"oversize: {len(self.oversize_s)}, refused within {slowest:.3f} s",
+            f"wrong: {len(self.wrong)}",
+        ]
+        return "\n".join([*lines, *self.wrong[:20]])
+
+
+def fuzz(count: int, seed: int) -> Outcome:
+    """Send `count` requests from a seed at a page of our own."""
+    with serving("--log-level", "debug") as page:
+        wait_until(lambda: httpx.get(f"{page.url}/healthz").json()["state"] == "ready")
+        before = page.workers()
+        outcome = asyncio.run(_send_all(page, requests(seed, count)))
+        if page.workers() != before:
+            outcome.wrong.append(f"a worker died: {before} became {page.workers()}")
+        _judge_log(page.log(), outcome)
+    return outcome
+
+
+async def _send_all(page: Page, bad: Iterable[Request]) -> Outcome:
+    outcome, began_s = Outcome(), time.monotonic()
+    remaining = iter(bad)
+
+    async def sender(client: httpx.AsyncClient) -> None:
+        for request in remaining:
+            outcome.sent += 1
+            await _send(client, request, outcome)
+
+    limits = httpx.Limits(max_connections=4 * AT_ONCE, max_keepalive_connections=AT_ONCE)
+    async with httpx.AsyncClient(base_url=page.url, timeout=READ_S, limits=limits) as client:
+        await asyncio.gather(*(sender(client) for _ in range(AT_ONCE)))
+        answer = await client.post("/gradio_api/call/complete", json={"data": GOOD})
+        last = await _follow(client, answer.json()["event_id"], outcome)
+        if last.get("program") != "a\t한a\t한\r\n b":
+            outcome.wrong.append(f"a good request afterwards gave {str(last)[:200]}")
+    outcome.seconds = time.monotonic() - began_s
+    return outcome
+
+
+async def _send(client: httpx.AsyncClient, request: Request, outcome: Outcome) -> None:
+    if request.oversize:
+        await _send_oversize(str(client.base_url), request, outcome)
+        return
+    try:
+        built = client.build_request(
+            request.method, request.path, content=request.body, headers=request.headers
+        )
+        answer = await client.send(built, stream=True)
+    except (httpx.InvalidURL, httpx.LocalProtocolError, UnicodeEncodeError):
+        outcome.statuses[-1] += 1  # not even a request
+        return
+    except httpx.HTTPError as error:
+        outcome.statuses[0] += 1
+        outcome.wrong.append(f"{_named(request)}: {type(error).__name__}")
+        return
+    outcome.statuses[answer.status_code] += 1
+    text = await _read(answer)
+    if answer.status_code >= 500 and answer.status_code != 503:
+        outcome.wrong.append(f"{_named(request)}: {answer.status_code} {text[:100]}")
+    if any(trace in text for trace in TRACES):
+        outcome.wrong.append(f"{_named(request)}: a traceback: {text[:300]}")
+    if answer.status_code == 200 and "/call/" in request.path and request.method == "POST":
+        await _follow(client, json.loads(text)["event_id"], outcome)
+
+
+async def _send_oversize(url: str, request: Request, outcome: Outcome) -> None:
+    """Send a body and listen meanwhile; the time is that of the answer's first line."""
+    address = urlsplit(url)
+    length = (
+        "transfer-encoding: chunked" if request.chunked else f"content-length: {len(request.body)}"
+    )
+    head = (
+        f"{request.method} {request.path} HTTP/1.1\r\nhost: {address.netloc}\r\n"
+        f"content-type: application/json\r\n{length}\r\n\r\n"
+    )
+
+    async def write() -> None:
+        writer.write(head.encode())
+        for start in range(0, len(request.body), CHUNK):
+            part = request.body[start : start + CHUNK]
+            writer.write(b"%x\r\n%b\r\n" % (len(part), part) if request.chunked else part)
+            await writer.drain()
+        if request.chunked:
+            writer.write(b"0\r\n\r\n")
+
+    began_s = time.monotonic()
+    reader, writer = await asyncio.open_connection(address.hostname, address.port)
+    writing = asyncio.create_task(write())
+    line = await reader.readline()
+    took_s = time.monotonic() - began_s
+    with contextlib.suppress(OSError):
+        await writing
+    writer.close()
+    status = int(line.split()[1]) if line else 0
+    outcome.statuses[status] += 1
+    outcome.oversize_s.append(took_s)
+    if status not in (413, 422) or took_s >= OVERSIZE_S:
+        outcome.wrong.append(f"{_named(request)}: {status} after {took_s:.2f} s")
+
+
+async def _read(answer: httpx.Response) -> str:
+    """The body, or the beginning of a stream that does not end."""
+    parts: list[bytes] = []
+    try:
+        async with asyncio.timeout(0.3 if "event-stream" in str(answer.headers) else READ_S):
+            async for part in answer.aiter_bytes():
+                parts.append(part)
+    except (TimeoutError, httpx.HTTPError):
+        pass
+    finally:
+        await answer.aclose()
+    return b"".join(parts).decode("utf-8", "replace")
+
+
+async def _follow(client: httpx.AsyncClient, event_id: str, outcome: Outcome) -> dict:
+    """Read an accepted call to its end, and return its last update."""
+    last: dict = {}
+    ended = "nothing"
+    try:
+        async with asyncio.timeout(READ_S):
+            answer = await client.get(f"/gradio_api/call/complete/{event_id}")
+    except TimeoutError:
+        outcome.wrong.append("a call did not end")
+        return last
+    if any(trace in answer.text for trace in TRACES):
+        outcome.wrong.append(f"a traceback in a stream: {answer.text[-300:]}")
+    for block in answer.text.split("\n\n"):
+        name, _, data = block.partition("\ndata: ")
+        if name == "event: error":
+            ended = "refused by Gradio"
+        elif name in ("event: generating", "event: complete") and (found := json.loads(data)):
+            last = found[0]
+            ended = last.get("event", "status")
+            if ended == "error":
+                ended = last["code"]
+    outcome.events[ended] += 1
+    return last
+
+
+def _judge_log(log: str, outcome: Outcome) -> None:
+    if CANARY in log:
+        place = log.index(CANARY)
+        outcome.wrong.append(f"somebody's text is in the log: {log[max(0, place - 200) : place]!r}")
+    for line in log.splitlines():
+        try:
+            json.loads(line)
+        except ValueError:
+            outcome.wrong.append(f"a line of the log is no JSON: {line[:200]}")
+
+
+def _named(request: Request) -> str:
+    return f"{request.method} {request.path[:80]} {request.body[:160]!r} {request.headers}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--requests", type=int, default=10_000)
+    parser.add_argument("--seed", type=int, default=1)
+    parsed = parser.parse_args()
+    outcome = fuzz(parsed.requests, parsed.seed)
+    print(outcome.as_text())
+    sys.exit(bool(outcome.wrong))
+
+
+if __name__ == "__main__":
+    main()
