@@ -24,7 +24,7 @@ class Sampling:
         temperature: divides the logits; 0 is greedy, and top-k, top-p and seed then have no effect.
         top_k: keep the `top_k` most likely tokens; 0 is off.
         top_p: keep the most likely tokens up to and with the one that carries their summed
-            probability past `top_p`, in (0, 1]; 1 is off.
+            probability past `top_p`; 0 keeps the first of them, 1 is off.
         seed: what the draws are repeatable from; None draws afresh each time.
 
     Raises:
@@ -47,9 +47,9 @@ class Sampling:
                 "top_k should be a count of tokens from 1 up, or 0 for off. "
                 f"Received: {self.top_k!r}"
             )
-        if not 0 < self.top_p <= 1:
+        if not 0 <= self.top_p <= 1:
             raise ValueError(
-                "top_p should be above 0 and at most 1 (off), for example 0.95. "
+                "top_p should be a number from 0 to 1 (off), for example 0.95. "
                 f"Received: {self.top_p!r}"
             )
         if self.seed is not None and self.seed < 0:

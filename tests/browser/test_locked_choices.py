@@ -22,7 +22,7 @@ def locked() -> Iterator[Scripted]:
     settings = Settings(port=0, allow_switch="nobody")
     client = ScriptedClient(settings)
     blocks = layout.build(client, settings)  # type: ignore[arg-type]
-    yield Scripted(client, server.start(blocks, settings))
+    yield Scripted(client, server.start(blocks, client, settings))  # type: ignore[arg-type]
     blocks.close(verbose=False)
 
 

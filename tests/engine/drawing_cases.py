@@ -9,7 +9,7 @@ import numpy as np
 Case = tuple[float, int, float, float]
 """Temperature, top-k, top-p, and the number that decides."""
 
-SETTINGS = list(itertools.product((1e-6, 0.5, 1.0, 2.0), (0, 1, 2, 50), (1.0, 0.9, 0.5, 0.01)))
+SETTINGS = list(itertools.product((1e-29, 0.5, 1.0, 2.0), (0, 1, 2, 50), (1.0, 0.9, 0.5, 0.0)))
 
 NUMBERS = [0.0, 0.999999, *np.random.default_rng(1).random(5).tolist()]
 

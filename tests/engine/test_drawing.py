@@ -72,7 +72,8 @@ def test_each_setting_leaves_its_mark() -> None:
     }
     assert kept[(1.0, 1, 1.0)] == 1
     assert kept[(1.0, 2, 1.0)] == 2
-    assert kept[(1e-6, 0, 1.0)] == 1
+    assert kept[(1e-29, 0, 1.0)] == 1
+    assert kept[(1.0, 0, 0.0)] == 1
     assert kept[(2.0, 0, 1.0)] > kept[(1.0, 0, 0.5)] > 1
 
 
@@ -81,7 +82,7 @@ def within_rounding(logits: np.ndarray, case: Case) -> set[int]:
     temperature, top_k, top_p, number = case
     return {
         sorted_and_summed(logits, (temperature, top_k, p, n))
-        for p in ((top_p - 1e-6, top_p, top_p + 1e-6) if top_p < 1 else (top_p,))
+        for p in ((top_p - 1e-6, top_p, top_p + 1e-6) if 0 < top_p < 1 else (top_p,))
         for n in (max(0.0, number - 1e-5), number, min(number + 1e-5, 1 - 1e-7))
     }
 

@@ -72,7 +72,7 @@ class TestChoices:
         ({"temperature": -0.1}, "-0.1"),
         ({"temperature": float("nan")}, "nan"),
         ({"top_k": -1}, "-1"),
-        ({"top_p": 0.0}, "0.0"),
+        ({"top_p": -0.1}, "-0.1"),
         ({"top_p": 1.5}, "1.5"),
         ({"seed": -3}, "-3"),
     ],
