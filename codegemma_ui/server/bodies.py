@@ -114,7 +114,9 @@ def parse_json(kind: str, body: bytes) -> dict[str, Any]:
     try:
         parsed = orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        # Its message names a place and a reason: a lone surrogate, NaN, too deep.
+        if "surrogate in string" in error.msg:
+            said = "Text must be valid Unicode. Received: half of a character (a lone surrogate)."
+            raise Refused(422, said) from None
         raise Refused(422, f"The body must be valid JSON. Received: {error.msg}.") from None
     if not isinstance(parsed, dict):
         raise Refused(422, f"The body must be an object. Received: {type(parsed).__name__}.")

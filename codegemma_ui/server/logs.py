@@ -9,21 +9,16 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import sys
 import traceback
 import types
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
-SECRETS = (
-    *("KAGGLE_KEY", "KAGGLE_API_TOKEN", "KAGGLE_USERNAME"),
-    *("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HUGGINGFACE_TOKEN", "CODEGEMMA_UI_AUTH"),
-)
-SHORTEST_SECRET = 4
-"""Characters; to mask a shorter value would eat ordinary words."""
+from codegemma_ui.server import secrets
+from codegemma_ui.server.secrets import masked
 
 log = logging.getLogger("codegemma_ui.gradio")
 
@@ -37,7 +32,7 @@ class JsonLines(logging.Formatter):
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         super().__init__()
-        self._secrets = sorted((each for each in secrets if each), key=len, reverse=True)
+        self._secrets = [json.dumps(each, ensure_ascii=False)[1:-1] for each in secrets]
 
     def format(self, record: logging.LogRecord) -> str:
         line: dict[str, Any] = {
@@ -50,18 +45,7 @@ class JsonLines(logging.Formatter):
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
         written = json.dumps(line, ensure_ascii=False, default=str)
-        for secret in self._secrets:
-            written = written.replace(json.dumps(secret, ensure_ascii=False)[1:-1], "***")
-        return written.encode("utf-8", "backslashreplace").decode()
-
-
-def secrets(environ: Mapping[str, str] = os.environ) -> list[str]:
-    """The values to mask: keys and tokens, and the login's password."""
-    values = []
-    for name in SECRETS:
-        value = environ.get(name, "")
-        values += [value, value.partition(":")[2]] if name == "CODEGEMMA_UI_AUTH" else [value]
-    return [value for value in values if len(value) >= SHORTEST_SECRET]
+        return masked(written, self._secrets).encode("utf-8", "backslashreplace").decode()
 
 
 def configure(level: str) -> None:
@@ -71,7 +55,7 @@ def configure(level: str) -> None:
         level: of `settings.LOG_LEVELS`; "info" has a line for each completion, "debug" one for each request.
     """
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonLines(secrets()))
+    handler.setFormatter(JsonLines(secrets.values()))
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(logging.WARNING)

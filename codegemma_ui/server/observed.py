@@ -1,4 +1,4 @@
-"""The engine's handle with an eye on it: one line in the log for each completion, and the metrics."""
+"""The engine's handle with an eye on it: a line in the log for each completion, the metrics, no secrets."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ import time
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 from codegemma_ui.client import EngineClient
-from codegemma_ui.messages import CancelledEvent, DoneEvent, ErrorEvent, Event, TokenEvent
+from codegemma_ui.messages import CancelledEvent, DoneEvent, ErrorEvent, Event, Status, TokenEvent
+from codegemma_ui.server import secrets
 from codegemma_ui.server.metrics import Metrics
+from codegemma_ui.server.secrets import masked
 
 log = logging.getLogger(__name__)
 
@@ -61,11 +63,19 @@ class _Seen:
 
 
 class ObservedClient(EngineClient):
-    """An `EngineClient` whose completions are counted, timed and logged."""
+    """An `EngineClient` whose completions are counted, timed and logged, and whose errors are masked."""
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self.metrics = Metrics(self.status, lambda: self.restarts)
+        self._secrets = secrets.values()
+
+    def status(self) -> Status:
+        status = super().status()
+        if status.error is None or not self._secrets:
+            return status
+        error = {name: masked(said, self._secrets) for name, said in status.error.items()}
+        return replace(status, error=error)
 
     async def complete(self, raw: Mapping[str, object]) -> AsyncIterator[Event]:
         seen = _Seen(self.metrics)
@@ -74,8 +84,15 @@ class ObservedClient(EngineClient):
             async with aclosing(generator) as events:
                 async for event in events:
                     seen.add(event)
-                    yield event
+                    yield self._masked(event)
         finally:
             self.metrics.requests.labels(seen.result).inc()
             fields = {"request_id": uuid.uuid4().hex[:12], **seen.fields()}
             log.info("completion", extra={"fields": fields})
+
+    def _masked(self, event: Event) -> Event:
+        """An error may quote what a library said, and a library an address with a key in it."""
+        if not isinstance(event, ErrorEvent):
+            return event
+        said, hint = (masked(each, self._secrets) for each in (event.message, event.hint))
+        return replace(event, message=said, hint=hint)

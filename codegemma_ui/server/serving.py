@@ -24,6 +24,10 @@ from codegemma_ui.server.walls import Building, Walls
 from codegemma_ui.settings import Settings
 from codegemma_ui.ui import layout
 
+MAX_SESSIONS = 400
+"""Pages whose state Gradio (6.31) keeps, those asked for latest; each takes 0.1 MB, and every page opened, or
+name of one made up, begins another. A page whose state is dropped is shown everything at its next look."""
+
 GRACE_S = 3
 """Seconds that connections get to end by themselves once a signal came."""
 
@@ -72,8 +76,7 @@ def start(blocks: gr.Blocks, client: EngineClient, settings: Settings) -> str:
         pwa=False,
         mcp_server=False,
         max_file_size=0,
-        # Gradio keeps what a page knows for an hour after it was closed, of so many pages: 0.3 MB each.
-        state_session_capacity=200,
+        state_session_capacity=MAX_SESSIONS,
         # Each that runs or waits takes one of Gradio's places, and so does one on its way to a refusal.
         max_threads=settings.queue_size + 64,
         _app=WalledApp(building, layout.doors(blocks)),

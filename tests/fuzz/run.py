@@ -1,6 +1,7 @@
 """Send bad requests at the page and say what came of them: `python -m tests.fuzz.run` (`make fuzz`).
 
-The page runs over the scripted worker, in a process of its own, on loopback; it stops with the run.
+The page runs over the scripted worker, in a process of its own, on loopback; it stops with the run. `--real`
+takes the bundled model.
 """
 
 from __future__ import annotations
@@ -19,12 +20,13 @@ from urllib.parse import urlsplit
 import httpx
 
 from tests.fuzz.bad_requests import CANARY, Request, requests
-from tests.server.scripted_page import Page, serving, wait_until
+from tests.server.scripted_page import REAL, SCRIPTED, Page, serving, wait_until
 
 GOOD = ["a\t한", "\r\n b", 64, 0, 0, 1, None, "psm"]
 AT_ONCE = 8
 OVERSIZE_S = 0.5
 READ_S = 10.0
+FOLLOW_S = 60.0
 CHUNK = 256 * 2**10
 
 TRACES = ("Traceback (most recent call last)", 'File "/', "site-packages", "RecursionError")
@@ -62,10 +64,14 @@ class Outcome:
         return "\n".join([*lines, *self.wrong[:20]])
 
 
-def fuzz(count: int, seed: int) -> Outcome:
-    """Send `count` requests from a seed at a page of our own."""
-    with serving("--log-level", "debug") as page:
-        wait_until(lambda: httpx.get(f"{page.url}/healthz").json()["state"] == "ready")
+def fuzz(count: int, seed: int, module: str = SCRIPTED) -> Outcome:
+    """Send `count` requests from a seed at a page of our own.
+
+    Args:
+        module: that serves it, "codegemma_ui" for the real engine.
+    """
+    with serving("--log-level", "debug", module=module) as page:
+        wait_until(lambda: httpx.get(f"{page.url}/healthz").json()["state"] == "ready", 120)
         before = page.workers()
         outcome = asyncio.run(_send_all(page, requests(seed, count)))
         if page.workers() != before:
@@ -88,7 +94,7 @@ async def _send_all(page: Page, bad: Iterable[Request]) -> Outcome:
         await asyncio.gather(*(sender(client) for _ in range(AT_ONCE)))
         answer = await client.post("/gradio_api/call/complete", json={"data": GOOD})
         last = await _follow(client, answer.json()["event_id"], outcome)
-        if last.get("program") != "a\t한a\t한\r\n b":
+        if last.get("program") != f"{GOOD[0]}{last.get('middle')}{GOOD[1]}":
             outcome.wrong.append(f"a good request afterwards gave {str(last)[:200]}")
     outcome.seconds = time.monotonic() - began_s
     return outcome
@@ -174,8 +180,8 @@ async def _follow(client: httpx.AsyncClient, event_id: str, outcome: Outcome) ->
     last: dict = {}
     ended = "nothing"
     try:
-        async with asyncio.timeout(READ_S):
-            answer = await client.get(f"/gradio_api/call/complete/{event_id}")
+        async with asyncio.timeout(FOLLOW_S):
+            answer = await client.get(f"/gradio_api/call/complete/{event_id}", timeout=FOLLOW_S)
     except TimeoutError:
         outcome.wrong.append("a call did not end")
         return last
@@ -190,6 +196,8 @@ async def _follow(client: httpx.AsyncClient, event_id: str, outcome: Outcome) ->
             ended = last.get("event", "status")
             if ended == "error":
                 ended = last["code"]
+                if ended != "bad_input":
+                    outcome.wrong.append(f"an error of the engine's: {last}")
     outcome.events[ended] += 1
     return last
 
@@ -213,8 +221,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--requests", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--real", action="store_true", help="with the bundled model")
     parsed = parser.parse_args()
-    outcome = fuzz(parsed.requests, parsed.seed)
+    outcome = fuzz(parsed.requests, parsed.seed, REAL if parsed.real else SCRIPTED)
     print(outcome.as_text())
     sys.exit(bool(outcome.wrong))
 

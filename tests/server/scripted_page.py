@@ -21,6 +21,7 @@ from typing import IO
 
 ROOT = Path(__file__).parent.parent.parent
 WORKER = ROOT / "tests" / "scripted_worker.py"
+SCRIPTED, REAL = "tests.server.scripted_page", "codegemma_ui"
 SPELLING_WORKER = ROOT / "tests" / "fuzz" / "spelling_worker.py"
 
 
@@ -49,14 +50,12 @@ class Page:
 
 
 @contextmanager
-def serving(
-    *flags: str, module: str = "tests.server.scripted_page", **environ: str
-) -> Iterator[Page]:
+def serving(*flags: str, module: str = SCRIPTED, **environ: str) -> Iterator[Page]:
     """Serve until the end of the block.
 
     Args:
         flags: of `serve`.
-        module: "codegemma_ui" for the real engine.
+        module: that serves it; `REAL` has the real engine.
         environ: beside our own environment.
     """
     command = [sys.executable, "-m", module, *flags, "--port", "0"]

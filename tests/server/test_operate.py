@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import logging
 import signal
 import time
 from pathlib import Path
@@ -14,8 +15,9 @@ from gradio_client import Client
 from prometheus_client.parser import text_string_to_metric_families
 
 from codegemma_ui.messages import STATES, Status
-from codegemma_ui.server import health
+from codegemma_ui.server import health, secrets
 from codegemma_ui.server.login import Login
+from codegemma_ui.server.logs import JsonLines
 from tests.server.conftest import CANARY
 from tests.server.scripted_page import Page, serving, wait_until
 
@@ -196,15 +198,23 @@ def test_the_log_has_a_line_for_each_completion_and_nobodys_text() -> None:
 
 
 def test_a_secret_is_masked_in_whatever_is_logged() -> None:
-    import logging
-
-    from codegemma_ui.server.logs import JsonLines, secrets
-
     given = {"HF_TOKEN": 'a"b\\c-secret', "CODEGEMMA_UI_AUTH": "ann:passwörd", "KAGGLE_KEY": "no"}
-    form = JsonLines(secrets(given))
+    form = JsonLines(secrets.values(given))
     message = 'token a"b\\c-secret, login ann:passwörd, alone passwörd, no'
     line = form.format(logging.makeLogRecord({"msg": message, "name": "x"}))
     assert json.loads(line)["message"] == "token ***, login ***, alone ***, no"
+
+
+def test_a_secret_in_an_error_is_masked_before_it_leaves() -> None:
+    """As when a library quotes an address with a key in it."""
+    environ = {"HF_TOKEN": "scripted", "SCRIPTED_WORKER": "--fail tensorflow"}
+    with serving(**environ) as page:
+        wait_until(lambda: httpx.get(f"{page.url}/healthz").status_code == 503)
+        said = complete(page.url, "x")
+        status = Client(page.url, verbose=False).predict(api_name="/status")
+        assert (said["event"], said["message"]) == ("error", "***")
+        assert status["error"]["message"] == "***"
+        assert "scripted" not in page.log().replace("scripted_worker", "")
 
 
 @pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
