@@ -43,7 +43,7 @@ _API = (
     (READ, rf"/gradio_api/call/(?:v2/)?{_NAME}/{_NAME}"),
 )
 
-MAX_QUERY_BYTES = 2000
+MAX_QUERY_BYTES = 4000
 
 # Query parameters that make Gradio's page read a saved state, or another page of a many-paged app.
 _IGNORED = frozenset({"deep_link", "page"})

@@ -42,8 +42,11 @@ class JsonLines(logging.Formatter):
             "message": record.getMessage(),
             **getattr(record, "fields", {}),
         }
-        if record.exc_info:
-            line["traceback"] = self.formatException(record.exc_info)
+        error = record.exc_info[1] if record.exc_info else None
+        if error is not None and record.name.startswith("codegemma_ui"):
+            line["traceback"] = self.formatException(record.exc_info)  # type: ignore[arg-type]
+        elif error is not None:
+            line |= frames(error)
         written = json.dumps(line, ensure_ascii=False, default=str)
         return masked(written, self._secrets).encode("utf-8", "backslashreplace").decode()
 

@@ -53,6 +53,7 @@ def start(blocks: gr.Blocks, client: EngineClient, settings: Settings) -> str:
         client: of the same engine; health and metrics ask it.
         settings: host and port; port 0 takes any free one.
     """
+    host = settings.host.strip("[]")
     login = Login(*settings.auth) if settings.auth else None
     building = Building(
         hosts=Hosts.of(settings.host, settings.allowed_hosts),
@@ -63,8 +64,8 @@ def start(blocks: gr.Blocks, client: EngineClient, settings: Settings) -> str:
         login=login,
     )
     _, url, _ = blocks.launch(
-        server_name=settings.host,
-        server_port=settings.port or _free_port(settings.host),
+        server_name=f"[{host}]" if ":" in host else host,
+        server_port=settings.port or _free_port(host),
         auth=login,
         prevent_thread_lock=True,
         quiet=True,
@@ -100,6 +101,7 @@ def launch(blocks: gr.Blocks, client: EngineClient, settings: Settings) -> None:
 
 
 def _free_port(host: str) -> int:
-    with socket.socket() as probe:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
         probe.bind((host, 0))
         return int(probe.getsockname()[1])

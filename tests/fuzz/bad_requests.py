@@ -256,7 +256,7 @@ def _headers(random_: random.Random) -> Request:
 
 def _query(random_: random.Random) -> Request:
     name = random_.choice(("page", "deep_link", "lang", "__theme", "view", "session_hash", "%00"))
-    value = random_.choice(("x", "../../x", "%00", "%ff", CANARY, "a" * 3000, "%ED%A0%80", ""))
+    value = random_.choice(("x", "../../x", "%00", "%ff", CANARY, "a" * 5000, "%ED%A0%80", ""))
     path = random_.choice(("/", "/config", "/gradio_api/info", "/gradio_api/queue/data"))
     return Request("GET", f"{path}?{name}={value}")
 

@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from codegemma_ui.server.hosts import Hosts
-from tests.server.scripted_page import Page
+from tests.server.scripted_page import Page, serving
 
 LOCAL = Hosts.of("127.0.0.1", ["playground.example"])
 EVERYWHERE = Hosts.of("0.0.0.0", ["owner-space.hf.space"])
@@ -100,3 +100,9 @@ def test_a_forwarded_name_enters_the_page_only_if_it_is_ours(http: httpx.Client)
     for name, believed in (("evil.example", False), ("playground.example", True)):
         config = http.get("/config", headers={"x-forwarded-host": name}).json()
         assert (name in config["root"]) is believed
+
+
+def test_an_ipv6_host_is_served_too() -> None:
+    with serving("--host", "::1") as page:
+        assert page.url.startswith("http://[::1]:")
+        assert httpx.get(f"{page.url}/config").status_code == 200

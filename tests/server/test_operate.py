@@ -19,7 +19,7 @@ from codegemma_ui.server import health, secrets
 from codegemma_ui.server.login import Login
 from codegemma_ui.server.logs import JsonLines
 from tests.server.conftest import CANARY
-from tests.server.scripted_page import Page, serving, wait_until
+from tests.server.scripted_page import SPELLING_WORKER, Page, serving, wait_until
 
 SECRET = "hush-hush-hush"
 
@@ -205,6 +205,21 @@ def test_a_secret_is_masked_in_whatever_is_logged() -> None:
     assert json.loads(line)["message"] == "token ***, login ***, alone ***, no"
 
 
+def test_what_a_library_logs_of_an_error_is_its_type_and_place() -> None:
+    try:
+        raise ValueError(CANARY)
+    except ValueError as error:
+        facts = {"msg": "failed", "exc_info": (ValueError, error, error.__traceback__)}
+    theirs, ours = (
+        JsonLines().format(logging.makeLogRecord({**facts, "name": name}))
+        for name in ("asyncio", "codegemma_ui.client")
+    )
+    assert CANARY not in theirs
+    assert json.loads(theirs)["error"] == "ValueError"
+    assert "test_operate.py" in json.loads(theirs)["frames"][0]
+    assert CANARY in json.loads(ours)["traceback"]
+
+
 def test_a_secret_in_an_error_is_masked_before_it_leaves() -> None:
     """As when a library quotes an address with a key in it."""
     environ = {"HF_TOKEN": "scripted", "SCRIPTED_WORKER": "--fail tensorflow"}
@@ -237,5 +252,19 @@ def test_a_signal_ends_it_in_the_middle_of_everything(sent: signal.Signals) -> N
                 began_s = time.monotonic()
                 page.process.send_signal(sent)
                 assert page.process.wait(15) == 0
+        assert time.monotonic() - began_s < 10
+        assert not any(alive(pid) for pid in workers)
+
+
+def test_a_signal_ends_it_even_where_the_worker_does_not_listen() -> None:
+    with serving(SCRIPTED_WORKER_FILE=str(SPELLING_WORKER)) as page:
+        wait_until(lambda: httpx.get(f"{page.url}/healthz").json()["state"] == "ready")
+        workers = page.workers()
+        call = {"prefix": "xx" * 20, "temperature": 5.0}  # it sleeps 5 s before each of 20 tokens
+        assert httpx.post(f"{page.url}/gradio_api/call/v2/complete", json=call).status_code == 200
+        wait_until(lambda: httpx.get(f"{page.url}/healthz").json()["state"] == "busy")
+        began_s = time.monotonic()
+        page.process.terminate()
+        assert page.process.wait(15) == 0
         assert time.monotonic() - began_s < 10
         assert not any(alive(pid) for pid in workers)
