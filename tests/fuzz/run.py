@@ -13,7 +13,7 @@ import json
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
@@ -82,12 +82,13 @@ def fuzz(count: int, seed: int, module: str = SCRIPTED) -> Outcome:
 
 async def _send_all(page: Page, bad: Iterable[Request]) -> Outcome:
     outcome, began_s = Outcome(), time.monotonic()
-    remaining = iter(bad)
+    remaining, gate = iter(bad), _Gate()
 
     async def sender(client: httpx.AsyncClient) -> None:
         for request in remaining:
             outcome.sent += 1
-            await _send(client, request, outcome)
+            async with gate.alone() if request.oversize else gate.beside():
+                await _send(client, request, outcome)
 
     limits = httpx.Limits(max_connections=4 * AT_ONCE, max_keepalive_connections=AT_ONCE)
     async with httpx.AsyncClient(base_url=page.url, timeout=READ_S, limits=limits) as client:
@@ -98,6 +99,30 @@ async def _send_all(page: Page, bad: Iterable[Request]) -> Outcome:
             outcome.wrong.append(f"a good request afterwards gave {str(last)[:200]}")
     outcome.seconds = time.monotonic() - began_s
     return outcome
+
+
+class _Gate:
+    """Requests go beside each other, but those that are timed go alone: our side must not be the slow one."""
+
+    def __init__(self) -> None:
+        self._places = asyncio.Semaphore(AT_ONCE)
+        self._one = asyncio.Lock()
+
+    @contextlib.asynccontextmanager
+    async def beside(self) -> AsyncIterator[None]:
+        async with self._places:
+            yield
+
+    @contextlib.asynccontextmanager
+    async def alone(self) -> AsyncIterator[None]:
+        async with self._one:
+            for _ in range(AT_ONCE):
+                await self._places.acquire()
+            try:
+                yield
+            finally:
+                for _ in range(AT_ONCE):
+                    self._places.release()
 
 
 async def _send(client: httpx.AsyncClient, request: Request, outcome: Outcome) -> None:
