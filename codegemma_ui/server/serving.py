@@ -80,7 +80,7 @@ def start(blocks: gr.Blocks, client: EngineClient, settings: Settings) -> str:
         state_session_capacity=MAX_SESSIONS,
         # Each that runs or waits takes one of Gradio's places, and so does one on its way to a refusal.
         max_threads=settings.queue_size + 64,
-        _app=WalledApp(building, layout.doors(blocks)),
+        _app=WalledApp(building, layout.gates(blocks)),
         **page_assets(),
     )
     blocks.server.config.timeout_graceful_shutdown = GRACE_S

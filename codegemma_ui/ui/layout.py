@@ -27,7 +27,7 @@ from starlette.middleware import Middleware
 from codegemma_ui.ui import api, handlers
 from codegemma_ui.ui.code_editor import CodeEditor
 from codegemma_ui.ui.components import Page
-from codegemma_ui.ui.door import Door
+from codegemma_ui.ui.floodgate import FloodGate
 
 TITLE = "CodeGemma FIM Playground"
 
@@ -70,9 +70,9 @@ def build(client: EngineClient, settings: Settings) -> gr.Blocks:
     return blocks
 
 
-def doors(blocks: gr.Blocks) -> list[Middleware]:
+def gates(blocks: gr.Blocks) -> list[Middleware]:
     """What stands before the queue of a page from `build`."""
-    return [Middleware(Door, blocks=blocks, completions=blocks.completions)]  # type: ignore[attr-defined]
+    return [Middleware(FloodGate, blocks=blocks, completions=blocks.completions)]  # type: ignore[attr-defined]
 
 
 def _header(page: Page) -> None:

@@ -26,13 +26,12 @@ ON_THE_WAY_S = 2.0
 
 _CALLS = ("/gradio_api/call/complete", "/gradio_api/call/v2/complete")
 _JOIN = "/gradio_api/queue/join"
-_COMPLETING = {"complete", "show_completion"}  # the functions behind the API and the page
 _FUNCTION = re.compile(
     rb'"fn_index"\s*:\s*(\d+)'
 )  # within a JSON string the quotes would be escaped
 
 
-class Door:
+class FloodGate:
     """See the module.
 
     Args:
@@ -88,8 +87,8 @@ class Door:
 
     def _completes(self, body: bytes) -> bool:
         found = _FUNCTION.search(body)
-        function = self._blocks.fns.get(int(found[1])) if found else None
-        return getattr(function.fn, "__name__", "") in _COMPLETING if function else False
+        event = self._blocks.fns.get(int(found[1])) if found else None
+        return event is not None and event.queue  # all others are answered at once
 
 
 async def _read(receive: Receive) -> tuple[bytes, Receive]:

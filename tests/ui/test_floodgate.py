@@ -1,4 +1,4 @@
-"""In a flood the door answers 503 by itself; a few a second go in for their notice; all else passes."""
+"""In a flood the gate answers 503 by itself; a few a second go in for their notice; all else passes."""
 
 from __future__ import annotations
 
@@ -11,29 +11,23 @@ import gradio as gr
 
 from codegemma_ui.client import EngineClient
 from codegemma_ui.ui.completions import Completions
-from codegemma_ui.ui.door import GENTLE, Door
+from codegemma_ui.ui.floodgate import GENTLE, FloodGate
 
 JOIN = "/gradio_api/queue/join"
 
 
-def show_completion() -> None: ...
-
-
-def look() -> None: ...
-
-
 BLOCKS = cast(
     gr.Blocks,
-    SimpleNamespace(fns={1: SimpleNamespace(fn=show_completion), 2: SimpleNamespace(fn=look)}),
+    SimpleNamespace(fns={1: SimpleNamespace(queue=True), 2: SimpleNamespace(queue=False)}),
 )
 
 
 class Entrance:
-    """A door before an app that says 200 and keeps what it was sent; nothing that goes in ever begins."""
+    """A gate before an app that says 200 and keeps what it was sent; nothing that goes in ever begins."""
 
     def __init__(self, most_waiting: int) -> None:
         self.completions = Completions(cast(EngineClient, None), most_waiting)
-        self.door = Door(self._app, BLOCKS, self.completions)
+        self.gate = FloodGate(self._app, BLOCKS, self.completions)
         self.bodies: list[bytes] = []
 
     async def _app(self, scope: Any, receive: Any, send: Any) -> None:
@@ -59,7 +53,7 @@ class Entrance:
             sent.append(message)
 
         scope = {"type": "http", "method": "POST", "path": path, "headers": []}
-        asyncio.run(self.door(scope, receive, send))
+        asyncio.run(self.gate(scope, receive, send))
         return sent[0]["status"], sent[1]["body"]
 
 
@@ -69,7 +63,7 @@ def test_what_has_room_goes_in_whole() -> None:
     assert entrance.bodies == [b'{"data": ["x"], "fn_index": 1}']
 
 
-def test_a_flood_is_answered_at_the_door_in_words() -> None:
+def test_a_flood_is_answered_at_the_gate_in_words() -> None:
     entrance = Entrance(most_waiting=3)
     answers = [entrance.post(JOIN, b'{"fn_index": 1}') for _ in range(20)]
     assert [status for status, _ in answers].count(200) == 4 + GENTLE
@@ -79,7 +73,7 @@ def test_a_flood_is_answered_at_the_door_in_words() -> None:
     assert "Try again in a moment" in refusal["detail"]
 
 
-def test_the_api_has_the_same_door() -> None:
+def test_the_api_has_the_same_gate() -> None:
     entrance = Entrance(most_waiting=0)
     statuses = [entrance.post("/gradio_api/call/complete", b"{}")[0] for _ in range(10)]
     assert statuses.count(200) == 1 + GENTLE
