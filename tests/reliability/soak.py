@@ -1,13 +1,15 @@
 """The whole thing for minutes or hours: `python -m tests.reliability.soak --minutes 10`.
 
 Visitors ask, stop, reload and leave, by the page's door and by the API's; in the first half the model is
-switched again and again. Every completed answer is checked, and what each process holds is watched.
+switched again and again. Every completed answer is checked, and what each process holds is watched, threads
+and descriptors after each half, once nobody has come for a while.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import random
 import statistics
 import sys
@@ -33,6 +35,10 @@ STOPS, RELOADS, LEAVES = 0.20, 0.10, 0.05
 
 GROWTH_MB = 50.0
 SAMPLE_S = 1.0
+
+REST_S = 12.0
+"""Seconds without a visitor, after which the next call ends the threads of Gradio's pool that had nothing to
+do: anyio keeps them for ten."""
 BACKENDS = ("jax", "tensorflow")
 
 
@@ -48,11 +54,10 @@ class Soak:
 
     def __init__(self, served: Served, engine: str, seconds: float, switch_every_s: float) -> None:
         self._served, self._engine = served, engine
-        self._switch_every_s = switch_every_s
-        self._started = time.monotonic()
-        self._half = self._started + seconds / 2
-        self._until = self._started + seconds
-        self._samples: dict[int, list[tuple[float, Usage]]] = {}
+        self._seconds, self._switch_every_s = seconds, switch_every_s
+        self._until = 0.0
+        self._samples: dict[int, list[Usage]] = {}
+        self._rested: list[dict[int, Usage]] = []
         self.counts: Counter[str] = Counter()
 
     async def run(self) -> None:
@@ -60,21 +65,23 @@ class Soak:
         async with visitor.connect(self._served.url) as http:
             config = await visitor.open_page(http)
             expected = await answers(http, self._engine)
-            self._started = time.monotonic()
-            await asyncio.gather(
-                self._sample(),
-                self._switch(http, config),
-                *(self._visit(http, config, expected, number) for number in range(CLIENTS)),
-            )
+            for half in ("first", "second"):
+                self._until = time.monotonic() + self._seconds / 2
+                visits = (
+                    self._visit(http, config, expected, random.Random(f"{half} {number}"))
+                    for number in range(CLIENTS)
+                )
+                switches = [self._switch(http, config)] if half == "first" else []
+                await asyncio.gather(self._sample(), *switches, *visits)
+                await self._rest(Visitor(http, config))
 
     async def _visit(
         self,
         http: httpx.AsyncClient,
         config: dict[str, Any],
         expected: Callable[[int], str],
-        number: int,
+        chance: random.Random,
     ) -> None:
-        chance = random.Random(number)
         page = Visitor(http, config)
         while time.monotonic() < self._until:
             dice, question_number = chance.random(), chance.randrange(10**6)
@@ -127,7 +134,7 @@ class Soak:
 
     async def _switch(self, http: httpx.AsyncClient, config: dict[str, Any]) -> None:
         page, number = Visitor(http, config), 0
-        while time.monotonic() + self._switch_every_s < self._half:
+        while time.monotonic() + self._switch_every_s < self._until:
             await asyncio.sleep(self._switch_every_s)
             await page.choose("backend", BACKENDS[number % 2])
             number += 1
@@ -135,46 +142,46 @@ class Soak:
 
     async def _sample(self) -> None:
         while time.monotonic() < self._until:
-            for pid in (self._served.pid, *self._served.workers()):
-                try:
-                    sample = processes.usage(pid)
-                except (OSError, KeyError):
-                    continue  # it has just ended
-                self._samples.setdefault(pid, []).append((time.monotonic(), sample))
+            for pid, sample in self._usages().items():
+                self._samples.setdefault(pid, []).append(sample)
             await asyncio.sleep(SAMPLE_S)
+
+    def _usages(self) -> dict[int, Usage]:
+        found = {}
+        for pid in (self._served.pid, *self._served.workers()):
+            with contextlib.suppress(OSError, KeyError):  # it has just ended
+                found[pid] = processes.usage(pid)
+        return found
+
+    async def _rest(self, page: Visitor) -> None:
+        await asyncio.to_thread(self._served.wait_until_ready)  # a switch may be under way
+        await asyncio.sleep(REST_S)
+        await page.reload()
+        await asyncio.sleep(1)
+        self._rested.append(self._usages())
 
     def figures(self) -> list[Figure]:
         """What was seen."""
         name = f"soak ({self._engine})"
-        page = self._samples[self._served.pid]
-        last_worker = max(
-            (samples for pid, samples in self._samples.items() if pid != self._served.pid),
-            key=lambda samples: samples[-1][0],
-        )
+        middle, end = self._rested
+        worker = next(pid for pid in end if pid != self._served.pid)
         figures = [
             Figure(name, "wrong or missing answers", self.counts["wrong"], 0),
             Figure(name, "stale tokens shown", self.counts["stale"], 0),
             Figure(name, "workers at the end", len(self._served.workers()), 1),
         ]
-        for who, timed in (("page", page), ("worker", last_worker)):
-            samples = [one for _, one in timed]
+        for who, pid in (("page", self._served.pid), ("worker", worker)):
+            samples = [one.resident_mb for one in self._samples[pid]]
             third = len(samples) // 3
-            warm, end = samples[third : 2 * third], samples[-third:]
-            # Between two workers the page holds the threads and pipes of none.
-            settled = [one for at, one in timed if at > self._half]
-
-            def grown(what: Callable[[Usage], float], settled: list[Usage] = settled) -> float:
-                # The least of a window: a leak raises it, and a passing request does not.
-                middle = len(settled) // 2
-                return min(map(what, settled[middle:])) - min(map(what, settled[:middle]))
-
-            growth = statistics.median(one.resident_mb for one in end) - statistics.median(
-                one.resident_mb for one in warm
+            growth = statistics.median(samples[-third:]) - statistics.median(
+                samples[third : 2 * third]
             )
+            threads = end[pid].threads - middle[pid].threads
+            descriptors = end[pid].descriptors - middle[pid].descriptors
             figures += [
                 Figure(name, f"{who}: memory grown", growth, GROWTH_MB, "MB"),
-                Figure(name, f"{who}: threads grown", grown(lambda one: one.threads), 0),
-                Figure(name, f"{who}: descriptors grown", grown(lambda one: one.descriptors), 0),
+                Figure(name, f"{who}: threads grown", threads, 0),
+                Figure(name, f"{who}: descriptors grown", descriptors, 0),
             ]
         return figures
 

@@ -120,6 +120,4 @@ def test_a_minute_of_everything() -> None:
     counts, figures = soak.soak(REAL, 60, 15)
     assert counts["completed"] > 20
     assert counts["switches"] >= 1
-    # A minute is short for a thread pool to settle.
-    assert [one for one in held(figures) if "threads" not in one] == []
-    assert all(one.value <= 3 for one in figures if "threads" in one.what)
+    assert held(figures) == []
