@@ -11,10 +11,11 @@ The request's prefix is the script; its first word says what happens, a number m
     stale        also sends events of another request
     late         goes on sending after its last event
     lie          sends an event that does not exist
+    echo         nothing of the kind
 
-Anything else is echoed as the middle. A token's text is the request's suffix where there is one, so that a
-stale token shows. `--fail B` and `--die B` name a backend whose start fails or dies, `--load-s` is how long a
-start takes, `--journal FILE` notes when requests begin and end.
+A token's text is then the request's suffix where there is one, so that a stale token shows. Any other prefix
+is echoed as the middle. `--fail B` and `--die B` name a backend whose start fails or dies, `--load-s` is how
+long a start takes, `--journal FILE` notes when requests begin and end.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ import time
 from pathlib import Path
 
 options = dict(zip(sys.argv[1::2], sys.argv[2::2], strict=True))
+SCRIPTS = ("slow", "read", "deaf", "hang", "oom", "crash", "stale", "late", "lie", "echo")
 cancelled: set[str] = set()
 requests: queue.Queue[dict] = queue.Queue()
 
@@ -134,7 +136,7 @@ def complete(request_id: str, request: dict) -> None:
     if request_id in cancelled:
         last(request_id, None, request, "", 0)
         return
-    middle = request["suffix"] or request["prefix"]
+    middle = (script in SCRIPTS and request["suffix"]) or request["prefix"]
     token(request_id, 0, middle)
     match script:
         case "crash":

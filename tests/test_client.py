@@ -68,7 +68,7 @@ def test_a_request_waits_for_the_model_and_streams(client: EngineClient) -> None
     events = complete(client, prefix="hello", suffix=" world")
     assert [event.event for event in events] == ["prompt", "token", "done"]
     assert isinstance(events[-1], DoneEvent)
-    assert events[-1].program == "hello world world"
+    assert events[-1].program == "hellohello world"
     assert client.status().state == "ready"
 
 

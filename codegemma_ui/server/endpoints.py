@@ -14,8 +14,9 @@ import gradio as gr
 
 from codegemma_ui.server.bodies import Refused
 
-_BY_NUMBER = ("/gradio_api/queue/join", "/gradio_api/run/")
-_BY_NAME = "/gradio_api/call/"
+_JOIN = "/gradio_api/queue/join"
+_RUN = "/gradio_api/run/"
+_CALL = "/gradio_api/call/"
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,11 @@ class Endpoints:
         Raises:
             Refused.
         """
-        if path.startswith(_BY_NUMBER):
+        if path.startswith(_RUN) and body.get("fn_index") is None:
+            self._known(path.removeprefix(_RUN).strip("/"))
+            if not isinstance(body.get("data"), list):
+                raise Refused(422, "data must be a list of its values.")
+        elif path.startswith((_JOIN, _RUN)):
             number = body.get("fn_index")
             if isinstance(number, bool) or not isinstance(number, int):
                 raise Refused(422, "fn_index must be a whole number.")
@@ -60,17 +65,26 @@ class Endpoints:
             expected, data = self.inputs[number], body.get("data")
             if not isinstance(data, list) or expected not in (None, len(data)):
                 raise Refused(422, f"data must be a list of {expected or 'its'} values.")
-            if path.startswith(_BY_NUMBER[0]) and not _is_word(body.get("session_hash")):
+            if path.startswith(_JOIN) and not _is_word(body.get("session_hash")):
                 raise Refused(422, "session_hash must be a string.")
-        elif path.startswith(_BY_NAME):
-            name = path.removeprefix(_BY_NAME).strip("/")
+        elif path.startswith(_CALL):
+            name = path.removeprefix(_CALL).strip("/")
             by_parameter = name.startswith("v2/")
-            parameters = self.public.get(name.removeprefix("v2/"))
-            if parameters is None:
-                raise Refused(404, f"There are /{', /'.join(self.public)}. Received: another one.")
+            parameters = self._known(name.removeprefix("v2/"))
             if by_parameter and not parameters.issuperset(body):
                 known = ", ".join(sorted(parameters)) or "none"
                 raise Refused(422, f"The parameters are {known}. Received: others.")
+
+    def _known(self, name: str) -> frozenset[str]:
+        """The parameters of a public endpoint.
+
+        Raises:
+            Refused: there is none of this name.
+        """
+        parameters = self.public.get(name)
+        if parameters is None:
+            raise Refused(404, f"There are /{', /'.join(self.public)}. Received: another one.")
+        return parameters
 
 
 def _is_word(value: object) -> bool:
