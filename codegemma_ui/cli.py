@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from codegemma_ui import __version__, settings
+from codegemma_ui import __version__, fim, settings
 from codegemma_ui.bench.shapes import SHAPES
 from codegemma_ui.errors import BadInput
 from codegemma_ui.export import formats
@@ -64,7 +64,22 @@ def _parser() -> argparse.ArgumentParser:
         ("--seed", int, "repeat a sample"),
     ):
         complete.add_argument(name, type=kind, default=None, help=text)
-    complete.add_argument("--layout", choices=("psm", "spm"), help="prompt order; default psm")
+    complete.add_argument("--layout", choices=fim.LAYOUTS, help="prompt order; default psm")
+    complete.add_argument("--path", help="of the file that is written, for the model to read")
+    complete.add_argument(
+        "--context-file",
+        metavar="FILE",
+        action="append",
+        help="another file of the project, for the model to read before; may be repeated",
+    )
+    forced = complete.add_mutually_exclusive_group()
+    forced.add_argument("--forced", metavar="TEXT", help="the middle begins with this")
+    forced.add_argument(
+        "--forced-ids", metavar="ID,ID…", help="the same as token ids, stop tokens among them"
+    )
+    complete.add_argument(
+        "--score", action="store_true", help="tell how likely what is forced is; write nothing"
+    )
     complete.add_argument("--json", action="store_true", help="one event a line")
     complete.set_defaults(run=_complete)
 
@@ -114,7 +129,7 @@ def _parser() -> argparse.ArgumentParser:
         "--max-new-tokens", type=int, default=96, help="the most tokens of a middle; default 96"
     )
     evaluate.add_argument(
-        "--layout", choices=("psm", "spm"), default="psm", help="prompt order; default psm"
+        "--layout", choices=fim.FIM_LAYOUTS, default="psm", help="prompt order; default psm"
     )
     for name, text in (
         ("--hide-suffix", "ask with an empty suffix"),

@@ -25,7 +25,7 @@ from codegemma_ui.messages import (
     to_json,
 )
 
-_REQUEST_FIELDS = ("max_length", "temperature", "top_k", "top_p", "seed", "layout")
+_REQUEST_FIELDS = ("max_length", "temperature", "top_k", "top_p", "seed", "layout", "score", "path")
 
 
 def run(parsed: argparse.Namespace) -> int:
@@ -37,6 +37,11 @@ def run(parsed: argparse.Namespace) -> int:
         chosen = settings.resolve(parsed_model(parsed))
         raw: dict[str, object] = {name: getattr(parsed, name) for name in _REQUEST_FIELDS}
         raw["prefix"], raw["suffix"] = _side(parsed, "prefix"), _side(parsed, "suffix")
+        raw["forced"] = _forced(parsed)
+        raw["files"] = [
+            {"path": file, "text": _read("--context-file", file)}
+            for file in parsed.context_file or ()
+        ]
         client = EngineClient(chosen)
         parse_request(raw, client.status().context_length)  # before seconds are spent on loading
     except BadInput as error:
@@ -64,12 +69,25 @@ def _side(parsed: argparse.Namespace, name: str) -> str:
         if both.count("-") > 1:
             raise BadInput("Only one side can be read from stdin. Received: - for both")
         return _decode(sys.stdin.buffer.read(), "stdin")
-    if file is not None:
-        try:
-            return _decode(Path(file).read_bytes(), file)
-        except OSError as error:
-            raise BadInput(f"--{name}-file must be a readable file. Received: {error}") from error
-    return text or ""
+    return text or "" if file is None else _read(f"--{name}-file", file)
+
+
+def _read(flag: str, file: str) -> str:
+    try:
+        return _decode(Path(file).read_bytes(), file)
+    except OSError as error:
+        raise BadInput(f"{flag} must be a readable file. Received: {error}") from error
+
+
+def _forced(parsed: argparse.Namespace) -> str | list[int] | None:
+    ids: str | None = parsed.forced_ids
+    if ids is None:
+        text: str | None = parsed.forced
+        return text
+    try:
+        return [int(one) for one in ids.split(",") if one.strip()]
+    except ValueError as error:
+        raise BadInput(f"--forced-ids must be numbers with commas. Received: {ids!r}") from error
 
 
 def _decode(content: bytes, source: str) -> str:
@@ -119,7 +137,7 @@ async def _stream(client: EngineClient, raw: Mapping[str, object], as_json: bool
 def _show(event: Event, as_json: bool) -> None:
     if as_json:
         print(to_json(event_to_dict(event)), flush=True)
-    elif isinstance(event, TokenEvent):
+    elif isinstance(event, TokenEvent) and not event.past_end:
         print(event.text, end="", flush=True)
     elif isinstance(event, ErrorEvent):
         print(f"error: {event.message} {event.hint}".strip(), file=sys.stderr)

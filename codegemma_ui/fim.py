@@ -25,10 +25,14 @@ END_OF_TURN = "<end_of_turn>"
 FIM_TOKENS = (FIM_PREFIX, FIM_SUFFIX, FIM_MIDDLE, FILE_SEPARATOR)
 CONTROL_TOKENS = (*FIM_TOKENS, START_OF_TURN, END_OF_TURN)
 
-Layout = Literal["psm", "spm"]
-LAYOUTS: tuple[Layout, ...] = get_args(Layout)
+Layout = Literal["psm", "spm", "ltr"]
+"""The order of a prompt: prefix, suffix, middle; suffix, prefix, middle; or left to right, which is the
+prefix alone, without a control token, as for a model that knows no suffix."""
 
-Role = Literal["control", "prefix", "suffix"]
+LAYOUTS: tuple[Layout, ...] = get_args(Layout)
+FIM_LAYOUTS: tuple[Layout, ...] = ("psm", "spm")
+
+Role = Literal["control", "path", "context", "prefix", "suffix"]
 
 MIN_ROOM = 16
 """Tokens that always stay free for the middle, however long the context is."""
@@ -45,6 +49,14 @@ stands before it."""
 
 
 @dataclass(frozen=True)
+class File:
+    """A file of the same project, shown to the model before the one that is being written."""
+
+    path: str
+    text: str
+
+
+@dataclass(frozen=True)
 class Segment:
     """A run of prompt text that plays one role."""
 
@@ -52,21 +64,41 @@ class Segment:
     text: str
 
 
-def segments(prefix: str, suffix: str, layout: Layout = "psm") -> tuple[Segment, ...]:
+def segments(
+    prefix: str,
+    suffix: str,
+    layout: Layout = "psm",
+    path: str = "",
+    files: Sequence[File] = (),
+) -> tuple[Segment, ...]:
     """Put a prefix and a suffix in the order the model was trained on, nothing between token and text.
 
     Args:
         prefix: the text before the cursor.
         suffix: the text after the cursor.
-        layout: "psm" (prefix, suffix, middle) or "spm" (suffix, prefix, middle).
+        layout: one of `LAYOUTS`.
+        path: of the file that is being written; stands on a line before it.
+        files: of the same project; each stands before, with its path, and ends in the file separator.
 
     Returns:
-        The segments from the first control token to `<|fim_middle|>`; `<bos>` is not among them.
+        The segments from the first control token to `<|fim_middle|>`, with what stands before them; `<bos>`
+        is not among them.
     """
+    parts: list[Segment] = []
+    for file in files:
+        parts += _headed(file.path)
+        parts += (Segment("context", file.text), Segment("control", FILE_SEPARATOR))
+    parts += _headed(path)
+    if layout == "ltr":
+        return (*parts, Segment("prefix", prefix))
     before = (Segment("control", FIM_PREFIX), Segment("prefix", prefix))
     after = (Segment("control", FIM_SUFFIX), Segment("suffix", suffix))
     sides = (*before, *after) if layout == "psm" else (*after, *before)
-    return (*sides, Segment("control", FIM_MIDDLE))
+    return (*parts, *sides, Segment("control", FIM_MIDDLE))
+
+
+def _headed(path: str) -> tuple[Segment, ...]:
+    return (Segment("path", f"{path}\n"),) if path else ()
 
 
 def text_of(parts: Sequence[Segment]) -> str:

@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Literal, get_args
 from codegemma_ui import fim
 from codegemma_ui.errors import BadInput, PlaygroundError
 
-StopReason = Literal["stop_token", "max_length", "time_limit"]
+StopReason = Literal["stop_token", "max_length", "time_limit", "scored"]
 State = Literal["starting", "downloading", "loading", "warming", "ready", "busy", "failed"]
 STATES: tuple[State, ...] = get_args(State)
 
@@ -38,8 +38,12 @@ class CompletionRequest:
         top_k: sample from the k likeliest tokens; 0 is off.
         top_p: sample from the likeliest tokens that hold this probability; 1 is off.
         seed: the same seed repeats the same sample; None draws one.
-        layout: prompt order, "psm" or "spm".
+        layout: prompt order, one of `fim.LAYOUTS`.
         time_limit_s: seconds from the first dispatch to the last token.
+        path: of the file that is being written, for the model to read before it.
+        files: other files of the same project, at most `MAX_FILES`, for the model to read before that.
+        forced: what the middle begins with, however likely: text, or token ids, stop tokens among them.
+        score: tell how likely `forced` is, and write nothing after it.
     """
 
     prefix: str = ""
@@ -51,11 +55,30 @@ class CompletionRequest:
     seed: int | None = None
     layout: fim.Layout = "psm"
     time_limit_s: float = DEFAULT_TIME_LIMIT_S
+    path: str = ""
+    files: tuple[fim.File, ...] = ()
+    forced: str | tuple[int, ...] = ()
+    score: bool = False
+
+    @classmethod
+    def from_dict(cls, raw: Mapping[str, Any]) -> CompletionRequest:
+        """The request of what `asdict` makes of one, through JSON or not."""
+        forced = raw.get("forced", ())
+        return cls(
+            **{
+                **raw,
+                "files": tuple(fim.File(**each) for each in raw.get("files", ())),
+                "forced": forced if isinstance(forced, str) else tuple(forced),
+            }
+        )
 
 
 MAX_TOP_K = 1000
 MAX_TEMPERATURE = 5.0
 MAX_SEED = 2**31 - 1
+MAX_TOKEN_ID = 2**31 - 1
+MAX_FILES = 8
+MAX_PATH_CHARACTERS = 500
 
 
 def parse_request(raw: Mapping[str, object], context_length: int) -> CompletionRequest:
@@ -86,6 +109,10 @@ def parse_request(raw: Mapping[str, object], context_length: int) -> CompletionR
         seed=None if seed is None else _integer(given, "seed", 0, MAX_SEED, 0),
         layout=_layout(given.get("layout", default.layout)),
         time_limit_s=_number(given, "time_limit_s", 0.1, 3600.0, default.time_limit_s),
+        path=_path(given.get("path", "")),
+        files=_files(given.get("files", ())),
+        forced=_forced(given, context_length),
+        score=_flag(given, "score"),
     )
 
 
@@ -134,6 +161,47 @@ def _layout(value: object) -> fim.Layout:
     raise BadInput(f"layout must be one of {', '.join(fim.LAYOUTS)}. Received: {_shown(value)}")
 
 
+def _path(value: object) -> str:
+    path = _text({"path": value}, "path")
+    if len(path) > MAX_PATH_CHARACTERS or any(mark in path for mark in "\r\n"):
+        raise BadInput(
+            f"path must be one line of at most {MAX_PATH_CHARACTERS} characters. Received: {_shown(path)}"
+        )
+    return path
+
+
+def _files(value: object) -> tuple[fim.File, ...]:
+    if not isinstance(value, list | tuple) or len(value) > MAX_FILES:
+        raise BadInput(f"files must be a list of at most {MAX_FILES}. Received: {_shown(value)}")
+    files = []
+    for one in value:
+        if not isinstance(one, Mapping) or not set(one) <= {"path", "text"}:
+            raise BadInput(
+                f'Each of files must be like {{"path": "a.py", "text": "…"}}. Received: {_shown(one)}'
+            )
+        files.append(fim.File(_path(one.get("path", "")), _text(one, "text")))
+    return tuple(files)
+
+
+def _forced(raw: Mapping[str, object], most: int) -> str | tuple[int, ...]:
+    value = raw.get("forced", ())
+    if isinstance(value, str):
+        return _text(raw, "forced")
+    is_list = isinstance(value, list | tuple) and len(value) <= most
+    if not is_list or not all(type(one) is int and 0 <= one <= MAX_TOKEN_ID for one in value):  # type: ignore[attr-defined]
+        raise BadInput(
+            f"forced must be text or a list of at most {most} token ids. Received: {_shown(value)}"
+        )
+    return tuple(value)  # type: ignore[arg-type]
+
+
+def _flag(raw: Mapping[str, object], name: str) -> bool:
+    value = raw.get(name, False)
+    if not isinstance(value, bool):
+        raise BadInput(f"{name} must be true or false. Received: {_shown(value)}")
+    return value
+
+
 def _shown(value: object) -> str:
     text = repr(value)
     return text if len(text) <= 80 else f"{text[:77]}..."
@@ -158,6 +226,9 @@ class PromptEvent:
     Attributes:
         prompt: from the first control token to `<|fim_middle|>`, without `<bos>`.
         prompt_tokens: tokens, `<bos>` counted.
+        token_ids: theirs.
+        roles: "bos" or one of `fim.Role`, of each.
+        forced_tokens: tokens that the middle begins with because they were asked for.
     """
 
     event: ClassVar[str] = "prompt"
@@ -166,6 +237,10 @@ class PromptEvent:
     max_length: int
     trimmed_prefix_tokens: int
     trimmed_suffix_tokens: int
+    trimmed_context_tokens: int = 0
+    token_ids: tuple[int, ...] = ()
+    roles: tuple[str, ...] = ()
+    forced_tokens: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -173,10 +248,14 @@ class TokenEvent:
     """One generated token.
 
     Attributes:
-        text: the whole characters that this token completes; they join to the middle. Empty for a
-            stop token.
+        text: the whole characters that this token completes. Those of tokens that are not past the end join
+            to the middle; a stop token has none.
         logprob: natural logarithm of the model's probability for it, before any sampler setting.
         alternatives: the five likeliest tokens, likeliest first.
+        piece: as the vocabulary writes it: `<0xEA>` for a byte, its name for a control token.
+        stop_probability: how likely it was that the middle ended here, at any stop token.
+        forced: it was asked for, not chosen.
+        past_end: a forced stop token stands before it.
     """
 
     event: ClassVar[str] = "token"
@@ -185,11 +264,22 @@ class TokenEvent:
     text: str
     logprob: float
     alternatives: tuple[Alternative, ...]
+    piece: str = ""
+    stop_probability: float = 0.0
+    forced: bool = False
+    past_end: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
 class Completion:
-    """A generation so far; `done` and `cancelled` carry it, and HTTP sends it with each update."""
+    """A generation so far; `done` and `cancelled` carry it, and HTTP sends it with each update.
+
+    Attributes:
+        raw_output: all that was written, control tokens by their names.
+        middle: up to the first stop token.
+        token_ids: of the raw output.
+        logprob: of all its tokens together.
+    """
 
     prompt: str | None = None
     raw_output: str | None = None
@@ -200,6 +290,7 @@ class Completion:
     token_ids: tuple[int, ...] | None = None
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
+    logprob: float | None = None
     ttft_s: float | None = None
     tokens_per_s: float | None = None
     preset: str | None = None
@@ -264,8 +355,9 @@ def event_from_dict(raw: Mapping[str, Any]) -> Event:
     values = {one.name: raw[one.name] for one in fields(kind) if one.name in raw}
     if kind is TokenEvent:
         values["alternatives"] = tuple(Alternative(**each) for each in values["alternatives"])
-    if values.get("token_ids") is not None:
-        values["token_ids"] = tuple(values["token_ids"])
+    for name in ("token_ids", "roles"):
+        if values.get(name) is not None:
+            values[name] = tuple(values[name])
     event: Event = kind(**values)
     return event
 

@@ -40,7 +40,7 @@ class Preset:
         label: what the dropdown shows.
         parameters: how many, or None where only loading will tell.
         context_length: trained context in tokens.
-        layouts: prompt orders the model was trained on.
+        layouts: prompt orders the model was trained on, beside left to right, which every model is.
         instruct: made for chat; fills in poorly.
         codegemma: under the Gemma terms of use.
         kv_bytes_per_token: KV cache bytes for one token in a two-byte precision.
@@ -59,6 +59,10 @@ class Preset:
     kv_bytes_per_token: int = 0
     exact_in: Mapping[str, int] = field(default_factory=dict, hash=False)
     exact_of: int = 0
+
+    def knows(self, layout: fim.Layout) -> bool:
+        """Whether the model was trained on prompts of this order."""
+        return layout == "ltr" or layout in self.layouts
 
     @property
     def local(self) -> bool:

@@ -89,10 +89,10 @@ class Progress:
         """Bring `completion` up to the tokens that came; the last event does it by itself."""
         if self.last is not None or not self.tokens:
             return
-        middle = "".join(token.text for token in self.tokens)
+        middle = "".join(token.text for token in self.tokens if not token.past_end)
         self.completion = replace(
             self.completion,
-            raw_output=middle,
+            raw_output="".join(token.text for token in self.tokens),
             middle=middle,
             program=fim.splice(self._prefix, middle, self._suffix),
             token_ids=tuple(token.id for token in self.tokens),

@@ -7,14 +7,16 @@ backend; a test holds its ids equal to KerasHub's tokenizer.
 from __future__ import annotations
 
 import codecs
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Literal
 
 import sentencepiece
 
 from codegemma_ui import fim
+from codegemma_ui.messages import CompletionRequest
 
 VOCABULARY_FILE = Path("assets", "tokenizer", "vocabulary.spm")
 """Where a KerasHub preset keeps it."""
@@ -23,20 +25,46 @@ _SPACE = "\N{LOWER ONE EIGHTH BLOCK}"  # SentencePiece writes a space as U+2581
 
 
 @dataclass(frozen=True)
+class PromptToken:
+    """One token of a prompt.
+
+    Attributes:
+        id: in the vocabulary.
+        piece: as `Vocabulary.token_text` writes it.
+        role: "bos", or its segment's.
+        start, end: the characters that it stands for, of its side as a person gave it, or of its segment;
+            equal for control tokens and for all but the last of the bytes of one character.
+    """
+
+    id: int
+    piece: str
+    role: Literal["bos"] | fim.Role
+    start: int = 0
+    end: int = 0
+
+
+@dataclass(frozen=True)
 class Prompt:
     """A prompt ready for the model.
 
     Attributes:
-        token_ids: all ids, `<bos>` first and `<|fim_middle|>` last.
+        tokens: all of it, `<bos>` first and `<|fim_middle|>` last.
         segments: the same as text with roles, without `<bos>`.
         trimmed_prefix_tokens: tokens cut from the prefix's head.
         trimmed_suffix_tokens: tokens cut from the suffix's tail.
+        trimmed_context_tokens: tokens cut from the other files.
     """
 
-    token_ids: tuple[int, ...]
+    tokens: tuple[PromptToken, ...]
     segments: tuple[fim.Segment, ...]
     trimmed_prefix_tokens: int
     trimmed_suffix_tokens: int
+    trimmed_context_tokens: int = 0
+
+    @property
+    def token_ids(self) -> tuple[int, ...]:
+        """The ids alone."""
+        return tuple(token.id for token in self.tokens)
 
     @property
     def text(self) -> str:
@@ -93,8 +121,25 @@ class Vocabulary:
         """How many tokens a person's text has."""
         return len(self.encode(text))
 
+    def prompt_of(self, request: CompletionRequest) -> Prompt:
+        """The prompt that a request makes."""
+        return self.prompt(
+            request.prefix,
+            request.suffix,
+            request.max_length,
+            request.layout,
+            request.path,
+            request.files,
+        )
+
     def prompt(
-        self, prefix: str, suffix: str, max_length: int, layout: fim.Layout = "psm"
+        self,
+        prefix: str,
+        suffix: str,
+        max_length: int,
+        layout: fim.Layout = "psm",
+        path: str = "",
+        files: Sequence[fim.File] = (),
     ) -> Prompt:
         """Build the prompt, trimmed so that at least `fim.MIN_ROOM` of `max_length` tokens stay free.
 
@@ -102,31 +147,69 @@ class Vocabulary:
             prefix: the text before the cursor.
             suffix: the text after the cursor.
             max_length: prompt and middle together, in tokens; at least `fim.MIN_MAX_LENGTH`.
-            layout: the order of the two sides.
+            layout: the order of the two sides; in "ltr" the suffix has no part.
+            path: of the file that is being written; left out where it takes more than a quarter of the room.
+            files: of the same project; those nearest to the end get what the sides leave.
         """
+        suffix = "" if layout == "ltr" else suffix
+        control = 1 if layout == "ltr" else 4  # <bos>, three FIM tokens
+        budget = max_length - fim.MIN_ROOM - control
+        path_tokens = self.count(f"{path}\n") if path else 0
+        if path_tokens > budget // 4:
+            path, path_tokens = "", 0
+        budget -= path_tokens
         prefix_tokens, suffix_tokens = self.count(prefix), self.count(suffix)
-        control_tokens = 4  # <bos> and three FIM tokens
-        budget = max_length - fim.MIN_ROOM - control_tokens
         prefix_kept, suffix_kept = fim.share_budget(prefix_tokens, suffix_tokens, budget)
-        prefix = self._tail(prefix, prefix_tokens, prefix_kept)
-        suffix = self._head(suffix, suffix_tokens, suffix_kept)
-        parts = fim.segments(prefix, suffix, layout)
-        token_ids = [self.bos_id]
+        tail = self._tail(prefix, prefix_tokens, prefix_kept)
+        head = self._head(suffix, suffix_tokens, suffix_kept)
+        kept, trimmed_files = self._fitting(files, budget - prefix_kept - suffix_kept)
+        parts = fim.segments(tail, head, layout, path, kept)
+        starts = {"prefix": len(prefix) - len(tail)}
+        tokens = [PromptToken(self.bos_id, "<bos>", "bos")]
         for part in parts:
             if part.role == "control":
-                token_ids.append(self._control_ids[part.text])
+                tokens.append(PromptToken(self._control_ids[part.text], part.text, "control"))
             else:
-                token_ids.extend(self.encode(part.text))
+                tokens += self._placed(part, starts.get(part.role, 0))
         return Prompt(
-            token_ids=tuple(token_ids),
+            tokens=tuple(tokens),
             segments=parts,
-            trimmed_prefix_tokens=prefix_tokens - self.count(prefix),
-            trimmed_suffix_tokens=suffix_tokens - self.count(suffix),
+            trimmed_prefix_tokens=prefix_tokens - self.count(tail),
+            trimmed_suffix_tokens=suffix_tokens - self.count(head),
+            trimmed_context_tokens=trimmed_files,
         )
+
+    def _fitting(self, files: Sequence[fim.File], budget: int) -> tuple[list[fim.File], int]:
+        """What fits of the files, the last ones first, and how many tokens of their texts do not."""
+        kept: list[fim.File] = []
+        trimmed = 0
+        for file in reversed(files):
+            tokens = self.count(file.text)
+            around = 1 + (self.count(f"{file.path}\n") if file.path else 0)
+            text = self._tail(file.text, tokens, min(tokens, max(0, budget - around)))
+            left = self.count(text)
+            trimmed += tokens - left
+            if not left:
+                budget = 0  # what stands farther away stays away too
+                continue
+            budget -= around + left
+            kept.insert(0, fim.File(file.path, text))
+        return kept, trimmed
+
+    def _placed(self, part: fim.Segment, start: int) -> list[PromptToken]:
+        """The tokens of a side's text, which begins at `start` of the side."""
+        placed = []
+        for token_id, length in self._lengths(part.text):
+            text = self.token_text(token_id)
+            placed.append(PromptToken(token_id, text, part.role, start, start + length))
+            start += length
+        return placed
 
     def cursor(self, token_ids: Sequence[int]) -> int:
         """Where the middle belongs in a prompt's ids, whatever its order: right after the prefix's."""
         control = set(self._control_ids.values())
+        if token_ids[-1] != self._control_ids[fim.FIM_MIDDLE]:  # left to right
+            return len(token_ids)
         start = 1 + token_ids.index(self._control_ids[fim.FIM_PREFIX])
         return next(at for at in range(start, len(token_ids)) if token_ids[at] in control)
 
@@ -159,11 +242,16 @@ class Vocabulary:
         """The character each token starts at; the bytes of one character all name that one."""
         starts: list[int] = []
         characters = 0
+        for _, length in self._lengths(text):
+            starts.append(characters)
+            characters += length
+        return starts
+
+    def _lengths(self, text: str) -> Iterator[tuple[int, int]]:
+        """Each token's id and how many characters it completes."""
         for piece in fim.defuse(text):
             for token in self._pieces.encode(piece, return_type="proto").pieces:
-                starts.append(characters)
-                characters += len(token.surface)
-        return starts
+                yield token.id, len(token.surface)
 
     def token_text(self, token_id: int) -> str:
         """A token as a person reads it; a lone byte reads `<0xEA>`, a control token its name."""

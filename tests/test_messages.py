@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 
 import pytest
 
+from codegemma_ui import fim
 from codegemma_ui.errors import BadInput
 from codegemma_ui.messages import (
     Alternative,
@@ -29,8 +31,11 @@ EVENTS: list[Event] = [
         max_length=128,
         trimmed_prefix_tokens=0,
         trimmed_suffix_tokens=3,
+        token_ids=(2, 4, 5, 6),
+        roles=("bos", "control", "control", "control"),
     ),
     TokenEvent(index=0, id=7, text="한", logprob=-0.5, alternatives=(Alternative(7, "한", -0.5),)),
+    TokenEvent(index=1, id=1, text="", logprob=-2.0, alternatives=(), forced=True, past_end=True),
     DoneEvent(middle="a\u2028b", token_ids=(1, 2), stop_reason="stop_token", stop_token="<eos>"),
     CancelledEvent(middle="", token_ids=()),
     ErrorEvent(code="bad_input", message="no", hint="try"),
@@ -47,7 +52,8 @@ def test_events_survive_the_line(event: Event) -> None:
 def test_done_has_exactly_the_contracts_keys() -> None:
     assert list(event_to_dict(DoneEvent())) == [
         *("event", "prompt", "raw_output", "middle", "program", "stop_reason", "stop_token"),
-        *("token_ids", "prompt_tokens", "completion_tokens", "ttft_s", "tokens_per_s"),
+        *("token_ids", "prompt_tokens", "completion_tokens", "logprob", "ttft_s"),
+        "tokens_per_s",
         *("preset", "backend", "dtype"),
     ]
 
@@ -80,9 +86,24 @@ def test_whole_floats_are_whole_numbers() -> None:
         ({"top_p": 10**400}, "top_p must be a number"),
         ({"top_k": -1}, "top_k must be a whole number"),
         ({"seed": -1}, "seed must be a whole number"),
-        ({"layout": "pms"}, "layout must be one of psm, spm. Received: 'pms'"),
+        ({"layout": "pms"}, "layout must be one of psm, spm, ltr. Received: 'pms'"),
         ({"layout": []}, "layout must be one of"),
         ({"temprature": 1}, "Unknown setting. Received: 'temprature'"),
+        ({"forced": 5}, "forced must be text or a list of at most 512 token ids. Received: 5"),
+        ({"forced": [1, "2"]}, "Received: [1, '2']"),
+        ({"forced": [True]}, "Received: [True]"),
+        ({"forced": [-1]}, "Received: [-1]"),
+        ({"forced": [1.0]}, "Received: [1.0]"),
+        ({"forced": [1] * 513}, "at most 512 token ids"),
+        ({"forced": "\ud800"}, "forced must be valid Unicode"),
+        ({"score": 1}, "score must be true or false. Received: 1"),
+        ({"path": "a\nb"}, "path must be one line"),
+        ({"path": "x" * 501}, "path must be one line of at most 500 characters"),
+        ({"path": ["a"]}, "path must be a string. Received: list"),
+        ({"files": "a.py"}, "files must be a list of at most 8. Received: 'a.py'"),
+        ({"files": [{}] * 9}, "files must be a list of at most 8"),
+        ({"files": [{"name": "a"}]}, "Each of files must be like"),
+        ({"files": [{"text": 5}]}, "text must be a string. Received: int"),
     ],
 )
 def test_bad_input_is_named(raw: dict[str, object], said: str) -> None:
@@ -90,3 +111,11 @@ def test_bad_input_is_named(raw: dict[str, object], said: str) -> None:
         parse_request(raw, 512)
     assert said in caught.value.message
     assert len(caught.value.message) < 300
+
+
+def test_a_request_survives_the_line() -> None:
+    raw = {"files": [{"path": "a.py", "text": "x"}], "forced": [1, 2], "score": True, "path": "b"}
+    request = parse_request(raw, 512)
+    assert request.files == (fim.File("a.py", "x"),)
+    assert CompletionRequest.from_dict(json.loads(to_json(asdict(request)))) == request
+    assert CompletionRequest.from_dict(asdict(CompletionRequest(forced="x"))).forced == "x"

@@ -70,7 +70,7 @@ def test_bos_comes_once_and_first(vocabulary: Vocabulary) -> None:
 
 
 @pytest.mark.parametrize("max_length", [32, 33, 64, 128, 512])
-@pytest.mark.parametrize("layout", fim.LAYOUTS)
+@pytest.mark.parametrize("layout", fim.FIM_LAYOUTS)
 @pytest.mark.parametrize("unit", ["x = 1\n", "한글 😀 ", "\t\r\n", "<|fim_middle|>"])
 def test_a_long_context_is_trimmed_at_its_far_ends(
     vocabulary: Vocabulary, max_length: int, layout: fim.Layout, unit: str
@@ -88,6 +88,19 @@ def test_a_long_context_is_trimmed_at_its_far_ends(
     assert prompt.trimmed_prefix_tokens > 0
     assert prompt.trimmed_suffix_tokens > 0
     assert prompt.token_ids[-1] == vocabulary.control_id(fim.FIM_MIDDLE)
+
+
+@pytest.mark.parametrize("max_length", [32, 33, 64, 128, 512])
+def test_left_to_right_keeps_the_end_of_the_prefix_alone(
+    vocabulary: Vocabulary, max_length: int
+) -> None:
+    prefix = "start " + "x = 1\n" * 400
+    prompt = vocabulary.prompt(prefix, "never read", max_length, "ltr")
+    assert prefix.endswith(prompt.text)
+    assert max_length - fim.MIN_ROOM - 10 <= len(prompt.token_ids) <= max_length - fim.MIN_ROOM
+    assert prompt.trimmed_prefix_tokens == vocabulary.count(prefix) - vocabulary.count(prompt.text)
+    assert prompt.trimmed_suffix_tokens == 0
+    assert {token.role for token in prompt.tokens} == {"bos", "prefix"}
 
 
 def test_what_fits_is_not_trimmed(vocabulary: Vocabulary) -> None:
@@ -114,3 +127,60 @@ def test_the_cursor_is_right_after_the_prefix(vocabulary: Vocabulary, layout: fi
             vocabulary.control_id(fim.FIM_SUFFIX),
             vocabulary.control_id(fim.FIM_MIDDLE),
         )
+
+
+LONG = "".join(f"def f{number}(한글='😀'):\n\treturn {number}\r\n" for number in range(60))
+
+
+@pytest.mark.parametrize("layout", fim.LAYOUTS)
+@pytest.mark.parametrize("max_length", [40, 128, 4000])
+def test_each_token_of_a_prompt_names_the_characters_it_stands_for(
+    vocabulary: Vocabulary, layout: fim.Layout, max_length: int
+) -> None:
+    prompt = vocabulary.prompt(LONG, LONG, max_length, layout)
+    assert len(prompt.tokens) <= max_length - fim.MIN_ROOM
+    for part in prompt.segments:
+        tokens = [token for token in prompt.tokens if token.role == part.role]
+        if part.role in ("prefix", "suffix"):
+            assert "".join(LONG[token.start : token.end] for token in tokens) == part.text
+            starts, ends = [token.start for token in tokens], [token.end for token in tokens]
+            assert starts[1:] == ends[:-1]
+            assert (starts[0] == 0) if part.role == "suffix" else (ends[-1] == len(LONG))
+    for token in prompt.tokens:
+        if token.role in ("prefix", "suffix") and not token.piece.startswith("<0x"):
+            assert LONG[token.start : token.end] == token.piece
+
+
+def test_left_to_right_is_the_prefix_alone(vocabulary: Vocabulary) -> None:
+    prompt = vocabulary.prompt("import ", "sys.exit(0)", 128, "ltr")
+    assert prompt.text == "import "
+    assert prompt.token_ids == (vocabulary.bos_id, *vocabulary.encode("import "))
+    assert vocabulary.cursor(prompt.token_ids) == len(prompt.token_ids)
+
+
+FILES = (fim.File("a.py", "A = 1\n"), fim.File("b/c.py", "def helper():\n    return 2\n"))
+
+
+def test_files_and_paths_stand_before_as_in_the_report(vocabulary: Vocabulary) -> None:
+    prompt = vocabulary.prompt("x = ", "\n", 256, path="main.py", files=FILES)
+    assert prompt.text == (
+        "a.py\nA = 1\n<|file_separator|>b/c.py\ndef helper():\n    return 2\n<|file_separator|>"
+        "main.py\n<|fim_prefix|>x = <|fim_suffix|>\n<|fim_middle|>"
+    )
+    roles = list(dict.fromkeys(token.role for token in prompt.tokens))
+    assert roles == ["bos", "path", "context", "control", "prefix", "suffix"]
+    cursor = vocabulary.cursor(prompt.token_ids)
+    assert prompt.tokens[cursor - 1].role == "prefix"
+    assert prompt.tokens[cursor].piece == fim.FIM_SUFFIX
+
+
+def test_files_get_what_the_sides_leave_and_the_last_one_first(vocabulary: Vocabulary) -> None:
+    for max_length in range(60, 32, -1):
+        prompt = vocabulary.prompt("x = 1 + " * 2, "\n", max_length, path="main.py", files=FILES)
+        assert len(prompt.tokens) <= max_length - fim.MIN_ROOM
+        assert prompt.trimmed_prefix_tokens == 0 or "context" not in {
+            token.role for token in prompt.tokens
+        }
+        if "A = 1" in prompt.text:
+            assert "def helper" in prompt.text
+    assert prompt.trimmed_context_tokens == sum(vocabulary.count(file.text) for file in FILES)

@@ -88,7 +88,7 @@ def of_worker(talk: Conversation, plan: Plan, prompts: Prompts) -> list[Typed]:
 def _replay(complete: Complete, plan: Plan, prompts: Prompts) -> list[Typed]:
     typed: list[Typed] = []
     moments = typing_trace.recorded()[: plan.typing_moments]
-    for layout in fim.LAYOUTS:
+    for layout in fim.FIM_LAYOUTS:
         began = time.perf_counter()
         for moment in moments:
             # As the page does it, the text is encoded anew after every keystroke.

@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -18,10 +18,13 @@ from codegemma_ui.engine import planning
 from codegemma_ui.engine.drafting import Account, Draft
 from codegemma_ui.engine.planning import CHUNKS
 from codegemma_ui.engine.sampling import GREEDY, Choice, Draws, Sampling, choices_of
-from codegemma_ui.engine.steps import Cache, Drawing, Steps, stop_array
+from codegemma_ui.engine.steps import Cache, Drawing, Picked, Scores, Steps, stop_array
 
 # What a padded chunk is filled with. Any id will do: no real position attends to what follows it.
 PADDING_ID = 0
+
+FREE = -1
+"""In place of a token that is given: the choice is free."""
 
 WIDTH = CHUNKS[0]
 """Tokens of a check: the last one, and a draft."""
@@ -127,8 +130,7 @@ class Decoder:
             self.steps.write(cache, PADDING_ID, 0, 1, stop_array(()), GREEDY)
             return
         ids = np.full(size or CHUNKS[1], PADDING_ID, np.int32)
-        run = self.steps.check if size == WIDTH else self.steps.read
-        _, _, scores = run(cache, ids, 0, 0)
+        _, _, scores = self._pass(cache, ids, 0, 0, stop_array(()))
         if not size:
             self.steps.draw(scores, Draws(Sampling(temperature=1.0), 1).at(0))
 
@@ -153,6 +155,7 @@ class Decoder:
         drafts: bool = True,
         cursor: int | None = None,
         over: Callable[[], bool] = _never,
+        forced: Sequence[int] = (),
     ) -> Iterator[Choice]:
         """Yield tokens until one of `stop_ids`, or until prompt and tokens together are `max_length` long.
 
@@ -168,16 +171,18 @@ class Decoder:
             cursor: where in the prompt the new tokens belong, as text: what stands before it is what they
                 go on from. None is its end.
             over: asked between the passes that read the prompt; where it says so, nothing follows.
+            forced: tokens that come first, however likely, stop tokens among them; what is drawn after them
+                is what the same seed draws at these places.
 
         Returns:
             An iterator of choices. It raises RuntimeError when it is advanced after another
             `decode()` has been called.
 
         Raises:
-            ValueError: an empty prompt, a prompt longer than `max_length`, or a `max_length` beyond
-                the context.
+            ValueError: an empty prompt, prompt and forced tokens longer than `max_length`, or a `max_length`
+                beyond the context.
         """
-        prompt = [int(token) for token in prompt_ids]
+        prompt, given = [int(token) for token in prompt_ids], [int(token) for token in forced]
         if not prompt:
             raise ValueError("The prompt should hold at least one token. Received: no tokens")
         if max_length > self.context_length:
@@ -185,16 +190,16 @@ class Decoder:
                 f"max_length should be at most the context, {self.context_length} tokens. "
                 f"Received: {max_length}"
             )
-        if len(prompt) > max_length:
+        if len(prompt) + len(given) > max_length:
             raise ValueError(
-                f"The prompt should fit in max_length, {max_length} tokens: trim it. "
-                f"Received: {len(prompt)} tokens"
+                f"The prompt should fit in max_length, {max_length} tokens, with what is forced after it: "
+                f"trim it. Received: {len(prompt)} and {len(given)} tokens"
             )
         self._turn += 1
         guesses = drafts and sampling.temperature == 0
         draft = Draft([*prompt[cursor:], *prompt[:cursor]], WIDTH - 1) if guesses else None
         stops = stop_array(stop_ids)
-        return self._tokens(prompt, max_length, sampling, stops, draft, over, self._turn)
+        return self._tokens(prompt, given, max_length, sampling, stops, draft, over, self._turn)
 
     def forget(self) -> None:
         """Let go of the kept caches, where memory has run out."""
@@ -203,6 +208,7 @@ class Decoder:
     def _tokens(
         self,
         prompt: list[int],
+        forced: list[int],
         max_length: int,
         sampling: Sampling,
         stops: np.ndarray,
@@ -215,17 +221,17 @@ class Decoder:
         account = Account(self._check_cost)
         if not left:
             return
-        under_way = self._submit(turn, self._read, prompt, max_length, draws.at(0), over)
+        drawing = draws.at(len(forced))
+        under_way = self._submit(turn, self._read, prompt, forced, max_length, drawing, stops, over)
         while True:
-            choices = under_way.result()
-            if not choices:
-                return
+            choices = under_way.result()[:left]
             made += len(choices)
             left -= len(choices)
-            last = choices[-1].id
-            if not left or last in stops:
+            # Fewer than are forced where the reading was broken off.
+            if not left or made <= len(forced) or choices[-1].id in stops:
                 yield from choices
                 return
+            last = choices[-1].id
             guess: list[int] = []
             if draft is not None:
                 draft.extend([choice.id for choice in choices])
@@ -251,32 +257,60 @@ class Decoder:
     # leaves the list while it is in use: jax takes its arrays (donation), so a pass that was interrupted
     # leaves nothing that could be used again.
 
+    def _pass(
+        self,
+        cache: Cache,
+        ids: np.ndarray,
+        offset: int,
+        last: int,
+        stops: np.ndarray,
+        given: np.ndarray | None = None,
+    ) -> tuple[Cache, Picked, Scores]:
+        """Read a chunk by the program of its size: `Steps.check` for `WIDTH` tokens, else `Steps.read`."""
+        if len(ids) != WIDTH:
+            return self.steps.read(cache, ids, offset, last, stops)
+        given = np.full(WIDTH, FREE, np.int32) if given is None else given
+        return self.steps.check(cache, ids, offset, last, stops, given)
+
     def _read(
-        self, prompt: list[int], max_length: int, drawing: Drawing, over: Callable[[], bool]
+        self,
+        prompt: list[int],
+        forced: list[int],
+        max_length: int,
+        drawing: Drawing,
+        stops: np.ndarray,
+        over: Callable[[], bool],
     ) -> list[Choice]:
+        """Read the prompt, then what is forced; returns these tokens as choices, and one more."""
         length = next(length for length in self.cache_lengths if length >= max_length)
         memory, start = self._memory_for(prompt, length)
-        plan = planning.chunks(start, len(prompt), length)
-        self.read_tokens = sum(size for _, size in plan)
-        read = start
-        for offset, size in plan:
+        tokens, choices = prompt + forced, list[Choice]()
+        # Only checks tell of each position: with them, from the prompt's last token on, forced ones are read.
+        head = len(prompt) - 1 if forced else len(prompt)
+        plan = [(offset, size, head) for offset, size in planning.chunks(start, head, length)]
+        if forced:
+            rows = planning.rows(head, len(tokens), WIDTH, length)
+            plan += [(offset, WIDTH, len(tokens)) for offset in rows]
+        self.read_tokens = sum(size for _, size, _ in plan)
+        for offset, size, end in plan:
             if over():
-                memory.tokens = prompt[:read]
-                self._memories.append(memory)
-                return []
-            tokens = prompt[offset : offset + size]
-            read = offset + len(tokens)
-            ids = np.full(size, PADDING_ID, np.int32)
-            ids[: len(tokens)] = tokens
-            last = len(tokens) - 1
-            run = self.steps.check if size == WIDTH else self.steps.read
-            memory.cache, picked, scores = run(memory.cache, ids, offset, last)
-        memory.tokens = list(prompt)
+                break
+            part, following = tokens[offset : min(offset + size, end)], tokens[offset + 1 :][:size]
+            ids, given = np.full(size, PADDING_ID, np.int32), np.full(size, FREE, np.int32)
+            ids[: len(part)], given[: len(following)] = part, following
+            last = len(part) - 1
+            memory.cache, picked, scores = self._pass(memory.cache, ids, offset, last, stops, given)
+            memory.tokens = tokens[: offset + len(part)]
+            if size == WIDTH:
+                first = len(prompt) - 1 + len(choices) - offset
+                choices += choices_of(picked.rows(first, len(part)))
+            elif len(memory.tokens) == len(tokens):
+                choices += choices_of(picked)
         self._memories.append(memory)
-        picked = picked.row(last if size == WIDTH else 0)
-        if drawing.temperature > 0:
-            picked = picked.choosing(*self.steps.draw(scores, drawing))
-        return choices_of(picked)
+        if len(choices) > len(forced) and drawing.temperature > 0:
+            token_id, logprob = self.steps.draw(scores, drawing)
+            choices[-1] = replace(choices[-1], id=token_id, logprob=logprob)
+        return choices
 
     def _memory_for(self, prompt: list[int], length: int) -> tuple[Memory, int]:
         """A cache, taken from the list, and how many of the prompt's tokens it already holds."""
@@ -324,7 +358,7 @@ class Decoder:
         ids[: 1 + len(guess)] = token, *guess
         memory = self._memories.pop()
         compilations, started = self.steps.compilations, self._clock()
-        memory.cache, picked, _ = self.steps.check(memory.cache, ids, len(memory.tokens), 0)
+        memory.cache, picked, _ = self._pass(memory.cache, ids, len(memory.tokens), 0, stops)
         choices = []
         for row, choice in enumerate(choices_of(picked)[: 1 + len(guess)]):
             if choice.logprob - choice.alternatives[1][1] < MARGIN:

@@ -42,12 +42,14 @@ def chunks(start: int, end: int, length: int) -> list[tuple[int, int]]:
 
     Args:
         start: how many tokens the cache already holds.
-        end: how many it is to hold, more than `start`.
+        end: how many it is to hold.
         length: of the cache, at least `end`.
 
     Returns:
         `(offset, size)` of each, in order. Only the last may reach beyond `end`.
     """
+    if end <= start:
+        return []
     longest = chunk_sizes(length)[-1]
     whole = max(0, (end - start - 1) // longest)
     sizes = [longest] * whole + list(_sizes(end - start - whole * longest))
@@ -56,6 +58,14 @@ def chunks(start: int, end: int, length: int) -> list[tuple[int, int]]:
         plan.append((min(start, length - size), size))
         start += size
     return plan
+
+
+def rows(start: int, end: int, size: int, length: int) -> list[int]:
+    """Where chunks of one size begin that hold the tokens from `start` to `end` of a cache, in order.
+
+    As in `chunks`, one that would pass the cache's end begins earlier.
+    """
+    return [min(offset, length - size) for offset in range(start, end, size)]
 
 
 @lru_cache(maxsize=1024)

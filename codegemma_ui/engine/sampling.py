@@ -68,11 +68,14 @@ class Choice:
             top-k, no top-p).
         alternatives: the five most likely `(id, logprob)` under the same distribution, most likely
             first, equal ones by id. Sampling may choose a token that is not among them.
+        stop_logprob: the natural logarithm of the probability that any stop token came here; -inf where
+            there are none.
     """
 
     id: int
     logprob: float
     alternatives: tuple[tuple[int, float], ...]
+    stop_logprob: float = -math.inf
 
 
 def choices_of(picked: Picked) -> list[Choice]:
@@ -88,8 +91,10 @@ def choices_of(picked: Picked) -> list[Choice]:
                 "Logits should be finite: the forward pass overflowed. Load the model in bfloat16 or "
                 f"float32. Received: {logprobs[0]}"
             )
-        alternatives = tuple(zip(ids[1:], logprobs[1:], strict=True))
-        choices.append(Choice(ids[0], logprobs[0], alternatives))
+        *likeliest, stop = logprobs[1:]
+        choices.append(
+            Choice(ids[0], logprobs[0], tuple(zip(ids[1:], likeliest, strict=True)), stop)
+        )
     return choices
 
 

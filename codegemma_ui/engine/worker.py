@@ -221,7 +221,7 @@ def _come_up(
     def serve(message: dict[str, Any]) -> None:
         request_id = message["request_id"]
         try:
-            request = CompletionRequest(**message["request"])
+            request = CompletionRequest.from_dict(message["request"])
             events = generate(
                 request, vocabulary, decoder, loaded, lambda: inbox.is_cancelled(request_id)
             )

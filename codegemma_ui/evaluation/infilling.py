@@ -86,7 +86,7 @@ def fit(
     if setup.hide_suffix:  # with the same prefix: a longer one would hide what the suffix is worth
         sides["suffix"] = ""
         prompt = vocabulary.prompt(sides["prefix"], "", max_length, setup.layout)
-    return prompt, sides["prefix"], sides["suffix"]
+    return prompt, sides["prefix"], sides.get("suffix", "")
 
 
 async def infill(client: EngineClient, task: Task, setup: Setup) -> Middle:

@@ -30,6 +30,10 @@ def wire(client: EngineClient, completions: Completions) -> None:
         top_p: float = 1.0,
         seed: int | None = None,
         layout: str = "psm",
+        path: str = "",
+        files: list[dict[str, str]] | None = None,
+        forced: str | list[int] | None = None,
+        score: bool = False,
         request: gr.Request | None = None,
     ) -> AsyncGenerator[dict[str, Any]]:
         """Fill in the middle between prefix and suffix.
@@ -47,6 +51,10 @@ def wire(client: EngineClient, completions: Completions) -> None:
             "top_p": top_p,
             "seed": seed,
             "layout": layout,
+            "path": path,
+            "files": files,
+            "forced": forced,
+            "score": score,
         }
         refusal = completions.arrival()
         if refusal is not None:  # at once: no updates before it

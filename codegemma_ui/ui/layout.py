@@ -215,7 +215,7 @@ def _actions(page: Page, client: EngineClient, settings: Settings) -> None:
 
 def _advanced(page: Page, client: EngineClient) -> None:
     def layouts(language: Language) -> list[tuple[str, str]]:
-        return [(text(f"layout_{one}", language), one) for one in fim.LAYOUTS]
+        return [(text(f"layout_{one}", language), one) for one in fim.FIM_LAYOUTS]
 
     with page.add("advanced", gr.Accordion, labels={"label": "advanced"}, open=False):
         with gr.Row(elem_id="sampling"):

@@ -59,7 +59,7 @@ def test_a_fast_model_still_gives_three_updates(scripted: Scripted, api: Client)
         ({"max_length": 5}, "max_length must be a whole number from 32 to 512. Received: 5"),
         ({"max_length": "many"}, "Received: 'many'"),
         ({"prefix": 7}, "prefix must be a string. Received: int"),
-        ({"layout": "mps"}, "layout must be one of psm, spm. Received: 'mps'"),
+        ({"layout": "mps"}, "layout must be one of psm, spm, ltr. Received: 'mps'"),
         ({"temperature": -1}, "temperature must be a number from 0 to 5"),
         ({"prefix": "x" * 200_001}, "at most 200,000 characters. Received: 200,001"),
     ],

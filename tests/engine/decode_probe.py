@@ -65,6 +65,7 @@ def main() -> None:
         "cache_shapes": cache_shapes(decoder),
         "sampled": sampled(decoder, Prompts(model)),
         "alternatives": alternatives(decoder, model, Prompts(model)),
+        "forced": forced(decoder, Prompts(model)),
         "float32": random_model(FLOAT32, prompt_lengths=(5, 33, 511, 512, 513, 700)),
         "bfloat16": random_model(
             Precision("bfloat16", "bfloat16"),
@@ -308,21 +309,43 @@ def sampled(decoder: Decoder, prompts: Prompts) -> dict[str, list[int]]:
 def alternatives(
     decoder: Decoder, model: keras_nlp.models.GemmaCausalLM, prompts: Prompts
 ) -> list[dict]:
-    """The five alternatives of sampled tokens, and the model's own five from one full pass."""
+    """The five alternatives of sampled tokens, then of forced ones and one more, and the chance of a stop
+    token at each; with the model's own from one full pass."""
     prompt = prompts.snippet(SNIPPETS[9])
     sampling = Sampling(temperature=1.3, top_k=100, seed=5)
-    choices = list(itertools.islice(decoder.decode(prompt, 512, sampling), 12))
-    rows = full_logprobs(model, prompt + ids(choices), length=256)
+    choices = list(itertools.islice(decoder.decode(prompt, 512, sampling, STOPS), 12))
+    unlikely = [*ids(choices)[:4], STOPS[3], 300, 7, *ids(choices)[4:9], 400]
+    again = decoder.decode(prompt, 512, sampling, STOPS, forced=unlikely)
+    forced = list(itertools.islice(again, len(unlikely) + 1))
+    told = [*choices, *forced]
+    rows = [
+        row
+        for tokens in (ids(choices), ids(forced))
+        for row in full_logprobs(model, prompt + tokens, length=256)[len(prompt) - 1 : -1]
+    ]
     results = []
-    for choice, row in zip(choices, rows[len(prompt) - 1 :], strict=False):
+    for choice, row in zip(told, rows, strict=True):
         top = np.argsort(-row)[:5]
         results.append(
             {
                 "ours": choice.alternatives,
                 "theirs": [(int(token), float(row[token])) for token in top],
                 "logprob": (choice.logprob, float(row[choice.id])),
+                "stop": (choice.stop_logprob, float(np.log(np.exp(row[list(STOPS)]).sum()))),
             }
         )
+    return results
+
+
+def forced(decoder: Decoder, prompts: Prompts) -> list[dict]:
+    """What was written, and again with some of it forced; how much of the prompt was read for that."""
+    results = []
+    for sampling in (GREEDY, Sampling(temperature=1.0, top_p=0.9, seed=4)):
+        for length, kept in ((40, 1), (130, 7), (200, 8), (480, 20)):
+            prompt = prompts.of_length(length)
+            whole = ids(list(decoder.decode(prompt, 512, sampling)))
+            again = ids(list(decoder.decode(prompt, 512, sampling, forced=whole[:kept])))
+            results.append({"whole": whole, "again": again, "read": decoder.read_tokens})
     return results
 
 

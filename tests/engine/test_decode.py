@@ -133,8 +133,13 @@ class TestOnEveryBackend:
                 [logprob for _, logprob in case["theirs"]],
                 atol=FLOAT32_TOLERANCE,
             )
-            ours, theirs = case["logprob"]
-            assert ours == pytest.approx(theirs, abs=FLOAT32_TOLERANCE)
+            for ours, theirs in (case["logprob"], case["stop"]):
+                assert ours == pytest.approx(theirs, abs=FLOAT32_TOLERANCE)
+
+    def test_what_is_forced_changes_nothing_that_would_have_come(self, report: Any) -> None:
+        for case in report["forced"]:
+            assert case["again"] == case["whole"]
+            assert case["read"] <= 24  # the prompt was there
 
     def test_cached_passes_agree_with_full_ones_across_chunks(self, report: Any) -> None:
         tiny = report["float32"]
@@ -203,7 +208,7 @@ class ScriptedSteps:
         self.fails = False
         self.unsure = False  # checks find two tokens alike
         self.drawn: list[float] = []  # the numbers that decided
-        self.logprobs = [-0.1, -0.1, -9.0, -9.0, -9.0, -9.0]
+        self.logprobs = [-0.1, -0.1, -9.0, -9.0, -9.0, -9.0, -4.0]
 
     def warmed(self) -> None:
         self.calls.append(("warmed",))
@@ -216,18 +221,27 @@ class ScriptedSteps:
         return length
 
     def read(
-        self, cache: Any, token_ids: np.ndarray, offset: int, last: int
+        self, cache: Any, token_ids: np.ndarray, offset: int, last: int, stop_ids: np.ndarray
     ) -> tuple[Any, Picked, int]:
         self._note("read", cache, offset, len(token_ids))
         return cache, self._picked(token_ids[last : last + 1]), int(token_ids[last])
 
     def check(
-        self, cache: Any, token_ids: np.ndarray, offset: int, last: int
+        self,
+        cache: Any,
+        token_ids: np.ndarray,
+        offset: int,
+        last: int,
+        stop_ids: np.ndarray,
+        given: np.ndarray,
     ) -> tuple[Any, Picked, int]:
         self._note("check", cache, offset, len(token_ids))
         picked = self._picked(token_ids)
         if self.unsure:
             picked.logprobs[:, 2] = picked.logprobs[:, 1]
+        forced = given >= 0
+        picked.logprobs[forced, 0] = np.where(given == picked.ids[:, 0], -0.1, -7.0)[forced]
+        picked.ids[forced, 0] = given[forced]
         return cache, picked, int(token_ids[last])
 
     def draw(self, scores: int, drawing: Drawing) -> tuple[int, float]:
@@ -283,6 +297,64 @@ def ids(choices: Any) -> list[int]:
 def drain(decoder: Decoder) -> None:
     """Wait for the pass that was begun ahead."""
     decoder._thread.submit(lambda: None).result()
+
+
+class TestForcedTokens:
+    def test_they_come_first_however_likely_and_what_follows_goes_on_from_them(
+        self, scripted: Any
+    ) -> None:
+        decoder, _ = scripted
+        choices = list(decoder.decode([1, 2, 3], 10, GREEDY, forced=[4, 30, 31]))
+        assert ids(choices) == [4, 30, 31, 32, 33, 34, 35]
+        assert [round(choice.logprob, 1) for choice in choices[:4]] == [-0.1, -7.0, -0.1, -0.1]
+        assert [choice.alternatives[0][0] for choice in choices[:3]] == [4, 5, 31]
+        assert {choice.stop_logprob for choice in choices} == {-4.0}
+
+    @pytest.mark.parametrize("prompt", [1, 2, 7, 8, 9, 40, 300, 500, 505])
+    @pytest.mark.parametrize("forced", [1, 6, 7])
+    def test_none_is_lost_at_any_length_and_no_chunk_passes_the_end(
+        self, prompt: int, forced: int
+    ) -> None:
+        steps = ScriptedSteps()
+        decoder = Decoder(steps, context_length=512)
+        given = [7] * forced
+        choices = list(decoder.decode(range(prompt), prompt + forced, GREEDY, forced=given))
+        assert ids(choices) == given
+        more = list(decoder.decode(range(prompt), 512, GREEDY, forced=given))
+        assert ids(more)[: forced + 2] == [*given, 8, 9][: 512 - prompt]
+
+    def test_a_stop_token_among_them_ends_nothing(self, scripted: Any) -> None:
+        decoder, _ = scripted
+        assert ids(decoder.decode([1, 2], 9, GREEDY, {3, 6}, forced=[3])) == [3, 4, 5, 6]
+        assert ids(decoder.decode([1, 2], 9, GREEDY, {3}, forced=[2, 3])) == [2, 3, 4, 5, 6, 7, 8]
+
+    def test_a_seed_draws_after_them_what_it_drew_at_these_places(self, scripted: Any) -> None:
+        decoder, steps = scripted
+        whole = ids(decoder.decode([1, 2, 3], 20, SAMPLED))
+        drawn, steps.drawn = steps.drawn, []
+        again = ids(decoder.decode([1, 2, 3], 20, SAMPLED, forced=whole[:5]))
+        assert again == whole
+        assert steps.drawn == drawn[5:]
+
+    def test_the_kept_cache_holds_them(self, scripted: Any) -> None:
+        decoder, steps = scripted
+        prompt = list(range(40))
+        list(decoder.decode(prompt, 64, GREEDY, {45}))
+        drain(decoder)
+        steps.calls.clear()
+        list(decoder.decode(prompt, 64, GREEDY, {45}, drafts=False, forced=[40, 41, 20]))
+        assert [call for call in steps.calls if call[0] != "write"] == [("check", 256, 39, 8)]
+
+    def test_a_reading_that_is_broken_off_gives_what_it_has(self, scripted: Any) -> None:
+        decoder, _ = scripted
+        asked = iter([False, False, True])
+        choices = decoder.decode([1], 64, GREEDY, over=lambda: next(asked), forced=[5] * 20)
+        assert ids(choices) == [5] * 16
+
+    def test_more_than_fit_are_refused(self, scripted: Any) -> None:
+        decoder, _ = scripted
+        with pytest.raises(ValueError, match="3 and 2 tokens"):
+            decoder.decode([1, 2, 3], 4, GREEDY, forced=[4, 5])
 
 
 class TestTheLoop:
@@ -500,7 +572,7 @@ class TestRefusals:
         [
             ([], 8, "at least one token.*Received: no tokens"),
             ([1], 4097, "at most the context, 4096.*Received: 4097"),
-            ([1] * 9, 8, "fit in max_length, 8.*Received: 9 tokens"),
+            ([1] * 9, 8, "fit in max_length, 8.*Received: 9 and 0 tokens"),
         ],
     )
     def test_a_request_that_cannot_run(

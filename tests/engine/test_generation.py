@@ -12,6 +12,7 @@ from codegemma_ui import fim
 from codegemma_ui.engine.decode import Decoder
 from codegemma_ui.engine.generation import generate
 from codegemma_ui.engine.sampling import Choice, Sampling
+from codegemma_ui.errors import BadInput
 from codegemma_ui.messages import CompletionRequest, Event, Loaded, TokenEvent
 from codegemma_ui.vocabulary import Vocabulary
 
@@ -41,8 +42,9 @@ class ScriptedDecoder:
         stop_ids: frozenset[int],
         cursor: int,
         over: Callable[[], bool],
+        forced: Sequence[int],
     ) -> Iterator[Choice]:
-        endless = itertools.chain(self.ids, itertools.repeat(self.then))
+        endless = itertools.chain(forced, self.ids, itertools.repeat(self.then))
         for token_id in itertools.islice(endless, max_length - len(prompt_ids)):
             yield Choice(token_id, -0.5, ((token_id, -0.5),))
 
@@ -156,3 +158,57 @@ def test_trimming_is_told(vocabulary: Vocabulary) -> None:
     assert prompt.trimmed_prefix_tokens > 0
     assert prompt.trimmed_suffix_tokens == 0
     assert prompt.prompt_tokens <= 64 - fim.MIN_ROOM
+
+
+def test_the_prompt_is_told_token_by_token(vocabulary: Vocabulary) -> None:
+    event = run(vocabulary, [vocabulary.eos_id], prefix="a = ", suffix="\n")[0]
+    assert event.event == "prompt"
+    assert event.token_ids == vocabulary.prompt("a = ", "\n", 128).token_ids
+    assert set(event.roles) == {"bos", "control", "prefix", "suffix"}
+    assert len(event.roles) == len(event.token_ids) == event.prompt_tokens
+
+
+def test_forced_text_begins_the_middle(vocabulary: Vocabulary) -> None:
+    given = vocabulary.encode("sys.")
+    events = run(vocabulary, [vocabulary.eos_id], prefix="import ", forced="sys.")
+    last, tokens = events[-1], [one for one in events if isinstance(one, TokenEvent)]
+    assert events[0].forced_tokens == len(given)
+    assert (last.middle, last.stop_reason) == ("sys.", "stop_token")
+    assert [one.forced for one in tokens] == [True] * len(given) + [False]
+
+
+def test_what_comes_after_a_forced_stop_token_is_past_the_end(vocabulary: Vocabulary) -> None:
+    separator = vocabulary.control_id(fim.FILE_SEPARATOR)
+    forced = (*vocabulary.encode("sys"), separator)
+    past = vocabulary.encode("print")
+    events = run(vocabulary, [*past, vocabulary.eos_id], suffix="\n", forced=forced)
+    last, tokens = events[-1], [one for one in events if isinstance(one, TokenEvent)]
+    assert last.middle == "sys"
+    assert last.program == "sys\n"
+    assert last.raw_output == f"sys{fim.FILE_SEPARATOR}print<eos>"
+    assert last.stop_token == fim.FILE_SEPARATOR
+    assert "".join(one.text for one in tokens if one.past_end) == "print"
+    assert [one.past_end for one in tokens] == [False] * len(forced) + [True] * (len(past) + 1)
+
+
+def test_a_score_writes_nothing(vocabulary: Vocabulary) -> None:
+    last = run(vocabulary, vocabulary.encode("more"), forced="sys", score=True)[-1]
+    count = len(vocabulary.encode("sys"))
+    assert (last.event, last.stop_reason, last.middle) == ("done", "scored", "sys")
+    assert last.completion_tokens == count
+    assert last.logprob == pytest.approx(-0.5 * count)
+    assert last.stop_token is None
+
+
+def test_a_score_of_nothing_is_nothing(vocabulary: Vocabulary) -> None:
+    last = run(vocabulary, [], score=True)[-1]
+    assert (last.event, last.stop_reason, last.completion_tokens) == ("done", "scored", 0)
+
+
+@pytest.mark.parametrize(
+    ("forced", "said"), [([10**6], "size of the vocabulary"), (["x"] * 40, "beside the prompt")]
+)
+def test_what_cannot_be_forced_is_refused(vocabulary: Vocabulary, forced: list, said: str) -> None:
+    ids = tuple(one if isinstance(one, int) else vocabulary.encode(one)[0] for one in forced)
+    with pytest.raises(BadInput, match=said):
+        run(vocabulary, [], forced=ids, max_length=32)

@@ -53,11 +53,13 @@ class TestDraws:
 class TestChoices:
     def test_the_first_of_a_row_is_what_was_chosen(self) -> None:
         ids = np.array([[9, 4, 2], [4, 4, 2]], np.int32)
-        logprobs = np.array([[-3.0, -0.5, -1.0], [-0.5, -0.5, -1.0]], np.float32)
+        stop = [-2.0]  # beside them stands how likely an end was
+        logprobs = np.array([[-3.0, -0.5, -1.0, *stop], [-0.5, -0.5, -1.0, *stop]], np.float32)
         drawn, greedy = choices_of(Picked(ids, logprobs))
         assert (drawn.id, drawn.logprob) == (9, -3.0)
         assert (greedy.id, greedy.logprob) == (4, -0.5)
         assert drawn.alternatives == greedy.alternatives == ((4, -0.5), (2, -1.0))
+        assert drawn.stop_logprob == greedy.stop_logprob == -2.0
 
     @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
     def test_logits_that_overflowed_are_refused(self, bad: float) -> None:

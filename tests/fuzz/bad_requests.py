@@ -57,6 +57,30 @@ NUMBERS = (
 ODD = ("null", "true", "false", "[]", "{}", "[[]]", '{"a":[1,{"b":2}]}', '{"__type__":"update"}')
 FILE = '{"path":"/etc/passwd","meta":{"_type":"gradio.FileData"}}'
 
+_ASKED = '{"prefix":"import ","suffix":"","max_length":64}'
+QUESTIONS = (
+    ("request", _ASKED),
+    ("forced", "[300,301]"),
+    ("ending", '"LF"'),
+    ("parent", '{"branch":0,"at":1}'),
+    (
+        "recording",
+        f'{{"version":1,"request":{_ASKED},"ending":"LF","segments":[["prefix","import "]],'
+        '"prompt":[[1,"x","prefix",0,1]],"trimmed":[0,0,0],"tokens":[[1,"x","x",-0.5,0.1,0,[]]],'
+        '"last":{"event":"done","raw_output":"x","stop_reason":"max_length","stop_token":null,'
+        '"preset":"bundled","backend":"jax","dtype":"float32","ttft_s":null,"tokens_per_s":null}}',
+    ),
+    ("trouble", '"broken"'),
+    ("of", "1"),
+    ("address", '"http://127.0.0.1:7860/"'),
+    ("lesson", '"fim"'),
+    ("try", "null"),
+    ("program", "0"),
+    ("guess", '"pass"'),
+    ("truth", '"pass"'),
+)
+"""What a view may ask, each with a right answer."""
+
 NAMES = ("complete", "status", "predict", "show_completion", "stop", "switch", "look", "nothing")
 PATHS = (
     "/",
@@ -161,14 +185,14 @@ def _json(method: str, path: str, text: str) -> Request:
 
 def _call(random_: random.Random) -> Request:
     """The right arity, mostly right values, one or more of them wrong."""
-    values = ['"import "', '"\\n"', "64", "0", "0", "1", "null", '"psm"']
-    for place in random_.sample(range(8), random_.randint(1, 3)):
+    values = ['"import "', '"\\n"', "64", "0", "0", "1", "null", '"psm"', '""', "[]", '""', "false"]
+    for place in random_.sample(range(len(values)), random_.randint(1, 3)):
         values[place] = _value(random_)
     return _json("POST", "/gradio_api/call/complete", f'{{"data":[{",".join(values)}]}}')
 
 
 def _arity(random_: random.Random) -> Request:
-    count = random_.choice((0, 1, 2, 7, 9, 20, 150, 1000))
+    count = random_.choice((0, 1, 2, 7, 11, 13, 20, 150, 1000))
     data = random_.choice((_data(random_, count), _value(random_)))
     name = random_.choice(NAMES)
     return _json("POST", f"/gradio_api/call/{name}", f'{{"data":{data}}}')
@@ -176,8 +200,10 @@ def _arity(random_: random.Random) -> Request:
 
 def _page_event(random_: random.Random) -> Request:
     """The page's own events, by their number, through both of its doors."""
-    number = random_.choice((*map(str, range(30)), "-1", "999", "1e9", "null", '"0"', "true"))
-    data = _data(random_, random_.choice((0, 1, 2, 3, 4, 5, 8, 10)))
+    number = random_.choice((*map(str, range(60)), "-1", "999", "1e9", "null", '"0"', "true"))
+    count = random_.choice((0, 1, 2, 3, 4, 5, 8, 10, 12, 14))
+    make = random_.choice((_value, _question))
+    data = "[" + ",".join(make(random_) for _ in range(count)) + "]"
     session = json.dumps(f"s{random_.randrange(50)}")
     body = f'{{"data":{data},"fn_index":{number},"session_hash":{session}'
     if random_.random() < 0.5:
@@ -187,10 +213,22 @@ def _page_event(random_: random.Random) -> Request:
 
 
 def _by_name(random_: random.Random) -> Request:
-    names = ("prefix", "suffix", "max_length", "temperature", "seed", "layout", "time_limit_s", "x")
+    names = (
+        *("prefix", "suffix", "max_length", "temperature", "seed", "layout", "time_limit_s", "x"),
+        *("path", "files", "forced", "score"),
+    )
     chosen = random_.sample(names, random_.randint(0, 4))
     body = "{" + ",".join(f'"{name}":{_value(random_)}' for name in chosen) + "}"
     return _json("POST", f"/gradio_api/call/v2/{random_.choice(NAMES)}", body)
+
+
+def _question(random_: random.Random) -> str:
+    """What a teaching view asks: a JSON object in a text, some of it right."""
+    chosen = random_.sample(QUESTIONS, random_.randint(1, 5))
+    parts = (
+        f'"{name}":{known if random_.random() < 0.6 else _value(random_)}' for name, known in chosen
+    )
+    return json.dumps("{" + ",".join(parts) + "}")
 
 
 def _broken(random_: random.Random) -> Request:

@@ -33,8 +33,8 @@ def a_page(module: str = SCRIPTED) -> Iterator[httpx.Client]:
 
 def updates(client: httpx.Client, prefix: str, suffix: str, pause_s: float = 0.0) -> list[dict]:
     """All that a call streams, from a worker that pauses before each token."""
-    call = {"data": [prefix, suffix, 64, pause_s, 0, 1, None, "psm"]}
-    event = client.post("/gradio_api/call/complete", json=call).json()["event_id"]
+    call = {"prefix": prefix, "suffix": suffix, "max_length": 64, "temperature": pause_s}
+    event = client.post("/gradio_api/call/v2/complete", json=call).json()["event_id"]
     stream = client.get(f"/gradio_api/call/complete/{event}").text
     found = []
     for block in stream.split("\n\n"):

@@ -22,7 +22,7 @@ import httpx
 from tests.fuzz.bad_requests import CANARY, Request, requests
 from tests.server.scripted_page import REAL, SCRIPTED, Page, serving, wait_until
 
-GOOD = ["a\t한", "\r\n b", 64, 0, 0, 1, None, "psm"]
+GOOD = {"prefix": "a\t한", "suffix": "\r\n b", "max_length": 64}
 AT_ONCE = 8
 OVERSIZE_S = 0.5
 READ_S = 10.0
@@ -93,9 +93,9 @@ async def _send_all(page: Page, bad: Iterable[Request]) -> Outcome:
     limits = httpx.Limits(max_connections=4 * AT_ONCE, max_keepalive_connections=AT_ONCE)
     async with httpx.AsyncClient(base_url=page.url, timeout=READ_S, limits=limits) as client:
         await asyncio.gather(*(sender(client) for _ in range(AT_ONCE)))
-        answer = await client.post("/gradio_api/call/complete", json={"data": GOOD})
+        answer = await client.post("/gradio_api/call/v2/complete", json=GOOD)
         last = await _follow(client, answer.json()["event_id"], outcome)
-        if last.get("program") != f"{GOOD[0]}{last.get('middle')}{GOOD[1]}":
+        if last.get("program") != f"{GOOD['prefix']}{last.get('middle')}{GOOD['suffix']}":
             outcome.wrong.append(f"a good request afterwards gave {str(last)[:200]}")
     outcome.seconds = time.monotonic() - began_s
     return outcome

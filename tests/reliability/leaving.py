@@ -81,11 +81,11 @@ async def keeps_what_came(served: Served) -> list[Figure]:
 async def nothing_is_kept(served: Served, count: int) -> list[Figure]:
     """Many who never listen, each with long texts: what their updates leave behind, once forgotten."""
     kept: list[float] = []
-    body = {"data": ["slow 0.002", "y" * 500, 128, 0, 0, 1, None, "psm"]}
+    body = {"prefix": "slow 0.002", "suffix": "y" * 500}
     async with visitor.connect(served.url) as http:
         for _ in range(2):  # the first time makes the process as large as it gets
             for _ in range(count):
-                await http.post("gradio_api/call/complete", json=body)
+                await http.post("gradio_api/call/v2/complete", json=body)
                 await asyncio.sleep(0.2)
                 await until_ready(http)
             await asyncio.sleep(FORGOTTEN_S + 1)

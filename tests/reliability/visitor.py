@@ -207,17 +207,8 @@ async def call_api(
     http: httpx.AsyncClient, prefix: str, suffix: str = "", max_length: int = 128, **more: Any
 ) -> AsyncIterator[dict[str, Any]]:
     """`/complete` as a script calls it: the dicts of its stream."""
-    data = [
-        prefix,
-        suffix,
-        max_length,
-        more.get("temperature", 0.0),
-        0,
-        1.0,
-        more.get("seed"),
-        "psm",
-    ]
-    answer = await http.post(f"{API}call/complete", json={"data": data})
+    asked = {"prefix": prefix, "suffix": suffix, "max_length": max_length, **more}
+    answer = await http.post(f"{API}call/v2/complete", json=asked)
     if answer.status_code != 200:
         raise Refused(answer.status_code, answer.text)
     path = f"{API}call/complete/{answer.json()['event_id']}"

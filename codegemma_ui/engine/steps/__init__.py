@@ -39,21 +39,15 @@ class Picked:
 
     Attributes:
         ids: int32, `(N, 6)`: the token that was chosen, then the five likeliest, most likely first.
-        logprobs: float32, of the same shape, of the model's own distribution.
+        logprobs: float32, `(N, 7)`, of the model's own distribution: theirs, then that of any stop token.
     """
 
     ids: np.ndarray
     logprobs: np.ndarray
 
-    def row(self, index: int) -> Picked:
-        """One row of it, as `(1, 6)`."""
-        return Picked(self.ids[index : index + 1], self.logprobs[index : index + 1])
-
-    def choosing(self, token_id: int, logprob: float) -> Picked:
-        """One row, `(1, 6)`, with another choice."""
-        ids, logprobs = self.ids.copy(), self.logprobs.copy()
-        ids[0, 0], logprobs[0, 0] = token_id, logprob
-        return Picked(ids, logprobs)
+    def rows(self, first: int, end: int) -> Picked:
+        """Some of the rows."""
+        return Picked(self.ids[first:end], self.logprobs[first:end])
 
 
 class Drawing(NamedTuple):
@@ -116,7 +110,12 @@ class Steps(Protocol):
         ...
 
     def read(
-        self, cache: Cache, token_ids: np.ndarray, offset: int, last: int
+        self,
+        cache: Cache,
+        token_ids: np.ndarray,
+        offset: int,
+        last: int,
+        stop_ids: np.ndarray,
     ) -> tuple[Cache, Picked, Scores]:
         """Read `token_ids` at positions `offset` and up, and write their keys and values.
 
@@ -128,6 +127,7 @@ class Steps(Protocol):
             token_ids: int32 array of shape `(S,)`.
             offset: the position of the first of them.
             last: which of the S positions a token is wanted after, from 0.
+            stop_ids: int32, `(MAX_STOP_IDS,)`, unused places -1.
 
         Returns:
             The cache, the greedy choice after `last`, and what it was chosen by, to `draw` from.
@@ -135,9 +135,19 @@ class Steps(Protocol):
         ...
 
     def check(
-        self, cache: Cache, token_ids: np.ndarray, offset: int, last: int
+        self,
+        cache: Cache,
+        token_ids: np.ndarray,
+        offset: int,
+        last: int,
+        stop_ids: np.ndarray,
+        given: np.ndarray,
     ) -> tuple[Cache, Picked, Scores]:
-        """Like `read`, with a row of choices after each of the S positions."""
+        """Like `read`, with a row after each of the S positions.
+
+        Args:
+            given: int32, `(S,)`: the token that a row is to choose, however likely; -1 leaves it the choice.
+        """
         ...
 
     def draw(self, scores: Scores, drawing: Drawing) -> tuple[int, float]:

@@ -105,18 +105,29 @@ class JaxSteps:
         return cache_bytes(self.shape, length)
 
     def read(
-        self, cache: Caches, token_ids: np.ndarray, offset: int, last: int
+        self,
+        cache: Caches,
+        token_ids: np.ndarray,
+        offset: int,
+        last: int,
+        stop_ids: np.ndarray,
     ) -> tuple[Caches, Picked, jax.Array]:
         cache, picks, scores = self._read(
-            self._weights, cache, token_ids, np.int32(offset), np.int32(last)
+            self._weights, cache, token_ids, np.int32(offset), np.int32(last), stop_ids
         )
         return cache, _fetch(picks), scores
 
     def check(
-        self, cache: Caches, token_ids: np.ndarray, offset: int, last: int
+        self,
+        cache: Caches,
+        token_ids: np.ndarray,
+        offset: int,
+        last: int,
+        stop_ids: np.ndarray,
+        given: np.ndarray,
     ) -> tuple[Caches, Picked, jax.Array]:
         cache, picks, scores = self._check(
-            self._weights, cache, token_ids, np.int32(offset), np.int32(last)
+            self._weights, cache, token_ids, np.int32(offset), np.int32(last), stop_ids, given
         )
         return cache, _fetch(picks), scores
 

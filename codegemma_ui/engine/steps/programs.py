@@ -20,7 +20,8 @@ class Picks(NamedTuple):
 
     Attributes:
         ids: int32, `(N, 6)`; fewer than five where the vocabulary, or the programs, have fewer.
-        logprobs: float32, of the same shape: natural logarithms, of the model's own distribution.
+        logprobs: float32, `(N, 7)`: natural logarithms, of the model's own distribution, of these tokens and,
+            last, of any stop token.
     """
 
     ids: Any
@@ -47,6 +48,7 @@ class Programs:
         token_ids: Any,
         offset: Any,
         last: Any,
+        stop_ids: Any,
     ) -> tuple[tuple[Cache, ...], Picks, Any]:
         """Read a chunk of a prompt.
 
@@ -56,6 +58,7 @@ class Programs:
             token_ids: `(S,)` int32.
             offset: the position of the first of them.
             last: which of them the choice is wanted after.
+            stop_ids: `(MAX_STOP_IDS,)` int32, unused places -1.
 
         Returns:
             The caches, the choice after `last`, and the logits it was made from, `(vocabulary_size,)`.
@@ -65,15 +68,20 @@ class Programs:
         # every prompt length; under torch it reads the start back with `.item()`, which cannot be traced.
         x = ops.take(x, ops.reshape(last, (1,)), axis=0)
         scores = logits(self._shape, weights, self._kernels, x)
-        return caches, self._picks(scores), scores[0]
+        return caches, self._picks(scores, stop_ids), scores[0]
 
     def step(
-        self, weights: Weights, caches: tuple[Cache, ...], token_id: Any, position: Any
+        self,
+        weights: Weights,
+        caches: tuple[Cache, ...],
+        token_id: Any,
+        position: Any,
+        stop_ids: Any,
     ) -> tuple[tuple[Cache, ...], Picks, Any]:
         """Write one token: as `read` of `(1,)`."""
         caches, x = hidden(self._shape, weights, self._kernels, caches, token_id, position)
         scores = logits(self._shape, weights, self._kernels, x)
-        return caches, self._picks(scores), scores[0]
+        return caches, self._picks(scores, stop_ids), scores[0]
 
     def check(
         self,
@@ -82,11 +90,13 @@ class Programs:
         token_ids: Any,
         offset: Any,
         last: Any,
+        stop_ids: Any,
+        given: Any,
     ) -> tuple[tuple[Cache, ...], Picks, Any]:
-        """As `read`, with a choice after each of the `(S,)` tokens."""
+        """As `read`, with a row after each of the `(S,)` tokens: the token `given` for it, or a choice."""
         caches, x = hidden(self._shape, weights, self._kernels, caches, token_ids, offset)
         scores = logits(self._shape, weights, self._kernels, x)
-        return caches, self._picks(scores), ops.take(scores, last, axis=0)
+        return caches, self._picks(scores, stop_ids, given), ops.take(scores, last, axis=0)
 
     def draw(self, scores: Any, drawing: Drawing, number: Any) -> tuple[Any, Any]:
         """See `drawing.draw`."""
@@ -115,7 +125,7 @@ class Programs:
             return ops.logical_and(made < count, ops.logical_not(stopped))
 
         def one(caches: Any, token_id: Any, made: Any, ids: Any, logprobs: Any) -> Any:
-            caches, found, scores = self.step(weights, caches, token_id, position + made)
+            caches, found, scores = self.step(weights, caches, token_id, position + made, stop_ids)
             token_id, logprob = ops.cond(
                 drawing.temperature > 0,
                 lambda: self.draw(scores, drawing, made),
@@ -133,26 +143,42 @@ class Programs:
             token_id,
             ops.zeros((), "int32"),
             ops.zeros((BURST, width), "int32"),
-            ops.zeros((BURST, width), "float32"),
+            ops.zeros((BURST, width + 1), "float32"),
         )
         caches, _, made, ids, logprobs = ops.while_loop(goes_on, one, start)
         return caches, Picks(ids, logprobs), made
 
-    def _picks(self, scores: Any) -> Picks:
-        """The greedy choice and the likeliest tokens of `(N, vocabulary_size)` logits."""
+    def _picks(self, scores: Any, stop_ids: Any, given: Any = None) -> Picks:
+        """The choice and the likeliest tokens of `(N, vocabulary_size)` logits.
+
+        Args:
+            given: the choice, `(N,)` int32; the likeliest token where it is -1, or None.
+        """
         if not self._alternatives:
             best = ops.argmax(scores, axis=-1, keepdims=True)
-            return Picks(ops.cast(best, "int32"), ops.zeros(best.shape, "float32"))
+            return Picks(ops.cast(best, "int32"), ops.zeros((scores.shape[0], 2), "float32"))
         values, ids = ops.top_k(scores, self._alternatives)
         # Not `values[:, :1]`: XLA knows `top_k` by a pattern that a further slice breaks, and then sorts the
         # whole vocabulary (16 us become 3 ms at 8,192, jax 0.10).
         first = ops.cast(ops.arange(self._alternatives) == 0, "int32")
         ids = ops.cast(ids, "int32")
         best = ops.max(scores, axis=-1, keepdims=True)
-        total = ops.log(ops.sum(ops.exp(scores - best), axis=-1, keepdims=True))
+        below = scores - best
+        total = ops.log(ops.sum(ops.exp(below), axis=-1, keepdims=True))
+        stops = ops.take(below, ops.maximum(stop_ids, 0), axis=-1)
+        stops = ops.sum(ops.where(stop_ids >= 0, ops.exp(stops), 0.0), axis=-1, keepdims=True)
+        choice = ops.sum(ids * first, axis=-1, keepdims=True)
+        choice_below = ops.zeros_like(best)
+        if given is not None:
+            given = given[:, None]
+            choice_below = ops.take_along_axis(below, ops.maximum(given, 0), axis=-1)
+            choice_below = ops.where(given >= 0, choice_below, 0.0)
+            choice = ops.where(given >= 0, given, choice)
         return Picks(
-            ops.concatenate((ops.sum(ids * first, axis=-1, keepdims=True), ids), axis=-1),
-            ops.concatenate((-total, values - best - total), axis=-1),
+            ops.concatenate((choice, ids), axis=-1),
+            ops.concatenate(
+                (choice_below - total, values - best - total, ops.log(stops) - total), axis=-1
+            ),
         )
 
 

@@ -122,18 +122,27 @@ class TensorflowSteps:
     # Numbers go in as tensors: a Python int would be traced anew for each value.
 
     def read(
-        self, cache: Caches, token_ids: np.ndarray, offset: int, last: int
+        self,
+        cache: Caches,
+        token_ids: np.ndarray,
+        offset: int,
+        last: int,
+        stop_ids: np.ndarray,
     ) -> tuple[Caches, Picked, tf.Tensor]:
-        picks, scores = self._read(
-            cache, tf.constant(token_ids), tf.constant(offset), tf.constant(last)
-        )
+        picks, scores = self._read(cache, *map(tf.constant, (token_ids, offset, last, stop_ids)))
         return cache, _fetch(picks), scores
 
     def check(
-        self, cache: Caches, token_ids: np.ndarray, offset: int, last: int
+        self,
+        cache: Caches,
+        token_ids: np.ndarray,
+        offset: int,
+        last: int,
+        stop_ids: np.ndarray,
+        given: np.ndarray,
     ) -> tuple[Caches, Picked, tf.Tensor]:
         picks, scores = self._check(
-            cache, tf.constant(token_ids), tf.constant(offset), tf.constant(last)
+            cache, *map(tf.constant, (token_ids, offset, last, stop_ids, given))
         )
         return cache, _fetch(picks), scores
 

@@ -122,21 +122,30 @@ class TorchSteps:
         return cache_bytes(self.shape, length)
 
     def read(
-        self, cache: tuple[Cache, ...], token_ids: np.ndarray, offset: int, last: int
+        self,
+        cache: tuple[Cache, ...],
+        token_ids: np.ndarray,
+        offset: int,
+        last: int,
+        stop_ids: np.ndarray,
     ) -> tuple[tuple[Cache, ...], Picked, torch.Tensor]:
-        return self._choose("read", cache, token_ids, offset, last)
+        return self._choose("read", cache, token_ids, offset, last, stop_ids)
 
     def check(
-        self, cache: tuple[Cache, ...], token_ids: np.ndarray, offset: int, last: int
+        self,
+        cache: tuple[Cache, ...],
+        token_ids: np.ndarray,
+        offset: int,
+        last: int,
+        stop_ids: np.ndarray,
+        given: np.ndarray,
     ) -> tuple[tuple[Cache, ...], Picked, torch.Tensor]:
-        return self._choose("check", cache, token_ids, offset, last)
+        return self._choose("check", cache, token_ids, offset, last, stop_ids, given)
 
     def _choose(
-        self, name: str, cache: tuple[Cache, ...], token_ids: np.ndarray, offset: int, last: int
+        self, name: str, cache: tuple[Cache, ...], *arguments: Any
     ) -> tuple[tuple[Cache, ...], Picked, torch.Tensor]:
-        ids, logprobs, scores = self._run(
-            name, cache, self._tensor(token_ids), self._tensor(offset), self._tensor(last)
-        )
+        ids, logprobs, scores = self._run(name, cache, *map(self._tensor, arguments))
         return cache, _fetch([(ids, logprobs)]), scores
 
     def draw(self, scores: torch.Tensor, drawing: Drawing) -> tuple[int, float]:
@@ -156,11 +165,12 @@ class TorchSteps:
     ) -> tuple[tuple[Cache, ...], Picked]:
         stops = {int(one) for one in stop_ids}
         token, place, number = self._tensor([token_id]), self._tensor(position), self._tensor(0)
+        told_stops = self._tensor(stop_ids)
         draws = drawing.temperature > 0
         on_device = self._on_device(drawing)
         made: list[tuple[torch.Tensor, torch.Tensor]] = []
         while len(made) < count:
-            ids, logprobs, scores = self._run("step", cache, token, place)
+            ids, logprobs, scores = self._run("step", cache, token, place, told_stops)
             if draws:
                 drawn, logprob = self._run("draw", (), scores, *on_device, number)
                 ids = torch.cat((drawn[None], ids[:, 1:]), dim=-1)

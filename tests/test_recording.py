@@ -1,0 +1,99 @@
+"""A completion survives as JSON, and what is none is refused."""
+
+from __future__ import annotations
+
+import copy
+import json
+from typing import Any
+
+import pytest
+
+from codegemma_ui import fim, recording
+from codegemma_ui.errors import BadInput
+from codegemma_ui.messages import Alternative, DoneEvent, TokenEvent, parse_request
+from codegemma_ui.recording import Recording
+from codegemma_ui.vocabulary import Vocabulary
+
+
+@pytest.fixture
+def recorded(vocabulary: Vocabulary) -> Recording:
+    prefix, suffix = "한 = '😀'\nimport ", "\nsys.exit(0)"
+    raw = {
+        **{"prefix": prefix, "suffix": suffix, "seed": 3, "path": "a.py", "forced": [1, 2]},
+        "files": [{"path": "b.py", "text": "B = 1\n"}],
+    }
+    request = parse_request(raw, 512)
+    tokens = (
+        TokenEvent(
+            index=0,
+            id=9,
+            text="sys",
+            piece="sys",
+            logprob=-0.25,
+            alternatives=(Alternative(9, "sys", -0.25), Alternative(8, "os", -1.5)),
+            stop_probability=0.001,
+            forced=True,
+        ),
+        TokenEvent(index=1, id=70, text="", piece="<|x|>", logprob=-0.5, alternatives=()),
+        TokenEvent(
+            index=2, id=4, text="p", piece="p", logprob=-1.0, alternatives=(), past_end=True
+        ),
+    )
+    prompt = vocabulary.prompt(prefix, suffix, 128, "psm", "a.py", request.files)
+    last = DoneEvent(
+        prompt=prompt.text,
+        raw_output="sys<|x|>p",
+        middle="sys",
+        program=fim.splice(prefix, "sys", suffix),
+        stop_reason="max_length",
+        stop_token="<|x|>",
+        token_ids=(9, 70, 4),
+        prompt_tokens=len(prompt.tokens),
+        completion_tokens=3,
+        logprob=-1.75,
+        ttft_s=0.5,
+        preset="bundled",
+        backend="jax",
+        dtype="float32",
+    )
+    return Recording(request, "CRLF", prompt, tokens, last)
+
+
+def test_it_survives_as_json(recorded: Recording) -> None:
+    text = json.dumps(recorded.to_dict(), allow_nan=False)
+    assert recording.from_dict(json.loads(text)) == recorded
+
+
+def paths(value: Any, path: tuple = ()) -> list[tuple]:
+    """Every place of a JSON value, itself among them."""
+    found = [path]
+    if isinstance(value, dict | list):
+        for key, one in value.items() if isinstance(value, dict) else enumerate(value):
+            found += paths(one, (*path, key))
+    return found
+
+
+@pytest.mark.parametrize("wrong", [None, -1, 0.5, "x", [], {}, [[1]], float("nan"), 2**40, True])
+def test_whatever_is_wrong_in_it_is_refused_or_harmless(recorded: Recording, wrong: Any) -> None:
+    """Each place in turn holds something else: what is read then is still a recording."""
+    whole = recorded.to_dict()
+    refused = 0
+    for path in paths(whole)[1:]:
+        raw = copy.deepcopy(whole)
+        place: Any = raw
+        for key in path[:-1]:
+            place = place[key]
+        place[path[-1]] = wrong
+        try:
+            read = recording.from_dict(raw)
+        except BadInput:
+            refused += 1
+            continue
+        json.dumps(read.to_dict(), allow_nan=False)
+    assert refused > 20
+
+
+@pytest.mark.parametrize("raw", [{}, {"version": 2}, {"version": 1}, {"version": 1, "request": 5}])
+def test_what_is_none_is_refused(raw: dict) -> None:
+    with pytest.raises(BadInput):
+        recording.from_dict(raw)
