@@ -1,0 +1,123 @@
+"""The scripts write the tokens that the engine wrote: each is run as it is written, on the bundled model."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from codegemma_ui.recording import Recording
+from codegemma_ui.snippets.taken import REASONS
+from tests.server.scripted_page import REAL, SCRIPTED, serving
+
+from . import cases
+from .conftest import Workshop, free_port, snippet_of
+
+# Three programs add up the same numbers in another order; a choice this close might fall otherwise.
+CLEAR_LEAD = 0.01
+
+
+def given_as_ids(text: str) -> bool:
+    """Whether a script says why its prompt stands as token ids."""
+    told = text.replace("\n# ", " ")
+    return any(reason in told for reason in REASONS.values())
+
+
+def test_no_choice_is_close_and_many_are_made(recorded: dict[str, Recording]) -> None:
+    leads = []
+    for one in recorded.values():
+        for token in one.tokens:
+            if not token.forced:
+                best, second = (other.logprob for other in token.alternatives[:2])
+                leads.append(best - second)
+    assert min(leads) > CLEAR_LEAD
+    assert len(leads) > 100
+    trimmed = recorded["trimmed"].prompt
+    assert trimmed.trimmed_prefix_tokens > 0
+    assert trimmed.trimmed_suffix_tokens > 0
+
+
+@pytest.mark.parametrize("tool", ["keras_hub", "transformers"])
+def test_the_python_scripts(tool: str, recorded: dict[str, Recording], workshop: Workshop) -> None:
+    written = {name: snippet_of(one, tool) for name, one in recorded.items()}
+    workshop.prepare(written["lines"])
+    files = [workshop.keep(snippet, name) for name, snippet in written.items()]
+    said = workshop.run("python", "-m", "tests.snippets.run_scripts", *files)
+    answers = dict(zip(written, json.loads(said.splitlines()[-1]), strict=True))
+    for name, one in recorded.items():
+        start = len(one.prompt.token_ids)
+        ids = answers[name]["ids"][start : start + len(one.tokens)]
+        assert tuple(ids) == one.last.token_ids, name
+        assert tuple(answers[name]["ids"][:start]) == one.prompt.token_ids, name
+        program = one.last.program or ""
+        if one.ending == "CRLF":
+            program = program.replace("\n", "\r\n")
+        assert answers[name]["printed"] == f"{program}\n", name
+        assert given_as_ids(written[name].text) == (name in cases.AS_IDS[tool]), name
+
+
+def test_the_python_scripts_run_by_themselves(
+    recorded: dict[str, Recording], workshop: Workshop
+) -> None:
+    one = recorded["quickstart"]
+    for tool in ("keras_hub", "transformers"):
+        snippet = snippet_of(one, tool)
+        workshop.prepare(snippet)
+        printed = workshop.run("python", workshop.keep(snippet, f"alone {tool}"))
+        assert printed == f"{one.last.program}\n"
+
+
+@pytest.mark.parametrize("name", cases.NAMES)
+def test_llama_cpp(name: str, recorded: dict[str, Recording], workshop: Workshop) -> None:
+    one = recorded[name]
+    snippet = snippet_of(one, "llama_cpp")
+    workshop.prepare(snippet)
+    printed = workshop.run("sh", workshop.keep(snippet, name), PORT=str(free_port()))
+    answer = json.loads(workshop.received())
+    forced = sum(token.forced for token in one.tokens)
+    assert tuple(answer["tokens"]) == (one.last.token_ids or ())[forced:]
+    assert printed == f"{one.last.middle}\n"
+    assert answer["tokens_evaluated"] == len(one.prompt.token_ids) + forced
+    assert given_as_ids(snippet.text) == (name in cases.AS_IDS["llama_cpp"])
+
+
+@pytest.fixture(scope="module")
+def playground() -> Iterator[str]:
+    with serving(module=REAL, CUDA_VISIBLE_DEVICES="") as page:
+        yield page.url
+
+
+@pytest.mark.parametrize("name", cases.NAMES)
+def test_the_playground_itself(
+    name: str, playground: str, recorded: dict[str, Recording], workshop: Workshop
+) -> None:
+    one = recorded[name]
+    snippet = snippet_of(one, "curl", address=playground)
+    printed = workshop.run("sh", workshop.keep(snippet, name))
+    events = [line for line in workshop.received().splitlines() if line.startswith("data: ")]
+    done = json.loads(events[-1].removeprefix("data: "))[0]
+    assert tuple(done["token_ids"]) == one.last.token_ids
+    assert printed == f"{one.last.program}\n"
+
+
+def test_a_playground_with_a_login(recorded: dict[str, Recording], workshop: Workshop) -> None:
+    with serving(module=SCRIPTED, CODEGEMMA_UI_AUTH="ann:a 'long' $password") as page:
+        snippet = snippet_of(recorded["lines"], "curl", address=page.url, login=True)
+        printed = workshop.run(
+            "sh",
+            workshop.keep(snippet, "login"),
+            PLAYGROUND_USER="ann",
+            PLAYGROUND_PASSWORD="a 'long' $password",
+        )
+    assert printed.startswith(recorded["lines"].request.prefix)
+
+
+def test_a_refusal_of_the_playground_is_told(
+    recorded: dict[str, Recording], workshop: Workshop, playground: str
+) -> None:
+    script = snippet_of(recorded["lines"], "curl", address=playground).text
+    broken = script.replace('"max_length": 128', '"max_length": 5')
+    assert broken != script
+    with pytest.raises(AssertionError, match="max_length must be a whole number"):
+        workshop.run("sh", "-c", broken)
