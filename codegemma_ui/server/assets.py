@@ -10,7 +10,11 @@ import gradio as gr
 STATIC = Path(__file__).parent.parent / "ui" / "static"
 
 # In the order of the cascade.
-STYLESHEETS = ("colours.css", "page.css", "workspace.css", "panes.css", "narrow.css")
+STYLESHEETS = (
+    *("colours.css", "page.css", "workspace.css", "panes.css"),
+    *("views.css", "tokens.css", "boundaries.css", "lessons.css", "quiz.css"),
+    *("take.css", "comparing.css", "narrow.css"),
+)
 
 _MONOSPACE = ("ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "Liberation Mono", "monospace")
 _SANS = (

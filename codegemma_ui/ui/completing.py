@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
+from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
 
-from codegemma_ui import fim
+from codegemma_ui import recording
 from codegemma_ui.client import EngineClient
+from codegemma_ui.errors import BadInput
+from codegemma_ui.messages import parse_request
 from codegemma_ui.progress import Progress
+from codegemma_ui.recording import LONGEST
 from codegemma_ui.ui import render
 from codegemma_ui.ui.completions import Call, Completions
 from codegemma_ui.ui.components import Page
@@ -19,122 +24,192 @@ from codegemma_ui.ui.events import AT_ONCE, PRIVATE, SKIP, blocks_under_construc
 from codegemma_ui.ui.listening import listening
 from codegemma_ui.ui.status_line import waits_for
 from codegemma_ui.ui.strings import Language
+from codegemma_ui.ui.views import suffix, take, tokens
+from codegemma_ui.vocabulary import Prompt
 
 LIVE_PROGRAM_CHARACTERS = 20_000
 """A longer program is shown when the stream ends: each update sends the whole of it."""
 
 
-def wire(page: Page, client: EngineClient, completions: Completions) -> None:
-    """Connect both buttons."""
-    blocks = blocks_under_construction()
-    outputs = [
+Complete = Callable[[render.Run, Language, str | None], AsyncGenerator[list[Any]]]
+"""Runs a completion for a session, and yields what the page is to show of it."""
+
+
+def results(page: Page) -> list[Any]:
+    """The controls that show a completion, in the order of `ended`."""
+    return [
         page.middle,
         page.caption,
         page.program,
         page.raw_prompt,
         page.raw_output,
+        page.tokens,
         page.outcome,
         page.complete,
         page.stop,
         page.result,
+        page.recorded,
+        page.suffix,
     ]
 
-    async def show_completion(
-        prefix: str,
-        suffix: str,
-        max_length: float,
-        temperature: float,
-        top_k: float | None,
-        top_p: float,
-        seed: float | None,
-        layout: fim.Layout,
-        ending: str,
-        language: Language,
-        request: gr.Request,
+
+def wire(
+    page: Page, client: EngineClient, completions: Completions
+) -> tuple[Complete, Sequence[Any]]:
+    """Connect both buttons, and what the views ask for.
+
+    Returns:
+        What completes, for others who want a completion shown, and the controls that show it.
+    """
+    blocks = blocks_under_construction()
+    outputs = results(page)
+
+    async def complete(
+        run: render.Run, language: Language, session: str | None
     ) -> AsyncGenerator[list[Any]]:
-        raw = {
-            "prefix": prefix,
-            "suffix": suffix,
-            "max_length": max_length,
-            "temperature": temperature,
-            "top_k": top_k,
-            "top_p": top_p,
-            "seed": seed,
-            "layout": layout,
-        }
-        run = render.Run(
-            prefix=render.with_ending(prefix or "", ending),
-            suffix=render.with_ending(suffix or "", ending),
-            ending=ending,
-        )
         refusal = completions.arrival()
         if refusal is not None:  # at once: no updates before it
             run.progress = Progress(run.prefix, run.suffix)
             run.progress.add(refusal)
-            yield _ended(run, language)
+            yield ended(run, language)
             return
-        session = request.session_hash
         with listening(blocks, session) as heard, completions.call(session, heard) as call:
             yield _started(run, language)
-            async for update in show(run, call, raw, language):
+            async for update in show(run, call, language):
                 yield update
-        run.stopped = run.progress is None or run.progress.last is None
-        run.slim()
-        yield _ended(run, language)
+        yield ended(run, language)
 
-    async def show(
-        run: render.Run, call: Call, raw: dict[str, Any], language: Language
-    ) -> AsyncGenerator[list[Any]]:
+    async def show(run: render.Run, call: Call, language: Language) -> AsyncGenerator[list[Any]]:
         live = len(run.prefix) + len(run.suffix) <= LIVE_PROGRAM_CHARACTERS
-        middle: str | None = ""
-        async with aclosing(call.stream(raw)) as progresses:
-            async for run.progress in progresses:
-                run.seen_s = time.monotonic()
-                run.ahead = call.ahead
-                if run.prompt is None:
-                    run.waits_for = waits_for(client.status(), client.presets(), language)
-                if run.progress.tokens and run.first_token_s is None:
-                    run.first_token_s = run.seen_s
-                new_prompt = run.prompt is None and run.progress.prompt is not None
-                if new_prompt:
-                    run.prompt = client.vocabulary().prompt(
-                        raw["prefix"], raw["suffix"], int(raw["max_length"]), raw["layout"]
-                    )
-                grown = run.middle != middle
-                middle = run.middle
-                if run.progress.last is None:
-                    yield [
-                        middle if grown else SKIP,
-                        render.caption(run, language),
-                        render.program(run, language) if grown and live else SKIP,
-                        render.raw_prompt(run, language) if new_prompt else SKIP,
-                        render.raw_output(run, language) if grown else SKIP,
-                        *[SKIP] * 4,
-                    ]
+        async with aclosing(follow(run, call, client, language)) as updates:
+            async for news in updates:
+                yield [
+                    run.middle if news.middle else SKIP,
+                    render.caption(run, language),
+                    render.program(run, language) if news.middle and live else SKIP,
+                    render.raw_prompt(run, language) if news.prompt else SKIP,
+                    render.raw_output(run, language) if news.middle else SKIP,
+                    *[SKIP] * 7,
+                ]
+
+    async def show_completion(
+        request: gr.Request, ending: str, language: Language, *given: Any
+    ) -> AsyncGenerator[list[Any]]:
+        run = render.Run(dict(zip(asked_by(page), given, strict=True)), ending)
+        async with aclosing(complete(run, language, request.session_hash)) as steps:
+            async for update in steps:
+                yield update
+
+    async def show_branch(
+        asked: str, language: Language, request: gr.Request
+    ) -> AsyncGenerator[list[Any]]:
+        """Write on from forced tokens: `{"request": …, "ending": …, "forced": […], "parent": …}`."""
+        try:
+            question = json.loads(asked)
+            raw = {**question["request"], "forced": question["forced"]}
+            run = render.Run(raw, question["ending"], question["parent"])
+        except (ValueError, KeyError, TypeError):
+            yield [SKIP] * len(outputs)
+            return
+        async with aclosing(complete(run, language, request.session_hash)) as steps:
+            async for update in steps:
+                yield update
+
+    def show_recording(asked: str, language: Language) -> list[Any]:
+        """Show what has ended before: `{"recording": …, "parent": …}`."""
+        try:
+            question = json.loads(asked)
+            run = render.Run.of(recording.from_dict(question["recording"]), question["parent"])
+        except (ValueError, KeyError, TypeError, RecursionError):
+            return [SKIP] * len(outputs)
+        except BadInput as error:
+            said = render.error_notice(error.code, error.message, error.hint, language)
+            return [*[SKIP] * 6, said, *[SKIP] * 5]
+        return ended(run, language)
 
     def stop(request: gr.Request) -> None:
         completions.stop(request.session_hash)
 
     page.complete.click(
         show_completion,
-        inputs=[
-            page.before,
-            page.after,
-            page.max_length,
-            page.temperature,
-            page.top_k,
-            page.top_p,
-            page.seed,
-            page.layout,
-            page.ending,
-            page.language_choice,
-        ],
+        inputs=[page.ending, page.language_choice, *asked_by(page).values()],
         outputs=outputs,
         concurrency_limit=None,
         trigger_mode="once",
         **PRIVATE,
     )
+    page.branch_ask.change(
+        show_branch,
+        inputs=[page.branch_ask, page.language_choice],
+        outputs=outputs,
+        concurrency_limit=None,
+        trigger_mode="once",
+        **PRIVATE,
+    )
+    page.show_ask.change(
+        show_recording,
+        inputs=[page.show_ask, page.language_choice],
+        outputs=outputs,
+        **AT_ONCE,
+    )
     page.stop.click(stop, **AT_ONCE)
+    return complete, outputs
+
+
+def asked_by(page: Page) -> dict[str, Any]:
+    """The controls that make a request, by its fields."""
+    return {
+        "prefix": page.before,
+        "suffix": page.after,
+        "max_length": page.max_length,
+        "temperature": page.temperature,
+        "top_k": page.top_k,
+        "top_p": page.top_p,
+        "seed": page.seed,
+        "layout": page.layout,
+        "path": page.path,
+        "files": page.files,
+    }
+
+
+@dataclass(frozen=True)
+class News:
+    """What an update of a run brought: its prompt, or more of its middle."""
+
+    prompt: bool
+    middle: bool
+
+
+async def follow(
+    run: render.Run, call: Call, client: EngineClient, language: Language
+) -> AsyncGenerator[News]:
+    """Send a run's request, keep the run up to date, and tell of each update but the last.
+
+    Where it ends without a last event, a person stopped it or nobody listens any more.
+    """
+    middle = ""
+    async with aclosing(call.stream(run.request)) as progresses:
+        async for run.progress in progresses:
+            run.seen_s = time.monotonic()
+            run.ahead = call.ahead
+            if run.prompt is None:
+                run.waits_for = waits_for(client.status(), client.presets(), language)
+            if run.progress.tokens and run.first_token_s is None:
+                run.first_token_s = run.seen_s
+            new_prompt = run.prompt is None and run.progress.prompt is not None
+            if new_prompt:
+                run.prompt = _prompt(client, run.request)
+            grown = run.middle != middle
+            middle = run.middle
+            if run.progress.last is None:
+                yield News(prompt=new_prompt, middle=grown)
+    run.stopped = run.progress is None or run.progress.last is None
+
+
+def _prompt(client: EngineClient, raw: Mapping[str, Any]) -> Prompt:
+    """As the engine makes it of a request that it took."""
+    request = parse_request(raw, LONGEST)
+    return client.vocabulary().prompt_of(request)
 
 
 def _started(run: render.Run, language: Language) -> list[Any]:
@@ -144,23 +219,52 @@ def _started(run: render.Run, language: Language) -> list[Any]:
         render.program(run, language),
         render.raw_prompt(None, language),
         render.raw_output(None, language),
+        SKIP,
         "",
         gr.update(interactive=False),
         gr.update(interactive=True),
         None,
+        SKIP,
+        suffix.fresh(language),
     ]
 
 
-def _ended(run: render.Run, language: Language) -> list[Any]:
+def nothing(language: Language) -> list[Any]:
+    """A page that shows no completion, in the order of `results`; one that runs goes on."""
+    return [
+        "",
+        render.caption(None, language),
+        *(render.empty_pane(name, language) for name in ("program", "raw_prompt", "raw_output")),
+        tokens.view(None, None, language),
+        "",
+        SKIP,
+        SKIP,
+        None,
+        take.recorded(None),
+        suffix.fresh(language),
+    ]
+
+
+def ended(run: render.Run, language: Language, opened: str = "") -> list[Any]:
+    """All that is shown of a completion that has ended.
+
+    Args:
+        opened: what is said, as HTML, of one that ran elsewhere.
+    """
     error = run.error
+    recorded = run.recording
+    run.slim()
     return [
         run.middle,
         render.caption(run, language),
         render.program(run, language),
         render.raw_prompt(run, language),
         render.raw_output(run, language),
-        render.error_notice(error.code, error.message, error.hint, language) if error else "",
+        tokens.view(recorded, run.parent, language) if recorded else SKIP,
+        render.error_notice(error.code, error.message, error.hint, language) if error else opened,
         gr.update(interactive=True),
         gr.update(interactive=False),
         run,
+        take.recorded(recorded, opened=bool(opened)),
+        suffix.fresh(language),
     ]

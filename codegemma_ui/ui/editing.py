@@ -7,12 +7,14 @@ from typing import Any
 
 import gradio as gr
 
-from codegemma_ui import fim
+from codegemma_ui import boundaries, fim
 from codegemma_ui.client import EngineClient
 from codegemma_ui.ui import examples, render
 from codegemma_ui.ui.components import Page
 from codegemma_ui.ui.events import AT_ONCE, SKIP, blocks_under_construction
 from codegemma_ui.ui.strings import Language, text
+from codegemma_ui.ui.views import boundaries as boundaries_view
+from codegemma_ui.ui.views import xray
 
 
 def wire(page: Page, client: EngineClient) -> None:
@@ -23,19 +25,45 @@ def wire(page: Page, client: EngineClient) -> None:
 
 def _wire_counting(page: Page, client: EngineClient) -> None:
     def count(
-        prefix: str, suffix: str, max_length: float, layout: fim.Layout, language: Language
-    ) -> str:
-        prompt = client.vocabulary().prompt(
-            (prefix or "")[-fim.MAX_SIDE_CHARACTERS :],
-            (suffix or "")[: fim.MAX_SIDE_CHARACTERS],
-            max(fim.MIN_MAX_LENGTH, int(max_length or 0)),
-            layout,
-        )
-        serving = client.status().preset
+        prefix: str,
+        suffix: str,
+        max_length: float,
+        layout: fim.Layout,
+        path: str,
+        files: list[dict[str, str]],
+        ending: str,
+        language: Language,
+    ) -> list[str]:
+        before = (prefix or "")[-fim.MAX_SIDE_CHARACTERS :]
+        after = (suffix or "")[: fim.MAX_SIDE_CHARACTERS]
+        room = max(fim.MIN_MAX_LENGTH, int(max_length or 0))
+        others = tuple(fim.File(**one) for one in files)
+        vocabulary, status = client.vocabulary(), client.status()
+        prompt = vocabulary.prompt(before, after, room, layout, path or "", others)
         trained = all(
-            layout in preset.layouts for preset in client.presets() if preset.name == serving
+            preset.knows(layout) for preset in client.presets() if preset.name == status.preset
         )
-        return render.token_sum(prompt, int(max_length or 0), language, trained=trained)
+        findings = [
+            *boundaries.check_room(
+                prompt,
+                before,
+                after,
+                vocabulary,
+                max_length=room,
+                context_length=status.context_length,
+                layout=layout,
+                path=path or "",
+                files=others,
+            ),
+            *boundaries.check(
+                before, after, vocabulary, layout=layout, trained=trained, ending=ending
+            ),
+        ]
+        return [
+            render.token_sum(prompt, int(max_length or 0), language, trained=trained),
+            xray.view(prompt, before, after, room, language),
+            boundaries_view.view(findings, before, after, language),
+        ]
 
     gr.on(
         [
@@ -43,13 +71,25 @@ def _wire_counting(page: Page, client: EngineClient) -> None:
             page.after.change,
             page.max_length.change,
             page.layout.change,
+            page.path.change,
+            page.files.change,
+            page.ending.change,
             page.language_choice.change,
             page.serving.change,
             blocks_under_construction().load,
         ],
         count,
-        inputs=[page.before, page.after, page.max_length, page.layout, page.language_choice],
-        outputs=page.token_sum,
+        inputs=[
+            page.before,
+            page.after,
+            page.max_length,
+            page.layout,
+            page.path,
+            page.files,
+            page.ending,
+            page.language_choice,
+        ],
+        outputs=[page.token_sum, page.xray, page.boundaries],
         trigger_mode="always_last",
         **AT_ONCE,
     )

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from codegemma_ui.client import EngineClient
 from codegemma_ui.settings import Settings
-from codegemma_ui.ui import completing, editing, speaking, switching
+from codegemma_ui.ui import (
+    comparing,
+    completing,
+    editing,
+    quiz,
+    speaking,
+    switching,
+    taking,
+    teaching,
+)
 from codegemma_ui.ui.completions import Completions
 from codegemma_ui.ui.components import Page
 from codegemma_ui.ui.following import Follower
@@ -13,9 +22,13 @@ from codegemma_ui.ui.following import Follower
 def wire(page: Page, client: EngineClient, settings: Settings) -> Completions:
     """Connect every control; returns the door to the engine that the API shares."""
     completions = Completions(client, settings.queue_size)
-    completing.wire(page, client, completions)
+    complete, shown = completing.wire(page, client, completions)
+    comparing.wire(page, client, completions)
+    quiz.wire(page, client, completions, complete, shown)
+    teaching.wire(page)
     editing.wire(page, client)
     follower = Follower(page, client, settings)
     switching.wire(page, client, settings, follower)
-    speaking.wire(page, settings, follower)
+    settled = speaking.wire(page, settings, follower)
+    taking.wire(page, client, settings, settled)
     return completions

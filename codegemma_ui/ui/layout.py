@@ -9,7 +9,7 @@ import os
 
 from codegemma_ui import fim
 from codegemma_ui.client import EngineClient
-from codegemma_ui.messages import MAX_TEMPERATURE, MAX_TOP_K
+from codegemma_ui.messages import MAX_PATH_CHARACTERS, MAX_TEMPERATURE, MAX_TOP_K
 from codegemma_ui.settings import DTYPES, Settings
 from codegemma_ui.ui import render
 from codegemma_ui.ui.examples import EXAMPLES
@@ -24,10 +24,14 @@ os.environ.setdefault("MPLBACKEND", "agg")
 import gradio as gr
 from starlette.middleware import Middleware
 
-from codegemma_ui.ui import api, handlers
+from codegemma_ui.ui import api, handlers, views
 from codegemma_ui.ui.code_editor import CodeEditor
 from codegemma_ui.ui.components import Page
+from codegemma_ui.ui.context_files import ContextFiles
 from codegemma_ui.ui.floodgate import FloodGate
+from codegemma_ui.ui.views import lessons as lessons_view
+from codegemma_ui.ui.views import quiz as quiz_view
+from codegemma_ui.ui.views import race, suffix, take
 
 TITLE = "CodeGemma FIM Playground"
 
@@ -52,6 +56,7 @@ def build(client: EngineClient, settings: Settings) -> gr.Blocks:
     with gr.Blocks(title=TITLE, analytics_enabled=False, fill_width=True) as blocks:
         _header(page)
         _choices(page, client, settings)
+        page.add("lesson", gr.HTML, labels={})
         _workspace(page)
         _actions(page, client, settings)
         _advanced(page, client)
@@ -61,6 +66,7 @@ def build(client: EngineClient, settings: Settings) -> gr.Blocks:
         page.controls["shown"] = gr.State(None)
         page.controls["result"] = gr.State(None)
         page.controls["serving"] = gr.State(None)
+        page.controls["lesson_open"] = gr.State(None)
         completions = handlers.wire(page, client, settings)
         if settings.api:
             api.wire(client, completions)
@@ -176,6 +182,7 @@ def _workspace(page: Page) -> None:
                 container=False,
                 elem_classes="segmented",
             )
+            page.add("boundaries", gr.HTML, labels={})
         with gr.Column(elem_id="models"):
             page.add(
                 "middle",
@@ -215,7 +222,7 @@ def _actions(page: Page, client: EngineClient, settings: Settings) -> None:
 
 def _advanced(page: Page, client: EngineClient) -> None:
     def layouts(language: Language) -> list[tuple[str, str]]:
-        return [(text(f"layout_{one}", language), one) for one in fim.FIM_LAYOUTS]
+        return [(text(f"layout_{one}", language), one) for one in fim.LAYOUTS]
 
     with page.add("advanced", gr.Accordion, labels={"label": "advanced"}, open=False):
         with gr.Row(elem_id="sampling"):
@@ -271,6 +278,23 @@ def _advanced(page: Page, client: EngineClient) -> None:
                 interactive=client.settings.allow_switch == "everyone",
                 filterable=False,
             )
+        with gr.Row(elem_id="project"):
+            page.add(
+                "path",
+                gr.Textbox,
+                labels={"label": "path", "info": "path_info"},
+                value="",
+                max_lines=1,
+                max_length=MAX_PATH_CHARACTERS,
+            )
+            page.add(
+                "files",
+                ContextFiles,
+                labels={"label": "files", "info": "files_info"},
+                value=[],
+                lines=4,
+                max_lines=12,
+            )
 
 
 def _panes(page: Page) -> None:
@@ -278,5 +302,31 @@ def _panes(page: Page) -> None:
         for name in ("program", "raw_prompt", "raw_output"):
             with page.add(f"{name}_tab", gr.Tab, labels={"label": name}):
                 page.add(name, gr.HTML, labels={}, value=render.empty_pane(name, "en"))
+        for name in ("xray", "tokens"):
+            with page.add(f"{name}_tab", gr.Tab, labels={"label": f"tab_{name}"}):
+                page.add(name, gr.HTML, labels={}, value=views.shell(name, "en", None))
+        with page.add("race_tab", gr.Tab, labels={"label": "tab_race"}):
+            page.add("race", gr.HTML, labels={}, value=race.again("en"))
+            with page.add("truth_fold", gr.Accordion, labels={"label": "truth"}, open=False):
+                page.add(
+                    "truth",
+                    gr.Textbox,
+                    labels={"label": "truth_label", "info": "truth_info"},
+                    lines=3,
+                    max_lines=12,
+                )
+        with page.add("suffix_tab", gr.Tab, labels={"label": "tab_suffix"}):
+            page.add("suffix", gr.HTML, labels={}, value=suffix.again("en"))
+        with page.add("lessons_tab", gr.Tab, labels={"label": "tab_lessons"}):
+            page.add("lessons", gr.HTML, labels={"value": lessons_view.view})
+            page.add("quiz", gr.HTML, labels={}, value=quiz_view.view(None, "en"))
+        with page.add("take_tab", gr.Tab, labels={"label": "tab_take"}):
+            page.add("take", gr.HTML, labels={}, value=take.view("en"))
+    for name in (
+        *("branch_ask", "show_ask", "race_ask", "suffix_ask"),
+        *("lesson_ask", "quiz_ask", "take_ask", "open_ask"),
+    ):
+        page.add(name, gr.Textbox, labels={"label": name}, visible="hidden")
+    page.add("recorded", gr.HTML, labels={}, visible="hidden")
     with page.add("summary_fold", gr.Accordion, labels={"label": "summary"}, open=False):
         page.add("summary", gr.HTML, labels={}, value=render.summary(None, "en"))

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import html
 import time
-from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
 
 from codegemma_ui import presets
-from codegemma_ui.messages import CancelledEvent, DoneEvent, ErrorEvent
+from codegemma_ui.messages import CancelledEvent, DoneEvent, ErrorEvent, parse_request
 from codegemma_ui.progress import Progress
+from codegemma_ui.recording import LONGEST, Recording
 from codegemma_ui.ui.strings import Language, error_hint, error_title, text
 from codegemma_ui.vocabulary import Prompt
 
@@ -38,8 +40,9 @@ class Run:
     """One completion as the page shows it.
 
     Attributes:
-        prefix, suffix: as the editors held them, in LF.
+        request: as it goes to the engine, unchecked; its texts are in LF, as the editors held them.
         ending: "LF" or "CRLF", for the program.
+        parent: which completion of the page it branched off and at which token, as the page told it.
         prompt: as the model gets it.
         progress: what is known so far; None before anything is.
         ahead: how many requests stand before this one, at this moment.
@@ -49,9 +52,9 @@ class Run:
         seen_s: the same when it saw the latest.
     """
 
-    prefix: str
-    suffix: str
-    ending: str
+    request: Mapping[str, Any]
+    ending: str = "LF"
+    parent: dict[str, int] | None = None
     prompt: Prompt | None = None
     progress: Progress | None = None
     ahead: int = 0
@@ -60,13 +63,46 @@ class Run:
     first_token_s: float | None = None
     seen_s: float = field(default_factory=time.monotonic)
 
+    @classmethod
+    def of(cls, recording: Recording, parent: dict[str, int] | None) -> Run:
+        """A completion that has ended before, here or elsewhere."""
+        request = recording.request
+        progress = Progress(request.prefix, request.suffix)
+        for event in (*recording.tokens, recording.last):
+            progress.add(event)
+        return cls(asdict(request), recording.ending, parent, recording.prompt, progress)
+
+    @property
+    def prefix(self) -> str:
+        """With its lines ended as the program's."""
+        return with_ending(self.request.get("prefix") or "", self.ending)
+
+    @property
+    def suffix(self) -> str:
+        """With its lines ended as the program's."""
+        return with_ending(self.request.get("suffix") or "", self.ending)
+
+    @property
+    def recording(self) -> Recording | None:
+        """Once it has ended, by itself or because somebody stopped it."""
+        if self.progress is None or self.prompt is None:
+            return None
+        last = self.progress.last
+        if last is None and self.stopped:
+            self.progress.refresh()
+            last = CancelledEvent(**vars(self.progress.completion))
+        if not isinstance(last, DoneEvent | CancelledEvent):
+            return None
+        request = parse_request(self.request, LONGEST)
+        return Recording(request, self.ending, self.prompt, tuple(self.progress.tokens), last)
+
     @property
     def middle(self) -> str:
         if self.progress is None:
             return ""
         if isinstance(self.progress.last, DoneEvent | CancelledEvent):
             return self.progress.completion.middle or ""
-        return "".join(token.text for token in self.progress.tokens)
+        return "".join(token.text for token in self.progress.tokens if not token.past_end)
 
     @property
     def error(self) -> ErrorEvent | None:
@@ -208,22 +244,29 @@ def raw_prompt(run: Run | None, language: Language) -> str:
         _control(part.text) if part.role == "control" else _role(part.role, part.text)
         for part in run.prompt.segments
     )
-    return _pane("raw_prompt", body, language, ("control", "prefix", "suffix"))
+    known = {part.role for part in run.prompt.segments}
+    roles = [role for role in ("path", "context") if role in known]
+    return _pane("raw_prompt", body, language, (*roles, "control", "prefix", "suffix"))
 
 
 def raw_output(run: Run | None, language: Language) -> str:
-    """All that was generated, with the stop token marked."""
+    """All that was generated, with stop tokens marked, and what was asked for past the first one."""
     if run is None or run.progress is None or not run.progress.tokens:
         return empty_pane("raw_output", language)
     completion = run.progress.completion
     ended = isinstance(run.progress.last, DoneEvent | CancelledEvent)
-    output = (completion.raw_output or "") if ended else run.middle
-    stop = completion.stop_token
-    if stop and output.endswith(stop):
-        body = _role("middle", output.removesuffix(stop)) + _control(stop)
-    else:
-        body = _role("middle", output)
-    return _pane("raw_output", body, language, ("middle", "control"))
+    output = completion.raw_output or ""
+    body, roles = _role("middle", run.middle), ["middle", "control"]
+    stop = completion.stop_token if ended else None
+    if stop:
+        body += _control(stop)
+        past, last = output[len(run.middle) + len(stop) :], run.progress.tokens[-1].piece
+        if past:
+            ends = completion.stop_reason == "stop_token"
+            body += _role("past", past.removesuffix(last) if ends else past)
+            body += _control(last) if ends else ""
+            roles.append("past")
+    return _pane("raw_output", body, language, roles)
 
 
 # The sum, notices, the foot of the page

@@ -2,10 +2,37 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from playwright.sync_api import Locator, Page, expect
+
+from codegemma_ui.ui.strings import TABLE
 
 SECONDS = 1000
 ENGINE_TIMEOUT = 240 * SECONDS
+
+PANES = ("program", "raw_prompt", "raw_output")
+"""What stands in tabs that were there before the views."""
+
+# A run may be over before anybody looks: the page notes that its button rested and came back.
+_WATCH = """() => {
+    const button = document.getElementById("complete");
+    let rested = false;
+    window.ran = false;
+    new MutationObserver(() => {
+        if (button.disabled) rested = true;
+        else window.ran ||= rested;
+    }).observe(button, {attributes: true});
+}"""
+
+
+def _tab_label(name: str) -> re.Pattern[str]:
+    """What a tab says, in either language."""
+    key = name.replace("-", "_")
+    labels = TABLE[key if key in PANES else f"tab_{key}"]
+    return re.compile(rf"^\s*({'|'.join(map(re.escape, labels))})\s*$")
 
 
 class Playground:
@@ -13,6 +40,7 @@ class Playground:
 
     Attributes:
         page: Playwright's.
+        query: of the address that was opened last.
         strangers: addresses that the page asked for on other hosts.
         trouble: errors that the page's scripts raised.
     """
@@ -20,6 +48,7 @@ class Playground:
     def __init__(self, page: Page, url: str) -> None:
         self.page = page
         self.url = url
+        self.query = ""
         self.strangers: list[str] = []
         self.trouble: list[str] = []
         page.on("request", self._note_stranger)
@@ -31,6 +60,7 @@ class Playground:
 
     def open(self, query: str = "") -> Playground:
         """Go to the page and wait until it speaks."""
+        self.query = query
         self.page.goto(self.url + query)
         expect(self.status).not_to_be_empty()
         expect(self.token_sum).not_to_be_empty()
@@ -87,9 +117,12 @@ class Playground:
         return str(self.page.locator(f"#{name} pre").evaluate("(pre) => pre.textContent"))
 
     def open_tab(self, name: str) -> None:
-        """Show a pane."""
-        order = ("program", "raw-prompt", "raw-output")
-        self.page.locator("#panes [role=tab]").nth(order.index(name)).click()
+        """Show a pane or a view, from the menu of tabs that have no room where its tab is there."""
+        tab = self.page.locator(f"#panes [role=tablist] #{name}-tab-button")
+        if tab.count() == 0 or not tab.is_visible():
+            self.page.locator("#panes .overflow-menu > button").click()
+            tab = self.page.locator("#panes .overflow-dropdown button", has_text=_tab_label(name))
+        tab.click()
         expect(self.page.locator(f"#{name}")).to_be_visible()
 
     def wait_for_text(self, name: str, text: str) -> None:
@@ -101,6 +134,13 @@ class Playground:
             }""",
             arg=[name, text],
         )
+
+    @contextmanager
+    def a_run(self, timeout: float = 30 * SECONDS) -> Iterator[None]:
+        """Start something that keeps the engine busy, and wait until it is over."""
+        self.page.evaluate(_WATCH)
+        yield
+        self.page.wait_for_function("window.ran", timeout=timeout)
 
     def wait_until_done(self, timeout: float = 20 * SECONDS) -> None:
         """Wait until a completion has ended well and the page is idle again."""

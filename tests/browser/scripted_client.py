@@ -15,6 +15,7 @@ from dataclasses import replace
 from codegemma_ui import fim, machine, presets
 from codegemma_ui.errors import BackendMissing, PlaygroundError
 from codegemma_ui.messages import (
+    Alternative,
     DoneEvent,
     ErrorEvent,
     Event,
@@ -25,6 +26,9 @@ from codegemma_ui.messages import (
 )
 from codegemma_ui.settings import Settings
 from codegemma_ui.vocabulary import Vocabulary
+
+BLIND = (0.0, -2.0, 0.5)
+"""What every first, second and third token of a score gains where there is no suffix, in nats."""
 
 MIDDLE = "sys\nimport os\n\n\ndef main():\n    print(os.getcwd())\n"
 
@@ -153,9 +157,7 @@ class ScriptedClient:
             return
         while not self.serving:
             await asyncio.sleep(0.01)
-        prompt = self._vocabulary.prompt(
-            request.prefix, request.suffix, request.max_length, request.layout
-        )
+        prompt = self._vocabulary.prompt_of(request)
         yield PromptEvent(
             prompt=prompt.text,
             prompt_tokens=len(prompt.token_ids),
@@ -163,27 +165,71 @@ class ScriptedClient:
             trimmed_prefix_tokens=prompt.trimmed_prefix_tokens,
             trimmed_suffix_tokens=prompt.trimmed_suffix_tokens,
         )
+        stop = self._vocabulary.control_id(fim.FILE_SEPARATOR)
         pieces = re.findall(r"\s+|\w+|[^\w\s]", self.middle)
-        for index, piece in enumerate(pieces):
+        ids = [300 + index for index in range(len(pieces))]
+        if request.forced:
+            assert not isinstance(request.forced, str)
+            known = dict(zip(ids, pieces, strict=True))
+            kept = len(request.forced)
+            ids = [*request.forced, *ids[kept:]]
+            pieces = [
+                *(known.get(one, self._vocabulary.token_text(one)) for one in request.forced),
+                *pieces[kept:],
+            ]
+        if request.score:
+            ids, pieces = ids[: len(request.forced)], pieces[: len(request.forced)]
+        blind = request.score and not any(
+            part.role == "suffix" and part.text for part in prompt.segments
+        )
+        ended = False
+        for index, (token_id, piece) in enumerate(zip(ids, pieces, strict=True)):
             await asyncio.sleep(self.pause_s)
-            yield TokenEvent(index=index, id=300 + index, text=piece, logprob=-0.1, alternatives=())
+            stops = token_id == stop
+            token = self._token(index, token_id, piece, index < len(request.forced), ended, stops)
+            yield replace(token, logprob=token.logprob + BLIND[index % 3]) if blind else token
+            ended |= stops
         if self.failure is not None:
             yield ErrorEvent.of(self.failure)
             return
-        stop = self._vocabulary.control_id(fim.FILE_SEPARATOR)
+        if not ended and not request.score:
+            yield self._token(len(ids), stop, fim.FILE_SEPARATOR, False, False, True)
+            ids.append(stop)
+            pieces.append(fim.FILE_SEPARATOR)
+            ended = True
+        middle = "".join(pieces[: ids.index(stop)] if ended else pieces)
         yield DoneEvent(
             prompt=prompt.text,
-            raw_output=self.middle + fim.FILE_SEPARATOR,
-            middle=self.middle,
-            program=fim.splice(request.prefix, self.middle, request.suffix),
-            stop_reason="stop_token",
-            stop_token=fim.FILE_SEPARATOR,
-            token_ids=(*range(300, 300 + len(pieces)), stop),
+            raw_output="".join(pieces),
+            middle=middle,
+            program=fim.splice(request.prefix, middle, request.suffix),
+            stop_reason="scored" if request.score else "stop_token",
+            stop_token=fim.FILE_SEPARATOR if ended else None,
+            token_ids=tuple(ids),
             prompt_tokens=len(prompt.token_ids),
-            completion_tokens=len(pieces) + 1,
+            completion_tokens=len(ids),
             ttft_s=0.04,
             tokens_per_s=1 / max(self.pause_s, 0.001),
             preset=self.now.preset,
             backend=self.now.backend,
             dtype=self.now.dtype,
+        )
+
+    def _token(
+        self, index: int, token_id: int, piece: str, forced: bool, past_end: bool, stops: bool
+    ) -> TokenEvent:
+        """Less sure of every third token; the second likeliest is always ` os`."""
+        logprob = -1.2 if index % 3 == 2 else -0.1
+        other = self._vocabulary.encode(" os")[0]
+        alternatives = (Alternative(token_id, piece, logprob), Alternative(other, " os", -2.5))
+        return TokenEvent(
+            index=index,
+            id=token_id,
+            text="" if stops else piece,
+            logprob=logprob,
+            alternatives=alternatives,
+            piece=piece,
+            stop_probability=0.8 if stops else 0.01,
+            forced=forced,
+            past_end=past_end,
         )

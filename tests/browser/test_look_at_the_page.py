@@ -49,6 +49,7 @@ def test_a_phone_shows_everything_without_scrolling_sideways(
             document.documentElement.scrollWidth,
             [...document.querySelectorAll("main button, main input, main label, main .block")]
                 .filter((one) => one.checkVisibility() && one.getBoundingClientRect().width > 2)
+                .filter((one) => !one.closest("[aria-hidden=true]")) // tabs that Gradio only measures
                 .filter((one) => one.getBoundingClientRect().right > innerWidth + 1)
                 .map((one) => one.id || one.className),
         ]"""

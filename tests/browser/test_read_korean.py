@@ -50,10 +50,10 @@ def test_nothing_visible_stays_english(scripted: Scripted, open_page: OpenPage) 
     expect_korean(playground)
     playground.page.locator("#advanced > button").click()
     expect(playground.page.locator("#seed")).to_be_visible()
-    # Names that are the same in every language: models, backends, precisions, settings, keys, code languages.
+    # The same in every language: models, backends, precisions, settings, keys, code languages, paths, tokens.
     same = re.compile(
         r"CodeGemma|FIM|Playground|Bundled|model|not|tensorflow|torch|b?float|int|CPU|M|MiB|EN|LF|CRLF|max_length|"
-        r"Ctrl|Enter|Esc|Top-[kp]|temperature|PSM|SPM|python|auto|k"
+        r"Ctrl|Enter|Esc|Top-[kp]|temperature|PSM|SPM|python|auto|k|src|main|py|file_separator"
     )
     words = re.findall(r"[A-Za-z][A-Za-z_-]*", playground.page.locator("main").inner_text())
     assert [word for word in words if not same.fullmatch(word)] == []

@@ -33,7 +33,7 @@ class Text(HTMLParser):
 
 
 def run_of(prefix: str, suffix: str, *tokens: str, ending: str = "LF") -> render.Run:
-    run = render.Run(render.with_ending(prefix, ending), render.with_ending(suffix, ending), ending)
+    run = render.Run({"prefix": prefix, "suffix": suffix}, ending)
     run.progress = Progress(prefix, suffix)
     for index, token in enumerate(tokens):
         run.progress.add(TokenEvent(index=index, id=9, text=token, logprob=0.0, alternatives=()))

@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 
 from codegemma_ui import errors
+from codegemma_ui.boundaries import KINDS
 from codegemma_ui.messages import STATES
 from codegemma_ui.ui import strings
 from codegemma_ui.ui.examples import EXAMPLES
+from codegemma_ui.ui.lessons import LESSONS
 from codegemma_ui.ui.strings import TABLE, choose_language, error_title, text
 
 UI = Path(strings.__file__).parent
@@ -31,6 +33,16 @@ def test_korean_is_korean() -> None:
     assert same == {"max_length", "top_k", "top_p"}
 
 
+def test_every_lesson_and_every_finding_has_its_words() -> None:
+    keys = [f"lesson_{lesson.key}{name}" for lesson in LESSONS for name in ("", "_says")]
+    keys += [f"lesson_{lesson.key}_{name}" for lesson in LESSONS for name in lesson.tries]
+    told = {key for key in TABLE if key.startswith("lesson_")}
+    card = {f"lesson_{name}" for name in ("ask", "says", "of", "look", "try", "as_given")}
+    assert told - card - {"lesson_next", "lesson_back", "lesson_close"} == set(keys)
+    kinds = {key.split("_", 1)[1] for key in TABLE if key.startswith("check_")}
+    assert [one for one in kinds if not one.startswith(KINDS)] == []
+
+
 def test_every_key_that_the_page_builds_has_a_string() -> None:
     built = [f"example_{example.key}" for example in EXAMPLES]
     built += [f"state_{state}" for state in STATES]
@@ -42,10 +54,11 @@ def test_every_key_that_the_page_builds_has_a_string() -> None:
 
 def test_every_string_is_used() -> None:
     sources = "".join(
-        path.read_text(encoding="utf-8") for path in UI.glob("*.py") if path.name != "strings.py"
+        path.read_text(encoding="utf-8") for path in UI.rglob("*.py") if path.name != "strings.py"
     )
     families = ("example_", "state_", "phase_", "legend_", "stop_", "error_", "hint_", "layout_")
-    pane_families = ("_empty",)
+    families += ("role_", "tab_", "check_", "boundaries_", "lesson_", "take_note_", "open_")
+    pane_families = ("_empty", "_says")
     unused = [
         key
         for key in TABLE

@@ -14,6 +14,7 @@
     const tile = content.cmTile ?? content.cmView;
     return tile?.view ?? tile?.root?.view ?? tile?.rootView?.view ?? null;
   };
+  (window.playground ??= {}).editorView = viewOf; // for what else edits: undo knows that too
 
   const leadingSpace = (text) => /^[ \t]*/.exec(text)[0];
   const unitOf = (text) => (leadingSpace(text).includes("\t") ? "\t" : UNIT);

@@ -14,6 +14,7 @@
       const block = document.getElementById(id);
       const label = block?.querySelector("label, [data-testid='block-label']")?.textContent.trim();
       set(block?.querySelector(".cm-content, .empty"), "aria-label", label);
+      set(block?.querySelector(".empty"), "role", "group");
     }
     // Gradio says "number input for …" and "range slider for …" in English.
     for (const input of document.querySelectorAll(".block input[type=number], .block input[type=range]"))

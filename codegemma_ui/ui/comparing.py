@@ -1,0 +1,176 @@
+"""Comparisons, from the click to their last word: the layout race, and what the suffix bought."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from typing import Any
+
+import gradio as gr
+
+from codegemma_ui import comparing, fim
+from codegemma_ui.client import EngineClient
+from codegemma_ui.messages import MAX_SEED, parse_request
+from codegemma_ui.progress import Progress
+from codegemma_ui.recording import LONGEST, Recording
+from codegemma_ui.ui.completing import asked_by, follow
+from codegemma_ui.ui.completions import Call, Completions
+from codegemma_ui.ui.components import Page
+from codegemma_ui.ui.events import PRIVATE, SKIP, blocks_under_construction
+from codegemma_ui.ui.listening import listening
+from codegemma_ui.ui.render import Run
+from codegemma_ui.ui.strings import Language
+from codegemma_ui.ui.views import race, suffix
+from codegemma_ui.ui.views.race import Lane
+
+
+def wire(page: Page, client: EngineClient, completions: Completions) -> None:
+    """Connect both views. While one of them asks the engine, the page's own button rests."""
+    _wire_race(page, client, completions)
+    _wire_gain(page, client, completions)
+
+
+def _wire_race(page: Page, client: EngineClient, completions: Completions) -> None:
+    blocks = blocks_under_construction()
+
+    async def show_race(
+        request: gr.Request, ending: str, language: Language, true_middle: str | None, *given: Any
+    ) -> AsyncGenerator[list[Any]]:
+        """Run the same request in each layout, one after the other, then score the true middle in each."""
+        raw = dict(zip(asked_by(page), given, strict=True))
+        requests = comparing.race(raw, random.randint(0, MAX_SEED))
+        lanes = [Lane(each["layout"], Run(each, ending)) for each in requests]
+        truth = true_middle or ""
+
+        def seen(*buttons: Any, running: bool = True) -> list[Any]:
+            return [race.view(lanes, truth, language, running=running), *buttons]
+
+        refusal = completions.arrival()
+        if refusal is not None:
+            first = lanes[0].run
+            first.progress = Progress(first.prefix, first.suffix)
+            first.progress.add(refusal)
+            yield seen(*_free(), running=False)
+            return
+        session = request.session_hash
+        with listening(blocks, session) as heard, completions.call(session, heard) as call:
+            yield seen(*_held())
+            async with aclosing(_race(lanes, truth, client, call, language)) as steps:
+                async for _ in steps:
+                    yield seen(SKIP, SKIP)
+        yield seen(*_free(), running=False)
+
+    page.race_ask.change(
+        show_race,
+        inputs=[page.ending, page.language_choice, page.truth, *asked_by(page).values()],
+        outputs=[page.race, page.complete, page.stop],
+        concurrency_limit=None,
+        trigger_mode="once",
+        **PRIVATE,
+    )
+
+
+async def _race(
+    lanes: Sequence[Lane], truth: str, client: EngineClient, call: Call, language: Language
+) -> AsyncGenerator[None]:
+    """Every lane in turn, until one is stopped or fails; yields at each update."""
+    for lane in lanes:
+        lane.trained = _trained(client, client.status().preset, lane.layout)
+        async with aclosing(follow(lane.run, call, client, language)) as updates:
+            async for _ in updates:
+                yield
+        if lane.run.stopped or lane.run.error:
+            return
+        if lane.run.progress is not None:  # it may have waited for another model
+            lane.trained = _trained(client, lane.run.progress.completion.preset, lane.layout)
+    for lane in lanes if truth else ():
+        lane.scored = Run(_score_of(truth, lane, client))
+        async with aclosing(follow(lane.scored, call, client, language)) as updates:
+            async for _ in updates:
+                yield
+        if lane.scored.stopped:
+            return
+
+
+def _trained(client: EngineClient, name: str | None, layout: fim.Layout) -> bool:
+    """Whether a model was trained on prompts of this order."""
+    return all(preset.knows(layout) for preset in client.presets() if preset.name == name)
+
+
+def _score_of(truth: str, lane: Lane, client: EngineClient) -> dict[str, Any]:
+    """The request that scores a true middle, and an end after it, under the prompt of a lane that ran."""
+    assert lane.run.prompt is not None
+    vocabulary = client.vocabulary()
+    token_ids = [*vocabulary.encode(truth), vocabulary.control_id(fim.FILE_SEPARATOR)]
+    request = parse_request(lane.run.request, LONGEST)
+    most = client.status().context_length
+    return comparing.scoring(lane.run.prompt, lane.layout, token_ids, request.max_length, most)
+
+
+def _wire_gain(page: Page, client: EngineClient, completions: Completions) -> None:
+    blocks = blocks_under_construction()
+
+    async def show_gain(
+        request: gr.Request, result: Run | None, language: Language
+    ) -> AsyncGenerator[list[Any]]:
+        """Score the tokens of the completion in view with its suffix, then without it."""
+        asked = _asked(result.recording if result else None, client)
+        if isinstance(asked, str):
+            yield [suffix.missing(asked, language), SKIP, SKIP]
+            return
+        recording, pair = asked
+        scored = Run(pair.with_suffix), Run(pair.without)
+
+        def seen(*buttons: Any) -> list[Any]:
+            return [suffix.view(pair, scored, recording.request.layout, language), *buttons]
+
+        refusal = completions.arrival()
+        if refusal is not None:
+            scored[0].progress = Progress("", "")
+            scored[0].progress.add(refusal)
+            yield seen(*_free())
+            return
+        session = request.session_hash
+        with listening(blocks, session) as heard, completions.call(session, heard) as call:
+            yield seen(*_held())
+            for run in scored:
+                async with aclosing(follow(run, call, client, language)) as updates:
+                    async for _ in updates:
+                        yield seen(SKIP, SKIP)
+                if run.stopped or run.error:
+                    break
+        yield seen(*_free())
+
+    page.suffix_ask.change(
+        show_gain,
+        inputs=[page.result, page.language_choice],
+        outputs=[page.suffix, page.complete, page.stop],
+        concurrency_limit=None,
+        trigger_mode="once",
+        **PRIVATE,
+    )
+
+
+def _asked(
+    recording: Recording | None, client: EngineClient
+) -> tuple[Recording, comparing.Pair] | suffix.Missing:
+    """What is to be scored, or why nothing is."""
+    if recording is None:
+        return "nothing"
+    vocabulary, status = client.vocabulary(), client.status()
+    if recording.last.preset != status.preset and not comparing.understands(vocabulary, recording):
+        return "other_model"
+    pair = comparing.pair(recording, vocabulary, status.context_length)
+    if pair is None:
+        return "nothing"
+    return (recording, pair) if pair.differ else "none"
+
+
+def _held() -> tuple[Any, Any]:
+    """The page's buttons while the engine is asked: nothing to complete, something to stop."""
+    return gr.update(interactive=False), gr.update(interactive=True)
+
+
+def _free() -> tuple[Any, Any]:
+    return gr.update(interactive=True), gr.update(interactive=False)

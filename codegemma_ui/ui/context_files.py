@@ -1,0 +1,47 @@
+"""Other files of the project in one field, written as the model reads them.
+
+The form is that of the CodeGemma report (section 2.1, figure 3): a file's path on a line of its own, its
+text, `<|file_separator|>`, the next one. In this text, unlike in an editor, the separator's name separates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import gradio as gr
+
+from codegemma_ui.fim import FILE_SEPARATOR
+
+
+class ContextFiles(gr.Textbox):
+    """A text box whose value is a list of files, `{"path": …, "text": …}` each."""
+
+    def preprocess(self, payload: str | None) -> list[dict[str, str]]:  # type: ignore[override]
+        return read(payload)
+
+    def postprocess(self, value: Iterable[Mapping[str, str]] | None) -> str:  # type: ignore[override]
+        return write(value or ())
+
+    def get_block_name(self) -> str:
+        return "textbox"
+
+
+def read(text: str | None) -> list[dict[str, str]]:
+    """The files of a text.
+
+    Blank lines before a path are no part of anything; the rest of a file is kept byte for byte.
+
+    Returns:
+        `{"path": …, "text": …}` of each, as `messages.CompletionRequest.files` takes them.
+    """
+    files = []
+    for part in (text or "").split(FILE_SEPARATOR):
+        path, _, rest = part.lstrip("\r\n").partition("\n")
+        if path.strip() or rest.strip():
+            files.append({"path": path.strip(), "text": rest})
+    return files
+
+
+def write(files: Iterable[Mapping[str, str]]) -> str:
+    """The text of files; `read` gives them back."""
+    return f"{FILE_SEPARATOR}\n".join(f"{one['path']}\n{one['text']}" for one in files)

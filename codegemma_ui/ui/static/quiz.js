@@ -1,0 +1,197 @@
+// Hole quiz: hide a part of a program, guess it, let the model fill it in, hold both against what stood there.
+//
+// What was hidden stays in this page until the comparison asks for it. Hiding and putting back are edits of the
+// two editors, which undo knows.
+(() => {
+  const playground = (window.playground ??= {});
+  playground.views ??= {};
+  const SIDES = ["before", "after"];
+  const SUPERSCRIPTS = "\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\u2079";
+  let hole = null; // { prefix, truth, suffix, guess, compared } of what is hidden
+  let last = "before"; // the editor that had the focus last
+  let program = 0; // the next one to load
+  let compareNow = () => {};
+
+  // Ctrl+Enter in the guess compares; on the window, since everywhere else it completes (shortcuts.js).
+  window.addEventListener(
+    "keydown",
+    (event) => {
+      if (event.target.id !== "quiz-guess" || event.key !== "Enter" || !(event.ctrlKey || event.metaKey)) return;
+      event.preventDefault();
+      event.stopPropagation();
+      compareNow();
+    },
+    true,
+  );
+
+  document.addEventListener("focusin", (event) => {
+    const editor = event.target.closest?.("#before, #after");
+    if (editor) last = editor.id;
+  });
+
+  const viewOf = (id) => {
+    const content = document.querySelector(`#${id} .cm-content`);
+    return content && playground.editorView?.(content);
+  };
+  const textOf = (id) => viewOf(id)?.state.doc.toString() ?? "";
+
+  // Replace the middle of what differs, so that undo and the caret stay near it.
+  function write(id, text) {
+    const view = viewOf(id);
+    const old = textOf(id);
+    let from = 0;
+    while (from < Math.min(old.length, text.length) && old[from] === text[from]) from++;
+    let end = 0;
+    while (end < Math.min(old.length, text.length) - from && old.at(-1 - end) === text.at(-1 - end)) end++;
+    const insert = text.slice(from, text.length - end);
+    const changes = { from, to: old.length - end, insert };
+    view.dispatch({ changes, selection: { anchor: from + insert.length }, userEvent: "input.hide" });
+  }
+
+  function selected() {
+    for (const id of [last, ...SIDES.filter((one) => one !== last)]) {
+      const view = viewOf(id);
+      const { from, to } = view?.state.selection.main ?? {};
+      const text = from === to ? "" : view.state.sliceDoc(from, to);
+      const code = text.trim(); // the blanks around it stay in the editors: nobody has to guess those
+      const start = from + text.indexOf(code);
+      if (code) return { id, from: start, to: start + code.length };
+    }
+    return null;
+  }
+
+  function hide() {
+    const chosen = selected();
+    if (!chosen) return false;
+    const { id, from, to } = chosen;
+    const text = textOf(id);
+    const [before, after] = SIDES.map(textOf);
+    hole = {
+      prefix: (id === "after" ? before : "") + text.slice(0, from),
+      truth: text.slice(from, to),
+      suffix: text.slice(to) + (id === "before" ? after : ""),
+      guess: "",
+      compared: null,
+    };
+    write("before", hole.prefix);
+    write("after", hole.suffix);
+    return true;
+  }
+
+  // Whether the editors still hold what stands around the hole.
+  const intact = () => hole && textOf("before") === hole.prefix && textOf("after") === hole.suffix;
+
+  function likelihood(logprob, words) {
+    const { fill, percent } = playground;
+    const share = Math.exp(logprob);
+    if (share >= 0.001) return percent(share);
+    const times = Math.exp(-logprob);
+    const power = String(Math.round(-logprob / Math.LN10)).replace(/\d/g, (digit) => SUPERSCRIPTS[digit]);
+    const many = times < 1e9 ? Math.round(times).toLocaleString(words.quiz_locale) : `10${power}`;
+    return fill(words.quiz_one_in, { many });
+  }
+
+  function table({ rows, parsed }, words) {
+    const { element, fill, signed } = playground;
+    const yes = (value, said, not) => (value === null ? element("span", { className: "unknown", text: words.quiz_not_parsed }) : element("span", { className: value ? "yes" : "no", text: `${value ? "\u2713" : "\u2717"} ${value ? said : not}` }));
+    const head = ["quiz_who", "quiz_text", "quiz_exact", "quiz_parses", "quiz_likelihood"].map((key) => element("th", { scope: "col", text: words[key] }));
+    const body = rows.map(({ who, text, exact, parses, logprob, tokens }) =>
+      element(
+        "tr",
+        { "data-who": who },
+        element("th", { scope: "row", text: words[`quiz_${who}`] }),
+        element("td", { "data-label": words.quiz_text }, element("pre", { text: text === "" ? words.quiz_nothing : text })),
+        element("td", { "data-label": words.quiz_exact }, who === "truth" ? "\u2013" : yes(exact, words.quiz_same, words.quiz_other)),
+        element("td", { "data-label": words.quiz_parses }, yes(parses, words.quiz_is_python, words.quiz_no_python)),
+        element("td", { "data-label": words.quiz_likelihood }, logprob === null ? words.quiz_unscored : element("span", {}, element("b", { text: likelihood(logprob, words) }), element("small", { text: ` log p ${signed(logprob)} \u00b7 ${fill(words.quiz_tokens, { count: tokens })}` }))),
+      ),
+    );
+    const made = element("table", { className: "compared" }, element("caption", { text: words.quiz_compared }), element("thead", {}, element("tr", {}, ...head)), element("tbody", {}, ...body));
+    const notes = [words.quiz_likelihood_is];
+    if (!parsed) notes.push(words.quiz_only_python);
+    return [made, element("p", { className: "hint", text: notes.join(" ") })];
+  }
+
+  // What the table says, in words.
+  function verdict({ rows }, words) {
+    const { fill } = playground;
+    const of = Object.fromEntries(rows.map((row) => [row.who, row]));
+    const found = of.you.exact ? (of.model.exact ? "both" : "you_only") : of.model.exact ? "model_only" : "neither";
+    const parts = [words[`quiz_${found}`]];
+    if (!of.model.exact && of.model.logprob !== null && of.truth.logprob !== null) {
+      const ratio = Math.exp(of.model.logprob - of.truth.logprob);
+      const times = (ratio < 1 ? 1 / ratio : ratio).toLocaleString(words.quiz_locale, { maximumSignificantDigits: 2 });
+      parts.push(fill(ratio < 1 ? words.quiz_truth_likelier : words.quiz_truth_less_likely, { times }));
+    }
+    return parts.join(" ");
+  }
+
+  playground.views.quiz = (stage, facts) => {
+    const { element, fill } = playground;
+    const { words } = facts;
+    if (facts.state === "compared" && hole) hole.compared = facts.comparison;
+    const button = (className, text, onclick, more = {}) => element("button", { type: "button", className, text, onclick, ...more });
+    const said = element("p", { className: "said", role: "status" });
+    const redraw = () => {
+      stage.replaceChildren();
+      playground.views.quiz(stage, { ...facts, state: "idle" });
+    };
+    stage.append(element("h3", { text: words.quiz_title }));
+
+    if (!hole) {
+      const choose = () => {
+        if (!hide()) said.textContent = words.quiz_nothing_selected;
+        else {
+          redraw();
+          stage.querySelector("textarea").focus();
+        }
+      };
+      const load = () => playground.ask("lesson-ask", { program: program++ });
+      stage.append(element("p", { text: words.quiz_how }), button("punch", words.quiz_hide, choose), " ", button("load", words.quiz_load, load), said);
+      return;
+    }
+
+    const lines = hole.truth.split("\n").length;
+    const guess = element("textarea", { id: "quiz-guess", rows: Math.min(8, lines + 1), spellcheck: "false", autocapitalize: "off", autocomplete: "off" });
+    guess.value = hole.guess;
+    guess.addEventListener("input", () => (hole.guess = guess.value));
+    const compare = () => {
+      if (document.getElementById("complete").disabled) return;
+      if (!intact()) {
+        said.textContent = words.quiz_changed;
+        return;
+      }
+      said.textContent = words.quiz_busy;
+      hole.compared = null;
+      const { prefix, truth, suffix } = hole;
+      playground.ask("quiz-ask", { prefix, truth, suffix, guess: guess.value });
+    };
+    compareNow = compare;
+    const back = () => {
+      if (!intact()) said.textContent = words.quiz_changed;
+      else {
+        const { prefix, truth, suffix } = hole;
+        write("before", prefix + truth + suffix);
+        write("after", "");
+      }
+      hole = null;
+      const kept = said.textContent;
+      redraw();
+      stage.querySelector(".said").textContent = kept;
+      stage.querySelector(".punch").focus();
+    };
+    stage.append(
+      element("p", { text: fill(words.quiz_hidden, { characters: hole.truth.length }) }),
+      element("label", { for: "quiz-guess", text: words.quiz_guess }),
+      guess,
+      button("compare", words.quiz_compare, compare),
+      " ",
+      button("put-back", words.quiz_back, back),
+      said,
+    );
+    if (facts.state === "busy") said.textContent = words.quiz_busy;
+    if (facts.state === "failed") said.textContent = words.quiz_failed;
+    if (!hole.compared) return;
+    stage.append(element("p", { className: "verdict", text: verdict(hole.compared, words) }), ...table(hole.compared, words));
+  };
+})();

@@ -1,0 +1,241 @@
+// Take along: the completion in view as code, as a link, as a file; and opening such a link or file again.
+//
+// The link and the file are made here, of the recording that the server sent: nothing is stored anywhere. A link
+// holds it all in its fragment, which a browser keeps to itself until this script asks the server to show it.
+(() => {
+  const playground = (window.playground ??= {});
+  playground.views ??= {};
+  playground.listeners ??= {};
+  const MARK = "#run=";
+  const LONGEST_FRAGMENT = 30_000; // characters; longer addresses are cut off in too many places
+  const MOST_BYTES = 4_500_000; // of a question to the server, which takes 5 MiB
+  const FILE = "fim-completion.json";
+
+  let run = null; // the recording in view
+  let asks = 0; // questions for its code; only the answer to the last one counts
+  let tool = null; // whose script was looked at
+  let packed = { text: null, fragment: null }; // the last fragment, and of what
+
+  const busy = () => document.getElementById("complete")?.disabled;
+  const json = () => JSON.stringify({ ...run, code_language: codeLanguage() });
+  // In a request the question is a string within JSON.
+  const bytes = (question) => new Blob([JSON.stringify(JSON.stringify(question))]).size;
+
+  let plainText = null; // how the choice of highlighting names none
+  function codeLanguage() {
+    const shown = document.querySelector("#code-language input")?.value ?? "";
+    return shown === plainText ? "" : shown;
+  }
+
+  // Packing
+
+  async function pack(text) {
+    const packing = new Blob([text]).stream().pipeThrough(new CompressionStream("deflate-raw"));
+    const bytes = new Uint8Array(await new Response(packing).arrayBuffer());
+    let characters = "";
+    for (const byte of bytes) characters += String.fromCharCode(byte);
+    return btoa(characters).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
+  }
+
+  // A few bytes may unpack to very many: reading stops at the most that can be used.
+  async function unpack(fragment) {
+    const characters = atob(fragment.replaceAll("-", "+").replaceAll("_", "/"));
+    const bytes = Uint8Array.from(characters, (character) => character.charCodeAt(0));
+    const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate-raw"));
+    const reader = stream.getReader();
+    const parts = [];
+    for (let size = 0; ; ) {
+      const { done, value } = await reader.read();
+      if (done) break;
+      size += value.length;
+      if (size > MOST_BYTES) {
+        await reader.cancel();
+        return null;
+      }
+      parts.push(value);
+    }
+    return new TextDecoder("utf-8", { fatal: true }).decode(await new Blob(parts).arrayBuffer());
+  }
+
+  // Opening
+
+  const trouble = (what) => playground.ask("open-ask", { trouble: what });
+
+  function open(text) {
+    if (busy()) return trouble("busy");
+    let recording;
+    try {
+      recording = JSON.parse(text);
+    } catch {
+      return trouble("broken");
+    }
+    if (bytes({ recording }) > MOST_BYTES) return trouble("too_large");
+    playground.ask("open-ask", { recording });
+  }
+
+  async function openAddress() {
+    if (location.hash.length <= 1) return;
+    if (!location.hash.startsWith(MARK)) return trouble("foreign");
+    let text;
+    try {
+      text = await unpack(location.hash.slice(MARK.length));
+    } catch {
+      return trouble("broken");
+    }
+    if (text === null) return trouble("too_large");
+    open(text);
+  }
+
+  async function openFile(file) {
+    if (file.size > MOST_BYTES) return trouble("too_large");
+    leaveAddress();
+    open(await file.text());
+  }
+
+  // Another completion is in view than the address holds.
+  function leaveAddress() {
+    if (location.hash.startsWith(MARK)) history.replaceState(null, "", location.pathname + location.search);
+  }
+
+  let ready = false; // the page's first load is over; what is opened before would be overwritten
+  window.addEventListener("hashchange", () => ready && openAddress());
+
+  playground.listeners.recorded = (facts) => {
+    if (facts.ready) {
+      ready = true;
+      openAddress();
+      return;
+    }
+    run = facts.recording;
+    asks += 1;
+    if (!facts.opened) leaveAddress();
+    document.querySelector('section.view[data-view="take"] > .facts')?.removeAttribute("data-drawn");
+  };
+
+  // The view
+
+  function save(text) {
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(new Blob([text], { type: "application/json" }));
+    link.download = FILE;
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+  }
+
+  function askForCode() {
+    asks += 1;
+    const question = { recording: run, of: asks, address: location.origin + location.pathname };
+    if (bytes(question) > MOST_BYTES) return false;
+    playground.ask("take-ask", question);
+    return true;
+  }
+
+  const button = (text, onclick, properties = {}) =>
+    playground.element("button", { type: "button", className: "act", text, onclick, ...properties });
+
+  function script({ file, text, prepare, notes }, words) {
+    const { element } = playground;
+    const parts = [];
+    if (notes.length) parts.push(element("ul", { className: "notes" }, ...notes.map((note) => element("li", { text: note }))));
+    if (prepare.length) {
+      const commands = element("code", { text: prepare.join("\n") });
+      parts.push(element("p", { text: words.take_prepare }), element("pre", { className: "commands", tabindex: 0, "aria-label": words.take_prepare }, commands));
+    }
+    const buttons = element(
+      "div",
+      { className: "pane-buttons" },
+      element("button", { type: "button", "data-copy": words.copied, text: words.copy }),
+      element("button", { type: "button", "data-download": file, text: words.download }),
+    );
+    const pane = element(
+      "div",
+      { className: "pane" },
+      element("div", { className: "pane-head" }, element("code", { text: file }), buttons),
+      element("pre", { tabindex: 0, "aria-label": words.take_script }, element("code", { text })),
+    );
+    return [...parts, pane];
+  }
+
+  function codePart(words, facts) {
+    const { element } = playground;
+    const box = element("div", { className: "script" });
+    const part = [element("h2", { text: words.take_code })];
+    if (facts.of !== asks || !facts.code) {
+      box.append(element("p", { className: "hint", text: askForCode() ? words.take_writing : words.take_too_large }));
+      return [...part, box];
+    }
+    if (!facts.code.length) {
+      box.append(element("p", { className: "hint", text: facts.refusal }));
+      return [...part, box];
+    }
+    const choices = facts.code.map((one) => button(one.tool, () => show(one), { className: "choice" }));
+    const show = (one) => {
+      tool = one.tool;
+      choices.forEach((choice) => choice.setAttribute("aria-pressed", choice.textContent === tool));
+      box.replaceChildren(...script(one, words));
+    };
+    show(facts.code.find((one) => one.tool === tool) ?? facts.code[0]);
+    return [...part, element("div", { className: "choices", role: "group", "aria-label": words.take_tools }, ...choices), box];
+  }
+
+  function linkPart(words) {
+    const { element, fill } = playground;
+    const field = element("input", { type: "text", readonly: true, "aria-label": words.take_link });
+    const said = element("p", { className: "hint", "aria-live": "polite" });
+    const copy = button(words.take_copy_link, async () => {
+      field.select(); // where the clipboard is closed to pages, one key copies it
+      try {
+        await navigator.clipboard.writeText(field.value);
+      } catch {
+        return;
+      }
+      copy.textContent = words.copied;
+      setTimeout(() => (copy.textContent = words.take_copy_link), 1500);
+    }, { disabled: true });
+    const row = element("div", { className: "row" }, field, copy);
+    const part = element("div", {}, row, said);
+    const show = () => {
+      const count = MARK.length + packed.fragment.length;
+      const sizes = { count: count.toLocaleString("en"), most: LONGEST_FRAGMENT.toLocaleString("en") };
+      if (count > LONGEST_FRAGMENT) {
+        const long = element("p", { className: "hint long", text: fill(words.take_link_long, sizes) });
+        part.replaceChildren(long, button(words.take_download, () => save(json())));
+        return;
+      }
+      field.value = location.origin + location.pathname + MARK + packed.fragment;
+      said.textContent = fill(words.take_link_size, sizes);
+      copy.disabled = false;
+    };
+    const text = json();
+    if (!window.CompressionStream) part.replaceChildren(element("p", { className: "hint", text: words.take_link_old }));
+    else if (packed.text === text) show();
+    else
+      pack(text).then((fragment) => {
+        packed = { text, fragment };
+        show();
+      });
+    return [element("h2", { text: words.take_link }), part];
+  }
+
+  function filePart(words) {
+    const { element } = playground;
+    const input = element("input", { type: "file", accept: ".json,application/json", hidden: true, "aria-label": words.take_open });
+    input.addEventListener("change", () => {
+      if (input.files.length) openFile(input.files[0]);
+      input.value = ""; // the same file can be opened again
+    });
+    const row = element("div", { className: "row" });
+    if (run) row.append(button(words.take_download, () => save(json())));
+    row.append(button(words.take_open, () => input.click()), input);
+    return [element("h2", { text: words.take_file }), row, element("p", { className: "hint", text: words.take_file_says })];
+  }
+
+  playground.views.take = (stage, facts) => {
+    const { element } = playground;
+    const { words } = facts;
+    plainText = words.plain_text;
+    if (run) stage.append(...codePart(words, facts), ...linkPart(words));
+    else stage.append(element("p", { className: "nothing", text: words.take_nothing }));
+    stage.append(...filePart(words));
+  };
+})();

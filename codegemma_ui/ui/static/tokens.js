@@ -1,0 +1,201 @@
+// The middle token by token: shaded by how likely each was, with what else was likely, branches and the end.
+//
+// The page keeps its branches here, each as the recording that the server sent when it ended. To write another
+// one, or to show one again, the server is asked.
+(() => {
+  const playground = (window.playground ??= {});
+  playground.views ??= {};
+  const FORCED = 1;
+  const PAST_END = 2;
+  const UNSURE = 0.5; // less likely than this is underlined, less than VERY_UNSURE twice
+  const VERY_UNSURE = 0.2;
+  const MOST_BRANCHES = 40;
+
+  let branches = []; // { recording, key, parent, at }
+  let current = -1;
+
+  const middleOf = (recording) =>
+    recording.tokens.map(([, piece, text, , , flags]) => (flags & PAST_END ? piece : text)).join("");
+
+  // Where this recording stands among the branches; one that is no branch of any begins anew.
+  function place({ recording, parent }) {
+    const key = JSON.stringify(recording);
+    current = branches.findIndex((one) => one.key === key);
+    if (current >= 0) return;
+    if (!parent || !branches[parent.branch]) branches = [];
+    if (branches.length >= MOST_BRANCHES) branches = branches.slice(0, 1);
+    const known = parent && branches[parent.branch];
+    branches.push({ recording, key, parent: known ? parent.branch : null, at: known ? parent.at : null });
+    current = branches.length - 1;
+  }
+
+  const busy = () => document.getElementById("complete")?.disabled;
+
+  function write(recording, forced, at) {
+    if (busy()) return;
+    playground.ask("branch-ask", {
+      request: recording.request,
+      ending: recording.ending,
+      forced,
+      parent: { branch: current, at },
+    });
+  }
+
+  const show = (index) => {
+    const { recording, parent, at } = branches[index];
+    playground.ask("show-ask", { recording, parent: parent === null ? null : { branch: parent, at } });
+  };
+
+  const level = (share) => (share < VERY_UNSURE ? "low" : share < UNSURE ? "middling" : "high");
+
+  function whyItStopped(recording, words) {
+    const { element, fill, percent, piece } = playground;
+    const { last, tokens } = recording;
+    const reasons = {
+      stop_token: words.stop_token,
+      max_length: words.stop_max_length,
+      time_limit: words.stop_time_limit,
+    };
+    const line = element("p", { className: "why" }, element("span", { text: reasons[last.stop_reason] ?? words.stop_you }));
+    const final = tokens.at(-1);
+    if (last.stop_reason === "stop_token") {
+      line.append(" ", element("code", { className: "role control" }, piece(final[1])));
+      line.append(" · ", fill(words.tokens_stop_chance, { share: percent(Math.exp(final[3])) }));
+    } else if (final) line.append(" · ", fill(words.tokens_stop_chance, { share: percent(final[4]) }));
+    const ids = tokens.map(([id]) => id);
+    const go = element("button", { type: "button", className: "go-on", text: words.tokens_keep_going });
+    go.addEventListener("click", () => write(recording, ids, tokens.length));
+    line.append(" ", go);
+    return line;
+  }
+
+  function branchList(words) {
+    const { element, fill, piece, signed } = playground;
+    const list = element("ol", { className: "branches", "aria-label": words.tokens_branches });
+    const depth = (index) => (branches[index].parent === null ? 0 : 1 + depth(branches[index].parent));
+    branches.forEach(({ recording, parent, at }, index) => {
+      const name = element("span");
+      if (parent === null) name.append(words.tokens_original);
+      else {
+        const before = branches[parent].recording.tokens[at];
+        const now = recording.tokens[at];
+        if (before && now && before[0] !== now[0]) {
+          name.append(`${fill(words.tokens_branch, { at: at + 1 })}: `, piece(now[1]), " / ", element("s", {}, piece(before[1])));
+        } else name.append(fill(words.tokens_went_on, { at: at + 1 }));
+      }
+      const sum = signed(recording.tokens.reduce((total, token) => total + token[3], 0));
+      const button = element(
+        "button",
+        { type: "button", "aria-current": index === current ? "true" : undefined },
+        name,
+        element("code", { text: middleOf(recording).slice(0, 60) }),
+        element("small", { text: `log p ${sum}` }),
+      );
+      button.addEventListener("click", () => !busy() && show(index));
+      list.append(element("li", { style: { "--depth": depth(index) } }, button));
+    });
+    return list;
+  }
+
+  playground.views.tokens = (stage, facts) => {
+    const { element, piece, fill, percent, signed, cells: group, lines } = playground;
+    const { words } = facts;
+    if (facts.recording) place(facts); // else what was shown last, in another language
+    if (!branches[current]) return;
+    const { recording } = branches[current];
+    const { tokens } = recording;
+    const sure = tokens.map(([, , , logprob]) => Math.exp(logprob));
+
+    // 1. The run at a glance: a bar a token, and below it how likely an end was.
+    const strip = element(
+      "div",
+      { className: "strip", role: "img", "aria-label": words.tokens_strip },
+      ...tokens.map((token, at) => {
+        const bar = element("i", { className: `bar ${level(sure[at])}`, style: { "--share": sure[at], "--stop": token[4] } });
+        bar.addEventListener("click", () => choose(at, true));
+        return bar;
+      }),
+    );
+
+    const legend = element(
+      "ul",
+      { className: "legend" },
+      element("li", { className: "middle", text: words.tokens_sure }),
+      element("li", { className: "control", text: words.tokens_stop }),
+    );
+
+    // 2. The tokens.
+    const hint = element("p", { className: "hint", text: words.tokens_focus });
+    const others = element("div", { className: "others", "aria-live": "polite" }, hint);
+    const cells = tokens.map(([, name, , , , flags], at) => {
+      const kinds = [level(sure[at])];
+      if (flags & FORCED) kinds.push("forced");
+      if (flags & PAST_END) kinds.push("past");
+      if (at === tokens.length - 1 && recording.last.stop_reason === "stop_token") kinds.push("control");
+      return element(
+        "button",
+        {
+          type: "button",
+          className: `cell token ${kinds.join(" ")}`,
+          style: { "--share": sure[at] },
+          "aria-label": `${name}, ${percent(sure[at])}`,
+        },
+        piece(name),
+      );
+    });
+    const tell = (at) => {
+      const [id, name, , , stop, flags, alternatives] = tokens[at];
+      const notes = [percent(sure[at])];
+      if (flags & FORCED) notes.push(words.tokens_forced);
+      if (flags & PAST_END) notes.push(words.tokens_past);
+      notes.push(fill(words.tokens_stop_chance, { share: percent(stop) }));
+      const head = element("p", {}, `${at + 1}. `, piece(name), ` · ${notes.join(" · ")}`);
+      const list = element("ul");
+      const known = alternatives.some(([one]) => one === id);
+      const all = known ? alternatives : [...alternatives, [id, name, tokens[at][3]]];
+      for (const [other, text, logprob] of all) {
+        const share = Math.exp(logprob);
+        const chosen = other === id;
+        const button = element(
+          "button",
+          {
+            type: "button",
+            disabled: chosen,
+            "aria-label": `${text}, ${percent(share)}${chosen ? `, ${words.tokens_chosen}` : ""}`,
+            title: chosen ? words.tokens_chosen : words.tokens_pick,
+          },
+          piece(text),
+          element("i", { className: "share", style: { "--share": share } }),
+          element("span", { text: `${percent(share)}${chosen ? " \u2713" : ""}` }),
+        );
+        button.addEventListener("click", () => write(recording, [...tokens.slice(0, at).map(([one]) => one), other], at));
+        list.append(element("li", {}, button));
+      }
+      others.replaceChildren(head, list, element("p", { className: "hint", text: words.tokens_other }));
+    };
+    const { box, choose } = group(cells, words.tokens_strip, tell);
+    box.replaceChildren(...lines(cells.flatMap((cell, at) => (tokens[at][1].includes("\n") ? [cell, null] : [cell]))));
+
+    // 3. The least sure token, and the next, by one key.
+    const bySureness = tokens.map((_, at) => at).sort((one, other) => sure[one] - sure[other]);
+    let next = 0;
+    const leastSure = () => choose(bySureness[next++ % bySureness.length], true);
+    const unsure = element("button", { type: "button", className: "unsure", text: words.tokens_unsure });
+    unsure.addEventListener("click", leastSure);
+    stage.onkeydown = (event) => {
+      if (event.key.toLowerCase() !== "u" || event.ctrlKey || event.metaKey || event.altKey) return;
+      event.preventDefault();
+      leastSure();
+    };
+
+    const sum = tokens.reduce((total, token) => total + token[3], 0);
+    const line = element(
+      "p",
+      { className: "sum-line" },
+      `${fill(words.tokens_sum, { count: tokens.length, logprob: signed(sum) })} `,
+      unsure,
+    );
+    stage.append(line, strip, legend, box, whyItStopped(recording, words), others);
+    if (branches.length > 1) stage.append(branchList(words));
+  };
+})();

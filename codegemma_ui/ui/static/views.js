@@ -1,0 +1,156 @@
+// The teaching views: each is a section with facts as JSON, which the script of its name draws into its stage.
+//
+// Whatever came from a person or a model is set as text, never as markup. A view that cannot be seen is drawn
+// when its tab is opened.
+(() => {
+  const playground = (window.playground ??= {});
+  playground.views ??= {};
+
+  const VISIBLE = { " ": "\u00b7", "\n": "\u23ce", "\t": "\u21e5", "\r": "\u240d" };
+
+  // An element: its class, text or attributes, and what stands in it.
+  playground.element = (tag, properties = {}, ...children) => {
+    const element = document.createElement(tag);
+    for (const [name, value] of Object.entries(properties)) {
+      if (value === undefined || value === null || value === false) continue;
+      if (name === "text") element.textContent = value;
+      else if (name === "style") for (const [key, one] of Object.entries(value)) element.style.setProperty(key, one);
+      else if (name === "onclick") element.addEventListener("click", value);
+      else element.setAttribute(name === "className" ? "class" : name, value === true ? "" : value);
+    }
+    element.append(...children);
+    return element;
+  };
+
+  // A token's text with its spaces, tabs and line breaks as signs.
+  playground.piece = (text) => {
+    const { element } = playground;
+    const parts = text.split(/([ \n\t\r])/).filter((part) => part !== "");
+    return element(
+      "span",
+      { className: "piece" },
+      ...parts.map((part) => (part in VISIBLE ? element("i", { className: "blank", text: VISIBLE[part] }) : part)),
+    );
+  };
+
+  // `{name}`s of a string of the page, replaced.
+  playground.fill = (text, values) => text.replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);
+
+  playground.percent = (share) => {
+    const percent = 100 * share;
+    if (percent > 0 && percent < 0.1) return "<0.1%";
+    return `${percent.toFixed(percent >= 99.95 || percent >= 10 ? 0 : 1)}%`;
+  };
+
+  // Tell the server something, by a field that nobody sees.
+  let asked = 0;
+  playground.ask = (id, question) => {
+    const field = document.querySelector(`#${id} textarea, #${id} input`);
+    if (!field) return;
+    field.value = JSON.stringify({ ...question, asked: ++asked }); // the same question twice is two questions
+    field.dispatchEvent(new Event("input", { bubbles: true }));
+  };
+
+  // Cells that are one stop of the Tab key: arrows, Home and End walk among them, `light` hears which one counts.
+  playground.cells = (cells, label, light) => {
+    const { element } = playground;
+    const box = element("div", { className: "cells", role: "group", "aria-label": label }, ...cells);
+    let current = null;
+    const choose = (cell, focus) => {
+      if (current) {
+        current.tabIndex = -1;
+        current.classList.remove("lit");
+      }
+      current = cell;
+      cell.tabIndex = 0;
+      cell.classList.add("lit");
+      if (focus) cell.focus({ preventScroll: false });
+    };
+    for (const cell of cells) cell.tabIndex = -1;
+    if (cells.length) cells[0].tabIndex = 0;
+    const cellOf = (event) => event.target.closest?.(".cell");
+    box.addEventListener("pointerover", (event) => {
+      const cell = cellOf(event);
+      if (!cell) return;
+      choose(cell);
+      light(cells.indexOf(cell));
+    });
+    box.addEventListener("focusin", (event) => {
+      const cell = cellOf(event);
+      if (!cell) return;
+      choose(cell);
+      light(cells.indexOf(cell));
+    });
+    box.addEventListener("keydown", (event) => {
+      const at = cells.indexOf(cellOf(event));
+      if (at < 0) return;
+      const steps = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 };
+      let next = null;
+      if (event.key in steps) next = at + steps[event.key];
+      else if (event.key === "Home") next = 0;
+      else if (event.key === "End") next = cells.length - 1;
+      if (next === null || !cells[next]) return;
+      event.preventDefault();
+      choose(cells[next], true);
+    });
+    return { box, choose: (at, focus) => cells[at] && choose(cells[at], focus) };
+  };
+
+  // Nodes in lines, a null ending each; a line that is out of view is neither laid out nor painted.
+  playground.lines = (nodes) => {
+    const lines = [];
+    let line = null;
+    for (const node of nodes) {
+      if (!line) lines.push((line = playground.element("div", { className: "line" })));
+      if (node) line.append(node);
+      else line = null;
+    }
+    return lines;
+  };
+
+  // What a view is told can be heard, whether the view is seen or not: `playground.listeners.<name> = (facts) => …`.
+  playground.listeners ??= {};
+  function hear(section) {
+    const facts = section.querySelector(":scope > .facts");
+    const listener = playground.listeners[section.dataset.view];
+    if (!facts || !listener || facts.dataset.heard) return;
+    facts.dataset.heard = "yes";
+    listener(JSON.parse(facts.textContent));
+  }
+
+  function draw(section) {
+    const facts = section.querySelector(":scope > .facts");
+    const stage = section.querySelector(":scope > .stage");
+    const view = playground.views[section.dataset.view];
+    if (!facts || !stage || !view || facts.dataset.drawn) return;
+    if (!facts.dataset.told) {
+      facts.dataset.told = "yes";
+      view.told?.(JSON.parse(facts.textContent)); // a view that keeps what it is told is told at once
+    }
+    if (section.offsetParent === null) return;
+    facts.dataset.drawn = "yes";
+    stage.replaceChildren();
+    view(stage, JSON.parse(facts.textContent));
+  }
+
+  const drawAll = () => {
+    const sections = document.querySelectorAll("section.view");
+    sections.forEach(hear);
+    sections.forEach(draw);
+  };
+
+  function start() {
+    let planned = false;
+    new MutationObserver(() => {
+      if (planned) return;
+      planned = true;
+      requestAnimationFrame(() => {
+        planned = false;
+        drawAll();
+      });
+    }).observe(document.body, { subtree: true, childList: true, attributeFilter: ["style", "class", "hidden"] });
+  }
+
+  if (document.body) start();
+  else document.addEventListener("DOMContentLoaded", start);
+})();

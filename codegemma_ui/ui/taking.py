@@ -1,0 +1,181 @@
+"""Taking a completion along: its code on request, and a link or a file that is opened again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+from urllib.parse import urlsplit
+
+import gradio as gr
+from gradio.events import Dependency
+
+from codegemma_ui import recording, snippets
+from codegemma_ui.client import EngineClient
+from codegemma_ui.errors import BadInput
+from codegemma_ui.messages import CompletionRequest
+from codegemma_ui.recording import Recording
+from codegemma_ui.settings import Settings
+from codegemma_ui.snippets import DEFAULT_ADDRESS, Taken
+from codegemma_ui.ui import completing, render
+from codegemma_ui.ui.components import Page
+from codegemma_ui.ui.events import AT_ONCE, SKIP
+from codegemma_ui.ui.strings import Language, text
+from codegemma_ui.ui.views import take
+from codegemma_ui.ui.views.take import Code
+
+MAX_ADDRESS_CHARACTERS = 500
+TROUBLES = ("broken", "foreign", "too_large", "busy")
+"""Why the page could not open something, by its own account."""
+
+
+def wire(page: Page, client: EngineClient, settings: Settings, settled: Dependency) -> None:
+    """Connect the view and what it opens.
+
+    Args:
+        settled: the last event of a page's first load: what is opened before it would be overwritten.
+    """
+    _wire_code(page, client, settings)
+    _wire_opening(page, client)
+    page.language_choice.change(
+        take.view, inputs=[page.language_choice], outputs=[page.take], **AT_ONCE
+    )
+    settled.then(lambda: take.recorded(None, ready=True), outputs=[page.recorded], **AT_ONCE)
+
+
+def _wire_code(page: Page, client: EngineClient, settings: Settings) -> None:
+    def write(asked: str, language: Language) -> Any:
+        """`{"recording": …, "of": number, "address": of the page}`."""
+        question = _question(asked)
+        number = question.get("of")
+        if not isinstance(number, int):
+            return SKIP
+        try:
+            recorded = recording.from_dict(question["recording"])
+            code, further = _code(recorded, number, question.get("address"), language)
+        except BadInput as error:
+            return take.view(language, Code(number, refusal=error.message))
+        except (KeyError, TypeError):
+            return SKIP
+        return take.view(language, code, further)
+
+    def _code(
+        recorded: Recording, number: int, address: object, language: Language
+    ) -> tuple[Code, list[str]]:
+        status = client.status()
+        if recorded.last.preset is None:  # stopped before the engine said which model it was
+            last = replace(
+                recorded.last, preset=status.preset, backend=status.backend, dtype=status.dtype
+            )
+            recorded = replace(recorded, last=last)
+        name = recorded.last.preset or ""
+        offered = {preset.name: preset for preset in client.presets()}
+        if name not in offered:  # a stranger's: nobody is shown a script that loads just anything
+            refusal = text("take_unknown_model", language, name=name[:100])
+            return Code(number, refusal=refusal), []
+        taken = Taken.of(recorded, offered[name])
+        written = snippets.write(taken, _address(address), login=settings.auth is not None)
+        if not settings.api:
+            written = tuple(one for one in written if one.tool != "curl")
+        same = (status.preset, status.dtype) == (name, taken.dtype)
+        return Code(number, written), [] if same else ["serving"]
+
+    page.take_ask.change(
+        write, inputs=[page.take_ask, page.language_choice], outputs=[page.take], **AT_ONCE
+    )
+
+
+def _wire_opening(page: Page, client: EngineClient) -> None:
+    inputs = [
+        page.before,
+        page.after,
+        page.ending,
+        page.code_language,
+        page.max_length,
+        page.temperature,
+        page.top_k,
+        page.top_p,
+        page.seed,
+        page.layout,
+        page.path,
+        page.files,
+        page.advanced,
+    ]
+    results = completing.results(page)
+    outcome = len(inputs) + results.index(page.outcome)
+
+    def open_recording(asked: str, language: Language) -> list[Any]:
+        """`{"recording": …}` of a link or a file, or `{"trouble": one of TROUBLES}`."""
+        question = _question(asked)
+        updates: list[Any] = [SKIP] * (len(inputs) + len(results))
+        trouble = question.get("trouble", "foreign")
+        try:
+            raw = question["recording"]
+            recorded = recording.from_dict(raw)
+        except (BadInput, KeyError, TypeError, RecursionError):
+            trouble = trouble if trouble in TROUBLES else "foreign"
+            updates[outcome] = render.notice(text(f"open_{trouble}", language))
+            return updates
+        return [
+            *_filled(recorded, raw.get("code_language"), client.status().context_length),
+            *completing.ended(
+                render.Run.of(recorded, None),
+                language,
+                opened=_told(recorded, client, language),
+            ),
+        ]
+
+    def _filled(recorded: Recording, code_language: object, most: int) -> list[Any]:
+        request, default = recorded.request, CompletionRequest()
+        known = [value for _, value in page.code_language.choices]
+        names = ("temperature", "top_k", "top_p", "seed", "layout", "path", "files")
+        advanced = any(getattr(request, name) != getattr(default, name) for name in names)
+        files = [{"path": one.path, "text": one.text} for one in request.files]
+        return [
+            request.prefix,
+            request.suffix,
+            recorded.ending,
+            code_language if code_language in known else SKIP,
+            min(request.max_length, most),
+            request.temperature,
+            request.top_k,
+            request.top_p,
+            request.seed,
+            request.layout,
+            request.path,
+            files,
+            gr.update(open=True) if advanced else SKIP,
+        ]
+
+    page.open_ask.change(
+        open_recording,
+        inputs=[page.open_ask, page.language_choice],
+        outputs=[*inputs, *results],
+        **AT_ONCE,
+    )
+
+
+def _told(recorded: Recording, client: EngineClient, language: Language) -> str:
+    """That this is a recording, and what wrote it, by its own account."""
+    last = recorded.last
+    labels = {preset.name: preset.label.split(" · ")[0] for preset in client.presets()}
+    name = labels.get(last.preset or "", last.preset or "?")
+    parts = [name, *filter(None, (last.backend, last.dtype))]
+    return render.notice(text("opened", language, by=" · ".join(part[:100] for part in parts)))
+
+
+def _question(asked: str) -> Mapping[str, Any]:
+    try:
+        question = json.loads(asked)
+    except (ValueError, TypeError, RecursionError):
+        return {}
+    return question if isinstance(question, dict) else {}
+
+
+def _address(value: object) -> str:
+    """The page's own address, as its browser tells it: on a Space or behind a proxy only that knows."""
+    address = value if isinstance(value, str) and value.isprintable() else ""
+    if len(address) > MAX_ADDRESS_CHARACTERS or urlsplit(address).scheme not in ("http", "https"):
+        return DEFAULT_ADDRESS
+    return address

@@ -1,0 +1,57 @@
+"""The teaching views: what each shows, as facts that a script of `static/` draws.
+
+A view is a tab of the third pane. The server says what is so, and in which words; the browser draws it.
+Nothing here makes HTML of anybody's text but through `render.escape`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from codegemma_ui.messages import ErrorEvent
+from codegemma_ui.ui.render import escape
+from codegemma_ui.ui.strings import Language, error_hint, error_title, template, text
+
+
+def shell(
+    name: str, language: Language, facts: Mapping[str, Any] | None, words: Iterable[str] = ()
+) -> str:
+    """A view: its sentence, and what its script is to draw.
+
+    Args:
+        name: of the view; `<name>_says` is its sentence, `<name>_empty` what it says without facts.
+        facts: as JSON takes them.
+        words: keys of `strings.TABLE` that the script needs; they come as `facts.words`.
+    """
+    says = escape(text(f"{name}_says", language))
+    if facts is None:
+        empty = escape(text(f"{name}_empty", language))
+        return (
+            f'<section class="view" data-view="{name}"><p class="says">{says}</p>'
+            f'<div class="stage empty"><p>{empty}</p></div></section>'
+        )
+    told = {**facts, "words": {key: template(key, language) for key in words}}
+    return (
+        f'<section class="view" data-view="{name}"><p class="says">{says}</p>'
+        f'<div class="stage"></div><div class="facts" hidden>{escape(as_json(told))}</div></section>'
+    )
+
+
+def as_json(value: Mapping[str, Any]) -> str:
+    """JSON without a space."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+
+
+def told_error(error: ErrorEvent | None, language: Language) -> dict[str, str] | None:
+    """An error as a view tells it: a headline, what to do next where that is translated, and the engine's own
+    words."""
+    if error is None:
+        return None
+    return {
+        "title": error_title(error.code, language),
+        "advice": error_hint(error.code, language),
+        "message": error.message,
+        "hint": error.hint,
+    }

@@ -1,0 +1,82 @@
+"""Boundary check: quiet lines under the editors about the edges of the hole, with their places and fixes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from codegemma_ui.boundaries import SEVERITIES, Edit, Finding, Place
+from codegemma_ui.ui.strings import TABLE, Language, text
+from codegemma_ui.ui.views import shell
+from codegemma_ui.ui.views.xray import Places
+
+NAME = "boundaries"
+
+WORDS = (
+    *(f"boundaries_{severity}" for severity in SEVERITIES),
+    *("boundaries_says", "boundaries_why", "boundaries_more", "boundaries_less", "boundaries_goto"),
+    *("before", "after"),
+)
+
+
+def view(findings: Sequence[Finding], prefix: str, suffix: str, language: Language) -> str:
+    """The view of what was found.
+
+    Args:
+        prefix, suffix: the texts that the findings are about.
+    """
+    return shell(NAME, language, facts(findings, prefix, suffix, language), WORDS)
+
+
+def facts(
+    findings: Sequence[Finding], prefix: str, suffix: str, language: Language
+) -> dict[str, Any]:
+    """What `static/boundaries.js` draws.
+
+    Returns:
+        `findings`, each with its `kind`, `severity`, `title`, `why` and the words of its `fix` (or null);
+        `places` as `[side, line, column, line, column]`, counted as in the X-ray; `edits` as the same with
+        the text that stands there and the one that is to stand there; and `max_length`, or null.
+    """
+    texts = {"prefix": prefix, "suffix": suffix}
+    counted = {side: Places(side_text) for side, side_text in texts.items()}
+
+    def place(one: Place | Edit) -> list[Any]:
+        where = counted[one.side]
+        return [one.side, *where.of(one.start), *where.of(one.end)]
+
+    return {
+        "findings": [
+            {
+                "kind": finding.kind,
+                "severity": finding.severity,
+                "title": _said(finding, "", language),
+                "why": _said(finding, "_why", language),
+                "fix": _said(finding, "_fix", language) if _fixable(finding) else None,
+                "places": [place(one) for one in finding.places],
+                "edits": [
+                    [*place(one), texts[one.side][one.start : one.end], one.text]
+                    for one in finding.edits
+                ],
+                "max_length": finding.max_length,
+            }
+            for finding in findings
+        ]
+    }
+
+
+def _fixable(finding: Finding) -> bool:
+    return bool(finding.edits) or finding.max_length is not None
+
+
+def _said(finding: Finding, about: str, language: Language) -> str:
+    """What is said of a finding: a string for what is kept or for its severity, where there is one."""
+    name = f"check_{finding.kind}"
+    for key in (f"{name}_{finding.facts.get('kept')}", f"{name}_{finding.severity}", name):
+        if f"{key}{about}" in TABLE:
+            return text(f"{key}{about}", language, **_values(finding))
+    return ""
+
+
+def _values(finding: Finding) -> Mapping[str, object]:
+    return {**finding.facts, "max_length": finding.max_length}

@@ -1,0 +1,70 @@
+"""Lessons: the list in its tab, and the one that is open, above the editors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from codegemma_ui.ui.lessons import LESSONS, Lesson, by_key
+from codegemma_ui.ui.strings import Language, text
+from codegemma_ui.ui.views import shell
+
+NAME = "lessons"
+CARD = "lesson"
+
+WORDS = ("lessons_list",)
+
+CARD_WORDS = (
+    *("lesson_of", "lesson_look", "lesson_try", "lesson_as_given"),
+    *("lesson_next", "lesson_back", "lesson_close", "complete"),
+)
+
+TABS = {
+    "program": "program",
+    "raw_prompt": "raw_prompt",
+    "xray": "tab_xray",
+    "tokens": "tab_tokens",
+}
+"""The strings that name the tabs a lesson may send to."""
+
+
+def view(language: Language) -> str:
+    """The list of all lessons."""
+    told = [{"key": one.key, "title": text(f"lesson_{one.key}", language)} for one in LESSONS]
+    return shell(NAME, language, {"lessons": told}, WORDS)
+
+
+def card(opened: dict[str, str | None] | None, language: Language) -> str:
+    """The open lesson, or nothing.
+
+    Args:
+        opened: `{"lesson": key, "try": key or None}`.
+    """
+    if opened is None:
+        return ""
+    lesson = by_key(str(opened["lesson"]))
+    return shell(CARD, language, card_facts(lesson, opened["try"], language), CARD_WORDS)
+
+
+def card_facts(lesson: Lesson, tried: str | None, language: Language) -> dict[str, Any]:
+    """What `static/lessons.js` draws of one lesson.
+
+    Args:
+        tried: which of its variations stands in the editors.
+    """
+    at = LESSONS.index(lesson)
+    return {
+        "key": lesson.key,
+        "number": at + 1,
+        "count": len(LESSONS),
+        "title": text(f"lesson_{lesson.key}", language),
+        "says": text(f"lesson_{lesson.key}_says", language),
+        "tab": lesson.tab.replace("_", "-"),
+        "tab_name": text(TABS[lesson.tab], language),
+        "tries": [
+            {"key": key, "label": text(f"lesson_{lesson.key}_{key}", language)}
+            for key in lesson.tries
+        ],
+        "tried": tried,
+        "back": LESSONS[at - 1].key if at else None,
+        "next": LESSONS[at + 1].key if at + 1 < len(LESSONS) else None,
+    }

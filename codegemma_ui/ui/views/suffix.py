@@ -1,0 +1,90 @@
+"""What the suffix bought: the tokens of a middle, scored with its suffix and without it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any, Literal
+
+from codegemma_ui.comparing import Pair, differences, reading
+from codegemma_ui.messages import CancelledEvent, DoneEvent
+from codegemma_ui.ui.render import Run
+from codegemma_ui.ui.strings import Language
+from codegemma_ui.ui.views import shell, told_error
+
+NAME = "suffix"
+
+WORDS = (
+    *("suffix_start", "suffix_idle", "suffix_nothing", "suffix_none", "suffix_other_model"),
+    *("suffix_scoring_with", "suffix_scoring_without", "suffix_how", "suffix_was_ltr"),
+    *("suffix_likelier", "suffix_unlikelier", "suffix_even"),
+    *("suffix_gained_most", "suffix_lost_most", "suffix_strip", "suffix_with", "suffix_without"),
+    *("nats", "layout_psm", "layout_spm"),
+    *("caption_waiting_for", "caption_queued", "stop_you", "stop_time_limit"),
+)
+
+Missing = Literal["nothing", "none", "other_model"]
+
+
+def fresh(language: Language) -> str:
+    """The view of a completion that has not been scored."""
+    return shell(NAME, language, {"state": "idle"}, WORDS)
+
+
+def again(language: Language) -> str:
+    """What the page holds, in other words."""
+    return shell(NAME, language, {"state": None}, WORDS)
+
+
+def missing(why: Missing, language: Language) -> str:
+    """Why there is nothing to score: no completion, no suffix, or a completion of another model."""
+    return shell(NAME, language, {"state": why}, WORDS)
+
+
+def view(pair: Pair, scored: tuple[Run, Run], written: str, language: Language) -> str:
+    """The view of a comparison.
+
+    Args:
+        scored: with the suffix, and without it.
+        written: the layout in which the middle was written.
+    """
+    return shell(NAME, language, facts(pair, scored, written, language), WORDS)
+
+
+def facts(pair: Pair, scored: tuple[Run, Run], written: str, language: Language) -> dict[str, Any]:
+    """What `static/suffix.js` draws.
+
+    Returns:
+        `state`: "with" or "without" while that is being scored, "done", "stopped", "late" (the time limit) or
+        "failed"; once it is done, `tokens` as `[id, piece, logprob with, logprob without]` and the `reading`.
+    """
+    told: dict[str, Any] = {
+        "state": _state(scored),
+        "layout": pair.layout,
+        "was_ltr": written == "ltr",
+        "ahead": max(run.ahead for run in scored),
+        "waits_for": next((run.waits_for for run in scored if run.waits_for), ""),
+        "error": next((told_error(run.error, language) for run in scored if run.error), None),
+    }
+    if told["state"] == "done":
+        one, other = (run.progress.tokens if run.progress else [] for run in scored)
+        found = differences(one, other)
+        told["tokens"] = [
+            [each.id, each.piece, round(each.with_suffix, 4), round(each.without, 4)]
+            for each in found
+        ]
+        told["reading"] = [asdict(clause) for clause in reading(found)]
+    return told
+
+
+def _state(scored: tuple[Run, Run]) -> str:
+    for run, name in zip(scored, ("with", "without"), strict=True):
+        last = run.progress.last if run.progress else None
+        if run.error:
+            return "failed"
+        if run.stopped or isinstance(last, CancelledEvent):
+            return "stopped"
+        if not isinstance(last, DoneEvent):
+            return name
+        if last.stop_reason != "scored":
+            return "late"
+    return "done"

@@ -1,0 +1,88 @@
+"""Take along: the completion in view as code, as a link, as a file; and opening a link or a file again.
+
+The page holds the recording of the completion in view (`recorded`). The link and the file are made of it in
+the browser; the code is written here, when somebody looks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from codegemma_ui.recording import Recording
+from codegemma_ui.snippets import TOOLS, Snippet
+from codegemma_ui.ui.render import escape
+from codegemma_ui.ui.strings import Language, text
+from codegemma_ui.ui.views import as_json, shell
+
+NAME = "take"
+
+WORDS = (
+    *("take_nothing", "take_code", "take_tools", "take_writing", "take_prepare", "take_script"),
+    *("take_link", "take_link_size", "take_link_long", "take_link_old", "take_copy_link"),
+    *("take_file", "take_file_says", "take_download", "take_open", "take_too_large"),
+    *("copy", "copied", "download", "plain_text"),
+)
+
+NOTES = (
+    *("spelled", "joined", "blocks", "chosen", "drawn", "undrawn"),
+    *("rounded", "int8", "stopped", "login", "serving"),
+)
+"""Keys of `Snippet.notes`, and "serving": the playground serves another model at this moment."""
+
+
+@dataclass(frozen=True)
+class Code:
+    """What was written of the completion in view.
+
+    Attributes:
+        of: the page's number of the question.
+        snippets: the scripts; none where there is a `refusal`.
+        refusal: why there are none, in words.
+    """
+
+    of: int
+    snippets: tuple[Snippet, ...] = ()
+    refusal: str = ""
+
+
+def view(language: Language, code: Code | None = None, further: Iterable[str] = ()) -> str:
+    """The view; without code, the page asks for it.
+
+    Args:
+        further: notes on asking this playground's API.
+    """
+    facts: dict[str, Any] = {"of": None, "code": None, "refusal": ""}
+    if code is not None:
+        scripts = [_script(one, further, language) for one in code.snippets]
+        facts = {"of": code.of, "code": scripts, "refusal": code.refusal}
+    return shell(NAME, language, facts, WORDS)
+
+
+def _script(snippet: Snippet, further: Iterable[str], language: Language) -> dict[str, Any]:
+    notes = [*snippet.notes, *(further if snippet.tool == "curl" else ())]
+    return {
+        "tool": TOOLS[snippet.tool],
+        "file": snippet.file,
+        "text": snippet.text,
+        "prepare": list(snippet.prepare),
+        "notes": [text(f"take_note_{note}", language) for note in notes],
+    }
+
+
+def recorded(recording: Recording | None, *, opened: bool = False, ready: bool = False) -> str:
+    """The completion in view, for the page's scripts, where nobody sees it.
+
+    Args:
+        recording: None where the completion in view failed.
+        opened: it is not of this page: a link or a file was opened.
+        ready: the page has just been filled for the first time, and an address may be opened.
+    """
+    told = {
+        "recording": recording.to_dict() if recording else None,
+        "opened": opened,
+        "ready": ready,
+    }
+    facts = escape(as_json(told))
+    return f'<section class="view" data-view="recorded"><div class="facts" hidden>{facts}</div></section>'

@@ -1,0 +1,77 @@
+"""Prompt X-ray: the prompt as the model receives it, token by token, and where each stands in the editors."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import Counter
+from typing import Any
+
+from codegemma_ui.ui.strings import Language
+from codegemma_ui.ui.views import shell
+from codegemma_ui.vocabulary import Prompt
+
+NAME = "xray"
+
+ROLES = ("bos", "path", "context", "control", "prefix", "suffix")
+
+WORDS = (
+    *(f"role_{role}" for role in (*ROLES, "middle", "room")),
+    *("xray_token", "xray_place", "xray_cut", "xray_prompt"),
+)
+
+
+def view(prompt: Prompt, prefix: str, suffix: str, max_length: int, language: Language) -> str:
+    """The view of a prompt.
+
+    Args:
+        prefix, suffix: as they stand in the editors.
+    """
+    return shell(NAME, language, facts(prompt, prefix, suffix, max_length), WORDS)
+
+
+def facts(prompt: Prompt, prefix: str, suffix: str, max_length: int) -> dict[str, Any]:
+    """What `static/xray.js` draws.
+
+    Returns:
+        `tokens`: `[id, piece, role]` of each, and for the two sides `[…, line, column, line, column]`, where
+        it begins and ends in its editor, from 0, columns in UTF-16 units as a browser counts. `counts` by
+        role, `room` and `max_length` in tokens, and what was `trimmed` by role.
+    """
+    places = {"prefix": Places(prefix), "suffix": Places(suffix)}
+    tokens = []
+    for token in prompt.tokens:
+        told: list[Any] = [token.id, token.piece, token.role]
+        if token.role in places:
+            place = places[token.role]
+            told += [*place.of(token.start), *place.of(token.end)]
+        tokens.append(told)
+    counts = Counter[str](token.role for token in prompt.tokens)
+    trimmed = {
+        "prefix": prompt.trimmed_prefix_tokens,
+        "suffix": prompt.trimmed_suffix_tokens,
+        "context": prompt.trimmed_context_tokens,
+    }
+    return {
+        "tokens": tokens,
+        "counts": {role: counts[role] for role in ROLES if counts[role]},
+        "room": max_length - len(tokens),
+        "max_length": max_length,
+        "trimmed": {role: count for role, count in trimmed.items() if count},
+    }
+
+
+class Places:
+    """Lines and columns of a text, as an editor and a browser count them."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._starts = [0]
+        for index, character in enumerate(text):
+            if character == "\n":
+                self._starts.append(index + 1)
+
+    def of(self, position: int) -> tuple[int, int]:
+        """Line and column, from 0, of the character at a position; columns in UTF-16 units."""
+        line = bisect_right(self._starts, position) - 1
+        before = self._text[self._starts[line] : position]
+        return line, len(before) + sum(character > "\uffff" for character in before)

@@ -1,0 +1,31 @@
+"""A path and other files, in the advanced settings: counted, shown in the X-ray, and sent."""
+
+from __future__ import annotations
+
+from playwright.sync_api import expect
+
+from tests.browser.conftest import Scripted
+from tests.browser.playground import Playground
+
+OTHER = "shapes.py\nclass Square:\n    pass\n"
+
+
+def test_the_model_reads_them_before_the_prefix(playground: Playground, scripted: Scripted) -> None:
+    playground.write("before", "from shapes import ")
+    expect(playground.token_sum).not_to_contain_text("prompt 4 ")
+    alone = playground.token_sum.inner_text()
+    playground.page.locator("#advanced > button").click()
+    playground.page.get_by_label("File path").fill("main.py")
+    playground.page.get_by_label("Other files of the project").fill(OTHER)
+    expect(playground.token_sum).not_to_have_text(alone)
+    playground.open_tab("xray")
+    for role in ("path", "context"):
+        expect(playground.page.locator(f"#xray .run-name.{role}").first).to_be_visible()
+    playground.editor("before").click()
+    playground.press_complete()
+    playground.wait_until_done()
+    request = scripted.client.requests[-1]
+    assert request["path"] == "main.py"
+    assert request["files"] == [{"path": "shapes.py", "text": "class Square:\n    pass\n"}]
+    prompt = f"{OTHER}<|file_separator|>main.py\n<|fim_prefix|>from shapes import "
+    assert playground.pane("raw-prompt").startswith(prompt)

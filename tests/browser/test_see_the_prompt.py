@@ -1,0 +1,131 @@
+"""Prompt X-ray: tokens and roles as one types; a token lights up its characters, and the other way round."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.conftest import OpenPage, Scripted
+from tests.browser.playground import Playground
+
+PREFIX = "import os\nname = '😀'\nprint("
+SUFFIX = ")\n"
+
+
+@pytest.fixture
+def playground(scripted: Scripted, open_page: OpenPage) -> Playground:
+    playground = open_page(scripted.url)
+    playground.write("before", PREFIX)
+    playground.write("after", SUFFIX)
+    playground.open_tab("xray")
+    expect(cells(playground).first).to_be_visible()
+    return playground
+
+
+def cells(playground: Playground):
+    return playground.page.locator("#xray .cell")
+
+
+def lit_text(playground: Playground) -> str:
+    return playground.page.evaluate(
+        """() => [...(CSS.highlights.get("lit-token") ?? [])].map((range) => range.toString()).join("|")"""
+    )
+
+
+def test_each_token_is_a_cell_with_its_number_and_role(
+    playground: Playground, scripted: Scripted
+) -> None:
+    prompt = scripted.client.vocabulary().prompt(PREFIX, SUFFIX, 128)
+    expect(cells(playground)).to_have_count(len(prompt.tokens))
+    numbers = cells(playground).locator("small").all_text_contents()
+    assert [int(number) for number in numbers] == list(prompt.token_ids)
+    runs = playground.page.locator("#xray .run-name").evaluate_all(
+        "(names) => names.map((name) => name.dataset.role)"
+    )
+    assert runs == ["bos", "control", "prefix", "control", "suffix", "control"]
+    legend = playground.page.locator("#xray .legend")
+    expect(legend).to_contain_text("max_length 128")
+    expect(legend).to_contain_text("control 3")
+
+
+def test_it_follows_the_typing(playground: Playground) -> None:
+    before = cells(playground).count()
+    playground.editor("before").click()
+    playground.page.keyboard.press("Control+End")
+    playground.page.keyboard.type("value")
+    expect(cells(playground)).not_to_have_count(before)
+    expect(playground.page.locator("#xray .cell.prefix").last).to_contain_text("value")
+
+
+def test_hovering_a_token_lights_up_its_characters(playground: Playground) -> None:
+    for shown, text in (("import", "import"), ("·os", " os")):
+        cells(playground).filter(has_text=shown).first.hover()
+        playground.page.wait_for_function(
+            """(text) => [...(CSS.highlights.get("lit-token") ?? [])].some((one) => `${one}` === text)""",
+            arg=text,
+        )
+    expect(playground.page.locator("#xray .told")).to_contain_text("line 1, column 7")
+
+
+def test_the_keyboard_walks_from_token_to_token(playground: Playground) -> None:
+    cells(playground).first.focus()
+    for _ in range(2):
+        playground.page.keyboard.press("ArrowRight")
+    assert lit_text(playground) == "import"
+    playground.page.keyboard.press("End")
+    expect(playground.page.locator("#xray .told")).to_contain_text("<|fim_middle|>")
+    assert lit_text(playground) == ""
+
+
+def test_the_caret_in_an_editor_lights_up_its_token(playground: Playground) -> None:
+    playground.editor("before").click()
+    playground.page.keyboard.press("Control+Home")
+    expect(playground.page.locator("#xray .cell.lit")).to_contain_text("import")
+    playground.page.keyboard.press("ArrowDown")
+    expect(playground.page.locator("#xray .cell.lit")).to_contain_text("name")
+
+
+def test_what_was_cut_is_struck_through(playground: Playground) -> None:
+    playground.write("before", "x = 1\n" * 300)
+    expect(playground.page.locator("#xray .legend s")).to_contain_text("cut off")
+
+
+FRAMES = """
+async () => {
+  const box = document.querySelector("#xray .cells");
+  const cells = [...box.querySelectorAll(".cell")];
+  const frames = [];
+  let last = performance.now();
+  for (let step = 0; step < 90; step++) {
+    box.scrollTop = (step * box.scrollHeight) / 90;
+    const seen = box.getBoundingClientRect();
+    const under = document.elementFromPoint(seen.left + 60 + step, seen.top + seen.height / 2);
+    const cell = under?.closest(".cell") ?? cells[step * 20];
+    cell.dispatchEvent(new PointerEvent("pointerover", { bubbles: true }));
+    await new Promise(requestAnimationFrame);
+    const now = performance.now();
+    frames.push(now - last);
+    last = now;
+  }
+  return frames.sort((one, other) => one - other);
+}
+"""
+
+
+def test_two_thousand_tokens_scroll_and_light_up_smoothly(
+    scripted: Scripted, open_page: OpenPage
+) -> None:
+    scripted.client.be(context_length=8192)
+    playground = open_page(scripted.url)
+    slider = playground.page.locator("#max-length input[type=number]")
+    slider.fill("2100")
+    slider.press("Enter")
+    playground.write("before", "".join(f"value_{number} = {number}\n" for number in range(400)))
+    playground.open_tab("xray")
+    playground.page.wait_for_function(
+        "document.querySelectorAll('#xray .cell').length > 2000", timeout=20_000
+    )
+    frames = playground.page.evaluate(FRAMES)
+    median, slow = frames[len(frames) // 2], frames[int(len(frames) * 0.95)]
+    print(f"\n2,000 tokens: a frame takes {median:.0f} ms in the median, {slow:.0f} ms at 95%")
+    assert median < 50  # a browser without a GPU, on cores that other tests share

@@ -1,0 +1,69 @@
+"""Six lessons: their words in both languages, states that the page takes, tabs that there are."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict
+
+import pytest
+
+from codegemma_ui.evaluation.scoring import parses
+from codegemma_ui.messages import parse_request
+from codegemma_ui.presets import bundled
+from codegemma_ui.ui import teaching
+from codegemma_ui.ui.lessons import LESSONS, PROGRAMS, Lesson, by_key
+from codegemma_ui.ui.strings import LANGUAGES, TABLE, Language
+from codegemma_ui.ui.views import lessons as view
+from codegemma_ui.vocabulary import Vocabulary
+
+
+def test_there_are_six() -> None:
+    assert len(LESSONS) == len({lesson.key for lesson in LESSONS}) == 6
+    assert [by_key(lesson.key) for lesson in LESSONS] == list(LESSONS)
+
+
+@pytest.mark.parametrize("lesson", LESSONS, ids=lambda one: one.key)
+def test_a_lesson_says_two_or_three_sentences_in_both_languages(lesson: Lesson) -> None:
+    for column, said in enumerate(TABLE[f"lesson_{lesson.key}_says"]):
+        ends = r"[.!?](?=\s|$)" if column == 0 else r"[.](?=\s|$)"
+        assert len(re.findall(ends, said)) in (2, 3), said
+    for key in lesson.tries:
+        assert f"lesson_{lesson.key}_{key}" in TABLE
+
+
+@pytest.mark.parametrize("lesson", LESSONS, ids=lambda one: one.key)
+def test_the_bundled_model_takes_a_lessons_state_whole(
+    lesson: Lesson, vocabulary: Vocabulary
+) -> None:
+    for state in (lesson.state, *lesson.tries.values()):
+        request = parse_request(asdict(state), bundled().context_length)
+        prompt = vocabulary.prompt_of(request)
+        assert prompt.trimmed_prefix_tokens == prompt.trimmed_suffix_tokens == 0
+        assert prompt.trimmed_context_tokens == 0
+        assert bundled().knows(state.layout)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("lesson", LESSONS, ids=lambda one: one.key)
+def test_a_card_leads_on_and_back(lesson: Lesson, language: Language) -> None:
+    facts = view.card_facts(lesson, None, language)
+    assert lesson.tab in view.TABS
+    at = LESSONS.index(lesson)
+    assert facts["number"] == at + 1
+    assert facts["back"] == (LESSONS[at - 1].key if at else None)
+    assert facts["next"] == (LESSONS[at + 1].key if at + 1 < len(LESSONS) else None)
+    assert lesson.key in view.card({"lesson": lesson.key, "try": None}, language)
+    assert view.card(None, language) == ""
+
+
+def test_every_program_of_the_quiz_is_python_of_several_lines() -> None:
+    for program in PROGRAMS:
+        assert parses(program)
+        assert program.count("\n") > 5
+    assert len(set(PROGRAMS)) == len(PROGRAMS)
+
+
+def test_a_state_is_greedy_and_in_python() -> None:
+    values = teaching._values(LESSONS[0].state)
+    assert values[:2] == [LESSONS[0].state.prefix, LESSONS[0].state.suffix]
+    assert values[6:] == [0, 0, 1, None, "python", "LF", ""]
