@@ -41,9 +41,13 @@ def test_the_asked_packages_are_required() -> None:
     assert {"gradio", "keras-nlp", "keras", "tensorflow", "kagglehub"} <= set(required)
 
 
-def test_every_file_the_readme_links_is_there() -> None:
-    for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", README):
-        assert (ROOT / target).is_file(), target
+@pytest.mark.parametrize("page", ["README.md", "docs/teaching.md"])
+def test_every_file_a_page_links_is_there(page: str) -> None:
+    pattern = r'(?:\]\(|src="|srcset=")(?!https?:)([^)#"]+)[)#"]'
+    targets = re.findall(pattern, (ROOT / page).read_text())
+    assert targets
+    for target in targets:
+        assert (ROOT / page).parent.joinpath(target).is_file(), target
 
 
 @pytest.mark.parametrize(
