@@ -110,6 +110,11 @@ class EngineClient:
                 self._vocabularies[folder] = Vocabulary(folder)
             return self._vocabularies[folder]
 
+    @property
+    def error(self) -> PlaygroundError | None:
+        """What made the last start or switch fail, until the next one."""
+        return self._error
+
     def status(self) -> Status:
         """The state at this moment; never waits."""
         with self._lock:

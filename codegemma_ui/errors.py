@@ -94,3 +94,13 @@ class DownloadFailed(EngineError):
     """The preset could not be fetched; its code says why."""
 
     code = "download_failed"
+
+
+def of_code(code: str, message: str, hint: str = "") -> PlaygroundError:
+    """The error that an event told of; an `EngineError` where no class is named by its code."""
+    kinds: list[type[PlaygroundError]] = [PlaygroundError]
+    for kind in kinds:
+        if vars(kind).get("code") == code:
+            return kind(message, hint)
+        kinds += kind.__subclasses__()
+    return EngineError(message, hint, code)

@@ -79,5 +79,5 @@ def _finite(model: Any) -> bool:
 def summary(model: Any) -> str:
     """The model's own `summary()`, as text."""
     lines: list[str] = []
-    model.summary(print_fn=lambda line, **_: lines.append(line), line_length=90)
+    model.summary(print_fn=lambda line, **_: lines.append(line), line_length=80)
     return "\n".join(lines)

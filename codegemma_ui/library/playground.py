@@ -1,0 +1,223 @@
+"""`Playground`: a model, asked from ordinary code."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+import weakref
+from collections.abc import Callable, Generator
+from concurrent.futures import CancelledError
+from contextlib import closing
+from dataclasses import asdict
+from types import TracebackType
+from typing import Any
+
+from codegemma_ui import errors, settings
+from codegemma_ui.client import EngineClient
+from codegemma_ui.errors import BadInput, NotReady
+from codegemma_ui.library import live
+from codegemma_ui.library.result import Result
+from codegemma_ui.library.synchronous import LoopThread
+from codegemma_ui.machine import BACKENDS
+from codegemma_ui.messages import CompletionRequest, ErrorEvent, Event, Status, parse_request
+from codegemma_ui.progress import Progress
+from codegemma_ui.vocabulary import Prompt, Vocabulary
+
+POLL_S = 0.02
+
+
+class Playground:
+    """One model in a process of its own, which ends with `close`, with the `with` block, when nobody holds
+    this any more, and with this program at the latest.
+
+        with Playground() as playground:
+            print(playground.complete("import ", "\\n\\nsys.exit(0)\\n").program)
+
+    Every method may be called from any thread, and where an event loop runs; completions wait for each other.
+    Arguments of `complete`, `show`, `stream` and `prompt` beside the two sides are the fields of
+    `messages.CompletionRequest`.
+
+    Args:
+        preset: "bundled", a name of `python -m codegemma_ui presets`, a local preset folder, `hf://…` or
+            `kaggle://…`.
+        backend: "tensorflow", "jax" or "torch"; without it `CODEGEMMA_UI_BACKEND`, then `KERAS_BACKEND`, then
+            tensorflow.
+        dtype: "float32", "bfloat16", "float16", "int8"; "auto" is float32 on a CPU, half width on a GPU.
+
+    Raises:
+        BadInput, BackendMissing, NotEnoughMemory, DownloadFailed, LoadFailed: of `codegemma_ui.errors`. It
+            waits until the model is there; a download tells its percentage on stderr.
+    """
+
+    def __init__(
+        self,
+        preset: str | os.PathLike[str] = "bundled",
+        backend: str | None = None,
+        dtype: str = "auto",
+    ) -> None:
+        self._client = EngineClient(_chosen(preset, backend, dtype))
+        self._loop = LoopThread()
+        self._end = weakref.finalize(self, _end, self._client, self._loop)
+        try:
+            self._client.start()
+            _wait(self._client)
+        except BaseException:  # an interrupt too
+            self.close()
+            raise
+
+    # What there is
+
+    def __repr__(self) -> str:
+        if not self._end.alive:
+            return "Playground(closed)"
+        now = self.status()
+        return (
+            f"Playground(preset={now.preset!r}, backend={now.backend!r}, dtype={now.dtype!r}, "
+            f"state={now.state!r})"
+        )
+
+    def status(self) -> Status:
+        """The state at this moment, with the model's parameters, memory, context and device."""
+        return self._client.status()
+
+    def summary(self) -> None:
+        """Print what is loaded and the model's own `summary()`."""
+        now = self.status()
+        print(f"{now.preset} · {now.backend} · {now.dtype} · {now.device}")
+        print(
+            f"{now.parameters or 0:,} parameters · {(now.memory_bytes or 0) / 1e6:,.0f} MB · "
+            f"a context of {now.context_length:,} tokens"
+        )
+        print(now.summary or "")
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """The model's: text to token ids and back."""
+        return self._client.vocabulary()
+
+    def prompt(self, prefix: str = "", suffix: str = "", **fields: Any) -> Prompt:
+        """The prompt as the model would receive it, with the id and the role of each token.
+
+        Raises:
+            BadInput: names the field.
+        """
+        return self.vocabulary.prompt_of(self._parsed(prefix, suffix, fields))
+
+    # Completing
+
+    def stream(
+        self, prefix: str = "", suffix: str = "", **fields: Any
+    ) -> Generator[Event, None, None]:
+        """The events of a completion as they come: `prompt`, any number of `token`, then `done`.
+
+        The first `next` starts it, closing the generator cancels it.
+
+        Raises:
+            BadInput: at once; names the field.
+            EngineError: while it is read; what came before stays true.
+        """
+        return self._events(self._parsed(prefix, suffix, fields))
+
+    def complete(self, prefix: str = "", suffix: str = "", **fields: Any) -> Result:
+        """Fill in the middle, and wait for it. An interrupt frees the model.
+
+        Raises:
+            BadInput: names the field.
+            EngineError: it could not be done.
+        """
+        asked = self._parsed(prefix, suffix, fields)
+        return self._followed(asked, lambda _: None)
+
+    def show(self, prefix: str = "", suffix: str = "", **fields: Any) -> Result:
+        """`complete`, seen while it is written: in a notebook as the program, elsewhere as text on stdout.
+
+        Raises:
+            As `complete`.
+        """
+        asked = self._parsed(prefix, suffix, fields)
+        return self._followed(asked, live.display(asked).update)
+
+    def _followed(self, asked: CompletionRequest, follow: Callable[[Progress], None]) -> Result:
+        progress = Progress(asked.prefix, asked.suffix)
+        for event in self._events(asked):
+            progress.add(event)
+            follow(progress)
+        return Result.of(asked, progress)
+
+    def _events(self, asked: CompletionRequest) -> Generator[Event, None, None]:
+        try:
+            with closing(self._loop.read(self._client.complete(asdict(asked)))) as events:
+                for event in events:
+                    if isinstance(event, ErrorEvent):
+                        raise errors.of_code(event.code, event.message, event.hint)
+                    yield event
+        except CancelledError:
+            raise NotReady("This Playground is closed.", "Make another one.") from None
+
+    def _parsed(self, prefix: str, suffix: str, fields: dict[str, Any]) -> CompletionRequest:
+        given = {"time_limit_s": self._client.settings.time_limit_s, **fields}
+        given |= {"prefix": prefix, "suffix": suffix}
+        return parse_request(given, self.status().context_length)
+
+    # Ending
+
+    def close(self) -> None:
+        """End the model's process and what is under way; closing twice does nothing."""
+        self._end()
+
+    def __enter__(self) -> Playground:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def _end(client: EngineClient, loop: LoopThread) -> None:
+    """Knows no Playground: it would never be let go of."""
+    loop.close()
+    client.close()
+
+
+def _chosen(preset: str | os.PathLike[str], backend: str | None, dtype: str) -> settings.Settings:
+    """
+    Raises:
+        BadInput: names the argument.
+    """
+    if not isinstance(preset, str | os.PathLike):
+        raise BadInput(f"preset must be a name or a folder. Received: {preset!r}")
+    for name, value, allowed in (
+        ("backend", backend, (None, *BACKENDS)),
+        ("dtype", dtype, settings.DTYPES),
+    ):
+        if value not in allowed:
+            names = ", ".join(filter(None, allowed))
+            raise BadInput(f"{name} must be one of {names}. Received: {value!r}")
+    return settings.resolve(
+        argparse.Namespace(preset=os.fspath(preset), backend=backend, dtype=dtype)
+    )
+
+
+def _wait(client: EngineClient) -> None:
+    """Until the model serves.
+
+    Raises:
+        PlaygroundError: it cannot.
+    """
+    told = ""
+    while (now := client.status()).state not in ("ready", "failed"):
+        if now.phase == "downloading" and (now.progress is not None or not told):
+            share = "" if now.progress is None else f" {now.progress:.0%}"
+            if told != (told := f"\rdownloading {now.preset}{share}"):
+                print(told, end="", file=sys.stderr, flush=True)
+        time.sleep(POLL_S)
+    if told:
+        print(file=sys.stderr)
+    if now.state == "failed":
+        raise client.error or NotReady("No model is loaded.")

@@ -1,0 +1,45 @@
+"""What a completion came to, as a value that shows itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from codegemma_ui.library import markup
+from codegemma_ui.messages import Completion, CompletionRequest, TokenEvent
+from codegemma_ui.progress import Progress
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Result(Completion):
+    """An ended completion: `str()` is its middle, and a notebook shows the program.
+
+    Attributes:
+        request: as it was asked.
+        tokens: one event for each generated token, the stop token among them.
+        prompt, raw_output, middle, program: texts, as in `messages.Completion`; so is everything else.
+    """
+
+    request: CompletionRequest
+    tokens: tuple[TokenEvent, ...]
+    prompt: str = ""
+    raw_output: str = ""
+    middle: str = ""
+    program: str = ""
+
+    @classmethod
+    def of(cls, request: CompletionRequest, progress: Progress) -> Result:
+        """What the events of a request told together, the last one among them."""
+        return cls(**vars(progress.completion), request=request, tokens=tuple(progress.tokens))
+
+    def __str__(self) -> str:
+        return self.middle
+
+    def __repr__(self) -> str:
+        return (
+            f"Result({self.middle!r}, stop_reason={self.stop_reason!r}, "
+            f"stop_token={self.stop_token!r}, tokens={len(self.tokens)})"
+        )
+
+    def _repr_html_(self) -> str:
+        """What Jupyter asks for."""
+        return markup.program(self.request.prefix, self.middle, self.request.suffix)

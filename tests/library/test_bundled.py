@@ -1,0 +1,101 @@
+"""A Playground on the bundled model, and the README's example of one."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from codegemma_ui import Playground
+from codegemma_ui.messages import DoneEvent, PromptEvent, TokenEvent
+from codegemma_ui.presets import BUNDLED_FOLDER
+from codegemma_ui.ui.examples import by_key
+
+ROOT = Path(__file__).parents[2]
+QUICKSTART, TABLE = by_key("quickstart"), by_key("table")
+
+
+@pytest.fixture(scope="module")
+def playground() -> Iterator[Playground]:
+    with Playground(BUNDLED_FOLDER, backend="jax") as playground:
+        yield playground
+
+
+@pytest.mark.parametrize("example", [QUICKSTART, TABLE], ids=["quickstart", "table"])
+def test_it_fills_in_the_tutorials_examples(playground: Playground, example) -> None:
+    result = playground.complete(example.prefix, example.suffix)
+    assert str(result).startswith("sys" if example is QUICKSTART else "range(1")
+    assert result.program == example.prefix + result.middle + example.suffix
+    assert result.raw_output == result.middle + result.stop_token
+    assert "".join(token.text for token in result.tokens) == result.middle
+    assert (
+        result.prompt
+        == f"<|fim_prefix|>{example.prefix}<|fim_suffix|>{example.suffix}<|fim_middle|>"
+    )
+    assert f">{result.middle}</mark>" in result._repr_html_()
+
+
+def test_a_stream_and_a_result_say_the_same(playground: Playground) -> None:
+    first, *tokens, last = playground.stream(QUICKSTART.prefix, QUICKSTART.suffix, layout="spm")
+    result = playground.complete(QUICKSTART.prefix, QUICKSTART.suffix, layout="spm")
+    assert isinstance(first, PromptEvent)
+    assert isinstance(last, DoneEvent)
+    assert all(isinstance(token, TokenEvent) for token in tokens)
+    assert first.prompt == result.prompt == last.prompt
+    assert [token.id for token in tokens] == [token.id for token in result.tokens]
+    assert last.program == result.program
+
+
+def test_a_prompt_is_the_one_that_the_model_receives(playground: Playground) -> None:
+    fields = {"path": "main.py", "files": [{"path": "a.py", "text": "x = 1\n"}], "layout": "spm"}
+    prompt = playground.prompt("import ", "\n\nx()\n", **fields)
+    event = next(playground.stream("import ", "\n\nx()\n", **fields))
+    assert isinstance(event, PromptEvent)
+    assert prompt.token_ids == event.token_ids
+    assert tuple(token.role for token in prompt.tokens) == event.roles
+    assert playground.vocabulary.decode(prompt.token_ids[1:]) == prompt.text == event.prompt
+
+
+def test_a_seed_and_files_are_taken_as_anywhere(playground: Playground) -> None:
+    fields = {"temperature": 1.5, "seed": 7, "max_length": 48}
+    assert str(playground.complete("def ", **fields)) == str(playground.complete("def ", **fields))
+    assert str(playground.complete("import ", "\n\nos.getcwd()\n", forced="os")).startswith("os")
+
+
+def test_the_summary_tells_what_is_loaded(
+    playground: Playground, capsys: pytest.CaptureFixture[str]
+) -> None:
+    playground.summary()
+    first, second, *rest = capsys.readouterr().out.splitlines()
+    assert first == "bundled · jax · float32 · CPU"
+    assert re.fullmatch(r"6,032,640 parameters · [\d,]+ MB · a context of 1,024 tokens", second)
+    assert any("gemma_backbone" in line for line in rest)
+    table = [line for line in rest if line.startswith(("┏", "┃", "│", "└"))]
+    assert {line[-1] for line in table} <= set("┓┃│┘")  # nothing is cut off at its right
+
+
+def test_the_readmes_example_runs() -> None:
+    section = (ROOT / "README.md").read_text().split("## As a library\n")[1].split("\n## ")[0]
+    [example] = re.findall(r"```python\n(.*?)```", section, re.DOTALL)
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("CODEGEMMA_UI_", "KERAS_BACKEND"))
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", example],
+        cwd=ROOT,
+        env=environment | {"KERAS_BACKEND": "jax"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith('import sys\n\nif __name__ == "__main__":\n    sys.exit(0)\n')
+    assert "'range'" in done.stdout
