@@ -1,5 +1,5 @@
 # Every habit has one command; CI calls the same ones.
-.PHONY: run test lint format fuzz soak audit bench screenshots clean
+.PHONY: run test lint format fuzz soak audit bench screenshots wheel space-check container-check clean
 
 run:  ## make an environment, install requirements.txt, serve the page on port 7860
 	@scripts/setup app
@@ -40,6 +40,19 @@ soak: ## many visitors for MINUTES, every answer checked, every process watched
 screenshots: ## make docs/screenshots again
 	@scripts/setup test
 	@.venv/bin/python -m tests.browser.screenshots
+
+wheel: ## make dist/codegemma_ui-*.whl
+	@scripts/setup app
+	@rm -rf build/lib build/bdist.*
+	@.venv/bin/python -m pip wheel -q --no-deps --wheel-dir dist .
+	@ls dist/codegemma_ui-*.whl
+
+space-check: ## build and start this as a Hugging Face Space would; as root in namespaces of its own
+	@$(or $(PYTHON),python3) -m tests.space.check
+
+container-check: ## lint the Dockerfile and do its steps in a Debian of debootstrap; takes root
+	@scripts/setup test
+	@.venv/bin/python -m tests.container.check
 
 clean: ## forget the environment and the caches
 	@rm -rf .venv .pytest_cache .ruff_cache .mypy_cache

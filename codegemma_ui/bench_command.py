@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from codegemma_ui import machine, settings
+from codegemma_ui import installation, machine, settings
 from codegemma_ui.bench import plan, plot, report, runner, subjects, surroundings, weights
 from codegemma_ui.bench.figures import Figures
 from codegemma_ui.bench.prompts import Prompts
@@ -188,7 +188,7 @@ def _write(found: dict[str, Any], folder: Path) -> None:
     try:
         plot.draw(found, folder / "plot.png")
     except ImportError:
-        _say(f"no plot: matplotlib is missing. {subjects.INSTALL_PEERS}")
+        _say(f"no plot: matplotlib is missing. {installation.install('bench')}")
     _say(f"kept in {folder}")
 
 

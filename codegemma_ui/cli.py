@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from codegemma_ui import __version__, fim, settings
+from codegemma_ui import __version__, fim, installation, settings
 from codegemma_ui.bench.shapes import SHAPES
 from codegemma_ui.errors import BadInput
 from codegemma_ui.export import formats
@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m codegemma_ui",
+        prog=installation.command(),
         description="CodeGemma FIM Playground. Without a command it serves the page.",
     )
     parser.add_argument("--version", action="version", version=__version__)
@@ -167,6 +167,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _serve(parsed: argparse.Namespace) -> int:
+    _keep_gradio_at_home()
     from codegemma_ui import server
     from codegemma_ui.server import logs
     from codegemma_ui.server.observed import ObservedClient
@@ -181,6 +182,17 @@ def _serve(parsed: argparse.Namespace) -> int:
     finally:
         client.close()
     return DONE
+
+
+def _keep_gradio_at_home() -> None:
+    """Gradio (6.31) makes /tmp/gradio when it is imported, which is another user's where two run it."""
+    import contextlib
+    import os
+
+    with contextlib.suppress(OSError, RuntimeError):  # without a home it may as well lie there
+        folder = installation.cache_folder() / "gradio"
+        folder.mkdir(parents=True, exist_ok=True)
+        os.environ.setdefault("GRADIO_TEMP_DIR", str(folder))
 
 
 def _complete(parsed: argparse.Namespace) -> int:

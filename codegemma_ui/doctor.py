@@ -74,7 +74,7 @@ def _missing(
 ) -> list[str]:
     missing = []
     if not any(backend.installed for backend in backends):
-        missing.append(f"a backend: {machine.INSTALL['tensorflow']}")
+        missing.append(f"a backend: {machine.install('tensorflow')}")
     if preset.handle.startswith("kaggle://") and not credentials["kaggle"]:
         missing.append("a Kaggle key: KAGGLE_API_TOKEN, or KAGGLE_USERNAME and KAGGLE_KEY")
     dtype = "bfloat16" if gpus or _large(preset) else "float32"

@@ -10,14 +10,12 @@ from functools import cache
 from importlib import metadata
 from pathlib import Path
 
+from codegemma_ui import installation
+from codegemma_ui.installation import Extra
+
 BACKENDS = ("tensorflow", "jax", "torch")
 
-INSTALL = {
-    "tensorflow": "pip install -r requirements.txt",
-    "jax": "pip install -r requirements-jax.txt",
-    "torch": "pip install -r requirements-torch.txt",
-}
-"""The pip line that a missing backend is shown with."""
+_EXTRAS: dict[str, Extra] = {"tensorflow": "", "jax": "jax", "torch": "torch"}
 
 _REQUIRED = {"tensorflow": ("tensorflow",), "jax": ("jax", "jaxlib"), "torch": ("torch",)}
 _PROBE = """
@@ -54,9 +52,16 @@ class Backend:
 def backend(name: str, python: str | None = None) -> Backend:
     """Look up a backend, in another environment where `python` names its interpreter."""
     versions = _versions(_REQUIRED[name], python)
-    install = INSTALL[name] if python is None else f"{python} -m {INSTALL[name]}"
+    line = install(name)
     present = all(versions.get(package) for package in _REQUIRED[name])
-    return Backend(name, versions[name] if present else None, python, install)
+    return Backend(
+        name, versions[name] if present else None, python, f"{python} -m {line}" if python else line
+    )
+
+
+def install(name: str) -> str:
+    """The pip line that a missing backend is shown with."""
+    return installation.install(_EXTRAS[name])
 
 
 def _versions(packages: tuple[str, ...], python: str | None) -> dict[str, str | None]:

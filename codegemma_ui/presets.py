@@ -180,7 +180,7 @@ def named(name: str) -> Preset:
     raise UnknownPreset(
         "A preset is a name of the table, a local preset folder with a config.json, hf://owner/model "
         f"or kaggle://owner/model/keras/variation. Received: {name!r}",
-        "`python -m codegemma_ui presets` lists the table.",
+        "The command `presets` lists the table.",
     )
 
 

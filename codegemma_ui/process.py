@@ -7,18 +7,24 @@ last of it, for a crash report.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import json
 import logging
 import os
 import queue
+import shutil
 import signal
 import subprocess
+import tempfile
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
+
+from codegemma_ui import installation
 
 log = logging.getLogger(__name__)
 
@@ -27,9 +33,27 @@ STDERR_LINES = 200
 
 def environment() -> dict[str, str]:
     """Ours, so that a child finds this package and the user's credentials."""
-    root = str(Path(__file__).parent.parent)
+    root = _package_alone()
     path = os.environ.get("PYTHONPATH")
     return {**os.environ, "PYTHONPATH": f"{root}{os.pathsep}{path}" if path else root}
+
+
+@cache
+def _package_alone() -> str:
+    """A folder that a child of any interpreter may import from: it holds this package and no library.
+
+    An installed package stands among our interpreter's libraries, and a child's own are to come first, or
+    tensorflow's environment would be jax's too.
+    """
+    if installation.in_checkout():
+        return str(installation.PACKAGE.parent)
+    try:
+        folder = tempfile.mkdtemp(prefix="codegemma-ui-")
+    except OSError:  # no room for temporary files: our own interpreter's workers need none of this
+        return str(installation.PACKAGE.parent)
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    (Path(folder) / installation.PACKAGE.name).symlink_to(installation.PACKAGE)
+    return folder
 
 
 class LineProcess:

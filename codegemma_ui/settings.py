@@ -167,7 +167,8 @@ def resolve(
     extra = tuple(filter(None, map(str.strip, choice("extra_presets", "").split(","))))
     presets.offered(*extra)
     host = choice("host", "0.0.0.0" if environ.get("SPACE_ID") else "127.0.0.1")
-    space = environ.get("SPACE_HOST", "").strip()
+    # With a domain of its own a Space has several, separated by commas (gradio/oauth.py, 6.31).
+    space = filter(None, map(str.strip, environ.get("SPACE_HOST", "").split(",")))
     return Settings(
         host=host,
         port=integer("port", 7860, 0, 65535),
@@ -183,7 +184,7 @@ def resolve(
             "allow_switch", "everyone" if _is_loopback(host) else "nobody", ALLOW_SWITCH
         ),
         pythons={name: python for name in BACKENDS if (python := choice(f"python_{name}", ""))},
-        allowed_hosts=(*several("allowed_host"), *([space] if space else [])),
+        allowed_hosts=(*several("allowed_host"), *space),
         api=not switch("no_api"),
         metrics=switch("metrics"),
         log_level=one_of("log_level", "info", LOG_LEVELS),

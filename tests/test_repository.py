@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -41,7 +42,9 @@ def test_the_asked_packages_are_required() -> None:
     assert {"gradio", "keras-nlp", "keras", "tensorflow", "kagglehub"} <= set(required)
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/teaching.md"])
+@pytest.mark.parametrize(
+    "page", ["README.md", "docs/teaching.md", "docs/deploying.md", "docs/sizing.md"]
+)
 def test_every_file_a_page_links_is_there(page: str) -> None:
     pattern = r'(?:\]\(|src="|srcset=")(?!https?:)([^)#"]+)[)#"]'
     targets = re.findall(pattern, (ROOT / page).read_text())
@@ -68,3 +71,38 @@ def test_every_flag_the_readme_names_is_taken(command: str) -> None:
     for line in re.findall(pattern, README):
         for flag in re.findall(r"(?<!\S)--[a-z-]+", line):
             assert flag in done.stdout, flag
+
+
+def test_every_hf_line_of_the_guide_is_taken() -> None:
+    guide = (ROOT / "docs" / "deploying.md").read_text().replace("\\\n", " ")
+    lines = re.findall(r"^hf (.+)$", guide, re.MULTILINE)
+    assert len(lines) > 8
+    for line in lines:
+        words = line.split()
+        names = words[: 1 if words[0] == "upload" else 2]
+        done = subprocess.run(
+            [str(Path(sys.executable).with_name("hf")), *names, "--help"],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            env={**os.environ, "COLUMNS": "400"},
+        )
+        assert done.returncode == 0, line
+        for flag in (word for word in words if word.startswith("--")):
+            assert re.search(rf"{flag}\b", done.stdout), (line, flag)
+
+
+def test_every_flag_of_the_guide_is_taken() -> None:
+    guide = (ROOT / "docs" / "deploying.md").read_text()
+    helped = subprocess.run(
+        [sys.executable, "-m", "codegemma_ui", "serve", "--help"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    ).stdout
+    commands = re.findall(r"bin/codegemma-ui( --.*)", guide)
+    assert commands
+    for flag in re.findall(r"--[a-z-]+", "".join(commands)):
+        assert flag in helped, flag

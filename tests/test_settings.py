@@ -107,6 +107,8 @@ def test_hosts_are_repeated_or_listed_and_a_spaces_own_is_implied() -> None:
     flags = ["--allowed-host", "c.example"]
     chosen = resolve(flags, CODEGEMMA_UI_ALLOWED_HOST="a.example", SPACE_HOST="o-s.hf.space")
     assert chosen.allowed_hosts == ("c.example", "o-s.hf.space")
+    both = resolve(SPACE_HOST="o-s.hf.space, fim.example")  # a Space with a domain of its own
+    assert both.allowed_hosts == ("o-s.hf.space", "fim.example")
 
 
 def test_the_login_is_a_variable_and_never_shown() -> None:

@@ -10,15 +10,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from codegemma_ui import machine
+from codegemma_ui import installation, machine
 from codegemma_ui.bench import surroundings
 from codegemma_ui.errors import BadInput
 
 Family = Literal["engine", "worker", "kerashub", "transformers", "llama.cpp"]
 Device = Literal["cpu", "cuda"]
 Extra = Literal["streaming", "logprobs", "drafting", "appending", "typing"]
-
-INSTALL_PEERS = "pip install -r requirements-bench.txt"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +61,7 @@ class Subject:
                 return backend.install
         # What another environment has besides is seen when its process starts.
         if python is None and not all(map(surroundings.version, self.packages)):
-            return INSTALL_PEERS
+            return installation.install("bench")
         return None
 
 

@@ -129,7 +129,7 @@ def _any_backend() -> str:
     for name in ("jax", "torch", "tensorflow"):
         if machine.backend(name).installed:
             return name
-    raise BackendMissing("No Keras backend is installed.", machine.INSTALL["tensorflow"])
+    raise BackendMissing("No Keras backend is installed.", machine.install("tensorflow"))
 
 
 def _run(command: Sequence[str]) -> None:

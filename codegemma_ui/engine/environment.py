@@ -7,9 +7,8 @@ import logging
 import os
 import sys
 from dataclasses import dataclass
-from pathlib import Path
 
-from codegemma_ui import machine
+from codegemma_ui import installation, machine
 
 
 def before_import(backend: str) -> None:
@@ -31,8 +30,7 @@ def before_import(backend: str) -> None:
 
 def _keep_compiled(backend: str) -> None:
     """Let compiled programs outlive the process, in a folder of ours; what a person has set stays."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    folder = cache / "codegemma-ui" / backend
+    folder = installation.cache_folder() / backend
     if backend == "torch":
         os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(folder))
     elif backend == "jax":

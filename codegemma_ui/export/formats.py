@@ -5,10 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from importlib import util
 
+from codegemma_ui import installation
 from codegemma_ui.errors import BadInput, EngineError
-
-INSTALL = "pip install -r requirements-bench.txt"
-"""The pip line that a missing library is shown with."""
 
 WIDTHS = {"float32": 4, "float16": 2, "bfloat16": 2}
 """The precisions that a preset's weights may be stored in, and their bytes a value."""
@@ -56,7 +54,7 @@ def check(chosen: Format, dtype: str | None) -> None:
             package = "protobuf" if library == "google.protobuf" else library
             raise EngineError(
                 f"Writing {chosen.name} takes the package {package}, which is not installed.",
-                f"{INSTALL}.",
+                f"{installation.install('bench')}.",
                 code="package_missing",
             )
 

@@ -4,8 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from codegemma_ui import installation
 from codegemma_ui.snippets.quoting import shell_word
 from codegemma_ui.snippets.taken import Taken
+
+
+def _door() -> list[str]:
+    return (
+        ["python", "-m", "codegemma_ui"]
+        if installation.in_checkout()
+        else [installation.DISTRIBUTION]
+    )
 
 
 @dataclass(frozen=True)
@@ -15,7 +24,7 @@ class Export:
     Attributes:
         folder: from where the command is run.
         dtype: of the weights.
-        command: as a person types it, in the repository's folder.
+        command: as a person types it, where this package can be imported.
     """
 
     folder: str
@@ -31,6 +40,6 @@ class Export:
             dtype: as `export --dtype` takes it.
         """
         folder = f"build/{taken.slug}-{form}-{dtype}"
-        words = ["python", "-m", "codegemma_ui", "export", "--preset", taken.preset.name]
+        words = [*_door(), "export", "--preset", taken.preset.name]
         words += ["--format", form, "--dtype", dtype, "--out", folder]
         return cls(folder, dtype, " ".join(map(shell_word, words)))

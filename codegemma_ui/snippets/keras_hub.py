@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from codegemma_ui import installation
+from codegemma_ui.presets import BUNDLED, BUNDLED_FOLDER
 from codegemma_ui.snippets import python_parts
 from codegemma_ui.snippets.quoting import python_text
 from codegemma_ui.snippets.taken import Taken
@@ -34,16 +36,32 @@ def text(taken: Taken) -> str:
 def _head(taken: Taken, by_ids: bool) -> str:
     head = [f"# {line}" for line in prepare(taken)]
     head += ["import os"] + ["from itertools import takewhile"] * by_ids
+    head += ["from pathlib import Path"] * _bundled_elsewhere(taken)
     head += ["", f'os.environ["KERAS_BACKEND"] = "{taken.backend}"', "", "import keras_nlp"]
-    return "\n".join([*head, *["import numpy as np"] * by_ids])
+    head += ["import numpy as np"] * by_ids
+    return "\n".join([*head, *["", "import codegemma_ui"] * _bundled_elsewhere(taken)])
+
+
+def _bundled_elsewhere(taken: Taken) -> bool:
+    """The bundled model lies in no folder that a script knows, but in the package, wherever that is."""
+    return taken.preset.name == BUNDLED and not installation.in_checkout()
+
+
+def _name(taken: Taken) -> str:
+    """What `from_preset` takes, as an expression."""
+    if taken.preset.name != BUNDLED:
+        return python_text(taken.preset.name)
+    place = BUNDLED_FOLDER.relative_to(installation.PACKAGE)
+    if _bundled_elsewhere(taken):
+        return f"str(Path(codegemma_ui.__file__).parent / {python_text(place.as_posix())})"
+    return python_text((installation.PACKAGE.name / place).as_posix())
 
 
 def _load(taken: Taken) -> str:
-    name = python_text(taken.keras_name)
     dtype = "bfloat16" if taken.dtype == "int8" else taken.dtype
     lines = [
         "gemma_lm = keras_nlp.models.GemmaCausalLM.from_preset(",
-        f"    {name}, dtype={python_text(dtype)}",
+        f"    {_name(taken)}, dtype={python_text(dtype)}",
         ")",
     ]
     if taken.dtype == "int8":

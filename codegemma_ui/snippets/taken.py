@@ -15,7 +15,7 @@ from codegemma_ui import fim
 from codegemma_ui.errors import BadInput
 from codegemma_ui.machine import BACKENDS
 from codegemma_ui.messages import CompletionRequest, DoneEvent
-from codegemma_ui.presets import BUNDLED, Preset
+from codegemma_ui.presets import Preset
 from codegemma_ui.recording import Recording
 from codegemma_ui.vocabulary import Prompt
 
@@ -35,9 +35,6 @@ SPECIAL = re.compile(r"<(?:pad|bos|eos|unk|mask)>")
 """Names that transformers and llama.cpp take for tokens wherever they stand; SentencePiece does not."""
 
 BLOCK = "\N{LOWER ONE EIGHTH BLOCK}"
-
-BUNDLED_PLACE = "codegemma_ui/models/fim_small"
-"""The bundled preset's folder, from the repository's."""
 
 GREEDY_BELOW = 1e-30
 """A temperature up to this is as good as 0."""
@@ -189,11 +186,6 @@ class Taken:
         return request.temperature <= GREEDY_BELOW or request.top_k == 1 or request.top_p == 0
 
     # The model
-
-    @property
-    def keras_name(self) -> str:
-        """As `from_preset` takes it."""
-        return BUNDLED_PLACE if self.preset.name == BUNDLED else self.preset.name
 
     @property
     def slug(self) -> str:

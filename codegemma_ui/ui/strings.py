@@ -550,6 +550,10 @@ TABLE: dict[str, tuple[str, str]] = {
         "It runs in the folder of this repository. Once before:",
         "이 저장소의 폴더에서 실행합니다. 그 전에 한 번:",
     ),
+    "take_prepare_installed": (
+        "It runs where this program is installed. Once before:",
+        "이 프로그램이 설치된 환경에서 실행합니다. 그 전에 한 번:",
+    ),
     "take_script": ("Script", "스크립트"),
     "take_link": ("As a link", "링크로"),
     "take_link_size": (

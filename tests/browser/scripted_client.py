@@ -114,7 +114,7 @@ class ScriptedClient:
     def backends(self) -> tuple[machine.Backend, ...]:
         return tuple(
             machine.Backend(
-                name, None if name in self.missing else "1", None, machine.INSTALL[name]
+                name, None if name in self.missing else "1", None, machine.install(name)
             )
             for name in machine.BACKENDS
         )
@@ -127,7 +127,7 @@ class ScriptedClient:
     ) -> None:
         self.switches.append((preset, backend, dtype))
         if backend in self.missing:
-            raise BackendMissing(f"{backend} is not installed.", machine.INSTALL[backend])
+            raise BackendMissing(f"{backend} is not installed.", machine.install(backend))
         if self.switch_refusal is not None:
             raise self.switch_refusal
         target = {

@@ -133,13 +133,13 @@
   const button = (text, onclick, properties = {}) =>
     playground.element("button", { type: "button", className: "act", text, onclick, ...properties });
 
-  function script({ file, text, prepare, notes }, words) {
+  function script({ file, text, prepare, place, notes }, words) {
     const { element } = playground;
     const parts = [];
     if (notes.length) parts.push(element("ul", { className: "notes" }, ...notes.map((note) => element("li", { text: note }))));
     if (prepare.length) {
       const commands = element("code", { text: prepare.join("\n") });
-      parts.push(element("p", { text: words.take_prepare }), element("pre", { className: "commands", tabindex: 0, "aria-label": words.take_prepare }, commands));
+      parts.push(element("p", { text: place }), element("pre", { className: "commands", tabindex: 0, "aria-label": place }, commands));
     }
     const buttons = element(
       "div",

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from codegemma_ui import installation
 from codegemma_ui.recording import Recording
 from codegemma_ui.snippets import TOOLS, Snippet
 from codegemma_ui.ui.render import escape
@@ -19,7 +20,7 @@ from codegemma_ui.ui.views import as_json, shell
 NAME = "take"
 
 WORDS = (
-    *("take_nothing", "take_code", "take_tools", "take_writing", "take_prepare", "take_script"),
+    *("take_nothing", "take_code", "take_tools", "take_writing", "take_script"),
     *("take_link", "take_link_size", "take_link_long", "take_link_old", "take_copy_link"),
     *("take_file", "take_file_says", "take_download", "take_open", "take_too_large"),
     *("copy", "copied", "download", "plain_text"),
@@ -61,12 +62,14 @@ def view(language: Language, code: Code | None = None, further: Iterable[str] = 
 
 
 def _script(snippet: Snippet, further: Iterable[str], language: Language) -> dict[str, Any]:
+    place = "take_prepare" if installation.in_checkout() else "take_prepare_installed"
     notes = [*snippet.notes, *(further if snippet.tool == "curl" else ())]
     return {
         "tool": TOOLS[snippet.tool],
         "file": snippet.file,
         "text": snippet.text,
         "prepare": list(snippet.prepare),
+        "place": text(place, language),
         "notes": [text(f"take_note_{note}", language) for note in notes],
     }
 

@@ -1,0 +1,1 @@
+"""What is measured: speed in results.json and its page, how many visitors in sizing/."""

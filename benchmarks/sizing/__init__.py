@@ -1,0 +1,1 @@
+"""How many visitors an engine serves: a simulation, its results, its plot; `python -m benchmarks.sizing`."""

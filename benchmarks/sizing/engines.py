@@ -1,0 +1,104 @@
+"""What the simulation is run with: engines as measured or estimated, and two ways to use them. Pure."""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.sizing.cards import CARDS, most_tokens_per_second
+from benchmarks.sizing.simulation import Engine
+from codegemma_ui import presets
+
+RESULTS = Path(__file__).parent.parent / "results.json"
+DEFAULT = "engine-tensorflow-float32"
+"""What a page runs that nobody has told otherwise."""
+
+OF_THE_BOUND = 0.5
+"""An assumption: the share of a card's bandwidth that writing tokens gets. A bound would promise too much."""
+
+FIRST_TOKEN_S = {"T4": 0.15, "L4": 0.1, "A100 80 GB": 0.05}
+"""Assumptions: seconds that reading a prompt of 200 tokens takes a 2B; a 7B takes 3.4 times as long."""
+
+ALONE = Engine()
+
+BATCH = Engine(together=8, gain=4.0)
+"""An assumption: eight requests together take twice as long as one alone."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """An engine as the table names it.
+
+    Attributes:
+        source: "measured" or "estimated".
+        first_s: seconds from the beginning to the first token, 200 tokens in.
+        tokens_per_s: from then on, for one request alone.
+    """
+
+    name: str
+    source: str
+    first_s: float
+    tokens_per_s: float
+    engine: Engine = ALONE
+
+
+def bundled() -> Kind:
+    """The bundled model on the two cores that `benchmarks/results.json` was measured on."""
+    rows = json.loads(RESULTS.read_text())["rows"]
+    (row,) = [row for row in rows if row["name"] == DEFAULT]
+    first, rate = row["first_token_s"]["200"]["median"], row["tokens_per_s"]["median"]
+    return Kind("bundled, 2 CPU cores", "measured", first, rate)
+
+
+def estimated(preset: str, card: str, engine: Engine = ALONE) -> Kind:
+    """A CodeGemma on a card, in half width, from the card's bandwidth; nobody has measured it here."""
+    model, place = presets.named(preset), next(one for one in CARDS if one.name == card)
+    first = FIRST_TOKEN_S[card] * (3.4 if "7b" in preset else 1)
+    rate = OF_THE_BOUND * most_tokens_per_second(model, "bfloat16", place)
+    batch = f", {engine.together} together" if engine.together > 1 else ""
+    return Kind(f"{model.label} on {card}{batch}", "estimated", first, rate, engine)
+
+
+def kinds() -> tuple[Kind, ...]:
+    """The rows of docs/sizing.md."""
+    return (
+        bundled(),
+        estimated("code_gemma_2b_en", "T4"),
+        estimated("code_gemma_2b_en", "L4"),
+        estimated("code_gemma_2b_en", "L4", BATCH),
+        estimated("code_gemma_2b_en", "A100 80 GB"),
+        estimated("code_gemma_7b_en", "A100 80 GB"),
+    )
+
+
+@dataclass(frozen=True)
+class Habit:
+    """How somebody uses it. Both figures are assumptions; they vary as log-normal numbers do.
+
+    Attributes:
+        think_s: mean seconds from an answer to the next question.
+        tokens: mean tokens of a completion.
+    """
+
+    name: str
+    think_s: float
+    tokens: float
+
+    def think(self, chance: random.Random) -> float:
+        return _log_normal(chance, self.think_s, spread=1.0)
+
+    def work(self, kind: Kind, chance: random.Random) -> float:
+        """Seconds that a request takes alone."""
+        tokens = max(1, round(_log_normal(chance, self.tokens, spread=0.7)))
+        return kind.first_s + (tokens - 1) / kind.tokens_per_s
+
+
+HABITS = (Habit("page", think_s=20.0, tokens=24.0), Habit("editor", think_s=4.0, tokens=16.0))
+"""Who presses Ctrl+Enter on the page, reads and goes on; and whose editor asks at every rest."""
+
+
+def _log_normal(chance: random.Random, mean: float, spread: float) -> float:
+    return chance.lognormvariate(math.log(mean) - spread**2 / 2, spread)

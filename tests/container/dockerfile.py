@@ -1,0 +1,100 @@
+"""A Dockerfile as instructions in stages: as much of the language as ours speaks. Pure.
+
+Reference: https://docs.docker.com/reference/dockerfile/.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+KNOWN = frozenset(
+    {
+        *("ARG", "CMD", "COPY", "ENV", "EXPOSE", "FROM", "HEALTHCHECK"),
+        *("RUN", "USER", "VOLUME", "WORKDIR"),
+    }
+)
+
+
+@dataclass(frozen=True)
+class Instruction:
+    """One instruction: its name, and the rest of it on one line as it was written."""
+
+    name: str
+    text: str
+
+
+@dataclass
+class Stage:
+    """What one FROM begins.
+
+    Attributes:
+        base: the image that it is made of, with its arguments put in.
+        name: as other stages call it.
+    """
+
+    base: str
+    name: str = ""
+    instructions: list[Instruction] = field(default_factory=list)
+
+
+def parse(text: str, arguments: Mapping[str, str]) -> list[Stage]:
+    """The stages, in order.
+
+    Args:
+        text: of the file.
+        arguments: build arguments that are given; the file has defaults.
+
+    Raises:
+        ValueError: it has an instruction that is not rehearsed.
+    """
+    stages: list[Stage] = []
+    given: dict[str, str] = {}
+    for instruction in _instructions(text):
+        if instruction.name not in KNOWN:
+            raise ValueError(f"{instruction.name} must be one of {', '.join(sorted(KNOWN))}.")
+        if instruction.name == "FROM":
+            base, *rest = expand(instruction.text, given).split()
+            stages.append(Stage(base, rest[1] if rest else ""))
+        elif stages:
+            stages[-1].instructions.append(instruction)
+        else:
+            name, default = argument(instruction.text)
+            given[name] = arguments.get(name, default)
+    return stages
+
+
+def _instructions(text: str) -> list[Instruction]:
+    lines = [line for line in text.splitlines() if not line.lstrip().startswith("#")]
+    whole = re.sub(r"\\\n\s*", " ", "\n".join(lines))
+    found = []
+    for line in filter(str.strip, whole.splitlines()):
+        name, _, rest = line.strip().partition(" ")
+        found.append(Instruction(name.upper(), rest.strip()))
+    return found
+
+
+def argument(text: str) -> tuple[str, str]:
+    """Name and default of an ARG."""
+    name, _, default = text.partition("=")
+    return name, default.strip('"')
+
+
+def variables(text: str, known: Mapping[str, str]) -> dict[str, str]:
+    """What an ENV sets."""
+    pairs = (word.split("=", 1) for word in shlex.split(text))
+    return {name: expand(value, known) for name, value in pairs}
+
+
+def expand(text: str, known: Mapping[str, str]) -> str:
+    """Put in what variables hold, as every instruction but RUN and CMD has it done."""
+    return re.sub(r"\$\{(\w+)\}|\$(\w+)", lambda found: known.get(found[1] or found[2], ""), text)
+
+
+def words(text: str) -> list[str]:
+    """A command that is written as a JSON list."""
+    listed = json.loads(text[text.index("[") :])
+    return [str(word) for word in listed]
