@@ -35,9 +35,12 @@ class Settings:
         pythons: backend name -> interpreter of another environment for its worker.
         allowed_hosts: names beside loopback and `host` that requests may be sent to; "*" is any.
         api: whether `/complete` and `/status` are open to programs.
+        openai_api: whether `/v1/completions`, `/v1/models` and `/infill` are, for other tools.
+        mcp: whether the model is a tool over MCP.
         metrics: whether `/metrics` is served.
         log_level: of `LOG_LEVELS`.
         auth: the user and password of the page's login; None is open to everyone.
+        api_key: that other tools must bring; None lets in whoever the rest lets in.
     """
 
     host: str = "127.0.0.1"
@@ -54,12 +57,16 @@ class Settings:
     pythons: Mapping[str, str] = field(default_factory=dict)
     allowed_hosts: tuple[str, ...] = ()
     api: bool = True
+    openai_api: bool = False
+    mcp: bool = False
     metrics: bool = False
     log_level: str = "info"
     auth: tuple[str, str] | None = field(default=None, repr=False)
+    api_key: str | None = field(default=None, repr=False)
 
 
 _PREFIX = "CODEGEMMA_UI_"
+_KEY = f"{_PREFIX}API_KEY"  # no flag, so that no list of processes shows it
 _SWITCH = {"": False, "0": False, "false": False, "no": False} | {
     "1": True,
     "true": True,
@@ -111,6 +118,14 @@ def add_serve_flags(parser: argparse.ArgumentParser) -> None:
     )
     _flag(parser, "--allowed-host", "a name it is reached by; repeatable", "none", "append")
     _flag(parser, "--no-api", "close /complete and /status to programs", "off", "store_true")
+    _flag(
+        parser,
+        "--openai-api",
+        "open /v1/completions, /v1/models and /infill to other tools",
+        "off",
+        "store_true",
+    )
+    _flag(parser, "--mcp", "offer the model as a tool over MCP", "off", "store_true")
     _flag(parser, "--metrics", "serve /metrics for Prometheus", "off", "store_true")
     _flag(parser, "--log-level", ", ".join(LOG_LEVELS), "info")
 
@@ -166,6 +181,13 @@ def resolve(
     presets.named(preset)
     extra = tuple(filter(None, map(str.strip, choice("extra_presets", "").split(","))))
     presets.offered(*extra)
+    auth, api_key = _login(environ.get(_PREFIX + "AUTH", "")), _key(environ.get(_KEY, ""))
+    for name in ("openai_api", "mcp"):
+        if switch(name) and auth is not None and api_key is None:
+            raise BadInput(
+                f"{_KEY} must be set where {_named(name)} and {_PREFIX}AUTH are: other tools cannot log "
+                "in, and bring a key instead. Received: none."
+            )
     host = choice("host", "0.0.0.0" if environ.get("SPACE_ID") else "127.0.0.1")
     # With a domain of its own a Space has several, separated by commas (gradio/oauth.py, 6.31).
     space = filter(None, map(str.strip, environ.get("SPACE_HOST", "").split(",")))
@@ -186,9 +208,12 @@ def resolve(
         pythons={name: python for name in BACKENDS if (python := choice(f"python_{name}", ""))},
         allowed_hosts=(*several("allowed_host"), *space),
         api=not switch("no_api"),
+        openai_api=switch("openai_api"),
+        mcp=switch("mcp"),
         metrics=switch("metrics"),
         log_level=one_of("log_level", "info", LOG_LEVELS),
-        auth=_login(environ.get(_PREFIX + "AUTH", "")),
+        auth=auth,
+        api_key=api_key,
     )
 
 
@@ -208,6 +233,17 @@ def _login(pair: str) -> tuple[str, str] | None:
     if not user.strip() or not password:
         raise BadInput(f"{_PREFIX}AUTH must be user:password, neither of them empty.")
     return user.strip(), password  # Gradio strips the name that a person enters
+
+
+def _key(key: str) -> str | None:
+    """The key of other tools; what is wrong with it is said without showing it."""
+    if not key:
+        return None
+    if not key.isascii() or not key.isprintable() or " " in key:
+        raise BadInput(
+            f"{_KEY} must be letters, digits and signs of ASCII, as a header can carry them."
+        )
+    return key
 
 
 def _named(name: str) -> str:

@@ -124,6 +124,31 @@ def test_the_login_is_a_variable_and_never_shown() -> None:
         assert "hush" not in str(caught.value)
 
 
+def test_the_key_of_other_tools_is_a_variable_and_never_shown() -> None:
+    assert resolve().api_key is None
+    chosen = resolve(["--openai-api"], CODEGEMMA_UI_API_KEY="hush-hush", CODEGEMMA_UI_MCP="1")
+    assert (chosen.openai_api, chosen.mcp, chosen.api_key) == (True, True, "hush-hush")
+    assert "hush" not in repr(chosen)
+    with pytest.raises(SystemExit):
+        resolve(["--api-key", "hush-hush"])
+    for key in ("hush hush", "hüsh", "hush\n"):
+        with pytest.raises(BadInput) as caught:
+            resolve(CODEGEMMA_UI_API_KEY=key)
+        assert "CODEGEMMA_UI_API_KEY must be" in str(caught.value)
+        assert key not in str(caught.value)
+
+
+@pytest.mark.parametrize("flag", ["--openai-api", "--mcp"])
+def test_behind_a_login_other_tools_need_a_key(flag: str) -> None:
+    login = {"CODEGEMMA_UI_AUTH": "ann:hush-hush"}
+    with pytest.raises(BadInput) as caught:
+        resolve([flag], **login)
+    assert f"CODEGEMMA_UI_API_KEY must be set where {flag}" in str(caught.value)
+    assert "hush" not in str(caught.value)
+    assert resolve([flag], **login, CODEGEMMA_UI_API_KEY="key").auth is not None
+    assert resolve([], **login).api_key is None
+
+
 def test_a_space_listens_on_every_address() -> None:
     assert resolve(SPACE_ID="owner/space").host == "0.0.0.0"
 

@@ -100,11 +100,12 @@ def again(body: bytes, receive: Receive) -> Receive:
     return from_memory
 
 
-def parse_json(kind: str, body: bytes) -> dict[str, Any]:
+def parse_json(kind: str, body: bytes, most_values: int = MAX_VALUES) -> dict[str, Any]:
     """A body as an object that Gradio can be given.
 
     Args:
         kind: the `Content-Type` header.
+        most_values: that it may hold.
 
     Raises:
         Refused: with what was expected and what came, never with the text that came.
@@ -120,11 +121,11 @@ def parse_json(kind: str, body: bytes) -> dict[str, Any]:
         raise Refused(422, f"The body must be valid JSON. Received: {error.msg}.") from None
     if not isinstance(parsed, dict):
         raise Refused(422, f"The body must be an object. Received: {type(parsed).__name__}.")
-    _check_shape(parsed)
+    _check_shape(parsed, most_values)
     return parsed
 
 
-def _check_shape(parsed: dict[str, Any]) -> None:
+def _check_shape(parsed: dict[str, Any], most_values: int) -> None:
     level: list[Any] = [parsed]
     values = 0
     for _ in range(MAX_DEPTH):
@@ -132,8 +133,8 @@ def _check_shape(parsed: dict[str, Any]) -> None:
         for value in level:
             if isinstance(value, dict | list):
                 values += len(value)
-                if values > MAX_VALUES:
-                    raise Refused(422, f"The body may hold at most {MAX_VALUES} values.")
+                if values > most_values:
+                    raise Refused(422, f"The body may hold at most {most_values} values.")
                 deeper += value.values() if isinstance(value, dict) else value
         if not deeper:
             return

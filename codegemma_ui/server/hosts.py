@@ -15,6 +15,9 @@ from urllib.parse import urlsplit
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 ANY_NAME = "*"
 
+FOREIGN = "Pages of other sites may not send anything here."
+"""What is said to them."""
+
 
 @dataclass(frozen=True)
 class Hosts:

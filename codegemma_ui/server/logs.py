@@ -1,14 +1,16 @@
 """The server's log: one JSON object a line on stderr, with request ids, without anybody's text.
 
 What a person typed and what a model wrote never enters it. Gradio prints tracebacks by itself, and the
-last line of a traceback often quotes a value; here they come as the error's type and its frames. Values of
-the operator's secrets are masked in every line, whoever wrote it.
+last line of a traceback often quotes a value; here they come as the error's type and its frames. The mcp
+package quotes what a caller sent; here its lines say where it wrote them. Values of the operator's secrets
+are masked in every line, whoever wrote it.
 """
 
 from __future__ import annotations
 
 import json
 import logging
+import re
 import sys
 import traceback
 import types
@@ -39,7 +41,7 @@ class JsonLines(logging.Formatter):
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "logger": record.name,
-            "message": record.getMessage(),
+            "message": _said(record),
             **getattr(record, "fields", {}),
         }
         error = record.exc_info[1] if record.exc_info else None
@@ -49,6 +51,16 @@ class JsonLines(logging.Formatter):
             line |= frames(error)
         written = json.dumps(line, ensure_ascii=False, default=str)
         return masked(written, self._secrets).encode("utf-8", "backslashreplace").decode()
+
+
+_MCP = re.compile(r"[/\\](?:site|dist)-packages[/\\]mcp[/\\]")
+
+
+def _said(record: logging.LogRecord) -> str:
+    """A record's message, without what a caller of MCP said."""
+    if _MCP.search(record.pathname):
+        return f"mcp: {record.module}:{record.lineno}"
+    return record.getMessage()
 
 
 def configure(level: str) -> None:

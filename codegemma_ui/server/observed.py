@@ -19,7 +19,7 @@ from codegemma_ui.server.secrets import masked
 log = logging.getLogger(__name__)
 
 ABANDONED = "abandoned"
-"""The result of a completion whose reader left."""
+"""The result of a completion whose reader left, or had all it wanted, as where a stop string came."""
 
 
 @dataclass

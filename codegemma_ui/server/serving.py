@@ -19,6 +19,8 @@ from codegemma_ui.server.doors import Doors
 from codegemma_ui.server.endpoints import Endpoints
 from codegemma_ui.server.hosts import Hosts
 from codegemma_ui.server.login import Login
+from codegemma_ui.server.mcp_tool import McpTool
+from codegemma_ui.server.openai_api import OpenAIApi
 from codegemma_ui.server.policy import PagePolicy
 from codegemma_ui.server.walls import Building, Walls
 from codegemma_ui.settings import Settings
@@ -55,6 +57,7 @@ def start(blocks: gr.Blocks, client: EngineClient, settings: Settings) -> str:
     """
     host = settings.host.strip("[]")
     login = Login(*settings.auth) if settings.auth else None
+    mcp = McpTool(layout.door(blocks), settings.api_key) if settings.mcp else None
     building = Building(
         hosts=Hosts.of(settings.host, settings.allowed_hosts),
         doors=Doors(api=settings.api),
@@ -62,6 +65,12 @@ def start(blocks: gr.Blocks, client: EngineClient, settings: Settings) -> str:
         status=client.status,
         metrics=getattr(client, "metrics", None) if settings.metrics else None,
         login=login,
+        other_tools=(
+            OpenAIApi(client, layout.door(blocks), settings.api_key)
+            if settings.openai_api
+            else None
+        ),
+        mcp=mcp,
     )
     _, url, _ = blocks.launch(
         server_name=f"[{host}]" if ":" in host else host,
@@ -75,11 +84,12 @@ def start(blocks: gr.Blocks, client: EngineClient, settings: Settings) -> str:
         ssr_mode=False,
         share=False,
         pwa=False,
-        mcp_server=False,
+        mcp_server=False,  # ours is another page's: see `mcp_tool`
         max_file_size=0,
         state_session_capacity=MAX_SESSIONS,
         # Each that runs or waits takes one of Gradio's places, and so does one on its way to a refusal.
         max_threads=settings.queue_size + 64,
+        app_kwargs={"lifespan": mcp.lifespan} if mcp else None,
         _app=WalledApp(building, layout.gates(blocks)),
         **page_assets(),
     )

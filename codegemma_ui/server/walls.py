@@ -17,11 +17,13 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from codegemma_ui.messages import Status
-from codegemma_ui.server import bodies, doors, health, logs, metrics, policy
+from codegemma_ui.server import bodies, doors, health, logs, mcp_tool, metrics, policy
 from codegemma_ui.server.answers import answer, begin, refuse
 from codegemma_ui.server.endpoints import Endpoints
-from codegemma_ui.server.hosts import Hosts
+from codegemma_ui.server.hosts import FOREIGN, Hosts
 from codegemma_ui.server.login import Login
+from codegemma_ui.server.mcp_tool import McpTool
+from codegemma_ui.server.openai_api import OpenAIApi
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +41,8 @@ class Building:
         status: the engine's.
         metrics: None closes `/metrics`.
         login: None is open to everyone.
+        other_tools: None closes the addresses for other tools.
+        mcp: None closes the one for MCP.
     """
 
     hosts: Hosts
@@ -47,6 +51,8 @@ class Building:
     status: Callable[[], Status]
     metrics: metrics.Metrics | None = None
     login: Login | None = None
+    other_tools: OpenAIApi | None = None
+    mcp: McpTool | None = None
 
 
 class Walls:
@@ -101,6 +107,16 @@ class Walls:
         if len(scope["query_string"]) > doors.MAX_QUERY_BYTES:
             await refuse(send, 414, f"A query may have at most {doors.MAX_QUERY_BYTES:,} bytes.")
             return
+        origin = headers.get("origin")
+        foreign = origin is not None and not building.hosts.trusts(origin, host or "")
+        if building.other_tools is not None and building.other_tools.has(path):
+            await building.other_tools(scope, receive, send, foreign)
+            return
+        if building.mcp is not None and path in mcp_tool.PATHS:
+            if foreign:
+                raise bodies.Refused(403, FOREIGN)
+            await building.mcp(_for_gradio(scope, building.hosts), receive, send)
+            return
         match building.doors.judge(method, path):
             case "closed":
                 await refuse(send, 404, "Not found.")
@@ -108,11 +124,9 @@ class Walls:
             case "wrong_method":
                 await refuse(send, 405, "This address does not take that method.")
                 return
-        origin = headers.get("origin")
         if method == "POST":
-            if origin is not None and not building.hosts.trusts(origin, host or ""):
-                await refuse(send, 403, "Pages of other sites may not send anything here.")
-                return
+            if foreign:
+                raise bodies.Refused(403, FOREIGN)
             receive = await _body(path, headers, receive, building.endpoints)
         await self._app(_for_gradio(scope, building.hosts), receive, send)
 

@@ -26,6 +26,7 @@ from starlette.middleware import Middleware
 
 from codegemma_ui.ui import api, handlers, views
 from codegemma_ui.ui.code_editor import CodeEditor
+from codegemma_ui.ui.completions import Completions
 from codegemma_ui.ui.components import Page
 from codegemma_ui.ui.context_files import ContextFiles
 from codegemma_ui.ui.floodgate import FloodGate
@@ -76,9 +77,15 @@ def build(client: EngineClient, settings: Settings) -> gr.Blocks:
     return blocks
 
 
+def door(blocks: gr.Blocks) -> Completions:
+    """The door to the engine of a page from `build`."""
+    completions: Completions = blocks.completions  # type: ignore[attr-defined]
+    return completions
+
+
 def gates(blocks: gr.Blocks) -> list[Middleware]:
     """What stands before the queue of a page from `build`."""
-    return [Middleware(FloodGate, blocks=blocks, completions=blocks.completions)]  # type: ignore[attr-defined]
+    return [Middleware(FloodGate, blocks=blocks, completions=door(blocks))]
 
 
 def _header(page: Page) -> None:

@@ -121,7 +121,16 @@ PATHS = (
     "/gradio_api/file=/etc/passwd",
     "/gradio_api/file=http://127.0.0.1/",
     "/gradio_api/proxy=http://127.0.0.1/",
+    "/gradio_api/mcp/",
     "/gradio_api/mcp/sse",
+    "/gradio_api/mcp/schema",
+    "/v1/models",
+    "/v1/models/../../etc/passwd",
+    "/v1/completions",
+    "/v1/chat/completions",
+    "/v1/health",
+    "/health",
+    "/infill",
     "/static/../../../etc/passwd",
     "/assets/%2e%2e/%2e%2e/etc/passwd",
     "/svelte/..%2f..%2fetc/passwd",
@@ -159,7 +168,8 @@ def requests(seed: int, count: int) -> Iterator[Request]:
         if index % 250 == 100:
             yield _oversize(random_, index)
         else:
-            yield random_.choice((*kinds, _session, _headers, _query, _login))(random_)
+            further = (_session, _headers, _query, _login, _openai, _infill, _mcp)
+            yield random_.choice((*kinds, *further))(random_)
 
 
 def _value(random_: random.Random) -> str:
@@ -222,6 +232,86 @@ def _by_name(random_: random.Random) -> Request:
     return _json("POST", f"/gradio_api/call/v2/{random_.choice(NAMES)}", body)
 
 
+def _with_some_wrong(random_: random.Random, values: dict[str, str]) -> str:
+    """An object, mostly right values, one or more of them wrong or left out."""
+    values = dict(values)
+    for name in random_.sample(sorted(values), random_.randint(1, 3)):
+        if random_.random() < 0.2:
+            del values[name]
+        else:
+            values[name] = _value(random_)
+    return "{" + ",".join(f"{json.dumps(name)}:{value}" for name, value in values.items()) + "}"
+
+
+def _openai(random_: random.Random) -> Request:
+    ids = ",".join(str(random_.randrange(-1, 9000)) for _ in range(random_.choice((1, 5, 1500))))
+    prompts = (
+        '"import "',
+        f"[{ids}]",
+        '["x"]',
+        json.dumps(f"<|fim_prefix|>{CANARY}<|fim_suffix|><|fim_middle|>"),
+    )
+    values = {
+        "model": '"default"',
+        "prompt": random_.choice(prompts),
+        "suffix": random_.choice(("null", '"\\n"')),
+        "max_tokens": "8",
+        "temperature": "1",
+        "top_p": "1",
+        "n": "1",
+        "seed": "null",
+        "logprobs": random_.choice(("null", "5")),
+        "stop": random_.choice(("null", '"\\n"', '["a","b"]')),
+        "stream": random_.choice(("true", "false")),
+        "stream_options": "null",
+        "logit_bias": "{}",
+        "echo": "false",
+    }
+    return _json("POST", "/v1/completions", _with_some_wrong(random_, values))
+
+
+def _infill(random_: random.Random) -> Request:
+    values = {
+        "input_prefix": '"import "',
+        "input_suffix": '"\\n"',
+        "input_extra": '[{"filename":"a.py","text":"x = 1"}]',
+        "prompt": '""',
+        "n_predict": random_.choice(("-1", "0", "8")),
+        "top_k": "40",
+        "top_p": "0.99",
+        "samplers": '["top_k"]',
+        "stream": random_.choice(("true", "false")),
+        "stop": "[]",
+        "t_max_predict_ms": "2500",
+        "seed": "-1",
+        "grammar": '""',
+        "n_cmpl": "3",
+    }
+    return _json("POST", "/infill", _with_some_wrong(random_, values))
+
+
+def _mcp(random_: random.Random) -> Request:
+    arguments = {"prefix": '"import "', "suffix": '""', "max_length": "64", "seed": "null"}
+    params = {
+        "name": '"complete"',
+        "arguments": _with_some_wrong(random_, arguments),
+        "_meta": random_.choice(("null", '{"progressToken":1}')),
+    }
+    methods = ("tools/call", "tools/list", "initialize", "prompts/get", "resources/read", CANARY)
+    values = {
+        "jsonrpc": '"2.0"',
+        "id": "1",
+        "method": json.dumps(random_.choice(("tools/call", *methods))),
+        "params": _with_some_wrong(random_, params),
+    }
+    body = "{" + ",".join(f'"{name}":{value}' for name, value in values.items()) + "}"
+    if random_.random() < 0.5:
+        body = _with_some_wrong(random_, values)
+    request = _json("POST", "/gradio_api/mcp/", body)
+    accept = random_.choice(("application/json, text/event-stream", "*/*", "text/html"))
+    return Request("POST", request.path, request.body, {**request.headers, "accept": accept})
+
+
 def _question(random_: random.Random) -> str:
     """What a teaching view asks: a JSON object in a text, some of it right."""
     chosen = random_.sample(QUESTIONS, random_.randint(1, 5))
@@ -232,7 +322,8 @@ def _question(random_: random.Random) -> str:
 
 
 def _broken(random_: random.Random) -> Request:
-    path = random_.choice(("/gradio_api/queue/join", "/gradio_api/call/complete"))
+    gradios = ("/gradio_api/queue/join", "/gradio_api/call/complete")
+    path = random_.choice((*gradios, "/v1/completions", "/infill", "/gradio_api/mcp/"))
     depth = random_.choice((5, 50, 500, 5000, 200_000))
     bodies: tuple[bytes, ...] = (
         b"",
@@ -306,7 +397,8 @@ def _login(random_: random.Random) -> Request:
 
 
 def _oversize(random_: random.Random, index: int) -> Request:
-    path = random_.choice(("/gradio_api/queue/join", "/gradio_api/call/complete", "/login"))
+    gradios = ("/gradio_api/queue/join", "/gradio_api/call/complete", "/login")
+    path = random_.choice((*gradios, "/v1/completions", "/infill", "/gradio_api/mcp/"))
     body = b'{"data":["' + b"x" * OVERSIZE_BYTES + b'"]}'
     headers = {"content-type": "application/json"}
     return Request("POST", path, body, headers, oversize=True, chunked=index % 500 == 100)

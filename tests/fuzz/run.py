@@ -70,7 +70,8 @@ def fuzz(count: int, seed: int, module: str = SCRIPTED) -> Outcome:
     Args:
         module: that serves it, "codegemma_ui" for the real engine.
     """
-    with serving("--log-level", "debug", module=module) as page:
+    flags = ("--log-level", "debug", "--openai-api", "--mcp")
+    with serving(*flags, module=module) as page:
         wait_until(lambda: httpx.get(f"{page.url}/healthz").json()["state"] == "ready", 120)
         before = page.workers()
         outcome = asyncio.run(_send_all(page, requests(seed, count)))

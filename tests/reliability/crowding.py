@@ -21,7 +21,7 @@ PAGE_S = 0.2
 
 
 async def crowd(served: Served, engine: str, clients: int) -> list[Figure]:
-    """So many come at once; half by the page's door, half by the API's."""
+    """So many come at once; half by the page's door, the others by the API's and by that of other tools."""
     refused: list[float] = []
     unclear = served_ones = placeless = wrong = unplaced = 0
     places: dict[int, list[int]] = {}
@@ -61,14 +61,28 @@ async def crowd(served: Served, engine: str, clients: int) -> list[Figure]:
         else:
             served_ones += 1
 
+    async def by_tool(http: httpx.AsyncClient) -> None:
+        nonlocal served_ones, wrong
+        last = {}
+        stream = visitor.call_tool(http, question.prefix, question.suffix, **question.settings)
+        async for last in stream:
+            wrong += question.is_stale(last["middle"])
+        served_ones += 1
+        wrong += not last["middle"]
+
     async def one(http: httpx.AsyncClient, page: Visitor | None, number: int) -> None:
         nonlocal unclear
         started = time.monotonic()
+        is_tool = number % 4 == 0
         try:
-            await (by_page(http, page, number) if page else by_api(http))
+            if page:
+                await by_page(http, page, number)
+            else:
+                await (by_tool(http) if is_tool else by_api(http))
         except Refused as refusal:
             refused.append(time.monotonic() - started)
-            unclear += refusal.status != 503 or "may wait" not in refusal.detail
+            status = 429 if is_tool else 503
+            unclear += refusal.status != status or "may wait" not in refusal.detail
 
     async def look(http: httpx.AsyncClient) -> list[float]:
         took = []

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import time
+from collections.abc import AsyncIterator
 from contextlib import aclosing
+from typing import Any
 
 from codegemma_ui.ui.listening import FORGOTTEN_S
 from tests.reliability import processes, visitor
@@ -20,7 +23,7 @@ TIME_LIMIT_S = 2.0
 
 
 async def tabs_closed(served: Served, engine: str, count: int, seed: int = 6) -> list[Figure]:
-    """Close the connection after a random while, by the page's door and by the API's."""
+    """Close the connection after a random while, by the page's door, the API's and that of other tools."""
     chance = random.Random(seed)
     free: list[float] = []
     wrong = 0
@@ -30,19 +33,20 @@ async def tabs_closed(served: Served, engine: str, count: int, seed: int = 6) ->
         for number in range(count):
             question = long(engine, number, chance)
             async with visitor.connect(served.url) as theirs:
-                if number % 2:
-                    stream = Visitor(theirs, config).complete(
-                        question.prefix, question.suffix, **question.settings
-                    )
-                else:
-                    stream = visitor.call_api(
-                        theirs, question.prefix, question.suffix, **question.settings
-                    )
-                until = time.monotonic() + chance.uniform(0, 0.4)
-                async with aclosing(stream) as updates:  # type: ignore[type-var]
-                    async for _ in updates:
-                        if time.monotonic() >= until:
-                            break
+                sides = (question.prefix, question.suffix)
+                wait_s = chance.uniform(0, 0.4)
+                match number % 3:
+                    case 0:
+                        stream: AsyncIterator[Any] = visitor.call_api(
+                            theirs, *sides, **question.settings
+                        )
+                        await leave_after(stream, wait_s)
+                    case 1:
+                        stream = Visitor(theirs, config).complete(*sides, **question.settings)
+                        await leave_after(stream, wait_s)
+                    case _:
+                        stream = visitor.call_tool(theirs, *sides, **question.settings)
+                        await listen_for(stream, wait_s)
             free.append(await until_ready(http))
             after = await watch(Visitor(http, config), short(engine, number), None)
             wrong += after.last.middle != expected(number)
@@ -51,6 +55,23 @@ async def tabs_closed(served: Served, engine: str, count: int, seed: int = 6) ->
         Figure(name, "worker free, slowest", max(free), FREE_S, "s"),
         Figure(name, "wrong answers to the next request", wrong, 0),
     ]
+
+
+async def leave_after(stream: AsyncIterator[Any], seconds: float) -> None:
+    """Close a stream at its first update after a while."""
+    until = time.monotonic() + seconds
+    async with aclosing(stream) as updates:  # type: ignore[type-var]
+        async for _ in updates:
+            if time.monotonic() >= until:
+                break
+
+
+async def listen_for(stream: AsyncIterator[Any], seconds: float) -> None:
+    """Take what comes of a stream for a while, and close it in the middle of whatever it does."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds), aclosing(stream) as updates:  # type: ignore[type-var]
+            async for _ in updates:
+                pass
 
 
 async def never_listens(served: Served, engine: str) -> list[Figure]:

@@ -88,7 +88,7 @@ def serving(
             command = [sys.executable, "app.py"]
             if engine == SCRIPTED:
                 command = [sys.executable, "-m", "tests.reliability.scripted_app"]
-        command = [*command, "--port", "0", *flags]
+        command = [*command, "--port", "0", "--openai-api", *flags]
         if engine == SCRIPTED:
             command += ["--", "--journal", str(folder / "journal"), *worker]
         with (folder / "log").open("w") as log:

@@ -46,13 +46,12 @@ async def start_and_stop(served: Served, engine: str, pairs: int, seed: int = 8)
         page = Visitor(http, config)
         for turn in range(pairs // CLIENTS):
             question = long(engine, number * 1000 + turn, chance)
-            door = chance.choice(("page", "page", "api", "run"))
+            door = chance.choice(("page", "page", "api", "tool", "run"))
             if door == "page":
                 await watch(page, question, chance.uniform(0, 0.15))
-            elif door == "api":
-                stream = visitor.call_api(
-                    http, question.prefix, question.suffix, **question.settings
-                )
+            elif door in ("api", "tool"):
+                call = visitor.call_api if door == "api" else visitor.call_tool
+                stream = call(http, question.prefix, question.suffix, **question.settings)
                 async with aclosing(stream) as updates:  # type: ignore[type-var]
                     async for _ in updates:
                         await asyncio.sleep(chance.uniform(0, 0.1))

@@ -1,8 +1,8 @@
 """The whole thing for minutes or hours: `python -m tests.reliability.soak --minutes 10`.
 
-Visitors ask, stop, reload and leave, by the page's door and by the API's; in the first half the model is
-switched again and again. Every completed answer is checked, and what each process holds is watched, threads
-and descriptors after each half, once nobody has come for a while.
+Visitors ask, stop, reload and leave, by the page's door, the API's and that of other tools; in the first half
+the model is switched again and again. Every completed answer is checked, and what each process holds is
+watched, threads and descriptors after each half, once nobody has come for a while.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable
-from contextlib import aclosing
 from typing import Any
 
 import httpx
@@ -24,6 +23,7 @@ import httpx
 from tests.reliability import processes, visitor
 from tests.reliability.asking import long, short
 from tests.reliability.figures import Figure
+from tests.reliability.leaving import leave_after, listen_for
 from tests.reliability.processes import Usage
 from tests.reliability.served import REAL, SCRIPTED, Served, serving
 from tests.reliability.stopping import answers, watch
@@ -102,13 +102,12 @@ class Soak:
 
     async def _leave(self, number: int, chance: random.Random) -> None:
         question = long(self._engine, number, chance)
+        call, leave = chance.choice(
+            ((visitor.call_api, leave_after), (visitor.call_tool, listen_for))
+        )
         async with visitor.connect(self._served.url) as theirs:
-            stream = visitor.call_api(theirs, question.prefix, question.suffix, **question.settings)
-            until = time.monotonic() + chance.uniform(0, 0.5)
-            async with aclosing(stream) as updates:  # type: ignore[type-var]
-                async for _ in updates:
-                    if time.monotonic() >= until:
-                        break
+            stream = call(theirs, question.prefix, question.suffix, **question.settings)
+            await leave(stream, chance.uniform(0, 0.5))
         self.counts["left"] += 1
 
     async def _ask(
@@ -120,11 +119,13 @@ class Soak:
         chance: random.Random,
     ) -> None:
         question = short(self._engine, number)
-        if chance.random() < 0.5:
+        dice = chance.random()
+        if dice < 0.4:
             seen = await watch(page, question, None)
             middle, failure = seen.last.middle, seen.last.outcome
         else:
-            stream = visitor.call_api(http, question.prefix, question.suffix, **question.settings)
+            call = visitor.call_api if dice < 0.7 else visitor.call_tool
+            stream = call(http, question.prefix, question.suffix, **question.settings)
             last = [one async for one in stream][-1]
             middle, failure = str(last.get("middle")), str(last.get("message") or "")
         self.counts["completed"] += 1

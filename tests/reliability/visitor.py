@@ -6,16 +6,21 @@ from the one before.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import httpx
 from gradio_client.utils import apply_diff
+
+from codegemma_ui import presets
+from codegemma_ui.vocabulary import Vocabulary
 
 API = "gradio_api/"
 TIMEOUT = httpx.Timeout(60.0)
@@ -218,6 +223,46 @@ async def call_api(
                 said = json.loads(line.removeprefix("data:"))
                 if said:
                     yield said[0]
+
+
+async def call_tool(
+    http: httpx.AsyncClient, prefix: str, suffix: str = "", max_length: int = 128, **more: Any
+) -> AsyncIterator[dict[str, Any]]:
+    """`/v1/completions` as another tool calls it, streamed: dicts with the middle so far, the last of them an
+    `error` where it failed. While the engine has no model it comes again when it is told to.
+
+    Raises:
+        Refused: at the door.
+    """
+    asked = {
+        "prompt": prefix,
+        "suffix": suffix,
+        "max_tokens": max(
+            1, max_length - 4 - _vocabulary().count(prefix) - _vocabulary().count(suffix)
+        ),
+        "temperature": more.get("temperature", 0.0),
+        "seed": more.get("seed"),
+        "stream": True,
+    }
+    middle = ""
+    while True:
+        async with http.stream("POST", "v1/completions", json=asked) as answer:
+            if answer.status_code != 503:
+                if answer.status_code != 200:
+                    error = json.loads(await answer.aread())["error"]
+                    raise Refused(answer.status_code, error["message"])
+                async for line in answer.aiter_lines():
+                    if line.startswith("data: {"):
+                        said = json.loads(line.removeprefix("data: "))
+                        middle += said["choices"][0]["text"] if "choices" in said else ""
+                        yield {"event": "token", **said.get("error", {}), "middle": middle}
+                return
+            await asyncio.sleep(float(answer.headers["retry-after"]))
+
+
+@cache
+def _vocabulary() -> Vocabulary:
+    return Vocabulary(presets.BUNDLED_FOLDER)
 
 
 async def status(http: httpx.AsyncClient) -> dict[str, Any]:

@@ -1,0 +1,209 @@
+"""OpenAI's legacy completions: the request, and the object that answers it.
+
+Source: https://developers.openai.com/api/reference/resources/completions, and the types of the `openai`
+package (3.57, `openai/types/completion*.py`). What would change an answer and is not done here is refused,
+never ignored. Beyond it: `top_k`, more stop strings, a whole fill-in-the-middle prompt as `prompt`
+(`fim_prompt`), and `max_tokens` that is more than fits, which ends at the context's end as `length`.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+from codegemma_ui.messages import TokenEvent
+from codegemma_ui.server.openai_api import fields, fim_prompt
+from codegemma_ui.server.openai_api.ask import Ask
+from codegemma_ui.server.openai_api.problems import Problem
+from codegemma_ui.server.openai_api.writing import Piece, Writing
+from codegemma_ui.vocabulary import Vocabulary
+
+DEFAULT_MAX_TOKENS = 16
+MAX_MAX_TOKENS = 2**31 - 1
+MAX_LOGPROBS = 5
+
+_SHARED = ("temperature", "top_p", "top_k", "seed")  # mean here what they mean to `/complete`
+_READ = ("model", "prompt", "suffix", "max_tokens", "stop", "stream", "stream_options", "logprobs")
+_ONLY = {"n": 1, "best_of": 1, "echo": False, "frequency_penalty": 0, "presence_penalty": 0}
+_NO_EFFECT = ("user", "metadata", "store", "safety_identifier", "service_tier")
+
+
+class Form:
+    """One request, and the objects of its answer.
+
+    Args:
+        given: the body.
+        served: the name of the model that answers.
+        vocabulary: of that model.
+
+    Attributes:
+        stream: whether the answer is to come in pieces.
+        tells_tokens: whether a piece without text says something all the same.
+        ask: what is to be written.
+
+    Raises:
+        Problem: names what was expected and what came.
+    """
+
+    closing = b"data: [DONE]\n\n"
+
+    def __init__(self, given: Mapping[str, Any], served: str, vocabulary: Vocabulary) -> None:
+        _refuse_what_is_not_done(given)
+        fields.check_model(given, served)
+        self.stream = fields.flag(given, "stream")
+        self._logprobs = (
+            None
+            if given.get("logprobs") is None
+            else fields.whole(given, "logprobs", 0, 0, MAX_LOGPROBS)
+        )
+        self.tells_tokens = self._logprobs is not None
+        self._usage_chunk = _wants_usage(given, self.stream)
+        sides, self._offset = _sides(given, vocabulary)
+        request = {"temperature": 1.0, **sides}
+        request |= {name: given[name] for name in _SHARED if given.get(name) is not None}
+        self.ask = Ask(
+            request=request,
+            max_tokens=fields.whole(given, "max_tokens", DEFAULT_MAX_TOKENS, 1, MAX_MAX_TOKENS),
+            stops=fields.stops(given),
+        )
+        self._head = {
+            "id": f"cmpl-{uuid.uuid4().hex}",
+            "object": "text_completion",
+            "created": int(time.time()),
+            "model": served,
+        }
+
+    def whole(self, piece: Piece, writing: Writing) -> dict[str, Any]:
+        """The answer at once."""
+        return self._object(piece, _reason(writing)) | {"usage": _usage(writing)}
+
+    def part(self, piece: Piece) -> dict[str, Any]:
+        """A chunk of a stream."""
+        return self._chunk(piece, None)
+
+    def last(self, writing: Writing) -> list[dict[str, Any]]:
+        """The chunks that end a stream: the reason, then what was used if that was asked for."""
+        last = self._chunk(Piece(), _reason(writing))
+        if not self._usage_chunk:
+            return [last]
+        return [last, {**self._head, "choices": [], "usage": _usage(writing)}]
+
+    def _chunk(self, piece: Piece, reason: str | None) -> dict[str, Any]:
+        return self._object(piece, reason) | ({"usage": None} if self._usage_chunk else {})
+
+    def _object(self, piece: Piece, reason: str | None) -> dict[str, Any]:
+        logprobs = None if self._logprobs is None else self._logprobs_of(piece, self._logprobs)
+        choice = {
+            "text": piece.text,
+            "index": 0,
+            "logprobs": logprobs,
+            "finish_reason": reason,
+        }
+        return {**self._head, "choices": [choice]}
+
+    def _logprobs_of(self, piece: Piece, most: int) -> dict[str, Any]:
+        """Of the tokens of a text; offsets are characters from the start of the prompt."""
+        return {
+            "tokens": [_name(token) for token, _ in piece.tokens],
+            "token_logprobs": [token.logprob for token, _ in piece.tokens],
+            "top_logprobs": (
+                [_likeliest(token, most) for token, _ in piece.tokens] if most else None
+            ),
+            "text_offset": [self._offset + start for _, start in piece.tokens],
+        }
+
+
+def _refuse_what_is_not_done(given: Mapping[str, Any]) -> None:
+    unknown = set(given) - {*_READ, *_SHARED, *_ONLY, *_NO_EFFECT, "logit_bias"}
+    if unknown:
+        name = min(unknown)
+        raise Problem.wrong(
+            name[:80], f"Unknown field. Received: {fields.shown(name)}", "unknown_field"
+        )
+    for name, only in _ONLY.items():
+        value = given.get(name)
+        if value is not None and value != only:
+            raise Problem.wrong(
+                name,
+                f"{name} must be {str(only).lower()}; nothing else is done here. "
+                f"Received: {fields.shown(value)}",
+                "not_supported",
+            )
+    if given.get("logit_bias"):
+        raise Problem.wrong("logit_bias", "logit_bias must be empty.", "not_supported")
+
+
+def _wants_usage(given: Mapping[str, Any], stream: bool) -> bool:
+    options = given.get("stream_options")
+    if options is None:
+        return False
+    if not isinstance(options, dict) or not stream:
+        raise Problem.wrong(
+            "stream_options",
+            'stream_options must be an object such as {"include_usage": true}, beside stream: true. '
+            f"Received: {fields.shown(options)}",
+        )
+    return fields.flag(options, "include_usage")
+
+
+def _sides(given: Mapping[str, Any], vocabulary: Vocabulary) -> tuple[dict[str, Any], int]:
+    """Fields of our request, and how many characters the prompt has.
+
+    A prompt without a suffix is continued, which is what OpenAI means by one: it stands alone, as `ltr`.
+    Token ids are forced upon the model, so that they stay these very ids.
+    """
+    prompt = given.get("prompt")
+    if isinstance(prompt, list) and len(prompt) == 1 and not _is_id(prompt[0]):
+        prompt = prompt[0]
+    suffix = fields.text(given, "suffix") if given.get("suffix") is not None else None
+    if isinstance(prompt, list) and prompt and all(map(_is_id, prompt)):
+        if suffix is not None:
+            raise Problem.wrong(
+                "suffix", "suffix must stand beside a prompt of text, not of token ids."
+            )
+        if max(prompt) >= vocabulary.size:
+            raise Problem.wrong(
+                "prompt",
+                f"prompt must be text or ids below {vocabulary.size}. Received: {max(prompt)}",
+            )
+        ids = prompt[1:] if prompt[0] == vocabulary.bos_id else prompt
+        return {"layout": "ltr", "forced": ids}, len(vocabulary.decode(ids))
+    if not isinstance(prompt, str):
+        raise Problem.wrong(
+            "prompt",
+            "prompt must be a string, a list of one string, or a list of token ids. "
+            f"Received: {fields.shown(prompt)}",
+        )
+    if suffix is not None:
+        return {"prefix": prompt, "suffix": suffix}, len(prompt)
+    written = fim_prompt.read(prompt)
+    return written or {"prefix": prompt, "layout": "ltr"}, len(prompt)
+
+
+def _is_id(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def _reason(writing: Writing) -> str:
+    return "length" if writing.ended == "limit" else "stop"
+
+
+def _usage(writing: Writing) -> dict[str, int]:
+    """Tokens; one that ended the text is counted, as it was written too."""
+    return {
+        "prompt_tokens": writing.prompt_tokens,
+        "completion_tokens": writing.count,
+        "total_tokens": writing.prompt_tokens + writing.count,
+    }
+
+
+def _name(token: TokenEvent) -> str:
+    return token.piece or token.text
+
+
+def _likeliest(token: TokenEvent, most: int) -> dict[str, float]:
+    """The likeliest tokens, and the chosen one where it is not among them."""
+    found = {each.text: each.logprob for each in token.alternatives[:most]}
+    return {**found, _name(token): token.logprob}

@@ -1,0 +1,148 @@
+"""llama.cpp's `/infill`: the request as llama.vscode and llama.vim send it, and the answer as they read it.
+
+Source: https://github.com/ggml-org/llama.cpp/blob/master/tools/server/README.md; a test holds the answer's
+keys against llama.cpp's own server. Two things are not as there: `n_cmpl` gets one completion, as from
+servers older than that option, and of the sampling options `temperature`, `top_k` and `top_p` are taken,
+while min_p, penalties, the order of samplers and `n_indent` are left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from codegemma_ui.messages import MAX_FILES
+from codegemma_ui.server.openai_api import fields
+from codegemma_ui.server.openai_api.ask import Ask
+from codegemma_ui.server.openai_api.problems import Problem
+from codegemma_ui.server.openai_api.writing import Piece, Writing
+
+DEFAULTS = {"temperature": 0.8, "top_k": 40, "top_p": 0.95}
+MAX_PREDICT = 2**31 - 1
+
+RANDOM_SEEDS = (-1, 2**32 - 1)
+"""How llama.cpp writes that a seed is to be drawn."""
+
+_NOT_DONE = ("grammar", "json_schema", "logit_bias", "lora", "ignore_eos", "n_probs")
+"""What would change the answer: refused where it asks for something."""
+
+
+class Form:
+    """One request, and the objects of its answer.
+
+    Args:
+        given: the body.
+        served: the name of the model that answers.
+
+    Raises:
+        Problem: names what was expected and what came.
+    """
+
+    closing = b""
+    tells_tokens = True
+
+    def __init__(self, given: Mapping[str, Any], served: str) -> None:
+        for name in _NOT_DONE:
+            if given.get(name):
+                raise Problem.wrong(name, f"{name} is not supported here.", "not_supported")
+        fields.check_model(given, served)
+        self.stream = fields.flag(given, "stream")
+        self._served = served
+        self._ids = fields.flag(given, "return_tokens")
+        files, self._dropped = _files(given)
+        request = {
+            "prefix": fields.text(given, "input_prefix") + fields.text(given, "prompt"),
+            "suffix": fields.text(given, "input_suffix"),
+            "files": files,
+            **{
+                name: default if (value := given.get(name)) is None else value
+                for name, default in DEFAULTS.items()
+            },
+            "seed": None if given.get("seed") in RANDOM_SEEDS else given.get("seed"),
+        }
+        predict = fields.whole(given, "n_predict", -1, -1, MAX_PREDICT)
+        line_ms = fields.whole(given, "t_max_predict_ms", 0, -1, MAX_PREDICT)
+        # With 0 llama.cpp reads the prompt, for the next request to find it read, and writes one token too.
+        self.ask = Ask(
+            request=request,
+            max_tokens=MAX_PREDICT if predict < 0 else max(predict, 1),
+            stops=fields.stops(given),
+            line_time_s=line_ms / 1000 if line_ms > 0 else None,
+            cuts=True,
+        )
+
+    def whole(self, piece: Piece, writing: Writing) -> dict[str, Any]:
+        """The answer at once."""
+        return {**self._end(writing), "content": piece.text, "tokens": self._ids_of(piece)}
+
+    def part(self, piece: Piece) -> dict[str, Any]:
+        """A chunk of a stream."""
+        return {
+            "index": 0,
+            "content": piece.text,
+            "tokens": [token.id for token, _ in piece.tokens],
+            "stop": False,
+        }
+
+    def last(self, writing: Writing) -> list[dict[str, Any]]:
+        """The chunk that ends a stream."""
+        return [self._end(writing)]
+
+    def _ids_of(self, piece: Piece) -> list[int]:
+        return [token.id for token, _ in piece.tokens] if self._ids else []
+
+    def _end(self, writing: Writing) -> dict[str, Any]:
+        return {
+            "index": 0,
+            "content": "",
+            "tokens": [],
+            "id_slot": 0,
+            "stop": True,
+            "model": self._served,
+            "tokens_predicted": writing.count,
+            "tokens_evaluated": writing.prompt_tokens,
+            "generation_settings": {
+                name: self.ask.request[name] for name in ("temperature", "top_k", "top_p", "seed")
+            },
+            "prompt": writing.prompt.prompt if writing.prompt else "",
+            "has_new_line": writing.has_line_break,
+            "truncated": writing.was_cut or self._dropped,
+            "stop_type": writing.ended,
+            "stopping_word": writing.stopping_word,
+            "tokens_cached": writing.prompt_tokens + writing.count,
+            "timings": _timings(writing),
+        }
+
+
+def _files(given: Mapping[str, Any]) -> tuple[list[dict[str, Any]], bool]:
+    """`input_extra` as our `files`, and whether some were left out: llama.vscode keeps up to 16 chunks, the
+    newest last."""
+    extra = given.get("input_extra") or []
+    if not isinstance(extra, list) or not all(isinstance(each, dict) for each in extra):
+        raise Problem.wrong(
+            "input_extra",
+            'input_extra must be a list of objects like {"filename": "a.py", "text": "…"}. '
+            f"Received: {fields.shown(extra)}",
+        )
+    kept = [
+        {"path": fields.text(each, "filename"), "text": fields.text(each, "text")}
+        for each in extra[-MAX_FILES:]
+    ]
+    return kept, len(extra) > len(kept)
+
+
+def _timings(writing: Writing) -> dict[str, float | int]:
+    """Milliseconds, and tokens a second, of reading the prompt and of writing."""
+    timings: dict[str, float | int] = {}
+    for name, tokens, seconds in (
+        ("prompt", writing.prompt_tokens, writing.first_s - writing.began_s),
+        ("predicted", writing.count, writing.latest_s - writing.first_s),
+    ):
+        spent = max(seconds, 0.0)
+        timings |= {
+            f"{name}_n": tokens,
+            f"{name}_ms": round(1000 * spent, 3),
+            f"{name}_per_token_ms": round(1000 * spent / max(tokens, 1), 3),
+            f"{name}_per_second": round(tokens / spent, 3) if spent > 0 else 0.0,
+        }
+    return timings

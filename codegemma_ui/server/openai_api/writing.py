@@ -1,0 +1,160 @@
+"""An answer as it is written: which text may be shown, which tokens it came from, and why it ended."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import AsyncGenerator, Collection
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Literal
+
+from codegemma_ui.messages import (
+    CancelledEvent,
+    DoneEvent,
+    ErrorEvent,
+    Event,
+    PromptEvent,
+    TokenEvent,
+)
+from codegemma_ui.server.openai_api.ask import Ask
+from codegemma_ui.server.openai_api.problems import Problem
+from codegemma_ui.server.openai_api.stop_strings import StopStrings
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A piece of the answer's text.
+
+    Attributes:
+        tokens: those whose text is shown with it; each with the character of the answer it begins at.
+    """
+
+    text: str = ""
+    tokens: tuple[tuple[TokenEvent, int], ...] = ()
+
+    def __add__(self, other: Piece) -> Piece:
+        return Piece(self.text + other.text, self.tokens + other.tokens)
+
+
+class Writing:
+    """One answer.
+
+    Args:
+        ask: what it is to be.
+        stop_ids: tokens that end a middle.
+        cut: whether its prompt was cut before the engine saw it.
+
+    Attributes:
+        prompt: the prompt event, once the engine has begun.
+        count: tokens written, one that ended it among them.
+        has_line_break: whether one was written.
+        ended: by the model ("eos"), by a stop string ("word"), or by a limit.
+        began_s, first_s, latest_s: when the engine began, and when the first and the latest token came.
+    """
+
+    def __init__(self, ask: Ask, stop_ids: Collection[int], *, cut: bool = False) -> None:
+        self._ask, self._stop_ids, self._cut = ask, stop_ids, cut
+        self._stops = StopStrings(ask.stops)
+        self._waiting: deque[tuple[TokenEvent, int, int]] = deque()
+        self._came = self._shown = 0  # characters
+        self.has_line_break = False
+        self.prompt: PromptEvent | None = None
+        self.count = 0
+        self.ended: Literal["eos", "word", "limit"] | None = None
+        self.began_s = self.first_s = self.latest_s = 0.0
+
+    @property
+    def stopping_word(self) -> str:
+        """The stop string that ended it, if one did."""
+        return self._stops.found or ""
+
+    @property
+    def prompt_tokens(self) -> int:
+        """What the model read, given token ids among them."""
+        return self.prompt.prompt_tokens + self.prompt.forced_tokens if self.prompt else 0
+
+    @property
+    def was_cut(self) -> bool:
+        """Whether the model read less than it was given."""
+        prompt = self.prompt
+        return self._cut or bool(
+            prompt
+            and prompt.trimmed_prefix_tokens
+            + prompt.trimmed_suffix_tokens
+            + prompt.trimmed_context_tokens
+        )
+
+    async def pieces(self, events: AsyncGenerator[Event]) -> AsyncGenerator[Piece]:
+        """Yield an empty piece when the engine begins, then the text as far as it may be shown.
+
+        Closes `events`, which frees the engine and the place in the line: also where the caller has all it
+        wanted before the engine is done.
+
+        Raises:
+            Problem: it failed.
+        """
+        async with aclosing(events):
+            async for event in events:
+                match event:
+                    case PromptEvent():
+                        self.prompt, self.began_s = event, time.monotonic()
+                        yield Piece()
+                    case TokenEvent() if self.ended:
+                        return
+                    case TokenEvent() if not event.forced:
+                        piece = self._take(event)
+                        if piece.text or piece.tokens:
+                            yield piece
+                        if self.ended and not self._is_full():
+                            return
+                    case DoneEvent() | CancelledEvent() if not self.ended:
+                        self.ended = "eos" if event.stop_reason == "stop_token" else "limit"
+                        yield self._rest()
+                    case ErrorEvent():
+                        raise Problem.told(event)
+
+    def _take(self, token: TokenEvent) -> Piece:
+        now = time.monotonic()
+        self.first_s, self.latest_s = self.first_s or now, now
+        self.count += 1
+        if token.id in self._stop_ids:
+            return Piece()  # the last event comes next
+        start, self._came = self._came, self._came + len(token.text)
+        self._waiting.append((token, start, self._came))
+        self.has_line_break |= "\n" in token.text
+        text = self._stops.feed(token.text)
+        self._shown += len(text)
+        if self._stops.found is not None:
+            self.ended = "word"
+            return Piece(text, self._released(cut=True))
+        piece = Piece(text, self._released())
+        if self.count >= self._ask.max_tokens or self._is_late(now):
+            self.ended = "limit"
+            piece += self._rest()
+        return piece
+
+    def _is_late(self, now: float) -> bool:
+        limit_s = self._ask.line_time_s
+        return limit_s is not None and self.has_line_break and now - self.first_s > limit_s
+
+    def _is_full(self) -> bool:
+        """Whether the engine ends here by itself, and its last event comes next."""
+        prompt = self.prompt
+        return prompt is not None and self.prompt_tokens + self.count >= prompt.max_length
+
+    def _rest(self) -> Piece:
+        text = self._stops.flush()
+        self._shown += len(text)
+        return Piece(text, self._released())
+
+    def _released(self, *, cut: bool = False) -> tuple[tuple[TokenEvent, int], ...]:
+        """The tokens whose whole text is shown by now; where the text is cut, those that begin before it."""
+        released = []
+        while self._waiting:
+            token, start, end = self._waiting[0]
+            if not (start < self._shown if cut else end <= self._shown):
+                break
+            self._waiting.popleft()
+            released.append((token, start))
+        return tuple(released)

@@ -1,0 +1,57 @@
+"""A text ends where a stop string is complete, however it comes, and no part of one is shown."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from codegemma_ui.server.openai_api.stop_strings import StopStrings
+
+
+def run(stops: list[str], pieces: list[str]) -> tuple[list[str], str | None]:
+    """What is shown of each piece, and at the end; the stop string that came."""
+    strings, shown = StopStrings(stops), []
+    for piece in pieces:
+        shown.append(strings.feed(piece))
+        if strings.found is not None:
+            return shown, strings.found
+    return [*shown, strings.flush()], None
+
+
+@pytest.mark.parametrize(
+    ("stops", "pieces", "shown", "found"),
+    [
+        ([], ["a", "b"], ["a", "b", ""], None),
+        (["\n"], ["a", "b\nc"], ["a", "b"], "\n"),
+        (["END"], ["xE", "N", "D!"], ["x", "", ""], "END"),
+        (["END"], ["xE", "N", "x"], ["x", "", "ENx", ""], None),
+        (["END"], ["E"], ["", "E"], None),
+        (["aab"], ["aaa", "b"], ["a", ""], "aab"),
+        (["abcd", "bc"], ["abcd"], ["a"], "bc"),
+        (["abc", "bc"], ["xabc"], ["x"], "abc"),
+    ],
+)
+def test_what_is_shown(
+    stops: list[str], pieces: list[str], shown: list[str], found: str | None
+) -> None:
+    assert run(stops, pieces) == (shown, found)
+
+
+LETTERS = st.text("ab\n", max_size=12)
+
+
+@given(
+    stops=st.lists(st.text("ab\n", min_size=1, max_size=4), max_size=4),
+    pieces=st.lists(LETTERS, max_size=8),
+)
+def test_where_the_pieces_fall_does_not_matter(stops: list[str], pieces: list[str]) -> None:
+    text = "".join(pieces)
+    shown, found = run(stops, pieces)
+    assert ("".join(shown), found) == (
+        "".join(run(stops, list(text))[0]),
+        run(stops, list(text))[1],
+    )
+    assert text.startswith("".join(shown))
+    assert not any(stop in "".join(shown) for stop in stops)
+    assert (found is None) == (not any(stop in text for stop in stops))

@@ -1,0 +1,167 @@
+"""One tool over MCP, asked by MCP's own client over loopback."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+
+import httpx
+import pytest
+from mcp import ClientSession
+from mcp.client.streamable_http import streamable_http_client
+from mcp.types import CallToolResult
+
+from tests.server.conftest import CANARY
+from tests.server.scripted_page import ROOT, Page, serving, wait_until
+
+KEY = "a-long-key-of-ours"
+PATH = "/gradio_api/mcp/"
+WAITING = 2
+
+
+@asynccontextmanager
+async def session(page: Page, key: str = KEY) -> AsyncIterator[ClientSession]:
+    headers = {"authorization": f"Bearer {key}"}
+    async with (
+        httpx.AsyncClient(headers=headers, timeout=60) as http,
+        streamable_http_client(page.url + PATH, http_client=http) as (read, write, _),
+        ClientSession(read, write) as session,
+    ):
+        await session.initialize()
+        yield session
+
+
+async def call(page: Page, arguments: dict, name: str = "complete") -> CallToolResult:
+    async with session(page) as asking:
+        return await asking.call_tool(name, arguments)
+
+
+@pytest.fixture(scope="module")
+def page() -> Iterator[Page]:
+    environ = {"CODEGEMMA_UI_API_KEY": KEY, "CODEGEMMA_UI_AUTH": "ann:a-password"}
+    flags = ("--mcp", "--no-api", "--log-level", "debug", "--queue-size", str(WAITING))
+    with serving(*flags, **environ) as page:
+        wait_until(lambda: httpx.get(f"{page.url}/healthz").json()["state"] == "ready")
+        yield page
+
+
+def test_there_is_one_tool_and_its_parameters_are_described(page: Page) -> None:
+    async def tools() -> list:
+        async with session(page) as asking:
+            return (await asking.list_tools()).tools
+
+    [tool] = asyncio.run(tools())
+    assert tool.name == "complete"
+    assert "between a prefix and a suffix" in tool.description
+    assert tool.inputSchema["required"] == ["prefix"]
+    properties = tool.inputSchema["properties"]
+    assert set(properties) == {"prefix", "suffix", "max_length", "temperature", "seed", "path"}
+    assert all(each["description"] for each in properties.values())
+    assert properties["max_length"]["default"] == 128
+
+
+def test_it_completes(page: Page) -> None:
+    answer = asyncio.run(call(page, {"prefix": "echo", "suffix": "\t한 {}"}))
+    [content] = answer.content
+    assert not answer.isError
+    assert json.loads(content.text) == {
+        "middle": "\t한 {}",
+        "stop_reason": "max_length",
+        "prompt_tokens": 5,
+        "completion_tokens": 1,
+        "model": "bundled",
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "said"),
+    [
+        ("complete", {"prefix": "x", "max_length": 3}, "max_length must be a whole number from 32"),
+        ("complete", {"suffix": "x"}, "'prefix' is a required property"),
+        ("complete", {"prefix": {"path": "/etc/passwd"}}, "is not of type 'string'"),
+        ("status", {}, "Unknown tool"),
+    ],
+)
+def test_what_is_wrong_is_said(name: str, arguments: dict, said: str, page: Page) -> None:
+    answer = asyncio.run(call(page, arguments, name))
+    assert answer.isError
+    assert said in answer.content[0].text
+
+
+def test_a_caller_who_leaves_frees_the_engine(page: Page) -> None:
+    arguments = {"name": "complete", "arguments": {"prefix": "slow 0.02"}}
+    message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": arguments}
+    headers = {"authorization": f"Bearer {KEY}", "accept": "application/json, text/event-stream"}
+    with pytest.raises(httpx.ReadTimeout):
+        httpx.post(page.url + PATH, json=message, headers=headers, timeout=0.5)
+    wait_until(lambda: httpx.get(f"{page.url}/healthz").json()["state"] == "ready", 5)
+
+
+def test_a_crowd_is_told(page: Page) -> None:
+    async def crowd() -> list[CallToolResult]:
+        async with session(page) as asking:
+            arguments = {"prefix": "slow 0.001", "suffix": "a"}
+            calls = [asking.call_tool("complete", arguments) for _ in range(8)]
+            return await asyncio.gather(*calls)
+
+    answers = asyncio.run(crowd())
+    refused = [each.content[0].text for each in answers if each.isError]
+    assert len(refused) == 8 - (WAITING + 1)
+    assert all("requests may wait" in each and "Try again" in each for each in refused)
+
+
+def test_only_its_one_address_is_open_and_only_with_the_key(page: Page) -> None:
+    key = {"authorization": f"Bearer {KEY}"}
+    foreign = {**key, "origin": "https://evil.example"}
+    for method, path, headers, status in (
+        ("POST", PATH, {}, 401),
+        ("POST", PATH, {"authorization": "Bearer wrong"}, 401),
+        ("POST", PATH, foreign, 403),
+        ("POST", PATH, {**key, "host": "evil.example"}, 400),
+        ("POST", PATH, {**key, "content-type": "text/plain"}, 415),
+        ("GET", PATH, key, 405),
+        ("DELETE", PATH, key, 405),
+        ("GET", f"{PATH}sse", key, 404),
+        ("GET", f"{PATH}schema", key, 404),
+        ("POST", f"{PATH}messages/", key, 404),
+        ("POST", f"{PATH}http/", key, 404),
+        ("POST", "/gradio_api/call/complete", key, 404),
+    ):
+        answer = httpx.request(method, page.url + path, headers=headers)
+        assert answer.status_code == status, (method, path, headers)
+    long = httpx.post(page.url + PATH, content=b"x" * 6_000_000, headers=key)
+    assert long.status_code == 413
+
+
+def test_the_log_has_nobodys_text(page: Page) -> None:
+    before = len(page.log())
+    asyncio.run(call(page, {"prefix": CANARY}))
+    asyncio.run(call(page, {"prefix": CANARY, CANARY: CANARY, "max_length": 1}))
+    asyncio.run(call(page, {}, CANARY))
+    headers = {"authorization": f"Bearer {KEY}", "accept": "application/json, text/event-stream"}
+    for method in (CANARY, "notifications/progress", "tools/call"):
+        message = {"jsonrpc": "2.0", "method": method, "params": {CANARY: CANARY}}
+        for each in (message, {**message, "id": CANARY}):
+            httpx.post(page.url + PATH, json=each, headers=headers)
+    lines = [json.loads(line) for line in page.log()[before:].splitlines()]
+    assert CANARY not in json.dumps(lines)
+    assert "completion" in {line["message"] for line in lines}
+
+
+def test_without_the_package_it_says_what_to_install() -> None:
+    hidden = "import sys; sys.modules['mcp'] = None; from codegemma_ui.cli import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", hidden, "--mcp", "--port", "0"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "pip install -r requirements-mcp.txt" in done.stderr
+    assert "Traceback" not in done.stderr
