@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from codegemma_ui import machine
 from codegemma_ui.errors import BackendMissing, NotEnoughMemory, UnknownBackend
 from codegemma_ui.presets import Preset
+from codegemma_ui.settings import PARALLEL, Settings
 
 
 @dataclass(frozen=True)
@@ -28,45 +29,69 @@ Command = Callable[[Choice, Path], Sequence[str]]
 """Builds the command of a choice's worker from its preset's folder."""
 
 
-def worker_command(choice: Choice, folder: Path) -> list[str]:
-    """The real worker's."""
-    return [
+def worker_command(choice: Choice, folder: Path, settings: Settings) -> list[str]:
+    """The real worker's.
+
+    Args:
+        settings: name the server that the backend "openai" asks, and how many devices jax takes.
+    """
+    remote = choice.backend == machine.OPENAI
+    command = [
         sys.executable,
-        *("-m", "codegemma_ui.engine.worker"),
+        *("-m", "codegemma_ui.remote.worker" if remote else "codegemma_ui.engine.worker"),
         *("--preset", choice.preset.name),
         *("--folder", str(folder)),
-        *("--backend", choice.backend),
-        *("--dtype", choice.dtype),
         *("--context-length", str(choice.preset.context_length)),
+    ]
+    if not remote:
+        devices = settings.model_parallel
+        parted = ["--model-parallel", str(devices)] if devices > 1 else []
+        return [*command, "--backend", choice.backend, "--dtype", choice.dtype, *parted]
+    server = settings.server
+    assert server is not None  # `check_backend` has seen to it
+    return [
+        *command,
+        *("--base-url", server.base_url),
+        *("--model", server.model),
+        *("--connect-timeout", str(server.connect_timeout_s)),
+        *("--timeout", str(server.timeout_s)),
+        *("--retries", str(server.retries)),
     ]
 
 
-def check_backend(choice: Choice, pythons: Mapping[str, str]) -> None:
-    """Whether the backend is there.
-
-    Args:
-        pythons: backend name -> interpreter of another environment.
+def check_backend(choice: Choice, settings: Settings) -> None:
+    """Whether the backend is there, and does what the operator asks for.
 
     Raises:
         UnknownBackend, BackendMissing.
     """
-    if choice.backend not in machine.BACKENDS:
-        names = ", ".join(machine.BACKENDS)
+    offered = settings.backends
+    if choice.backend not in offered:
+        names = ", ".join(offered)
         raise UnknownBackend(f"backend must be one of {names}. Received: {choice.backend!r}")
-    backend = machine.backend(choice.backend, pythons.get(choice.backend))
+    if settings.model_parallel > 1 and choice.backend not in PARALLEL:
+        raise UnknownBackend(
+            f"With --model-parallel {settings.model_parallel} the backend must be one of "
+            f"{', '.join(PARALLEL)}. Received: {choice.backend!r}",
+            "The other backends run a model on one device.",
+        )
+    backend = machine.backend(choice.backend, settings.pythons.get(choice.backend))
     if not backend.installed:
         raise BackendMissing(f"{backend.name} is not installed.", backend.install)
 
 
-def check_memory(choice: Choice, freed: int = 0) -> None:
+def check_memory(choice: Choice, freed: int = 0, devices: int = 1) -> None:
     """Whether the model fits, before anything is loaded.
 
     Args:
         freed: bytes that what runs now gives back when it ends.
+        devices: that the model is parted over.
 
     Raises:
         NotEnoughMemory: with the sum.
     """
+    if choice.backend == machine.OPENAI:  # the memory is elsewhere
+        return
     cards = machine.gpus()
     dtype = choice.dtype
     if dtype == "auto":
@@ -75,7 +100,8 @@ def check_memory(choice: Choice, freed: int = 0) -> None:
     need, main = preset.memory_bytes(dtype), machine.memory_bytes()
     if need is None or main is None:
         return
-    most = max([main[1] + freed, *(card.memory_bytes for card in cards)])
+    together = sum(card.memory_bytes for card in cards[:devices])
+    most = max([main[1] + freed, together, *(card.memory_bytes for card in cards)])
     if need > most:
         weights, cache = preset.weights_bytes(dtype) or 0, preset.cache_bytes(dtype)
         raise NotEnoughMemory(

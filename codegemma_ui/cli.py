@@ -161,6 +161,7 @@ def _parser() -> argparse.ArgumentParser:
     presets.set_defaults(run=_presets)
 
     doctor = commands.add_parser("doctor", help="what this machine has, and what is missing")
+    settings.add_server_flags(doctor)
     doctor.add_argument("--json", action="store_true")
     doctor.set_defaults(run=_doctor)
     return parser
@@ -238,7 +239,7 @@ def _presets(parsed: argparse.Namespace) -> int:
 def _doctor(parsed: argparse.Namespace) -> int:
     from codegemma_ui import doctor
 
-    report = doctor.examine(settings.resolve(environ=_without_model()))
+    report = doctor.examine(settings.resolve(parsed, _without_model()))
     print(json.dumps(report, indent=2) if parsed.json else doctor.as_text(report))
     return DONE
 
@@ -248,4 +249,7 @@ def _without_model() -> dict[str, str]:
     import os
 
     blamed = ("CODEGEMMA_UI_PRESET", "CODEGEMMA_UI_BACKEND", "KERAS_BACKEND")
-    return {name: value for name, value in os.environ.items() if name not in blamed}
+    kept = {name: value for name, value in os.environ.items() if name not in blamed}
+    if kept.get("CODEGEMMA_UI_MODEL_PARALLEL"):
+        kept["CODEGEMMA_UI_BACKEND"] = "jax"  # whose setting that is
+    return kept

@@ -15,6 +15,7 @@ import logging
 import threading
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +67,7 @@ class EngineClient:
 
     def __init__(self, settings: Settings, command: Command | None = None) -> None:
         self.settings = settings
-        self._worker_command = command or worker_command
+        self._worker_command = command or partial(worker_command, settings=settings)
         self._presets = list(presets.offered(settings.preset, *settings.extra_presets))
         self._lock = threading.RLock()
         self._turns = Turns()
@@ -89,9 +90,10 @@ class EngineClient:
         return tuple(self._presets)
 
     def backends(self) -> tuple[machine.Backend, ...]:
-        """The three backends, installed or not."""
+        """Keras' three, and a server where the operator named one; installed or not."""
         return tuple(
-            machine.backend(name, self.settings.pythons.get(name)) for name in machine.BACKENDS
+            machine.backend(name, self.settings.pythons.get(name))
+            for name in self.settings.backends
         )
 
     def vocabulary(self) -> Vocabulary:
@@ -133,7 +135,7 @@ class EngineClient:
                 device=loaded.device if loaded else None,
                 parameters=loaded.parameters if loaded else choice.preset.parameters,
                 memory_bytes=loaded.memory_bytes if loaded else None,
-                context_length=choice.preset.context_length,
+                context_length=_context_length(choice, loaded),
                 queue_length=self._turns.waiting,
                 phase=phase,
                 progress=transition.progress if transition else None,
@@ -142,6 +144,7 @@ class EngineClient:
                 note=loaded.note if loaded else None,
                 compilations=worker.compilations if worker else None,
                 warm=worker.warm if worker else None,
+                lacks=loaded.lacks if loaded else (),
                 summary=loaded.summary if loaded else None,
             )
 
@@ -289,10 +292,10 @@ class EngineClient:
         Raises:
             UnknownBackend, BackendMissing, NotEnoughMemory.
         """
-        check_backend(target, self.settings.pythons)
+        check_backend(target, self.settings)
         worker = self._worker
         freed = machine.resident_bytes(worker.process.pid) if worker and worker.process else 0
-        check_memory(target, freed)
+        check_memory(target, freed, self.settings.model_parallel)
 
     def _begin(
         self, target: Choice, *, first_in_line: bool = False, because: WorkerDied | None = None
@@ -528,6 +531,12 @@ class EngineClient:
             stream.ended()
             self._turns.give_back(stream.turn)
             stream.put(ErrorEvent.of(died))
+
+
+def _context_length(choice: Choice, loaded: Loaded | None) -> int:
+    """What the preset was trained for; a server may have less room."""
+    told = loaded.context_length if loaded and choice.backend == machine.OPENAI else None
+    return told or choice.preset.context_length
 
 
 def _error_fields(error: PlaygroundError) -> dict[str, str]:

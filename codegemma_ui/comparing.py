@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from codegemma_ui import fim
-from codegemma_ui.messages import CompletionRequest, TokenEvent
+from codegemma_ui.messages import CompletionRequest, TokenEvent, logprob_of
 from codegemma_ui.recording import Recording
 from codegemma_ui.vocabulary import Prompt, Vocabulary
 
@@ -138,10 +138,10 @@ class Figures:
 
 
 def figures(tokens: Sequence[TokenEvent]) -> Figures | None:
-    """The figures of tokens; None where there are none."""
-    if not tokens:
+    """The figures of tokens; None where there are none, or none are told."""
+    logprob = logprob_of(tokens)
+    if not tokens or logprob is None:
         return None
-    logprob = sum(token.logprob for token in tokens)
     return Figures(len(tokens), logprob, logprob / len(tokens))
 
 
@@ -151,11 +151,11 @@ class Truth:
 
     Attributes:
         figures: of its text alone.
-        ends: how likely the model would end there, by any stop token.
+        ends: how likely the model would end there, by any stop token; None where a server does not tell it.
     """
 
     figures: Figures
-    ends: float
+    ends: float | None
 
 
 def truth(scored: Sequence[TokenEvent]) -> Truth | None:
@@ -190,14 +190,18 @@ def differences(
     """Hold two scores against each other.
 
     Raises:
-        ValueError: they are not of the same tokens.
+        ValueError: they are not of the same tokens, or not scored.
     """
     if [token.id for token in with_suffix] != [token.id for token in without]:
         raise ValueError("Two scores must be of the same tokens. Received: others")
-    return tuple(
-        Difference(one.id, one.piece, one.logprob, other.logprob)
-        for one, other in zip(with_suffix, without, strict=True)
-    )
+    found = []
+    for one, other in zip(with_suffix, without, strict=True):
+        if one.logprob is None or other.logprob is None:
+            raise ValueError(
+                f"A score must tell each token's logprob. Received: none of {one.piece!r}"
+            )
+        found.append(Difference(one.id, one.piece, one.logprob, other.logprob))
+    return tuple(found)
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import shutil
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from codegemma_ui import __version__, machine, presets
 from codegemma_ui.download import credentials_present
 from codegemma_ui.presets import Preset
-from codegemma_ui.settings import Settings
+from codegemma_ui.settings import RemoteServer, Settings
 
 LARGE = 1_000_000_000
 """Parameters from which a CPU has to be told how. With CodeGemma 2B's shape in bfloat16 torch needed 7.7 GB
@@ -25,12 +26,12 @@ def examine(settings: Settings) -> dict[str, Any]:
         A JSON object: `version`, `python`, `platform`, `memory` and `gpus` (bytes), `backends`,
         `cxx_compiler` (torch compiles its CPU step with it), `credentials` (present or not), and
         `presets` with what is missing for each, an empty list where it can run, and the flags to run it
-        with where these matter.
+        with where these matter; and `server`, which the backend "openai" would ask, or null.
     """
     memory = machine.memory_bytes()
     gpus = machine.gpus()
     credentials = credentials_present()
-    backends = [machine.backend(name, settings.pythons.get(name)) for name in machine.BACKENDS]
+    backends = [machine.backend(name, settings.pythons.get(name)) for name in settings.backends]
     return {
         "version": __version__,
         "python": platform.python_version(),
@@ -50,15 +51,38 @@ def examine(settings: Settings) -> dict[str, Any]:
         ],
         "cxx_compiler": next(filter(None, map(shutil.which, ("g++", "clang++"))), None),
         "credentials": credentials,
+        "server": _server(settings.server),
         "presets": [
             {
                 "name": preset.name,
-                "missing": _missing(preset, memory, gpus, credentials, backends),
+                "missing": _missing(
+                    preset, memory, gpus, credentials, backends, settings.model_parallel
+                ),
                 "flags": LARGE_ON_A_CPU if not gpus and _large(preset) else None,
             }
             for preset in presets.offered(settings.preset, *settings.extra_presets)
         ],
     }
+
+
+def _server(place: RemoteServer | None) -> dict[str, Any] | None:
+    """`base_url`, whether there is a `key`, and `model`, `server` and `seconds`, or a `problem`."""
+    if place is None:
+        return None
+    library = machine.backend(machine.OPENAI)
+    found: dict[str, Any] = {
+        "base_url": place.base_url,
+        "key": bool(os.environ.get("OPENAI_API_KEY")),
+    }
+    if not library.installed:
+        return {**found, "problem": f"{library.name} is not installed: {library.install}"}
+    from codegemma_ui.remote import health
+
+    told = health.probe(place)
+    if isinstance(told, str):
+        return {**found, "problem": told}
+    model, seconds = told
+    return {**found, "model": model.id, "server": model.server, "seconds": round(seconds, 3)}
 
 
 def _large(preset: Preset) -> bool:
@@ -71,6 +95,7 @@ def _missing(
     gpus: tuple[machine.Gpu, ...],
     credentials: dict[str, bool],
     backends: list[machine.Backend],
+    devices: int,
 ) -> list[str]:
     missing = []
     if not any(backend.installed for backend in backends):
@@ -79,7 +104,8 @@ def _missing(
         missing.append("a Kaggle key: KAGGLE_API_TOKEN, or KAGGLE_USERNAME and KAGGLE_KEY")
     dtype = "bfloat16" if gpus or _large(preset) else "float32"
     need = preset.memory_bytes(dtype)
-    most = max([memory[1] if memory else 0, *(gpu.memory_bytes for gpu in gpus)])
+    together = sum(gpu.memory_bytes for gpu in gpus[:devices])
+    most = max([memory[1] if memory else 0, together, *(gpu.memory_bytes for gpu in gpus)])
     if need is not None and most and need > most:
         missing.append(f"memory: about {need / 1e9:.1f} GB in {dtype}, {most / 1e9:.1f} GB free")
     download = preset.download_bytes or 0
@@ -107,6 +133,14 @@ def as_text(report: dict[str, Any]) -> str:
     lines.append(f"C++         {compiler}")
     for name, present in report["credentials"].items():
         lines.append(f"{name:<12}credentials {'present' if present else 'not found'}")
+    if server := report["server"]:
+        lines.append(
+            f"server      {server['base_url']}, key {'present' if server['key'] else 'not set'}"
+        )
+        said = server.get("problem") or (
+            f"{server['server']} has {server['model']}, answered in {server['seconds']} s"
+        )
+        lines.append(f"            {said}")
     lines.append("")
     for preset in report["presets"]:
         missing = preset["missing"]

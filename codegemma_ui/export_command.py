@@ -69,6 +69,9 @@ def export(parsed: argparse.Namespace) -> dict[str, Any]:
     )
     formats.check(form, parsed.dtype)
     folder.check(out)
+    if chosen.backend not in machine.BACKENDS:
+        names = ", ".join(machine.BACKENDS)
+        raise BadInput(f"--backend must be one of {names} here. Received: {chosen.backend}")
     backend = machine.backend(chosen.backend)
     if not backend.installed:
         raise BackendMissing(f"{backend.name} is not installed.", backend.install)

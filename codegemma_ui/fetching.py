@@ -9,14 +9,16 @@ from pathlib import Path
 from typing import Any
 
 from codegemma_ui.errors import DownloadFailed
+from codegemma_ui.machine import OPENAI
 from codegemma_ui.process import LineProcess, environment
 from codegemma_ui.transition import Transition
+from codegemma_ui.vocabulary import VOCABULARY_FILE
 
 log = logging.getLogger(__name__)
 
 
 def fetch(transition: Transition) -> Path:
-    """The folder of the target's preset.
+    """The folder of the target's preset. For a server to ask, its vocabulary alone.
 
     Raises:
         DownloadFailed: its code says why.
@@ -26,10 +28,11 @@ def fetch(transition: Transition) -> Path:
     if preset.local:
         return Path(preset.handle)
     transition.tell("downloading")
-    return _download(preset.handle, transition)
+    only = VOCABULARY_FILE.as_posix() if transition.target.backend == OPENAI else None
+    return _download(preset.handle, only, transition)
 
 
-def _download(handle: str, transition: Transition) -> Path:
+def _download(handle: str, only: str | None, transition: Transition) -> Path:
     outcome: Future[dict[str, Any]] = Future()
 
     def on_message(message: dict[str, Any]) -> None:
@@ -51,6 +54,7 @@ def _download(handle: str, transition: Transition) -> Path:
             )
 
     command = [sys.executable, "-m", "codegemma_ui.download", handle]
+    command += ["--only", only] if only else []
     process = LineProcess(command, environment(), on_message, on_exit)
     transition.waits_for(process)
     message = outcome.result()

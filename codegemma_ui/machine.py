@@ -14,10 +14,24 @@ from codegemma_ui import installation
 from codegemma_ui.installation import Extra
 
 BACKENDS = ("tensorflow", "jax", "torch")
+"""Those of Keras."""
 
-_EXTRAS: dict[str, Extra] = {"tensorflow": "", "jax": "jax", "torch": "torch"}
+OPENAI = "openai"
+"""A model that a server elsewhere runs, asked through the library of this name."""
 
-_REQUIRED = {"tensorflow": ("tensorflow",), "jax": ("jax", "jaxlib"), "torch": ("torch",)}
+_EXTRAS: dict[str, Extra] = {
+    "tensorflow": "",
+    "jax": "jax",
+    "torch": "torch",
+    OPENAI: "openai",
+}
+
+_REQUIRED = {
+    "tensorflow": ("tensorflow",),
+    "jax": ("jax", "jaxlib"),
+    "torch": ("torch",),
+    OPENAI: ("openai",),
+}
 _PROBE = """
 import json, sys
 from importlib import metadata
@@ -30,10 +44,10 @@ print(json.dumps({name: version(name) for name in sys.argv[1:]}))
 
 @dataclass(frozen=True)
 class Backend:
-    """One Keras backend on this machine.
+    """One backend on this machine.
 
     Attributes:
-        version: of the framework, or None where it is not installed.
+        version: of the framework or library, or None where it is not installed.
         python: the interpreter that its worker runs under, or None for our own.
         install: the line that installs it.
     """

@@ -8,7 +8,7 @@ that another part formatted. Pure.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar, Literal, get_args
 
@@ -250,10 +250,12 @@ class TokenEvent:
     Attributes:
         text: the whole characters that this token completes. Those of tokens that are not past the end join
             to the middle; a stop token has none.
-        logprob: natural logarithm of the model's probability for it, before any sampler setting.
-        alternatives: the five likeliest tokens, likeliest first.
+        logprob: natural logarithm of the model's probability for it, before any sampler setting; None where
+            a server does not tell it.
+        alternatives: the five likeliest tokens, likeliest first; none where a server does not tell them.
         piece: as the vocabulary writes it: `<0xEA>` for a byte, its name for a control token.
-        stop_probability: how likely it was that the middle ended here, at any stop token.
+        stop_probability: how likely it was that the middle ended here, at any stop token; None where a server
+            does not tell it.
         forced: it was asked for, not chosen.
         past_end: a forced stop token stands before it.
     """
@@ -262,12 +264,22 @@ class TokenEvent:
     index: int
     id: int
     text: str
-    logprob: float
+    logprob: float | None
     alternatives: tuple[Alternative, ...]
     piece: str = ""
-    stop_probability: float = 0.0
+    stop_probability: float | None = None
     forced: bool = False
     past_end: bool = False
+
+
+def logprob_of(tokens: Iterable[TokenEvent]) -> float | None:
+    """Of all tokens together; None where one is not known."""
+    total = 0.0
+    for token in tokens:
+        if token.logprob is None:
+            return None
+        total += token.logprob
+    return total
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -278,7 +290,7 @@ class Completion:
         raw_output: all that was written, control tokens by their names.
         middle: up to the first stop token.
         token_ids: of the raw output.
-        logprob: of all its tokens together.
+        logprob: of all its tokens together; None where a server did not tell all of them.
     """
 
     prompt: str | None = None
@@ -300,7 +312,7 @@ class Completion:
 
 @dataclass(frozen=True, kw_only=True)
 class DoneEvent(Completion):
-    """The model stopped; every field but `stop_token` and the speeds is set."""
+    """The model stopped; every field but `stop_token`, `logprob` and the speeds is set."""
 
     event: ClassVar[str] = "done"
 
@@ -364,6 +376,13 @@ def event_from_dict(raw: Mapping[str, Any]) -> Event:
 
 # Status
 
+AS_SERVED = "as served"
+"""The precision of a server's model: no server says in which one it computes."""
+
+LACKS = ("logprobs", "stop_probability", "token_ids", "score", "top_k")
+"""What a server may lack that the local engine has: log probabilities of tokens and of alternatives; how
+likely an end was at each; prompts as token ids; scoring what is given; the setting `top_k`."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Loaded:
@@ -376,6 +395,7 @@ class Loaded:
         context_length: the most `max_length` may be.
         summary: the model's own `summary()`.
         note: what a person should know, such as a step that runs without compilation; or None.
+        lacks: what it cannot do or does not tell, of `LACKS`.
     """
 
     preset: str
@@ -387,6 +407,7 @@ class Loaded:
     context_length: int
     summary: str
     note: str | None = None
+    lacks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -396,7 +417,7 @@ class Status:
     Attributes:
         state: what the engine does now. During a switch it speaks of the new model.
         preset, backend, dtype: the loaded model, or the one on its way while none is loaded.
-        device, parameters, memory_bytes, context_length, summary, note: as in `Loaded`.
+        device, parameters, memory_bytes, context_length, summary, note, lacks: as in `Loaded`.
         queue_length: requests that wait.
         phase: the step of a start or switch: "downloading", "waiting" (for a running completion),
             "stopping" (the old worker), "loading", "warming"; "ending" where a completion was stopped and
@@ -425,6 +446,7 @@ class Status:
     note: str | None = None
     compilations: int | None = None
     warm: float | None = None
+    lacks: tuple[str, ...] = ()
     summary: str | None = field(default=None, repr=False)
 
 

@@ -20,6 +20,7 @@ from codegemma_ui.messages import (
     DoneEvent,
     TokenEvent,
     event_from_dict,
+    logprob_of,
     parse_request,
 )
 from codegemma_ui.vocabulary import Prompt, PromptToken
@@ -57,7 +58,7 @@ class Recording:
     def to_dict(self) -> dict[str, Any]:
         """As JSON. Lists stand for what comes often: `prompt` holds `[id, piece, role, start, end]`, `tokens`
         `[id, piece, text, logprob, stop probability, flags, [[id, piece, logprob], …]]`, with flags of 1 for
-        forced and 2 for past the end."""
+        forced and 2 for past the end. Null is what a server did not tell."""
         request = asdict(self.request)
         del request["time_limit_s"], request["score"]
         prompt = self.prompt
@@ -88,8 +89,12 @@ def _written(token: TokenEvent) -> list[Any]:
     others = [[one.id, one.text, round(one.logprob, 4)] for one in token.alternatives]
     return [
         *(token.id, token.piece, token.text),
-        *(round(token.logprob, 4), round(token.stop_probability, 6), flags, others),
+        *(_rounded(token.logprob, 4), _rounded(token.stop_probability, 6), flags, others),
     ]
+
+
+def _rounded(value: float | None, digits: int) -> float | None:
+    return None if value is None else round(value, digits)
 
 
 def from_dict(raw: Mapping[str, Any]) -> Recording:
@@ -139,7 +144,7 @@ def _read(raw: Mapping[str, Any]) -> Recording:
         token_ids=tuple(token.id for token in tokens),
         prompt_tokens=len(prompt.tokens),
         completion_tokens=len(tokens),
-        logprob=sum(token.logprob for token in tokens),
+        logprob=logprob_of(tokens),
     )
     return Recording(request, raw["ending"], prompt, tokens, last)
 
@@ -150,12 +155,12 @@ def _token(index: int, one: Sequence[Any]) -> TokenEvent:
         index=index,
         id=_whole(token_id),
         text=_word(text),
-        logprob=_number(logprob),
+        logprob=None if logprob is None else _number(logprob),
         alternatives=tuple(
             Alternative(_whole(each), _word(name), _number(likely)) for each, name, likely in others
         ),
         piece=_word(piece),
-        stop_probability=_number(stop),
+        stop_probability=None if stop is None else _number(stop),
         forced=bool(_whole(flags) & _FORCED),
         past_end=bool(_whole(flags) & _PAST_END),
     )

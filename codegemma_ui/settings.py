@@ -7,16 +7,40 @@ import ipaddress
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from urllib.parse import urlsplit
 
 from codegemma_ui import presets
 from codegemma_ui.errors import BadInput, UnknownBackend
-from codegemma_ui.machine import BACKENDS
+from codegemma_ui.machine import BACKENDS, OPENAI
 from codegemma_ui.messages import DEFAULT_MAX_LENGTH, DEFAULT_TIME_LIMIT_S
 
 DTYPES = ("auto", "float32", "bfloat16", "float16", "int8")
 LANGUAGES = ("auto", "en", "ko")
 ALLOW_SWITCH = ("everyone", "nobody", "login")
 LOG_LEVELS = ("warning", "info", "debug")
+
+MAX_DEVICES = 64
+PARALLEL = ("jax", OPENAI)
+"""The backends that go with `--model-parallel`: a server's devices are its own matter."""
+
+
+@dataclass(frozen=True)
+class RemoteServer:
+    """A server that speaks the protocol of OpenAI's completions. Its key is in `OPENAI_API_KEY` alone.
+
+    Attributes:
+        base_url: what stands before `/completions`, such as `http://127.0.0.1:8000/v1`.
+        model: as the server names it; empty is the only one that it has.
+        connect_timeout_s: seconds to be reached in.
+        timeout_s: seconds that it may be silent, before its first word or between two.
+        retries: how often a request is tried again before its first token.
+    """
+
+    base_url: str
+    model: str = ""
+    connect_timeout_s: float = 5.0
+    timeout_s: float = 30.0
+    retries: int = 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +65,8 @@ class Settings:
         log_level: of `LOG_LEVELS`.
         auth: the user and password of the page's login; None is open to everyone.
         api_key: that other tools must bring; None lets in whoever the rest lets in.
+        server: whom the backend "openai" asks; None where there is nobody.
+        model_parallel: over how many devices the jax backend parts a model.
     """
 
     host: str = "127.0.0.1"
@@ -63,6 +89,13 @@ class Settings:
     log_level: str = "info"
     auth: tuple[str, str] | None = field(default=None, repr=False)
     api_key: str | None = field(default=None, repr=False)
+    server: RemoteServer | None = None
+    model_parallel: int = 1
+
+    @property
+    def backends(self) -> tuple[str, ...]:
+        """The names of those on offer, installed or not."""
+        return BACKENDS if self.server is None else (*BACKENDS, OPENAI)
 
 
 _PREFIX = "CODEGEMMA_UI_"
@@ -89,14 +122,38 @@ def _flag(
 def add_preset_flags(parser: argparse.ArgumentParser) -> None:
     """Which model, and what loads it."""
     _flag(parser, "--preset", "model: a name, a folder, hf://… or kaggle://…", presets.BUNDLED)
-    _flag(parser, "--backend", "tensorflow, jax or torch; also KERAS_BACKEND", "tensorflow")
+    _flag(
+        parser,
+        "--backend",
+        "tensorflow, jax, torch, or openai with --openai-base-url; also KERAS_BACKEND",
+        "tensorflow",
+    )
+
+
+def add_server_flags(parser: argparse.ArgumentParser) -> None:
+    """Whom the backend "openai" asks."""
+    known = RemoteServer("")
+    for name, text, default in (
+        (
+            "--openai-base-url",
+            "server of the openai backend, such as http://127.0.0.1:8000/v1",
+            "none",
+        ),
+        ("--openai-model", "model to ask it for", "the only one it has"),
+        ("--openai-connect-timeout", "seconds to reach it in", f"{known.connect_timeout_s:g}"),
+        ("--openai-timeout", "seconds it may be silent", f"{known.timeout_s:g}"),
+        ("--openai-retries", "how often a request is tried again", known.retries),
+    ):
+        _flag(parser, name, text, default)
 
 
 def add_model_flags(parser: argparse.ArgumentParser) -> None:
     """The flags of every command that runs a model."""
     add_preset_flags(parser)
+    add_server_flags(parser)
     _flag(parser, "--dtype", ", ".join(DTYPES), "auto")
     _flag(parser, "--time-limit", "seconds one completion may take", f"{DEFAULT_TIME_LIMIT_S:g}")
+    _flag(parser, "--model-parallel", "part the model over so many devices; jax only", "1")
     for backend in BACKENDS:
         _flag(parser, f"--python-{backend}", f"interpreter for the {backend} worker", "our own")
 
@@ -177,6 +234,19 @@ def resolve(
         listed = environ.get(_PREFIX + name.upper(), "") if values is None else ",".join(values)
         return tuple(filter(None, map(str.strip, listed.split(","))))
 
+    def server() -> RemoteServer | None:
+        base_url = choice("openai_base_url", "")
+        if not base_url:
+            return None
+        known = RemoteServer(_address(base_url))
+        return RemoteServer(
+            known.base_url,
+            choice("openai_model", ""),
+            number("openai_connect_timeout", known.connect_timeout_s, 0.1, 600),
+            number("openai_timeout", known.timeout_s, 0.1, 3600),
+            integer("openai_retries", known.retries, 0, 10),
+        )
+
     preset = choice("preset", presets.BUNDLED)
     presets.named(preset)
     extra = tuple(filter(None, map(str.strip, choice("extra_presets", "").split(","))))
@@ -188,6 +258,19 @@ def resolve(
                 f"{_KEY} must be set where {_named(name)} and {_PREFIX}AUTH are: other tools cannot log "
                 "in, and bring a key instead. Received: none."
             )
+    remote = server()
+    backend = one_of("backend", environ.get("KERAS_BACKEND") or "tensorflow", (*BACKENDS, OPENAI))
+    if backend == OPENAI and remote is None:
+        raise BadInput(
+            f"--backend {OPENAI} needs a server. Received: no {_named('openai_base_url')}",
+            "It is what stands before /completions, such as http://127.0.0.1:8000/v1.",
+        )
+    devices = integer("model_parallel", 1, 1, MAX_DEVICES)
+    if devices > 1 and backend not in PARALLEL:
+        raise BadInput(
+            f"{_named('model_parallel')} above 1 needs --backend jax. Received: {backend}",
+            "The other backends run a model on one device.",
+        )
     host = choice("host", "0.0.0.0" if environ.get("SPACE_ID") else "127.0.0.1")
     # With a domain of its own a Space has several, separated by commas (gradio/oauth.py, 6.31).
     space = filter(None, map(str.strip, environ.get("SPACE_HOST", "").split(",")))
@@ -196,7 +279,7 @@ def resolve(
         port=integer("port", 7860, 0, 65535),
         preset=preset,
         extra_presets=extra,
-        backend=one_of("backend", environ.get("KERAS_BACKEND") or "tensorflow", BACKENDS),
+        backend=backend,
         dtype=one_of("dtype", "auto", DTYPES),
         max_length=integer("max_length", DEFAULT_MAX_LENGTH, 32, presets.CODEGEMMA_CONTEXT),
         time_limit_s=number("time_limit", DEFAULT_TIME_LIMIT_S, 0.1, 3600),
@@ -214,7 +297,29 @@ def resolve(
         log_level=one_of("log_level", "info", LOG_LEVELS),
         auth=auth,
         api_key=api_key,
+        server=remote,
+        model_parallel=devices,
     )
+
+
+def _address(url: str) -> str:
+    """A server's base URL; what is wrong with it is said without showing a password in it."""
+    name = _named("openai_base_url")
+    try:
+        parts = urlsplit(url)
+        secret, has_port = parts.username or parts.password, parts.port != 0
+    except ValueError as error:
+        raise BadInput(
+            f"{name} must be like http://127.0.0.1:8000/v1. Received: no address"
+        ) from error
+    if secret:
+        raise BadInput(f"{name} must hold no user or password.", "A key goes into OPENAI_API_KEY.")
+    good = parts.scheme in ("http", "https") and parts.hostname and has_port
+    if not good or parts.query or parts.fragment or not url.isprintable():
+        raise BadInput(
+            f"{name} must be like http://127.0.0.1:8000/v1. Received: {url[:200]!r}",
+        )
+    return url.rstrip("/")
 
 
 def _is_loopback(host: str) -> bool:

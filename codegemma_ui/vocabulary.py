@@ -261,7 +261,13 @@ class Vocabulary:
             self._texts[token_id] = text
         return text
 
-    def _token_bytes(self, token_id: int) -> bytes:
+    def id_of(self, text: str) -> int | None:
+        """The token that `token_text` writes so; None where there is none."""
+        token_id: int = self._pieces.piece_to_id(text.replace(" ", _SPACE))
+        return None if self._pieces.is_unknown(token_id) else token_id
+
+    def token_bytes(self, token_id: int) -> bytes:
+        """What a token stands for, in UTF-8; of a byte that byte."""
         text = self.token_text(token_id)
         if self._pieces.is_byte(token_id):
             return bytes([int(text[1:-1], base=16)])
@@ -286,7 +292,7 @@ class TextDecoder:
 
     def feed(self, token_id: int) -> str:
         """The characters that this token completes, often none."""
-        return self._utf8.decode(self._vocabulary._token_bytes(token_id))
+        return self._utf8.decode(self._vocabulary.token_bytes(token_id))
 
     def flush(self) -> str:
         """What is left at the end: U+FFFD for a character that never became whole."""

@@ -88,7 +88,8 @@ class Worker:
                     on_state(message["state"], message.get("progress"))
                 case "loaded":
                     del message["worker"]
-                    self.loaded = Loaded(**message)
+                    lacks = tuple(message.pop("lacks", ()))
+                    self.loaded = Loaded(**message, lacks=lacks)
                     self._came_up.set_result(self.loaded)
                 case "warm":
                     self.compilations, self.warm = message["compilations"], message["share"]

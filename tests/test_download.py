@@ -59,9 +59,11 @@ class Run:
         return [event["received_bytes"] for event in self.events if event["event"] == "progress"]
 
 
-def start(handle: str, environment: dict[str, str], **options: Any) -> "subprocess.Popen[str]":
+def start(
+    handle: str, environment: dict[str, str], *flags: str, **options: Any
+) -> "subprocess.Popen[str]":
     return subprocess.Popen(
-        [sys.executable, "-m", "codegemma_ui.download", handle],
+        [sys.executable, "-m", "codegemma_ui.download", handle, *flags],
         cwd=REPOSITORY,
         env=environment,
         stdout=subprocess.PIPE,
@@ -71,8 +73,8 @@ def start(handle: str, environment: dict[str, str], **options: Any) -> "subproce
     )
 
 
-def run(handle: str, environment: dict[str, str]) -> Run:
-    with start(handle, environment) as process:
+def run(handle: str, environment: dict[str, str], *flags: str) -> Run:
+    with start(handle, environment, *flags) as process:
         stdout, stderr = process.communicate(timeout=30)
     events = [json.loads(line) for line in stdout.splitlines()]
     assert [event["event"] for event in events[:-1]] == ["progress"] * (len(events) - 1), stderr
@@ -145,6 +147,20 @@ def test_code_gemma_2b_en_is_fetched_under_the_handle_keras_hub_gives_it(tmp_pat
     folder = Path(result.last["path"])
     assert folder == tmp_path / "kagglehub/models/keras/codegemma/keras/code_gemma_2b_en/2"
     assert same_files(folder, BUNDLED_FOLDER)
+
+
+def test_a_vocabulary_comes_alone_and_the_rest_comes_when_it_is_wanted(
+    hub: Hub, tmp_path: Path
+) -> None:
+    environment, path = isolated_environment(tmp_path, hub), "assets/tokenizer/vocabulary.spm"
+    result = run(hub.handle, environment, "--only", path)
+    folder = Path(result.last["path"])
+    assert (folder / path).read_bytes() == (hub.preset / path).read_bytes()
+    assert result.events[-2]["total_bytes"] == 150_000
+    assert not (folder / WEIGHTS).exists()
+    assert run(hub.handle, environment, "--only", path).last["path"] == str(folder)
+    whole = run(hub.handle, environment)
+    assert same_files(Path(whole.last["path"]), hub.preset)
 
 
 def test_progress_grows_to_the_whole_and_comes_twice_a_second(hub: Hub, tmp_path: Path) -> None:

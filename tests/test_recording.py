@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -97,3 +98,12 @@ def test_whatever_is_wrong_in_it_is_refused_or_harmless(recorded: Recording, wro
 def test_what_is_none_is_refused(raw: dict) -> None:
     with pytest.raises(BadInput):
         recording.from_dict(raw)
+
+
+def test_what_a_server_did_not_tell_stays_untold(recorded: Recording) -> None:
+    tokens = tuple(replace(token, logprob=None, alternatives=()) for token in recorded.tokens)
+    last = replace(recorded.last, logprob=None, stop_token=None)
+    untold = replace(recorded, tokens=tokens, last=last)
+    again = recording.from_dict(json.loads(json.dumps(untold.to_dict())))
+    assert again == untold
+    assert again.last.logprob is None

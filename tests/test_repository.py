@@ -43,7 +43,8 @@ def test_the_asked_packages_are_required() -> None:
 
 
 @pytest.mark.parametrize(
-    "page", ["README.md", "docs/teaching.md", "docs/deploying.md", "docs/sizing.md"]
+    "page",
+    ["README.md", "docs/teaching.md", "docs/deploying.md", "docs/servers.md", "docs/sizing.md"],
 )
 def test_every_file_a_page_links_is_there(page: str) -> None:
     pattern = r'(?:\]\(|src="|srcset=")(?!https?:)([^)#"]+)[)#"]'

@@ -8,7 +8,7 @@ import pytest
 
 from codegemma_ui import settings
 from codegemma_ui.errors import BadInput, UnknownBackend, UnknownPreset
-from codegemma_ui.settings import Settings
+from codegemma_ui.settings import RemoteServer, Settings
 
 
 def resolve(flags: list[str] | None = None, **environ: str) -> Settings:
@@ -171,3 +171,45 @@ def test_a_wrong_choice_is_named(environ: dict[str, str], kind: type[Exception],
     with pytest.raises(kind) as caught:
         resolve(**environ)
     assert said in str(caught.value)
+
+
+def test_a_server_is_named_with_how_long_it_may_take() -> None:
+    flags = ["--backend", "openai", "--openai-base-url", "http://127.0.0.1:8000/v1/"]
+    chosen = resolve([*flags, "--openai-timeout", "7"], CODEGEMMA_UI_OPENAI_MODEL="codegemma")
+    assert chosen.server == RemoteServer("http://127.0.0.1:8000/v1", "codegemma", timeout_s=7.0)
+    assert chosen.backends[-1] == chosen.backend == "openai"
+    assert "openai" not in resolve().backends
+
+
+def test_the_openai_backend_needs_a_server() -> None:
+    with pytest.raises(BadInput, match="CODEGEMMA_UI_OPENAI_BASE_URL"):
+        resolve(["--backend", "openai"])
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "localhost:8000",
+        "ftp://a/v1",
+        "http://",
+        "http://a:99999/",
+        "http://a/v1?key=x",
+        "http://a/\n",
+    ],
+)
+def test_a_servers_address_is_checked(url: str) -> None:
+    with pytest.raises(BadInput, match="--openai-base-url"):
+        resolve(["--openai-base-url", url])
+
+
+def test_a_password_in_an_address_is_refused_and_not_shown() -> None:
+    with pytest.raises(BadInput) as caught:
+        resolve(["--openai-base-url", "http://ann:hush@host/v1"])
+    assert "hush" not in str(caught.value)
+    assert "OPENAI_API_KEY" in caught.value.hint
+
+
+def test_several_devices_are_jaxs() -> None:
+    assert resolve(["--backend", "jax", "--model-parallel", "4"]).model_parallel == 4
+    with pytest.raises(BadInput, match="needs --backend jax"):
+        resolve(["--model-parallel", "2"])

@@ -42,7 +42,8 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     """Run `python -m codegemma_ui.download HANDLE`; end the process with 0, or 1 after an error."""
     parser = argparse.ArgumentParser(prog="python -m codegemma_ui.download", description=__doc__)
     parser.add_argument("handle", metavar="HANDLE")
-    handle = parser.parse_args(arguments).handle
+    parser.add_argument("--only", metavar="PATH", help="one file, by its path inside the preset")
+    given = parser.parse_args(arguments)
 
     # The libraries print: keep fd 1 for the events and give everybody else stderr.
     events = os.fdopen(os.dup(1), "w", encoding="utf-8")
@@ -63,7 +64,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
 
     status = 1
     try:
-        path = download(handle, report)
+        path = download(given.handle, report, only=given.only)
         write("downloaded", path=str(path))
         status = 0
     except DownloadError as error:

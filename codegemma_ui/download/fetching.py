@@ -26,7 +26,13 @@ _KAGGLE_HANDLE = re.compile(rf"kaggle://{_NAME}/{_NAME}/keras/{_NAME}(/[1-9][0-9
 _HF_HANDLE = re.compile(rf"hf://{_NAME}/{_NAME}")
 
 
-def download(handle: str, report: Report, *, stall_seconds: float = STALL_SECONDS) -> Path:
+def download(
+    handle: str,
+    report: Report,
+    *,
+    only: str | None = None,
+    stall_seconds: float = STALL_SECONDS,
+) -> Path:
     """Fetch a preset, or find it on the disk.
 
     Args:
@@ -34,10 +40,11 @@ def download(handle: str, report: Report, *, stall_seconds: float = STALL_SECOND
         report: Called in this thread with the bytes received so far and in all (None: not known),
             as soon as the total is known and then at least every half second. Not called for a
             preset that needs no download.
+        only: The one file that is wanted, by its path inside the preset; None wants all.
         stall_seconds: Give up when not one byte has come for this long.
 
     Returns:
-        The folder that holds the preset's `config.json`.
+        The preset's folder, with its `config.json` or with that one file.
 
     Raises:
         DownloadError: With a code of `WORDS`. After a stall the library's threads may live on.
@@ -52,12 +59,15 @@ def download(handle: str, report: Report, *, stall_seconds: float = STALL_SECOND
     else:
         raise error_of("bad_handle", {}, repr(handle))
 
+    source.only = only
     try:
         cached = source.cached()
         if cached is not None:
             return cached
         has_key = source.has_key()
         sizes = _list(source)
+        if only is not None:
+            sizes = {name: size for name, size in sizes.items() if name == only}
         _check_room(source, sizes)
     except DownloadError:
         raise
@@ -149,8 +159,9 @@ def _verify(source: Source, preset: Path, sizes: dict[str, int]) -> None:
             wrong.append(f"{came:,} of {size:,} bytes of {name}")
     if wrong:
         raise error_of("corrupt_file", source.words, "; ".join(wrong))
-    if not (preset / "config.json").is_file():
-        raise error_of("preset_not_found", source.words, "a model without a config.json")
+    wanted = source.only or "config.json"
+    if not (preset / wanted).is_file():
+        raise error_of("preset_not_found", source.words, f"a model without {wanted}")
 
 
 def _local(handle: str) -> Path:

@@ -14,6 +14,7 @@ class HuggingFace:
 
     repo: str
     words: dict[str, str]
+    only: str | None = None
     blobs: set[str] = field(default_factory=set)  # the preset's files by their names in the cache
     commit: str | None = None
     unreachable: Exception | None = None
@@ -85,10 +86,11 @@ class HuggingFace:
     def fetch(self) -> Path:
         from huggingface_hub import snapshot_download
 
+        wanted = None if self.only is None else [self.only]
         if self.unreachable is None:
-            return Path(snapshot_download(self.repo))
+            return Path(snapshot_download(self.repo, allow_patterns=wanted))
         try:
-            return Path(snapshot_download(self.repo, local_files_only=True))
+            return Path(snapshot_download(self.repo, allow_patterns=wanted, local_files_only=True))
         except FileNotFoundError:  # not in the cache, or not all of it
             raise self.unreachable from None
 

@@ -16,6 +16,7 @@ class Kaggle:
 
     handle: Any  # kagglehub.handle.ModelHandle
     words: dict[str, str]
+    only: str | None = None
 
     @classmethod
     def parse(cls, text: str) -> "Kaggle":
@@ -37,7 +38,11 @@ class Kaggle:
     def cached(self) -> Path | None:
         from kagglehub.cache import Cache
 
-        found = Cache().load_from_cache(self.handle) if self.handle.is_versioned() else None
+        if not self.handle.is_versioned():
+            return None
+        found = Cache().load_from_cache(self.handle)
+        if not found and self.only and Cache().load_from_cache(self.handle, self.only):
+            return self.folder()
         if found and not Path(found, "config.json").is_file():
             Cache().mark_as_incomplete(self.handle)  # or kagglehub would hand out a broken folder
             return None
@@ -103,7 +108,10 @@ class Kaggle:
         # kagglehub appends to the final file and has no lock of its own: two processes fetching
         # one preset would mix their bytes. The second waits here and then finds it cached.
         with _file_lock(self.folder().with_suffix(".lock")):
-            return Path(kagglehub.model_download(str(self.handle)))
+            if self.only is None:
+                return Path(kagglehub.model_download(str(self.handle)))
+            kagglehub.model_download(str(self.handle), path=self.only)
+            return self.folder()
 
     def discard(self, preset: Path, name: str) -> None:
         from kagglehub.cache import Cache

@@ -13,9 +13,10 @@ class Source(Protocol):
     """One place that presets come from. Every method may raise the exceptions of its library."""
 
     words: dict[str, str]  # the fields of `WORDS`
+    only: str | None  # the one file that is wanted, by its path inside the preset; None wants all
 
     def cached(self) -> Path | None:
-        """The complete preset if it is on the disk already, found without the network."""
+        """The folder if all that is wanted is on the disk already, found without the network."""
 
     def has_key(self) -> bool:
         """Whether a key is set, valid or not."""
@@ -30,7 +31,7 @@ class Source(Protocol):
         """How much of the preset is on the disk. Safe while another thread is in `fetch`."""
 
     def fetch(self) -> Path:
-        """Fetch what is missing; return the preset's folder."""
+        """Fetch what is missing of what is wanted; return the preset's folder."""
 
     def discard(self, preset: Path, name: str) -> None:
         """Remove one file so that the next `fetch` brings it again."""

@@ -97,15 +97,16 @@ def _tensorflow_device() -> Device:
 _DEVICES = {"jax": _jax_device, "torch": _torch_device, "tensorflow": _tensorflow_device}
 
 
-def memory_in_use(backend: str, device: Device) -> int:
-    """Bytes that this process holds: resident main memory, plus device memory on a GPU."""
+def memory_in_use(backend: str, device: Device, devices: int = 1) -> int:
+    """Bytes that this process holds: resident main memory, plus the memory of so many GPUs."""
     resident = machine.resident_bytes(os.getpid())
     if not device.accelerated:
         return resident
     if backend == "torch":
         return resident + int(importlib.import_module("torch").cuda.memory_allocated())
     if backend == "jax":
-        stats = importlib.import_module("jax").devices()[0].memory_stats() or {}
-        return resident + int(stats.get("bytes_in_use", 0))
+        cards = importlib.import_module("jax").devices()[:devices]
+        stats = [card.memory_stats() or {} for card in cards]
+        return resident + sum(int(one.get("bytes_in_use", 0)) for one in stats)
     tensorflow = importlib.import_module("tensorflow")
     return resident + int(tensorflow.config.experimental.get_memory_info("GPU:0")["current"])

@@ -11,12 +11,14 @@ from unittest import mock
 
 import numpy as np
 
-from codegemma_ui.engine import precision
+from codegemma_ui.engine import parallel, precision
 from codegemma_ui.engine.environment import Device
 from codegemma_ui.engine.precision import Precision
 
 
-def load(folder: Path, dtype: str, device: Device) -> tuple[Any, Precision]:
+def load(
+    folder: Path, dtype: str, device: Device, model_parallel: int = 1
+) -> tuple[Any, Precision]:
     """Load a `GemmaCausalLM`.
 
     Args:
@@ -24,11 +26,14 @@ def load(folder: Path, dtype: str, device: Device) -> tuple[Any, Precision]:
         dtype: as `precision.choose` takes it. Where "auto" comes to float16 and that overflows in this
             model, float32 takes its place.
         device: where it will run.
+        model_parallel: over how many devices like this one it is parted; jax only.
 
     Returns:
         The model, in what its weights are loaded in, and the precision that it is to run in.
     """
     chosen = precision.choose(dtype, device)
+    if model_parallel > 1:
+        parallel.distribute(folder, model_parallel)
     model = _from_preset(folder, chosen.loads)
     if dtype == "auto" and chosen.weights == "float16" and not _finite(model):
         del model

@@ -1,4 +1,4 @@
-"""The worker process: one backend, one model, one request at a time, JSON lines over stdin and stdout.
+"""The worker process: one backend, one model, one request at a time, over the line of `worker_line`.
 
 It reads `{"op": "complete", "request_id": …, "request": {…}}` and `{"op": "cancel", "request_id": …}`.
 It writes `{"worker": "state", …}` while coming up, then `{"worker": "loaded", …}` or
@@ -11,29 +11,26 @@ GPU.
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import queue
 import signal
 import sys
-import threading
 import traceback
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, TextIO
+from typing import TYPE_CHECKING, Any
 
 from codegemma_ui.engine import environment
 from codegemma_ui.engine.failures import readable
-from codegemma_ui.errors import NotEnoughMemory, PlaygroundError
+from codegemma_ui.errors import NotEnoughMemory
 from codegemma_ui.messages import (
     CompletionRequest,
     ErrorEvent,
     Loaded,
     event_to_dict,
-    to_json,
 )
+from codegemma_ui.worker_line import Inbox, take_stdout, write_failure
 
 if TYPE_CHECKING:
     from codegemma_ui.engine.decode import Decoder
@@ -45,63 +42,6 @@ COMPILED_FIRST = 2
 """Programs compiled before the first request: read a short prompt, write."""
 
 
-def take_stdout() -> Callable[[dict[str, Any]], None]:
-    """Keep a private copy of fd 1 and point fd 1 at stderr: nothing a library prints can break a line.
-
-    Returns:
-        A function that writes one JSON object as a line.
-    """
-    private: TextIO = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)
-    lock = threading.Lock()
-
-    def write(message: dict[str, Any]) -> None:
-        with lock:
-            private.write(to_json(message) + "\n")
-            private.flush()
-
-    return write
-
-
-class Inbox:
-    """Reads stdin on a thread, so that a cancel arrives while the model runs."""
-
-    def __init__(self) -> None:
-        self._requests: queue.Queue[dict[str, Any]] = queue.Queue()
-        self._cancelled: set[str] = set()
-        threading.Thread(target=self._read, daemon=True).start()
-
-    def next(self, timeout_s: float | None) -> dict[str, Any] | None:
-        """The next request, or None where none came in time; None waits for one."""
-        try:
-            return self._requests.get(timeout_s != 0, timeout_s)
-        except queue.Empty:
-            return None
-
-    def is_cancelled(self, request_id: str) -> bool:
-        return request_id in self._cancelled
-
-    def forget(self, request_id: str) -> None:
-        """The request is over: its id will not come again."""
-        self._cancelled.discard(request_id)
-
-    def _read(self) -> None:
-        for line in sys.stdin:
-            message = json.loads(line)
-            if message["op"] == "cancel":
-                self._cancelled.add(message["request_id"])
-            else:
-                self._requests.put(message)
-        _end()
-
-
-def _end() -> NoReturn:
-    """The page is gone; a library may be deep in C code, so no polite way, and its compilers end with us."""
-    if os.getpgrp() == os.getpid():  # the page starts us as the leader of a group
-        os.killpg(0, signal.SIGTERM)
-    os._exit(0)
-
-
 def main() -> None:
     """`python -m codegemma_ui.engine.worker --preset NAME --folder DIR --backend B --dtype D …`"""
     parser = argparse.ArgumentParser()
@@ -110,6 +50,7 @@ def main() -> None:
     parser.add_argument("--backend", required=True)
     parser.add_argument("--dtype", required=True)
     parser.add_argument("--context-length", required=True, type=int)
+    parser.add_argument("--model-parallel", default=1, type=int)
     arguments = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
     write = take_stdout()
@@ -118,7 +59,7 @@ def main() -> None:
         serve, warm = _come_up(arguments, write, inbox)
     except Exception as error:
         traceback.print_exc()
-        _write_failure(write, readable(error, "load"))
+        write_failure(write, readable(error, "load"))
         sys.exit(1)
     while True:
         message = inbox.next(warm.pause_s)
@@ -190,10 +131,10 @@ def _come_up(
     from codegemma_ui.engine.generation import generate
     from codegemma_ui.vocabulary import Vocabulary
 
-    vocabulary = Vocabulary(arguments.folder)
+    vocabulary, devices = Vocabulary(arguments.folder), arguments.model_parallel
 
     def load() -> tuple[steps.Steps, str, int, str]:
-        model, precision = loading.load(arguments.folder, arguments.dtype, device)
+        model, precision = loading.load(arguments.folder, arguments.dtype, device, devices)
         parameters, summary = int(model.count_params()), loading.summary(model)
         write({"worker": "state", "state": "warming", "progress": 0.0})
         compiled = steps.create(arguments.backend, model, precision, takes_weights=True)
@@ -209,9 +150,9 @@ def _come_up(
         preset=arguments.preset,
         backend=arguments.backend,
         dtype=dtype,
-        device=device.name,
+        device=device.name if devices == 1 else f"{devices} × {device.name}",
         parameters=parameters,
-        memory_bytes=environment.memory_in_use(arguments.backend, device),
+        memory_bytes=environment.memory_in_use(arguments.backend, device, devices),
         context_length=arguments.context_length,
         summary=summary,
         note=compiled.note,
@@ -238,10 +179,6 @@ def _come_up(
             inbox.forget(request_id)
 
     return serve, warm
-
-
-def _write_failure(write: Callable[[dict[str, Any]], None], error: PlaygroundError) -> None:
-    write({"worker": "failed", "code": error.code, "message": error.message, "hint": error.hint})
 
 
 if __name__ == "__main__":

@@ -19,8 +19,8 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
-from codegemma_ui.server import secrets
-from codegemma_ui.server.secrets import masked
+from codegemma_ui import secrets
+from codegemma_ui.secrets import masked
 
 log = logging.getLogger("codegemma_ui.gradio")
 

@@ -10,11 +10,11 @@ from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
+from codegemma_ui import secrets
 from codegemma_ui.client import EngineClient
 from codegemma_ui.messages import CancelledEvent, DoneEvent, ErrorEvent, Event, Status, TokenEvent
-from codegemma_ui.server import secrets
+from codegemma_ui.secrets import masked
 from codegemma_ui.server.metrics import Metrics
-from codegemma_ui.server.secrets import masked
 
 log = logging.getLogger(__name__)
 

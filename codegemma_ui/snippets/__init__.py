@@ -43,7 +43,8 @@ class Snippet:
         prepare: commands to run once before it, in the repository's folder.
         notes: what a person should know, as keys: a `taken.Reason` where the prompt stands as token ids,
             "drawn" (another tool draws other random numbers), "undrawn" (there is no seed to repeat),
-            "rounded" and "int8" (its precision), "stopped" (this one was), "login".
+            "rounded" and "int8" (its precision), "served" (nobody knows its precision), "stopped" (this one
+            was), "login".
     """
 
     tool: Tool
@@ -81,7 +82,9 @@ def _notes(taken: Taken) -> tuple[str, ...]:
     found = []
     if not taken.greedy:
         found.append("undrawn" if taken.request.seed is None else "drawn")
-    if taken.dtype != "float32":
+    if taken.served:
+        found.append("served")
+    elif taken.dtype != "float32":
         found.append("int8" if taken.dtype == "int8" else "rounded")
     if not taken.ended:
         found.append("stopped")

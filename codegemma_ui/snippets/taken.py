@@ -1,40 +1,23 @@
-"""What is taken along: one completion, and how its prompt is best handed to another program. Pure.
-
-Another program is given the prompt as text where its tokenizer makes the same token ids of it, and as token
-ids where it does not; why it does not is a reason, which the script and the page tell.
-"""
+"""What is taken along: one completion, and how its prompt is best handed to another program. Pure."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Literal
 
 from codegemma_ui import fim
 from codegemma_ui.errors import BadInput
-from codegemma_ui.machine import BACKENDS
-from codegemma_ui.messages import CompletionRequest, DoneEvent
+from codegemma_ui.machine import BACKENDS, OPENAI
+from codegemma_ui.messages import AS_SERVED, CompletionRequest, DoneEvent
+from codegemma_ui.other_tokenizers import REASONS, Reason, read_otherwise
 from codegemma_ui.presets import Preset
 from codegemma_ui.recording import Recording
 from codegemma_ui.vocabulary import Prompt
 
+__all__ = ["REASONS", "Reason", "Taken", "Tool"]
+
 Tool = Literal["keras_hub", "transformers", "llama_cpp", "curl"]
-
-Reason = Literal["spelled", "joined", "blocks", "chosen"]
-
-REASONS: dict[Reason, str] = {
-    "spelled": "The code spells a special token. It is to stay text, but this tokenizer reads the token.",
-    "joined": "Two texts stand side by side, and this tokenizer would read them as one, in other tokens.",
-    "blocks": "The code has the character U+2581, which this tokenizer takes apart otherwise.",
-    "chosen": "The middle begins with tokens that a person chose; read as text they might be others.",
-}
-"""Why a prompt is given as token ids, for a comment."""
-
-SPECIAL = re.compile(r"<(?:pad|bos|eos|unk|mask)>")
-"""Names that transformers and llama.cpp take for tokens wherever they stand; SentencePiece does not."""
-
-BLOCK = "\N{LOWER ONE EIGHTH BLOCK}"
 
 GREEDY_BELOW = 1e-30
 """A temperature up to this is as good as 0."""
@@ -56,6 +39,7 @@ class Taken:
         past: a stop token is among them: what was written is past the middle's end.
         ending: how the program's lines end, "LF" or "CRLF".
         ended: it came to an end by itself.
+        served: a server wrote it, in a precision of its own.
 
     Raises:
         BadInput: the prompt is not the request's, or there is no such backend, precision or model.
@@ -71,6 +55,7 @@ class Taken:
     past: bool = False
     ending: str = "LF"
     ended: bool = True
+    served: bool = False
 
     def __post_init__(self) -> None:
         """What comes with a shared completion is a stranger's, and a script is run."""
@@ -103,8 +88,9 @@ class Taken:
             request=recording.request,
             prompt=recording.prompt,
             preset=preset,
-            backend=last.backend or "jax",
-            dtype=last.dtype or "float32",
+            backend="jax" if last.backend in (None, OPENAI) else last.backend or "",
+            dtype="float32" if last.dtype in (None, AS_SERVED) else last.dtype or "",
+            served=last.backend == OPENAI,
             forced=tuple(token.id for token in forced),
             forced_text="".join(token.text for token in forced if not token.past_end),
             past=any(token.past_end for token in recording.tokens),
@@ -155,27 +141,15 @@ class Taken:
         return self.request.max_length - len(self.given_ids)
 
     def reason(self, tool: Tool) -> Reason | None:
-        """Why a tool is given token ids in place of a text, if it is.
-
-        The three tokenizers part a text alike, by test, but for what is asked here.
-        """
+        """Why a tool is given token ids in place of a text, if it is."""
         if self.forced and not self.begins:
             return "chosen"
-        parts = [*self.prompt.segments, *([fim.Segment("prefix", self.begins)] * bool(self.begins))]
-        texts = [part.text for part in parts if part.role != "control"]
-        if any(len(fim.defuse(text)) > 1 for text in texts):
-            return "spelled"
-        if tool != "keras_hub" and any(SPECIAL.search(text) for text in texts):
-            return "spelled"
-        if tool == "llama_cpp" and any(BLOCK in text for text in texts):
-            return "blocks"
-        for one, other in pairwise(parts):
-            if "control" in (one.role, other.role) or not other.text:
-                continue
-            # A line break joins line breaks alone; any other text may join what follows it.
-            if not one.text.endswith("\n") or other.text.startswith("\n"):
-                return "joined"
-        return None
+        begins = [fim.Segment("prefix", self.begins)] if self.begins else []
+        return read_otherwise(
+            (*self.prompt.segments, *begins),
+            special_names=tool != "keras_hub",
+            blocks=tool == "llama_cpp",
+        )
 
     # The choice of tokens
 

@@ -208,8 +208,7 @@ async def follow(
 
 def _prompt(client: EngineClient, raw: Mapping[str, Any]) -> Prompt:
     """As the engine makes it of a request that it took."""
-    request = parse_request(raw, LONGEST)
-    return client.vocabulary().prompt_of(request)
+    return client.vocabulary().prompt_of(parse_request(raw, LONGEST))
 
 
 def _started(run: render.Run, language: Language) -> list[Any]:

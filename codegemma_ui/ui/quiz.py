@@ -14,7 +14,7 @@ import gradio as gr
 from codegemma_ui import fim
 from codegemma_ui.client import EngineClient
 from codegemma_ui.evaluation.scoring import exact_match, parses
-from codegemma_ui.messages import DoneEvent, TokenEvent
+from codegemma_ui.messages import DoneEvent, TokenEvent, logprob_of
 from codegemma_ui.progress import Progress
 from codegemma_ui.ui import render
 from codegemma_ui.ui.completing import Complete, asked_by
@@ -139,7 +139,7 @@ def written(run: render.Run, truth: str) -> Attempt:
     """What the model wrote, and how likely it held that."""
     assert run.recording is not None
     tokens, last = run.recording.tokens, run.recording.last
-    ended = last.stop_reason == "stop_token"
+    ended = last.stop_reason == "stop_token" and last.stop_token is not None
     return Attempt(
         who="model",
         text=run.middle,
@@ -150,12 +150,13 @@ def written(run: render.Run, truth: str) -> Attempt:
     )
 
 
-def _logprob(tokens: Sequence[TokenEvent]) -> float:
-    """Of tokens and an end after them, whichever stop token that is."""
+def _logprob(tokens: Sequence[TokenEvent]) -> float | None:
+    """Of tokens and an end after them, whichever stop token that is; None where a server did not tell it."""
     *before, end = tokens
-    return sum(token.logprob for token in before) + math.log(
-        max(end.stop_probability, LEAST_LIKELY)
-    )
+    said = logprob_of(before)
+    if said is None or end.stop_probability is None:
+        return None
+    return said + math.log(max(end.stop_probability, LEAST_LIKELY))
 
 
 async def parsed(row: Attempt, prefix: str, suffix: str) -> Attempt:

@@ -179,7 +179,9 @@ def _reason(run: Run, language: Language) -> str:
         return text("stop_you", language)
     completion = run.progress.completion
     if completion.stop_reason == "stop_token":
-        return f"{text('stop_token', language)} {_control(completion.stop_token or '')}"
+        if not completion.stop_token:
+            return text("stop_unnamed", language)
+        return f"{text('stop_token', language)} {_control(completion.stop_token)}"
     return text(f"stop_{completion.stop_reason}", language)
 
 

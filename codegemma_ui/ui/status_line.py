@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from codegemma_ui.errors import WorkerDied
-from codegemma_ui.messages import Status
+from codegemma_ui.machine import OPENAI
+from codegemma_ui.messages import AS_SERVED, Status
 from codegemma_ui.presets import Preset
 from codegemma_ui.ui import render
 from codegemma_ui.ui.strings import Language, text
@@ -64,7 +65,7 @@ def shown(status: Status, offered: Sequence[Preset], language: Language, locked:
         summary=render.summary(status.summary, language),
         footer=render.footer(by_name.get(status.preset or ""), language),
         serving=status.preset,
-        precisions=_precisions(chosen, language),
+        precisions=_precisions(chosen, choice[1], language),
         locked=locked,
     )
 
@@ -81,7 +82,9 @@ def waits_for(status: Status, offered: Sequence[Preset], language: Language) -> 
     return ""
 
 
-def _precisions(preset: Preset | None, language: Language) -> str:
+def _precisions(preset: Preset | None, backend: str | None, language: Language) -> str:
+    if backend == OPENAI:
+        return text("precision_served", language)
     said = text("precision_info", language)
     if preset is None or not preset.exact_in:
         return said
@@ -101,7 +104,8 @@ def _line(status: Status, by_name: dict[str, Preset], language: Language) -> str
     else:
         # Before a model is loaded its device and size are not known yet.
         parts.append(_label(status.preset, None, by_name))
-        parts.extend(filter(None, (status.backend, status.dtype, status.device)))
+        dtype = text("as_served", language) if status.dtype == AS_SERVED else status.dtype
+        parts.extend(filter(None, (status.backend, dtype, status.device)))
         if status.parameters:
             count = _short(status.parameters, 1000, ("", "K", "M", "B"))
             parts.append(text("parameters", language, count=count))
@@ -159,6 +163,9 @@ def _notices(status: Status, chosen: Preset | None, language: Language) -> str:
         notices.append(render.error_notice(**status.error, language=language))
     if chosen and chosen.instruct:
         notices.append(render.notice(text("instruct", language)))
+    if status.lacks:
+        lacking = "; ".join(text(f"lacks_{name}", language) for name in status.lacks)
+        notices.append(render.notice(text("lacks", language, what=lacking)))
     if status.note:
         notices.append(render.notice(text("note", language, note=status.note)))
     return "".join(notices)

@@ -29,6 +29,11 @@ TABLE: dict[str, tuple[str, str]] = {
         "int8 keeps weights in a quarter of float32's bytes; on a CPU it is fastest with torch.",
         "int8은 가중치를 float32의 4분의 1 크기로 둡니다. CPU에서는 torch에서 가장 빠릅니다.",
     ),
+    "precision_served": (
+        "The model computes in the server's own precision.",
+        "정밀도는 서버가 정합니다.",
+    ),
+    "as_served": ("the server's precision", "서버의 정밀도"),
     "precision_cost": (
         "Exactly right of {tasks} held-out holes: {counts}.",
         "검증용 빈칸 {tasks}개 중 정답 수: {counts}.",
@@ -112,6 +117,10 @@ TABLE: dict[str, tuple[str, str]] = {
     "caption_queued": ("Waiting: {ahead} ahead of you", "대기 중: 앞에 {ahead}명"),
     "caption_writing": ("Writing", "쓰는 중"),
     "stop_token": ("stopped at", "멈춘 곳:"),
+    "stop_unnamed": (
+        "stopped by itself; the server does not say at which token",
+        "스스로 멈춤(어느 토큰에서 멈췄는지 서버가 알려 주지 않음)",
+    ),
     "stop_max_length": ("stopped at max_length", "max_length에 도달해 멈춤"),
     "stop_time_limit": ("stopped at the time limit", "시간 제한에 도달해 멈춤"),
     "stop_scored": ("scored, nothing written", "점수만 계산함"),
@@ -203,6 +212,15 @@ TABLE: dict[str, tuple[str, str]] = {
     ),
     "tokens_keep_going": ("Keep going", "계속 쓰기"),
     "tokens_stop_chance": ("chance of stopping here {share}", "여기서 멈출 확률 {share}"),
+    "tokens_untold": (
+        "The server did not tell how likely these tokens were, nor what else was.",
+        "서버가 이 토큰들의 확률도, 다른 후보도 알려 주지 않았습니다.",
+    ),
+    "tokens_some_untold": (
+        "The server did not tell how likely some of them were.",
+        "일부 토큰의 확률은 서버가 알려 주지 않았습니다.",
+    ),
+    "not_told": ("not told by the server", "서버가 알려 주지 않음"),
     "tokens_branches": ("Branches", "갈래"),
     "tokens_original": ("As first written", "처음 쓴 것"),
     "tokens_branch": ("from token {at}", "{at}번째 토큰부터"),
@@ -627,6 +645,12 @@ TABLE: dict[str, tuple[str, str]] = {
         "Every tool keeps int8 weights in its own way: some tokens may differ.",
         "int8 가중치를 두는 방식이 도구마다 달라 일부 토큰이 다를 수 있습니다.",
     ),
+    "take_note_served": (
+        "A server wrote this in a precision of its own. The script computes in float32: where two tokens are "
+        "about equally likely, it may choose the other.",
+        "서버가 자기 정밀도로 쓴 결과입니다. 스크립트는 float32로 계산하므로, 두 토큰의 확률이 비슷하면 다른 "
+        "쪽을 고를 수 있습니다.",
+    ),
     "take_note_stopped": (
         "This completion was stopped before its end; the script goes on to it.",
         "이 결과는 끝나기 전에 멈춘 것입니다. 스크립트는 끝까지 씁니다.",
@@ -793,6 +817,27 @@ TABLE: dict[str, tuple[str, str]] = {
     "summary": ("What is loaded", "불러온 모델"),
     "summary_empty": ("No model is loaded yet.", "아직 불러온 모델이 없습니다."),
     "note": ("Note: {note}", "알림: {note}"),
+    "lacks": (
+        "This server does less than a local backend: {what}.",
+        "이 서버는 로컬 백엔드보다 할 수 있는 것이 적습니다: {what}.",
+    ),
+    "lacks_logprobs": (
+        "it does not tell how likely tokens were",
+        "토큰의 확률을 알려 주지 않음",
+    ),
+    "lacks_stop_probability": (
+        "it does not tell how likely an end was at each token",
+        "토큰마다 멈출 확률을 알려 주지 않음",
+    ),
+    "lacks_token_ids": (
+        "it takes no token ids, so that some branches and texts that spell a control token are refused",
+        "토큰 번호를 받지 않아 일부 갈래와 제어 토큰의 이름이 든 글은 거절됨",
+    ),
+    "lacks_score": (
+        "it scores no given text, as Suffix gain, the true middle of a race and the quiz ask for",
+        "주어진 글을 채점하지 않음(뒷부분의 효과, 순서 비교의 원래 코드, 퀴즈)",
+    ),
+    "lacks_top_k": ("it takes no top-k", "top-k를 받지 않음"),
     "instruct": (
         "An instruct model is made for chat. It fills in far worse than its base model: 20% against 58% on "
         "multi-line infilling.",
@@ -821,6 +866,7 @@ TABLE: dict[str, tuple[str, str]] = {
     "error_backend_missing": ("Backend not installed", "백엔드가 설치되어 있지 않습니다"),
     "error_not_enough_memory": ("Not enough memory", "메모리가 부족합니다"),
     "error_load_failed": ("The model could not be loaded", "모델을 불러오지 못했습니다"),
+    "error_not_enough_devices": ("Not enough devices", "장치가 부족합니다"),
     "error_worker_died": ("The model stopped unexpectedly", "모델이 예기치 않게 종료되었습니다"),
     "error_worker_gone": ("The model keeps stopping", "모델이 계속 종료됩니다"),
     "error_not_ready": ("No model is loaded", "불러온 모델이 없습니다"),
@@ -836,6 +882,19 @@ TABLE: dict[str, tuple[str, str]] = {
     "error_connection_lost": ("The connection was lost", "연결이 끊어졌습니다"),
     "error_corrupt_file": ("A file is damaged", "손상된 파일이 있습니다"),
     "error_disk_full": ("Not enough room on the disk", "디스크 공간이 부족합니다"),
+    "error_server_absent": ("The server cannot be reached", "서버에 연결할 수 없습니다"),
+    "error_server_silent": ("The server does not answer", "서버가 응답하지 않습니다"),
+    "error_server_key": ("The server does not accept the key", "서버가 키를 받아들이지 않습니다"),
+    "error_server_busy": ("The server is busy", "서버가 바쁩니다"),
+    "error_server_not_found": ("The server has no such model", "서버에 그런 모델이 없습니다"),
+    "error_server_refused": ("The server refuses this", "서버가 요청을 거절했습니다"),
+    "error_server_failed": ("The server failed", "서버에서 오류가 났습니다"),
+    "error_server_broke_off": ("The answer broke off", "응답이 중간에 끊어졌습니다"),
+    "error_server_nonsense": (
+        "This is no server of the completions protocol",
+        "completions 프로토콜을 쓰는 서버가 아닙니다",
+    ),
+    "error_not_supported": ("This server cannot do that", "이 서버에서는 할 수 없습니다"),
     # What to do next, in words of the page: the engine's own hint is English and stands below.
     "hint_no_credentials": (
         "Set a key in the environment or among the secrets of the Space, and accept the model's terms.",
@@ -860,6 +919,23 @@ TABLE: dict[str, tuple[str, str]] = {
     "hint_connection_lost": (
         "Try again: it goes on from where it stopped.",
         "다시 시도하면 받은 곳부터 이어집니다.",
+    ),
+    "hint_server_absent": (
+        "The operator's server may be down: try again in a while.",
+        "운영자의 서버가 꺼져 있을 수 있습니다. 잠시 뒤에 다시 시도해 주세요.",
+    ),
+    "hint_server_silent": (
+        "It may be loading or overloaded: try again in a while.",
+        "서버가 모델을 불러오는 중이거나 바쁠 수 있습니다. 잠시 뒤에 다시 시도해 주세요.",
+    ),
+    "hint_server_busy": ("Try again in a while.", "잠시 뒤에 다시 시도해 주세요."),
+    "hint_server_failed": (
+        "Try again; the server's own log says more.",
+        "다시 시도해 주세요. 자세한 내용은 서버의 로그에 있습니다.",
+    ),
+    "hint_server_broke_off": (
+        "What came is kept. Try again.",
+        "받은 내용은 그대로 있습니다. 다시 시도해 주세요.",
     ),
     "hint_corrupt_file": (
         "Choose the model again; if it fails again, delete its folder in the download cache.",

@@ -78,7 +78,7 @@ def _wire_code(page: Page, client: EngineClient, settings: Settings) -> None:
         written = snippets.write(taken, _address(address), login=settings.auth is not None)
         if not settings.api:
             written = tuple(one for one in written if one.tool != "curl")
-        same = (status.preset, status.dtype) == (name, taken.dtype)
+        same = (status.preset, status.dtype) == (name, recorded.last.dtype or taken.dtype)
         return Code(number, written), [] if same else ["serving"]
 
     page.take_ask.change(

@@ -42,6 +42,7 @@ class ScriptedClient:
         serving: whether requests run; until then they wait.
         failure: raised as the last event of every request, if set.
         requests: every raw request that came.
+        untold: tokens are those of a server that tells nothing of them, nor where it stopped.
         ended: how many of them have ended, in whatever way.
         switches: every `switch` that came, as (preset, backend, dtype).
         now: what `status` returns.
@@ -58,6 +59,7 @@ class ScriptedClient:
         self.pause_s = 0.02
         self.failure: PlaygroundError | None = None
         self.serving = True
+        self.untold = False
         self.requests: list[dict[str, object]] = []
         self.ended = 0
         self.switches: list[tuple[str | None, str | None, str | None]] = []
@@ -187,12 +189,15 @@ class ScriptedClient:
             await asyncio.sleep(self.pause_s)
             stops = token_id == stop
             token = self._token(index, token_id, piece, index < len(request.forced), ended, stops)
+            if self.untold:
+                yield replace(token, logprob=None, alternatives=(), stop_probability=None)
+                continue
             yield replace(token, logprob=token.logprob + BLIND[index % 3]) if blind else token
             ended |= stops
         if self.failure is not None:
             yield ErrorEvent.of(self.failure)
             return
-        if not ended and not request.score:
+        if not ended and not request.score and not self.untold:
             yield self._token(len(ids), stop, fim.FILE_SEPARATOR, False, False, True)
             ids.append(stop)
             pieces.append(fim.FILE_SEPARATOR)

@@ -21,13 +21,16 @@ from codegemma_ui.process import LineProcess
 class Worker:
     """A worker process and what it said."""
 
-    def __init__(self, backend: str, preset: str = presets.BUNDLED, **environ: str) -> None:
+    def __init__(
+        self, backend: str, preset: str = presets.BUNDLED, devices: int = 1, **environ: str
+    ) -> None:
         self.messages: queue.Queue[dict[str, Any]] = queue.Queue()
         self.exit_codes: queue.Queue[int] = queue.Queue()
         command = [
             *(sys.executable, "-m", "codegemma_ui.engine.worker"),
             *("--preset", preset, "--folder", str(presets.BUNDLED_FOLDER)),
             *("--backend", backend, "--dtype", "auto", "--context-length", "512"),
+            *("--model-parallel", str(devices)),
         ]
         self.process = LineProcess(
             command, os.environ | environ, self.messages.put, self.exit_codes.put

@@ -10,6 +10,7 @@ import pytest
 
 from codegemma_ui import Playground, client
 from codegemma_ui.choice import Choice
+from codegemma_ui.settings import Settings
 
 WORKER = Path(__file__).parent.parent / "scripted_worker.py"
 
@@ -22,7 +23,7 @@ class Scripted:
         self.journal = folder / "journal"
         self.made: list[Playground] = []
 
-    def command(self, choice: Choice, folder: Path) -> list[str]:
+    def command(self, choice: Choice, folder: Path, settings: Settings) -> list[str]:
         """In place of the real worker's."""
         named = ("--preset", choice.preset.name, "--backend", choice.backend)
         noted = ("--journal", str(self.journal))

@@ -254,7 +254,7 @@ def test_it_ends_when_nobody_holds_it(scripted: Scripted) -> None:
 PROGRAM = f"""
 import sys
 from codegemma_ui import Playground, client
-client.worker_command = lambda choice, folder: [
+client.worker_command = lambda choice, folder, settings: [
     sys.executable, {str(WORKER)!r}, "--preset", "bundled", "--backend", "jax"
 ]
 playground = Playground(backend="jax")

@@ -14,8 +14,9 @@ import pytest
 from gradio_client import Client
 from prometheus_client.parser import text_string_to_metric_families
 
+from codegemma_ui import secrets
 from codegemma_ui.messages import STATES, Status
-from codegemma_ui.server import health, secrets
+from codegemma_ui.server import health
 from codegemma_ui.server.login import Login
 from codegemma_ui.server.logs import JsonLines
 from tests.server.conftest import CANARY

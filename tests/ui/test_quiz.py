@@ -40,6 +40,7 @@ def ended(
         middle="".join(texts),
         raw_output="".join(texts),
         stop_reason=reason,
+        stop_token="<|file_separator|>" if reason == "stop_token" else None,
         token_ids=tuple(range(len(texts))),
     )
     prompt = vocabulary.prompt("a = ", "\n", 128)

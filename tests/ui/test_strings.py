@@ -10,7 +10,7 @@ import pytest
 
 from codegemma_ui import errors
 from codegemma_ui.boundaries import KINDS
-from codegemma_ui.messages import STATES
+from codegemma_ui.messages import LACKS, STATES
 from codegemma_ui.ui import strings
 from codegemma_ui.ui.examples import EXAMPLES
 from codegemma_ui.ui.lessons import LESSONS
@@ -48,6 +48,7 @@ def test_every_key_that_the_page_builds_has_a_string() -> None:
     built += [f"state_{state}" for state in STATES]
     built += [f"phase_{phase}" for phase in ("waiting", "stopping", "ending")]
     built += [f"legend_{role}" for role in ("prefix", "middle", "suffix", "control")]
+    built += [f"lacks_{name}" for name in LACKS]
     built += [f"stop_{reason}" for reason in ("token", "max_length", "time_limit", "you", "error")]
     assert [key for key in built if key not in TABLE] == []
 
@@ -58,6 +59,7 @@ def test_every_string_is_used() -> None:
     )
     families = ("example_", "state_", "phase_", "legend_", "stop_", "error_", "hint_", "layout_")
     families += ("role_", "tab_", "check_", "boundaries_", "lesson_", "take_note_", "open_")
+    families += ("lacks_",)
     pane_families = ("_empty", "_says")
     unused = [
         key

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from keras import ops
 
-from codegemma_ui.engine.steps.weights import WIDTHS, Narrow, Shape, Weights
+from codegemma_ui.engine.steps.weights import WIDTHS, Apart, Narrow, Shape, Weights
 
 MAX_WAVELENGTH = 10_000.0
 
@@ -99,11 +99,8 @@ def hidden(
     # 3. Each layer writes its keys and values at `offset` and attends to what is at or before itself.
     written = []
     for layer, (keys, values), window in zip(weights.layers, caches, shape.windows, strict=True):
-        rows = _multiply(kernels, _norm(x, layer.attention_norm, shape), layer.qkv)
-        rows = ops.reshape(rows, (size, heads + 2 * kv_heads, head_dim))
-        q = _rotate(rows[:, :heads], cos, sin)
-        k = _rotate(rows[:, heads : heads + kv_heads], cos, sin)
-        v = rows[:, heads + kv_heads :]
+        q, k, v = _heads(kernels, _norm(x, layer.attention_norm, shape), layer.qkv, shape)
+        q, k = _rotate(q, cos, sin), _rotate(k, cos, sin)
         keys = kernels.write(keys, ops.reshape(ops.transpose(k, (1, 0, 2)), new_shape), offset)
         values = kernels.write(values, ops.reshape(ops.transpose(v, (1, 0, 2)), new_shape), offset)
         written.append((keys, values))
@@ -125,9 +122,8 @@ def hidden(
             attended = _norm(attended, layer.post_attention_norm, shape)
         x = x + attended
 
-        both = _multiply(kernels, _norm(x, layer.feed_forward_norm, shape), layer.gate_up)
-        width = both.shape[-1] // 2
-        fed = _multiply(kernels, _gated(both[:, :width], both[:, width:]), layer.down)
+        gate, up = _gate_up(kernels, _norm(x, layer.feed_forward_norm, shape), layer.gate_up)
+        fed = _multiply(kernels, _gated(gate, up), layer.down)
         if layer.post_feed_forward_norm is not None:
             fed = _norm(fed, layer.post_feed_forward_norm, shape)
         x = x + fed
@@ -146,6 +142,30 @@ def _multiply(kernels: Kernels, x: Any, matrix: Any) -> Any:
         return kernels.multiply(x, matrix)
     product = kernels.multiply_narrow(x, matrix.values)
     return product if matrix.scale is None else ops.cast(product * matrix.scale, x.dtype)
+
+
+def _heads(kernels: Kernels, x: Any, matrix: Any, shape: Shape) -> tuple[Any, Any, Any]:
+    """Queries, keys and values of rows, each (S, heads, head_dim)."""
+    size, heads, kv_heads = x.shape[0], shape.num_query_heads, shape.num_key_value_heads
+    if isinstance(matrix, Apart):
+        q, k, v = (
+            ops.reshape(_multiply(kernels, x, part), (size, count, shape.head_dim))
+            for part, count in zip(matrix.parts, (heads, kv_heads, kv_heads), strict=True)
+        )
+        return q, k, v
+    rows = _multiply(kernels, x, matrix)
+    rows = ops.reshape(rows, (size, heads + 2 * kv_heads, shape.head_dim))
+    return rows[:, :heads], rows[:, heads : heads + kv_heads], rows[:, heads + kv_heads :]
+
+
+def _gate_up(kernels: Kernels, x: Any, matrix: Any) -> tuple[Any, Any]:
+    """Both halves of the feed-forward's first product, each (S, width)."""
+    if isinstance(matrix, Apart):
+        gate, up = (_multiply(kernels, x, part) for part in matrix.parts)
+        return gate, up
+    both = _multiply(kernels, x, matrix)
+    width = both.shape[-1] // 2
+    return both[:, :width], both[:, width:]
 
 
 def _embed(kernels: Kernels, embedding: Any, token_ids: Any, dtype: str) -> Any:

@@ -1,5 +1,8 @@
 """jax: programs under `jax.jit`, the weights as arguments, the cache donated, tokens in a loop on the device.
 
+Where Keras has parted a model's variables over several devices (`parallel.py`), the weights stay parted as
+they are, and so is the cache, by its heads; XLA then parts each program alike.
+
 Weights that are closed over would be baked into every compiled shape as constants (and copied by XLA);
 as arguments they are shared. A donated cache is written in place.
 """
@@ -12,7 +15,9 @@ from typing import Any
 
 import jax
 import numpy as np
+from jax.sharding import NamedSharding, PartitionSpec
 
+from codegemma_ui.engine import parallel
 from codegemma_ui.engine.precision import Precision
 from codegemma_ui.engine.steps import ALTERNATIVES, Drawing, Picked, weights
 from codegemma_ui.engine.steps.forward import Cache, cache_bytes, cache_shape
@@ -23,7 +28,14 @@ Caches = tuple[Cache, ...]
 
 class JaxKernels:
     """Matrices are (inputs, outputs): XLA's product of a vector and a matrix reads those 1.6 times as fast
-    as transposed ones (1.2 against 1.9 ms for the bundled model on one core)."""
+    as transposed ones (1.2 against 1.9 ms for the bundled model on one core).
+
+    Args:
+        place: of a cache; None is one device.
+    """
+
+    def __init__(self, place: NamedSharding | None = None) -> None:
+        self._place = place
 
     def multiply(self, x: jax.Array, matrix: jax.Array) -> jax.Array:
         return x @ matrix
@@ -43,7 +55,11 @@ class JaxKernels:
         return whole[token_ids].view(values.dtype)
 
     def write(self, cache: jax.Array, new: jax.Array, offset: jax.Array) -> jax.Array:
-        return jax.lax.dynamic_update_slice_in_dim(cache, new, offset, axis=-2)
+        written = jax.lax.dynamic_update_slice_in_dim(cache, new, offset, axis=-2)
+        if self._place is not None:
+            constrain: Any = jax.lax.with_sharding_constraint
+            written = constrain(written, self._place)
+        return written
 
 
 class JaxSteps:
@@ -60,17 +76,19 @@ class JaxSteps:
 
     def __init__(self, model: Any, precision: Precision, takes_weights: bool = False) -> None:
         self.shape = weights.shape_of(model.backbone, precision)
+        self._mesh = parallel.mesh()
         self._weights = weights.pack(
             model.backbone,
             precision,
             own=jax.numpy.copy,
             outputs_first=False,
             release=(lambda variable: variable.value.delete()) if takes_weights else None,
+            apart=self._mesh is not None,
         )
         self._compile(ALTERNATIVES)
 
     def _compile(self, alternatives: int) -> None:
-        programs = Programs(self.shape, JaxKernels(), alternatives)
+        programs = Programs(self.shape, JaxKernels(self._cache_place()), alternatives)
         passes: Any = partial(jax.jit, donate_argnums=(1,))
         self._read = passes(programs.read)
         self._check = passes(programs.check)
@@ -92,10 +110,21 @@ class JaxSteps:
         """Everything is compiled when it first runs."""
 
     def allocate(self, length: int) -> Caches:
+        shape, place = cache_shape(self.shape, length), self._cache_place()
+
         def zeros() -> jax.Array:
-            return jax.numpy.zeros(cache_shape(self.shape, length), self.shape.dtype)
+            return jax.numpy.zeros(shape, self.shape.dtype, device=place)
 
         return tuple((zeros(), zeros()) for _ in self.shape.windows)
+
+    def _cache_place(self) -> NamedSharding | None:
+        """On which devices a cache's heads are; None is the default device."""
+        if self._mesh is None:
+            return None
+        heads = self.shape.num_key_value_heads
+        parted = heads > 1 and heads % self._mesh.shape[parallel.AXIS] == 0
+        spec: Any = PartitionSpec
+        return NamedSharding(self._mesh, spec(parallel.AXIS) if parted else spec())
 
     @property
     def weight_bytes(self) -> int:

@@ -60,17 +60,28 @@ class Narrow(NamedTuple):
     scale: Any
 
 
+class Apart(NamedTuple):
+    """Matrices that the same rows are multiplied by, each by itself: those of a model over several devices,
+    which have a part of each.
+
+    Attributes:
+        parts: matrices, in the order in which they would be joined.
+    """
+
+    parts: tuple[Any, ...]
+
+
 class Layer(NamedTuple):
     """One decoder layer. A matrix is `Narrow`, or (inputs, outputs), or the other way round where a backend
     wants it.
 
     Attributes:
         attention_norm: (hidden_dim,) float32, 1 added; the other norms alike.
-        qkv: hidden_dim to (num_query_heads + 2 x num_key_value_heads) x head_dim; the queries' part is
-            already divided by the square root of head_dim.
+        qkv: hidden_dim to (num_query_heads + 2 x num_key_value_heads) x head_dim, or `Apart`; the queries'
+            part is already divided by the square root of head_dim.
         output: num_query_heads x head_dim to hidden_dim.
         post_attention_norm: Gemma 2 only, else None; `post_feed_forward_norm` alike.
-        gate_up: hidden_dim to twice the feed-forward width, the gate first.
+        gate_up: hidden_dim to twice the feed-forward width, the gate first, or `Apart`.
         down: the feed-forward width to hidden_dim.
     """
 
@@ -123,6 +134,7 @@ def pack(
     own: Callable[[Any], Any],
     outputs_first: bool,
     release: Callable[[Any], None] | None,
+    apart: bool = False,
 ) -> Weights:
     """Join the weights of a `GemmaBackbone`, layer by layer.
 
@@ -133,6 +145,7 @@ def pack(
         outputs_first: whether the backend multiplies by (outputs, inputs).
         release: called with each Keras variable that has been copied, so that a large model never stands in
             memory twice; None leaves them.
+        apart: whether what is multiplied by the same rows is to stay apart.
     """
 
     def value(variable: Any) -> Any:
@@ -152,6 +165,11 @@ def pack(
             matrix, scale = _quantized(matrix)
         return Narrow(own(ops.transpose(matrix)), scale)
 
+    def arrange_all(matrices: tuple[Any, ...]) -> Any:
+        if apart:
+            return Apart(tuple(map(arrange, matrices)))
+        return arrange(ops.concatenate(matrices, axis=1))
+
     layers = []
     for layer in backbone.transformer_layers:
         attention = layer.attention
@@ -161,7 +179,7 @@ def pack(
         layers.append(
             Layer(
                 attention_norm=norm(layer.pre_attention_norm),
-                qkv=arrange(ops.concatenate((queries, *kernels), axis=1)),
+                qkv=arrange_all((queries, *kernels)),
                 output=arrange(
                     ops.reshape(value(attention.output_dense.kernel), (-1, backbone.hidden_dim))
                 ),
@@ -169,7 +187,7 @@ def pack(
                     norm(layer.post_attention_norm) if layer.use_post_attention_norm else None
                 ),
                 feed_forward_norm=norm(layer.pre_ffw_norm),
-                gate_up=arrange(ops.concatenate(gates, axis=1)),
+                gate_up=arrange_all(gates),
                 down=arrange(value(layer.ffw_linear.kernel)),
                 post_feed_forward_norm=(
                     norm(layer.post_ffw_norm) if layer.use_post_ffw_norm else None

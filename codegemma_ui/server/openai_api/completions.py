@@ -204,6 +204,6 @@ def _name(token: TokenEvent) -> str:
 
 
 def _likeliest(token: TokenEvent, most: int) -> dict[str, float]:
-    """The likeliest tokens, and the chosen one where it is not among them."""
+    """The likeliest tokens, and the chosen one where it is not among them, as far as a server told."""
     found = {each.text: each.logprob for each in token.alternatives[:most]}
-    return {**found, _name(token): token.logprob}
+    return found if token.logprob is None else {**found, _name(token): token.logprob}

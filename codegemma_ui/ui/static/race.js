@@ -33,7 +33,7 @@
       writing: words.caption_writing,
       stopped: words.stop_you,
       failed: words.stop_error,
-      done: words[`stop_${lane.stop_reason === "stop_token" ? "token" : lane.stop_reason}`],
+      done: words[lane.stop_reason === "stop_token" ? (lane.stop_token ? "stop_token" : "stop_unnamed") : `stop_${lane.stop_reason}`],
     };
     line.append(said[lane.state] ?? "");
     if (lane.state === "done" && lane.stop_token)
@@ -68,14 +68,17 @@
     if (lane.prompt_tokens) list.append(row(words.race_prompt, count(lane.prompt_tokens)));
     if (typeof lane.ttft_s === "number")
       list.append(row(words.race_ttft, fill(words.race_seconds, { seconds: lane.ttft_s.toFixed(3) })));
-    if (lane.figures) list.append(row(words.race_written, count(lane.figures.tokens)), ...likelihood(lane.figures, words));
+    if (lane.written) list.append(row(words.race_written, count(lane.written)));
+    if (lane.figures) list.append(...likelihood(lane.figures, words));
+    else if (lane.written) list.append(row(words.race_logprob, words.not_told));
     if (!known || lane.state !== "done") return [list];
     const truth = element("dl", { className: "figures truth" });
     const scored = lane.truth && !lane.truth.error;
+    const ends = typeof lane.truth?.ends === "number" ? percent(lane.truth.ends) : words.not_told;
     const head = row(words.race_truth, scored ? count(lane.truth.tokens) : "");
     head.className = "truth-head";
     truth.append(head, row(words.race_exact, exact));
-    if (scored) truth.append(...likelihood(lane.truth, words), row(words.race_ends, percent(lane.truth.ends)));
+    if (scored) truth.append(...likelihood(lane.truth, words), row(words.race_ends, ends));
     const why = lane.truth?.error ? `${lane.truth.error.title}: ${lane.truth.error.message}` : words.race_truth_waits;
     return scored ? [list, truth] : [list, truth, element("p", { className: "hint", text: why })];
   }

@@ -46,7 +46,14 @@
     playground.ask("show-ask", { recording, parent: parent === null ? null : { branch: parent, at } });
   };
 
-  const level = (share) => (share < VERY_UNSURE ? "low" : share < UNSURE ? "middling" : "high");
+  // A share is null where a server does not tell it.
+  const shareOf = (logprob) => (logprob === null ? null : Math.exp(logprob));
+
+  const level = (share) =>
+    share === null ? "untold" : share < VERY_UNSURE ? "low" : share < UNSURE ? "middling" : "high";
+
+  const sumOf = (tokens) =>
+    tokens.some((token) => token[3] === null) ? null : tokens.reduce((total, token) => total + token[3], 0);
 
   function whyItStopped(recording, words) {
     const { element, fill, percent, piece } = playground;
@@ -58,10 +65,11 @@
     };
     const line = element("p", { className: "why" }, element("span", { text: reasons[last.stop_reason] ?? words.stop_you }));
     const final = tokens.at(-1);
-    if (last.stop_reason === "stop_token") {
-      line.append(" ", element("code", { className: "role control" }, piece(final[1])));
-      line.append(" · ", fill(words.tokens_stop_chance, { share: percent(Math.exp(final[3])) }));
-    } else if (final) line.append(" · ", fill(words.tokens_stop_chance, { share: percent(final[4]) }));
+    const named = last.stop_reason === "stop_token" && last.stop_token;
+    if (last.stop_reason === "stop_token" && !named) line.replaceChildren(words.stop_unnamed);
+    if (named) line.append(" ", element("code", { className: "role control" }, piece(final[1])));
+    const chance = named ? shareOf(final[3]) : (final?.[4] ?? null);
+    if (chance !== null) line.append(" · ", fill(words.tokens_stop_chance, { share: percent(chance) }));
     const ids = tokens.map(([id]) => id);
     const go = element("button", { type: "button", className: "go-on", text: words.tokens_keep_going });
     go.addEventListener("click", () => write(recording, ids, tokens.length));
@@ -83,13 +91,13 @@
           name.append(`${fill(words.tokens_branch, { at: at + 1 })}: `, piece(now[1]), " / ", element("s", {}, piece(before[1])));
         } else name.append(fill(words.tokens_went_on, { at: at + 1 }));
       }
-      const sum = signed(recording.tokens.reduce((total, token) => total + token[3], 0));
+      const sum = sumOf(recording.tokens);
       const button = element(
         "button",
         { type: "button", "aria-current": index === current ? "true" : undefined },
         name,
         element("code", { text: middleOf(recording).slice(0, 60) }),
-        element("small", { text: `log p ${sum}` }),
+        sum === null ? "" : element("small", { text: `log p ${signed(sum)}` }),
       );
       button.addEventListener("click", () => !busy() && show(index));
       list.append(element("li", { style: { "--depth": depth(index) } }, button));
@@ -104,7 +112,9 @@
     if (!branches[current]) return;
     const { recording } = branches[current];
     const { tokens } = recording;
-    const sure = tokens.map(([, , , logprob]) => Math.exp(logprob));
+    const sure = tokens.map(([, , , logprob]) => shareOf(logprob));
+    const known = sure.filter((share) => share !== null).length;
+    const told = (share) => (share === null ? words.not_told : percent(share));
 
     // 1. The run at a glance: a bar a token, and below it how likely an end was.
     const strip = element(
@@ -131,55 +141,58 @@
       const kinds = [level(sure[at])];
       if (flags & FORCED) kinds.push("forced");
       if (flags & PAST_END) kinds.push("past");
-      if (at === tokens.length - 1 && recording.last.stop_reason === "stop_token") kinds.push("control");
+      const ends = recording.last.stop_reason === "stop_token" && recording.last.stop_token;
+      if (at === tokens.length - 1 && ends) kinds.push("control");
       return element(
         "button",
         {
           type: "button",
           className: `cell token ${kinds.join(" ")}`,
           style: { "--share": sure[at] },
-          "aria-label": `${name}, ${percent(sure[at])}`,
+          "aria-label": `${name}, ${told(sure[at])}`,
         },
         piece(name),
       );
     });
     const tell = (at) => {
       const [id, name, , , stop, flags, alternatives] = tokens[at];
-      const notes = [percent(sure[at])];
+      const notes = [told(sure[at])];
       if (flags & FORCED) notes.push(words.tokens_forced);
       if (flags & PAST_END) notes.push(words.tokens_past);
-      notes.push(fill(words.tokens_stop_chance, { share: percent(stop) }));
+      if (stop !== null) notes.push(fill(words.tokens_stop_chance, { share: percent(stop) }));
       const head = element("p", {}, `${at + 1}. `, piece(name), ` · ${notes.join(" · ")}`);
       const list = element("ul");
-      const known = alternatives.some(([one]) => one === id);
-      const all = known ? alternatives : [...alternatives, [id, name, tokens[at][3]]];
+      const listed = alternatives.some(([one]) => one === id);
+      const all = listed ? alternatives : [...alternatives, [id, name, tokens[at][3]]];
       for (const [other, text, logprob] of all) {
-        const share = Math.exp(logprob);
+        const share = shareOf(logprob);
         const chosen = other === id;
         const button = element(
           "button",
           {
             type: "button",
             disabled: chosen,
-            "aria-label": `${text}, ${percent(share)}${chosen ? `, ${words.tokens_chosen}` : ""}`,
+            "aria-label": `${text}, ${told(share)}${chosen ? `, ${words.tokens_chosen}` : ""}`,
             title: chosen ? words.tokens_chosen : words.tokens_pick,
           },
           piece(text),
-          element("i", { className: "share", style: { "--share": share } }),
-          element("span", { text: `${percent(share)}${chosen ? " \u2713" : ""}` }),
+          share === null ? "" : element("i", { className: "share", style: { "--share": share } }),
+          element("span", { text: `${told(share)}${chosen ? " \u2713" : ""}` }),
         );
         button.addEventListener("click", () => write(recording, [...tokens.slice(0, at).map(([one]) => one), other], at));
         list.append(element("li", {}, button));
       }
-      others.replaceChildren(head, list, element("p", { className: "hint", text: words.tokens_other }));
+      const more = alternatives.length ? words.tokens_other : words.tokens_untold;
+      others.replaceChildren(head, list, element("p", { className: "hint", text: more }));
     };
     const { box, choose } = group(cells, words.tokens_strip, tell);
     box.replaceChildren(...lines(cells.flatMap((cell, at) => (tokens[at][1].includes("\n") ? [cell, null] : [cell]))));
 
     // 3. The least sure token, and the next, by one key.
-    const bySureness = tokens.map((_, at) => at).sort((one, other) => sure[one] - sure[other]);
+    const bySureness = tokens.map((_, at) => at).filter((at) => sure[at] !== null);
+    bySureness.sort((one, other) => sure[one] - sure[other]);
     let next = 0;
-    const leastSure = () => choose(bySureness[next++ % bySureness.length], true);
+    const leastSure = () => known && choose(bySureness[next++ % known], true);
     const unsure = element("button", { type: "button", className: "unsure", text: words.tokens_unsure });
     unsure.addEventListener("click", leastSure);
     stage.onkeydown = (event) => {
@@ -188,14 +201,15 @@
       leastSure();
     };
 
-    const sum = tokens.reduce((total, token) => total + token[3], 0);
-    const line = element(
-      "p",
-      { className: "sum-line" },
-      `${fill(words.tokens_sum, { count: tokens.length, logprob: signed(sum) })} `,
-      unsure,
-    );
-    stage.append(line, strip, legend, box, whyItStopped(recording, words), others);
+    const sum = sumOf(tokens);
+    const line = element("p", { className: "sum-line" });
+    if (sum !== null) line.append(`${fill(words.tokens_sum, { count: tokens.length, logprob: signed(sum) })} `);
+    else {
+      const untold = known ? words.tokens_some_untold : words.tokens_untold;
+      line.append(`${fill(words.tokens, { count: tokens.length })}. ${untold} `);
+    }
+    if (known) line.append(unsure);
+    stage.append(line, ...(known ? [strip, legend] : []), box, whyItStopped(recording, words), others);
     if (branches.length > 1) stage.append(branchList(words));
   };
 })();

@@ -29,11 +29,11 @@ WORDS = (
         "race_no",
     ),
     *("race_show", "race_seed", "race_greedy", "race_mixed", "race_cached", "race_sums"),
-    *("race_codegemma", "race_report", "token", "tokens"),
+    *("race_codegemma", "race_report", "token", "tokens", "not_told"),
     *(f"layout_{layout}" for layout in fim.LAYOUTS),
     *("role_context", "role_path", "role_prefix", "role_suffix", "role_middle"),
     *("caption_waiting", "caption_waiting_for", "caption_queued", "caption_writing"),
-    *("stop_token", "stop_max_length", "stop_time_limit", "stop_you", "stop_error"),
+    *("stop_token", "stop_unnamed", "stop_max_length", "stop_time_limit", "stop_you", "stop_error"),
 )
 
 _ORDERED = ("context", "path", "prefix", "suffix")
@@ -116,6 +116,7 @@ def _lane(lane: Lane, true_middle: str, language: Language, *, whole: bool) -> d
         "stop_reason": completion.stop_reason if completion else None,
         "stop_token": completion.stop_token if completion else None,
         "ttft_s": completion.ttft_s if completion else None,
+        "written": len(progress.tokens) if progress else 0,
         "figures": _told(figures(progress.tokens) if progress else None),
         "truth": _truth(lane.scored, language),
         "exact": bool(true_middle) and run.ended and run.middle == true_middle,

@@ -28,7 +28,7 @@ WORDS = (
 
 NOTES = (
     *("spelled", "joined", "blocks", "chosen", "drawn", "undrawn"),
-    *("rounded", "int8", "stopped", "login", "serving"),
+    *("rounded", "int8", "served", "stopped", "login", "serving"),
 )
 """Keys of `Snippet.notes`, and "serving": the playground serves another model at this moment."""
 

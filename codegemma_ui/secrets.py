@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 NAMES = (
     *("KAGGLE_KEY", "KAGGLE_API_TOKEN"),
     *("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HUGGINGFACE_TOKEN"),
-    *("CODEGEMMA_UI_AUTH", "CODEGEMMA_UI_API_KEY"),
+    *("OPENAI_API_KEY", "CODEGEMMA_UI_AUTH", "CODEGEMMA_UI_API_KEY"),
 )
 
 SHORTEST = 4

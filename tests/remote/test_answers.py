@@ -1,0 +1,80 @@
+"""What pieces of an answer tell, in the three ways that servers tell it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from codegemma_ui.remote.answers import Reader, Told
+from codegemma_ui.vocabulary import Vocabulary
+
+
+def legacy(tokens: list[str], logprobs: list[float], top: list[dict[str, float]]) -> dict[str, Any]:
+    return {"tokens": tokens, "token_logprobs": logprobs, "top_logprobs": top}
+
+
+def test_bytes_that_llama_cpp_keeps_to_itself_are_found_again(vocabulary: Vocabulary) -> None:
+    text = "한😀<|fi x"
+    ids = vocabulary.encode(text)
+    reader = Reader(vocabulary, same_ids=True)
+
+    def told(token_id: int, piece: str) -> list[int]:
+        """As its server told this very text (b11549): the id of a character's last byte alone; no text while
+        it might become a stop string."""
+        content = [{"id": token_id, "logprob": -1.0, "top_logprobs": []}]
+        return [one.id for one in reader.read({"text": piece, "logprobs": {"content": content}})]
+
+    came = [*told(ids[2], "한"), *told(ids[6], "😀")]
+    for token_id, piece in zip(ids[7:], ["", "", "", "<|fi", " x"], strict=True):
+        came += told(token_id, piece)
+    assert came == ids
+    assert vocabulary.decode(came) == text
+
+
+def test_vllm_names_tokens_by_their_ids(vocabulary: Vocabulary) -> None:
+    reader = Reader(vocabulary, same_ids=True)
+    logprobs = legacy(["token_id:2105"], [-0.5], [{"token_id:2105": -0.5, "token_id:801": -1.0}])
+    choice = {"text": "", "logprobs": logprobs, "token_ids": [2105]}
+    assert reader.read(choice) == [Told(2105, -0.5, ((2105, -0.5), (801, -1.0)))]
+    assert reader.read({"text": "", "logprobs": None, "token_ids": [7]}) == [Told(7)]
+
+
+def test_openais_own_way_tells_texts(vocabulary: Vocabulary) -> None:
+    reader = Reader(vocabulary, same_ids=False)
+    logprobs = legacy(["sys", "<0x41>x"], [-0.5, -3.0], [{"sys": -0.5, "nowhere at all": -9.0}, {}])
+    told = reader.read({"text": "sys<0x41>x", "logprobs": logprobs})
+    assert told[0] == Told(2105, -0.5, ((2105, -0.5),))
+    assert {one.logprob for one in told[1:]} == {None}, "more than one of our tokens"
+    assert vocabulary.decode([one.id for one in told]) == "sys<0x41>x"
+
+
+@pytest.mark.parametrize("text", ["", " ", "\n\t", "한글 😀", "a<0x41>", "\ufffd\x00\r\n"])
+def test_a_text_alone_is_encoded_and_nothing_of_it_is_lost(
+    text: str, vocabulary: Vocabulary
+) -> None:
+    told = Reader(vocabulary, same_ids=False).read({"text": text})
+    assert vocabulary.decode([one.id for one in told]) == text
+    assert {one.logprob for one in told} <= {None}
+
+
+def test_the_name_of_a_control_token_in_an_answer_is_the_token(vocabulary: Vocabulary) -> None:
+    told = Reader(vocabulary, same_ids=False).read({"text": "sys<|file_separator|>a<|fim_middle|>"})
+    ids = [one.id for one in told]
+    assert ids[0] == 2105
+    assert [one for one in ids if one in vocabulary.stop_ids] == [7, 5]
+
+
+@pytest.mark.parametrize(
+    "choice",
+    [
+        {"text": 3},
+        {"text": "", "logprobs": {"content": [{"logprob": -1}]}},
+        {"text": "", "logprobs": {"content": [{"id": 10**9}]}},
+        {"text": "", "token_ids": ["x"]},
+        {"text": "a", "logprobs": {"tokens": ["a"], "token_logprobs": []}},
+    ],
+)
+def test_nonsense_is_refused(choice: dict[str, Any], vocabulary: Vocabulary) -> None:
+    with pytest.raises((TypeError, ValueError, KeyError, AttributeError)):
+        Reader(vocabulary, same_ids=True).read(choice)
