@@ -80,12 +80,13 @@ def check_backend(choice: Choice, settings: Settings) -> None:
         raise BackendMissing(f"{backend.name} is not installed.", backend.install)
 
 
-def check_memory(choice: Choice, freed: int = 0, devices: int = 1) -> None:
+def check_memory(choice: Choice, freed: int = 0, devices: int = 1, at_once: int = 1) -> None:
     """Whether the model fits, before anything is loaded.
 
     Args:
         freed: bytes that what runs now gives back when it ends.
         devices: that the model is parted over.
+        at_once: requests that it is to work on at once, where its backend can.
 
     Raises:
         NotEnoughMemory: with the sum.
@@ -100,13 +101,19 @@ def check_memory(choice: Choice, freed: int = 0, devices: int = 1) -> None:
     need, main = preset.memory_bytes(dtype), machine.memory_bytes()
     if need is None or main is None:
         return
+    # Each row has a cache of its own, and a prompt is read in one more.
+    rows = at_once if at_once > 1 and choice.backend in machine.TOGETHER else 0
+    need += int(1.1 * rows * preset.cache_bytes(dtype))
     together = sum(card.memory_bytes for card in cards[:devices])
     most = max([main[1] + freed, together, *(card.memory_bytes for card in cards)])
     if need > most:
-        weights, cache = preset.weights_bytes(dtype) or 0, preset.cache_bytes(dtype)
+        weights = preset.weights_bytes(dtype) or 0
+        cache = (1 + rows) * preset.cache_bytes(dtype)
+        times = f"{1 + rows} times " if rows else ""
         raise NotEnoughMemory(
             f"{preset.label} needs about {need / 1e9:.1f} GB in {dtype} ({weights / 1e9:.1f} of weights + "
-            f"{cache / 1e9:.1f} of cache for {preset.context_length:,} tokens, and a tenth); "
+            f"{cache / 1e9:.1f} of cache for {times}{preset.context_length:,} tokens, and a tenth); "
             f"{most / 1e9:.1f} GB are free here.",
-            "Choose a smaller model or a half-width precision, or close other programs.",
+            "Choose a smaller model or a half-width precision, or close other programs"
+            + (", or lower --max-concurrency." if rows else "."),
         )

@@ -1,10 +1,10 @@
 """The page's handle on the engine: start, switch, stream, cancel, recover.
 
-One worker process lives at a time. Requests and switches stand in one line (`turns`), so that two
-generations can never run together whichever door they came through, and a switch waits for the running
-one. A new worker starts only after the old one has ended; if the new one cannot load, the old choice
-comes back; if one dies, the same comes up again, unless that goes on (`crashes`). Nothing here imports a
-framework or a web page.
+One worker process lives at a time. Requests and switches stand in one line (`turns`), so that no more
+generations run together than the worker takes, whichever door they came through, and a switch waits for
+those that run. A new worker starts only after the old one has ended; if the new one cannot load, the old
+choice comes back; if one dies, the same comes up again, unless that goes on (`crashes`). Nothing here
+imports a framework or a web page.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ class EngineClient:
         self._turns = Turns()
         self._ids = itertools.count(1)
         self._worker: Worker | None = None
-        self._stream: Stream | None = None
+        self._streams: dict[str, Stream] = {}  # by request, those that the worker works on
         self._transition: Transition | None = None
         self._error: PlaygroundError | None = None
         self._crashes = Crashes()
@@ -121,11 +121,11 @@ class EngineClient:
         """The state at this moment; never waits."""
         with self._lock:
             worker, transition, error = self._worker, self._transition, self._error
-            stream = self._stream
+            streams = list(self._streams.values())
             loaded = worker.loaded if worker else None
             choice = worker.choice if worker else self._target
             phase = transition.phase if transition else None
-            if phase is None and stream is not None and stream.stopped:
+            if phase is None and any(stream.stopped for stream in streams):
                 phase = "ending"
             return Status(
                 state=self._state(loaded, transition),
@@ -136,17 +136,29 @@ class EngineClient:
                 parameters=loaded.parameters if loaded else choice.preset.parameters,
                 memory_bytes=loaded.memory_bytes if loaded else None,
                 context_length=_context_length(choice, loaded),
+                at_once=loaded.at_once if loaded else 1,
+                serving=len(streams),
                 queue_length=self._turns.waiting,
                 phase=phase,
                 progress=transition.progress if transition else None,
                 switching_to=transition.target.named() if transition else None,
                 error=_error_fields(error) if error else None,
-                note=loaded.note if loaded else None,
+                note=self._note(loaded) if loaded else None,
                 compilations=worker.compilations if worker else None,
                 warm=worker.warm if worker else None,
                 lacks=loaded.lacks if loaded else (),
                 summary=loaded.summary if loaded else None,
             )
+
+    def _note(self, loaded: Loaded) -> str | None:
+        """What the worker notes, and whether it takes fewer requests at once than it was to."""
+        wanted = self.settings.max_concurrency
+        fewer = (
+            f"{loaded.backend} takes one request at a time, though {wanted} at once were asked for. "
+            f"These take several: {', '.join(machine.TOGETHER)}."
+        )
+        notes = (loaded.note, fewer if loaded.at_once < wanted else None)
+        return " ".join(filter(None, notes)) or None
 
     def _state(self, loaded: Loaded | None, transition: Transition | None) -> State:
         if transition is not None:
@@ -159,15 +171,14 @@ class EngineClient:
                     return "loading"
         if loaded is None:
             return "starting" if transition is not None else "failed"
-        return "busy" if self._stream is not None else "ready"
+        return "busy" if self._streams else "ready"
 
     # Completing
 
     async def complete(self, raw: Mapping[str, object]) -> AsyncIterator[Event]:
         """Run one request and yield its events; trouble of any kind is one last `error` event.
 
-        Waits, yielding nothing, while another generation or a switch has the turn. Closing the
-        generator cancels.
+        Waits, yielding nothing, while others or a switch have the turn. Closing the generator cancels.
 
         Args:
             raw: the fields of `messages.CompletionRequest`, not yet checked.
@@ -194,7 +205,7 @@ class EngineClient:
                 finished = isinstance(event, LAST_EVENTS)
                 yield event
         finally:
-            if self._stream is stream:
+            if stream.request_id in self._streams:
                 self._cancel(stream)  # the turn goes back when the worker says it has stopped
             else:
                 self._turns.give_back(turn)
@@ -212,13 +223,12 @@ class EngineClient:
                 raise self._error or NotReady(
                     "No model is loaded.", "Choose a model and a backend."
                 )
-            self._stream = stream
+            self._streams[stream.request_id] = stream
         worker.complete(stream.request_id, asdict(request))
 
     def cancel(self) -> None:
-        """Cancel the running generation, if there is one; its stream ends with `cancelled`."""
-        stream = self._stream
-        if stream is not None:
+        """Cancel the running generations; their streams end with `cancelled`."""
+        for stream in list(self._streams.values()):
             self._cancel(stream)
 
     def _cancel(self, stream: Stream) -> None:
@@ -295,7 +305,7 @@ class EngineClient:
         check_backend(target, self.settings)
         worker = self._worker
         freed = machine.resident_bytes(worker.process.pid) if worker and worker.process else 0
-        check_memory(target, freed, self.settings.model_parallel)
+        check_memory(target, freed, self.settings.model_parallel, self.settings.max_concurrency)
 
     def _begin(
         self, target: Choice, *, first_in_line: bool = False, because: WorkerDied | None = None
@@ -320,7 +330,7 @@ class EngineClient:
         """Stand in the line of the requests, if it does not yet."""
         with self._lock:
             if transition.turn is None:
-                transition.turn = self._turns.join(first=first)
+                transition.turn = self._turns.join(first=first, alone=True)
             return transition.turn
 
     def _run(self, transition: Transition, previous: Transition | None) -> None:
@@ -470,6 +480,8 @@ class EngineClient:
             exit_code = worker.exit_code
             if not self._closed and exit_code is None:
                 self._worker = worker
+                assert worker.loaded is not None
+                self._turns.admit(worker.loaded.at_once)
         if self._closed:
             process.stop()
         if exit_code is not None:  # as soon as it was up
@@ -478,28 +490,31 @@ class EngineClient:
 
     def _command(self, worker: Worker) -> Sequence[str]:
         command = list(self._worker_command(worker.choice, worker.folder))
+        if self.settings.max_concurrency > 1 and worker.choice.backend in machine.BACKENDS:
+            command += ["--max-concurrency", str(self.settings.max_concurrency)]
         python = self.settings.pythons.get(worker.choice.backend)
         return [python, *command[1:]] if python else command
 
     # What the worker says
 
     def _on_event(self, message: dict[str, Any]) -> None:
-        stream = self._stream
-        if stream is None or message.get("request_id") != stream.request_id:
+        stream = self._streams.get(message.get("request_id", ""))
+        if stream is None:
             return  # a stale token: its request has ended here
         event = event_from_dict(message)
         if isinstance(event, PromptEvent):
             stream.watch(lambda: self._on_overdue(stream))
         if isinstance(event, LAST_EVENTS):
             with self._lock:
-                self._stream = None
+                self._streams.pop(stream.request_id, None)
             stream.ended()
             self._turns.give_back(stream.turn)
         stream.put(event)
 
     def _on_overdue(self, stream: Stream) -> None:
         worker = self._worker
-        if self._stream is stream and worker is not None and worker.process is not None:
+        served = stream.request_id in self._streams
+        if served and worker is not None and worker.process is not None:
             log.error("a completion did not end within its time limit: its worker is replaced")
             worker.process.kill()
 
@@ -509,7 +524,7 @@ class EngineClient:
             if self._worker is not worker or self._closed:
                 return  # it was told to stop
             self._worker = None
-            stream, self._stream = self._stream, None
+            streams, self._streams = list(self._streams.values()), {}
             self._crashes.note()
         log.error("worker died (exit code %s): %s", code, worker.last_words())
         died = WorkerDied(
@@ -527,7 +542,7 @@ class EngineClient:
         else:  # a download: requests wait for it, and should it fail, for this one to come back
             under_way.before = worker
             self._join(under_way, first=True)
-        if stream is not None:
+        for stream in streams:
             stream.ended()
             self._turns.give_back(stream.turn)
             stream.put(ErrorEvent.of(died))

@@ -24,9 +24,10 @@ def examine(settings: Settings) -> dict[str, Any]:
 
     Returns:
         A JSON object: `version`, `python`, `platform`, `memory` and `gpus` (bytes), `backends`,
-        `cxx_compiler` (torch compiles its CPU step with it), `credentials` (present or not), and
-        `presets` with what is missing for each, an empty list where it can run, and the flags to run it
-        with where these matter; and `server`, which the backend "openai" would ask, or null.
+        `cxx_compiler` (torch compiles its CPU step with it), `credentials` (present or not),
+        `max_concurrency` and, in `together`, the backends on which it counts, `presets` with what is
+        missing for each, an empty list where it can run, and the flags to run it with where these matter;
+        and `server`, which the backend "openai" would ask, or null.
     """
     memory = machine.memory_bytes()
     gpus = machine.gpus()
@@ -52,6 +53,8 @@ def examine(settings: Settings) -> dict[str, Any]:
         "cxx_compiler": next(filter(None, map(shutil.which, ("g++", "clang++"))), None),
         "credentials": credentials,
         "server": _server(settings.server),
+        "max_concurrency": settings.max_concurrency,
+        "together": list(machine.TOGETHER),
         "presets": [
             {
                 "name": preset.name,
@@ -133,6 +136,11 @@ def as_text(report: dict[str, Any]) -> str:
     lines.append(f"C++         {compiler}")
     for name, present in report["credentials"].items():
         lines.append(f"{name:<12}credentials {'present' if present else 'not found'}")
+    if report["max_concurrency"] > 1:
+        together = ", ".join(report["together"])
+        lines.append(
+            f"{'at once':<12}{report['max_concurrency']} on {together}, else one at a time"
+        )
     if server := report["server"]:
         lines.append(
             f"server      {server['base_url']}, key {'present' if server['key'] else 'not set'}"

@@ -18,6 +18,8 @@ BACKENDS = ("tensorflow", "jax", "torch")
 
 OPENAI = "openai"
 """A model that a server elsewhere runs, asked through the library of this name."""
+TOGETHER = ("jax",)
+"""Backends on which one model works on several requests at once; on the others they take turns."""
 
 _EXTRAS: dict[str, Extra] = {
     "tensorflow": "",

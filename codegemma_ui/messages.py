@@ -396,6 +396,7 @@ class Loaded:
         summary: the model's own `summary()`.
         note: what a person should know, such as a step that runs without compilation; or None.
         lacks: what it cannot do or does not tell, of `LACKS`.
+        at_once: how many requests it serves side by side; 1 where its backend takes one at a time.
     """
 
     preset: str
@@ -408,6 +409,7 @@ class Loaded:
     summary: str
     note: str | None = None
     lacks: tuple[str, ...] = ()
+    at_once: int = 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -417,7 +419,8 @@ class Status:
     Attributes:
         state: what the engine does now. During a switch it speaks of the new model.
         preset, backend, dtype: the loaded model, or the one on its way while none is loaded.
-        device, parameters, memory_bytes, context_length, summary, note, lacks: as in `Loaded`.
+        device, parameters, memory_bytes, context_length, summary, note, lacks, at_once: as in `Loaded`.
+        serving: requests that the model works on.
         queue_length: requests that wait.
         phase: the step of a start or switch: "downloading", "waiting" (for a running completion),
             "stopping" (the old worker), "loading", "warming"; "ending" where a completion was stopped and
@@ -438,6 +441,8 @@ class Status:
     parameters: int | None = None
     memory_bytes: int | None = None
     context_length: int = fim.MIN_MAX_LENGTH
+    at_once: int = 1
+    serving: int = 0
     queue_length: int = 0
     phase: str | None = None
     progress: float | None = None

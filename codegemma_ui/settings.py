@@ -11,12 +11,13 @@ from urllib.parse import urlsplit
 
 from codegemma_ui import presets
 from codegemma_ui.errors import BadInput, UnknownBackend
-from codegemma_ui.machine import BACKENDS, OPENAI
+from codegemma_ui.machine import BACKENDS, OPENAI, TOGETHER
 from codegemma_ui.messages import DEFAULT_MAX_LENGTH, DEFAULT_TIME_LIMIT_S
 
 DTYPES = ("auto", "float32", "bfloat16", "float16", "int8")
 LANGUAGES = ("auto", "en", "ko")
 ALLOW_SWITCH = ("everyone", "nobody", "login")
+MAX_CONCURRENCY = 64
 LOG_LEVELS = ("warning", "info", "debug")
 
 MAX_DEVICES = 64
@@ -54,6 +55,7 @@ class Settings:
         max_length: where the slider starts, in tokens.
         time_limit_s: the longest one generation may take.
         queue_size: requests that may wait.
+        max_concurrency: requests that one model works on at once, on a backend that can.
         language: of the page; "auto" follows the browser.
         allow_switch: who may change the model, which all visitors share; "login" is whoever has logged in.
         pythons: backend name -> interpreter of another environment for its worker.
@@ -78,6 +80,7 @@ class Settings:
     max_length: int = DEFAULT_MAX_LENGTH
     time_limit_s: float = DEFAULT_TIME_LIMIT_S
     queue_size: int = 16
+    max_concurrency: int = 1
     language: str = "auto"
     allow_switch: str = "everyone"
     pythons: Mapping[str, str] = field(default_factory=dict)
@@ -166,6 +169,7 @@ def add_serve_flags(parser: argparse.ArgumentParser) -> None:
     _flag(parser, "--extra-presets", "more models for the dropdown, separated by commas", "none")
     _flag(parser, "--max-length", "where the slider starts", DEFAULT_MAX_LENGTH)
     _flag(parser, "--queue-size", "requests that may wait", "16")
+    _flag(parser, "--max-concurrency", f"requests at once, on {', '.join(TOGETHER)}", "1")
     _flag(parser, "--language", ", ".join(LANGUAGES), "auto")
     _flag(
         parser,
@@ -271,6 +275,13 @@ def resolve(
             f"{_named('model_parallel')} above 1 needs --backend jax. Received: {backend}",
             "The other backends run a model on one device.",
         )
+    at_once = integer("max_concurrency", 1, 1, MAX_CONCURRENCY)
+    if devices > 1 and at_once > 1:
+        raise BadInput(
+            f"{_named('max_concurrency')} must be 1 where {_named('model_parallel')} is above 1. "
+            f"Received: {at_once}",
+            "A model that several devices share takes one request at a time.",
+        )
     host = choice("host", "0.0.0.0" if environ.get("SPACE_ID") else "127.0.0.1")
     # With a domain of its own a Space has several, separated by commas (gradio/oauth.py, 6.31).
     space = filter(None, map(str.strip, environ.get("SPACE_HOST", "").split(",")))
@@ -284,6 +295,7 @@ def resolve(
         max_length=integer("max_length", DEFAULT_MAX_LENGTH, 32, presets.CODEGEMMA_CONTEXT),
         time_limit_s=number("time_limit", DEFAULT_TIME_LIMIT_S, 0.1, 3600),
         queue_size=integer("queue_size", 16, 1, 1000),
+        max_concurrency=at_once,
         language=one_of("language", "auto", LANGUAGES),
         allow_switch=one_of(
             "allow_switch", "everyone" if _is_loopback(host) else "nobody", ALLOW_SWITCH

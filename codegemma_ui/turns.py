@@ -1,4 +1,4 @@
-"""One at a time, first come first served, across threads and event loops.
+"""Who may go on, first come first served, across threads and event loops: so many at once, or one alone.
 
 Gradio's own limit can be passed by its other doors and by a cancelled generator that has not ended yet,
 so the engine's client keeps the line itself.
@@ -12,25 +12,40 @@ from concurrent.futures import Future
 
 
 class Turn(Future[None]):
-    """A place in the line; the future completes when the turn has come."""
+    """A place in the line; the future completes when the turn has come.
+
+    Args:
+        alone: whether nobody else may hold the floor meanwhile.
+    """
+
+    def __init__(self, alone: bool = False) -> None:
+        super().__init__()
+        self.alone = alone
 
 
 class Turns:
-    """A line of turns; the first one holds the floor until it is given back."""
+    """A line of turns; the first ones hold the floor until they give it back."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._holder: Turn | None = None
+        self._at_once = 1
+        self._holders: list[Turn] = []
         self._waiting: deque[Turn] = deque()
 
     @property
     def waiting(self) -> int:
-        """How many stand in line behind the holder."""
+        """How many stand in line behind the holders."""
         return len(self._waiting)
 
-    def join(self, *, first: bool = False) -> Turn:
-        """Stand in line, at its head if `first`."""
-        turn = Turn()
+    def admit(self, at_once: int) -> None:
+        """Let so many hold the floor from now on; who holds it keeps it."""
+        with self._lock:
+            self._at_once = at_once
+        self._advance()
+
+    def join(self, *, first: bool = False, alone: bool = False) -> Turn:
+        """Stand in line, at its head if `first`; who comes behind one that is to be `alone` waits for it."""
+        turn = Turn(alone)
         with self._lock:
             (self._waiting.appendleft if first else self._waiting.append)(turn)
         self._advance()
@@ -39,8 +54,8 @@ class Turns:
     def give_back(self, turn: Turn) -> None:
         """End a turn, or leave the line; giving back twice does nothing."""
         with self._lock:
-            if self._holder is turn:
-                self._holder = None
+            if turn in self._holders:
+                self._holders.remove(turn)
             elif turn in self._waiting:
                 self._waiting.remove(turn)
         self._advance()
@@ -48,12 +63,18 @@ class Turns:
     def _advance(self) -> None:
         while True:
             with self._lock:
-                if self._holder is not None or not self._waiting:
+                if not self._waiting or not self._may_go_on(self._waiting[0]):
                     return
-                turn = self._holder = self._waiting.popleft()
+                turn = self._waiting.popleft()
+                self._holders.append(turn)
             if turn.set_running_or_notify_cancel():
                 turn.set_result(None)
-                return
+                continue
             with self._lock:  # its waiter was cancelled meanwhile
-                if self._holder is turn:
-                    self._holder = None
+                if turn in self._holders:
+                    self._holders.remove(turn)
+
+    def _may_go_on(self, turn: Turn) -> bool:
+        if turn.alone or any(holder.alone for holder in self._holders):
+            return not self._holders
+        return len(self._holders) < self._at_once

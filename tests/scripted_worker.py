@@ -15,7 +15,8 @@ The request's prefix is the script; its first word says what happens, a number m
 
 A token's text is then the request's suffix where there is one, so that a stale token shows. Any other prefix
 is echoed as the middle. `--fail B` and `--die B` name a backend whose start fails or dies, `--load-s` is how
-long a start takes, `--journal FILE` notes when requests begin and end.
+long a start takes, `--journal FILE` notes when requests begin and end. `--max-concurrency N` runs up to N
+requests side by side, except on torch, which takes one.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ import queue
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 options = dict(zip(sys.argv[1::2], sys.argv[2::2], strict=True))
@@ -34,8 +36,12 @@ cancelled: set[str] = set()
 requests: queue.Queue[dict] = queue.Queue()
 
 
+writing = threading.Lock()
+
+
 def write(message: dict) -> None:
-    print(json.dumps(message), flush=True)
+    with writing:
+        print(json.dumps(message), flush=True)
 
 
 def note(what: str, request_id: str) -> None:
@@ -166,6 +172,7 @@ def write_slowly(request_id: str, request: dict, pause_s: float) -> None:
 
 
 def main() -> None:
+    at_once = int(options.get("--max-concurrency", "1")) if options["--backend"] != "torch" else 1
     threading.Thread(target=read, daemon=True).start()
     write({"worker": "state", "state": "loading"})
     print("a library that prints")
@@ -188,13 +195,18 @@ def main() -> None:
             "context_length": 512,
             "summary": "scripted",
             "note": None,
+            "at_once": at_once,
         }
     )
-    while True:
-        message = requests.get()
-        note("begun", message["request_id"])
-        complete(message["request_id"], message["request"])
-        note("ended", message["request_id"])
+    with ThreadPoolExecutor(at_once) as pool:
+        while True:
+            pool.submit(run, requests.get())
+
+
+def run(message: dict) -> None:
+    note("begun", message["request_id"])
+    complete(message["request_id"], message["request"])
+    note("ended", message["request_id"])
 
 
 main()

@@ -20,12 +20,13 @@ from codegemma_ui.settings import Settings
 WORKER = Path(__file__).parent / "scripted_worker.py"
 
 
-def make_client(*options: str, backend: str = "jax") -> EngineClient:
+def make_client(*options: str, backend: str = "jax", max_concurrency: int = 1) -> EngineClient:
     def command(choice: Choice, folder: Path) -> list[str]:
         named = ("--preset", choice.preset.name, "--backend", choice.backend)
         return [sys.executable, str(WORKER), *named, *options]
 
-    return EngineClient(Settings(backend=backend), command)
+    settings = Settings(backend=backend, max_concurrency=max_concurrency)
+    return EngineClient(settings, command)
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ their own, one at a time, so that the next one is under way while a caller deals
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -62,6 +63,25 @@ class Memory:
     tokens: list[int] = field(default_factory=list)
 
 
+@dataclass(eq=False)
+class Reading:
+    """A prompt that is being read, with what is forced after it.
+
+    Attributes:
+        tokens: of both.
+        free: where the prompt ends in them: a choice is told after each token from the last of the prompt on.
+        memory: what has been read.
+        plan: the passes still to come: offset, size, and where its tokens end.
+        choices: what has been told so far.
+    """
+
+    tokens: list[int]
+    free: int
+    memory: Memory
+    plan: deque[tuple[int, int, int]]
+    choices: list[Choice] = field(default_factory=list)
+
+
 class Decoder:
     """Generates token ids from prompt ids with one model.
 
@@ -73,12 +93,15 @@ class Decoder:
         clock: seconds that pass.
 
     Attributes:
+        drafts: whether it ever tries drafts.
         read_tokens: tokens that the last prompt's reading put through the model; fewer than the prompt
             has where a kept cache held its beginning.
 
     Raises:
         ValueError: a context of fewer than two tokens: one to read, one to write.
     """
+
+    drafts = True
 
     def __init__(
         self,
@@ -95,6 +118,7 @@ class Decoder:
         self.context_length = context_length
         self.cache_lengths = planning.cache_lengths(context_length)
         self.read_tokens = 0
+        self.kept = KEPT
         self._clock = clock
         self._memories: list[Memory] = []  # the last used one last
         self._turn = 0
@@ -196,7 +220,7 @@ class Decoder:
                 f"trim it. Received: {len(prompt)} and {len(given)} tokens"
             )
         self._turn += 1
-        guesses = drafts and sampling.temperature == 0
+        guesses = drafts and self.drafts and sampling.temperature == 0
         draft = Draft([*prompt[cursor:], *prompt[:cursor]], WIDTH - 1) if guesses else None
         stops = stop_array(stop_ids)
         return self._tokens(prompt, given, max_length, sampling, stops, draft, over, self._turn)
@@ -282,35 +306,48 @@ class Decoder:
         over: Callable[[], bool],
     ) -> list[Choice]:
         """Read the prompt, then what is forced; returns these tokens as choices, and one more."""
-        length = next(length for length in self.cache_lengths if length >= max_length)
+        reading = self._begin(prompt, forced, max_length)
+        while reading.plan and not over():
+            self._read_on(reading, drawing, stops)
+        self._memories.append(reading.memory)
+        return reading.choices
+
+    def _begin(self, prompt: list[int], forced: list[int], max_length: int) -> Reading:
+        """What reads a prompt, from what a kept cache already holds of it."""
+        length = self._length(max_length)
         memory, start = self._memory_for(prompt, length)
-        tokens, choices = prompt + forced, list[Choice]()
+        end = len(prompt) + len(forced)
         # Only checks tell of each position: with them, from the prompt's last token on, forced ones are read.
         head = len(prompt) - 1 if forced else len(prompt)
         plan = [(offset, size, head) for offset, size in planning.chunks(start, head, length)]
         if forced:
-            rows = planning.rows(head, len(tokens), WIDTH, length)
-            plan += [(offset, WIDTH, len(tokens)) for offset in rows]
+            rows = planning.rows(head, end, WIDTH, length)
+            plan += [(offset, WIDTH, end) for offset in rows]
         self.read_tokens = sum(size for _, size, _ in plan)
-        for offset, size, end in plan:
-            if over():
-                break
-            part, following = tokens[offset : min(offset + size, end)], tokens[offset + 1 :][:size]
-            ids, given = np.full(size, PADDING_ID, np.int32), np.full(size, FREE, np.int32)
-            ids[: len(part)], given[: len(following)] = part, following
-            last = len(part) - 1
-            memory.cache, picked, scores = self._pass(memory.cache, ids, offset, last, stops, given)
-            memory.tokens = tokens[: offset + len(part)]
-            if size == WIDTH:
-                first = len(prompt) - 1 + len(choices) - offset
-                choices += choices_of(picked.rows(first, len(part)))
-            elif len(memory.tokens) == len(tokens):
-                choices += choices_of(picked)
-        self._memories.append(memory)
-        if len(choices) > len(forced) and drawing.temperature > 0:
+        return Reading(prompt + forced, len(prompt), memory, deque(plan))
+
+    def _read_on(self, reading: Reading, drawing: Drawing, stops: np.ndarray) -> None:
+        """One pass more; the last one draws the choice after all, where it is to be drawn."""
+        offset, size, end = reading.plan.popleft()
+        memory, tokens = reading.memory, reading.tokens
+        part, following = tokens[offset : min(offset + size, end)], tokens[offset + 1 :][:size]
+        ids, given = np.full(size, PADDING_ID, np.int32), np.full(size, FREE, np.int32)
+        ids[: len(part)], given[: len(following)] = part, following
+        last = len(part) - 1
+        memory.cache, picked, scores = self._pass(memory.cache, ids, offset, last, stops, given)
+        memory.tokens = tokens[: offset + len(part)]
+        if size == WIDTH:
+            first = reading.free - 1 + len(reading.choices) - offset
+            reading.choices += choices_of(picked.rows(first, len(part)))
+        elif len(memory.tokens) == len(tokens):
+            reading.choices += choices_of(picked)
+        if not reading.plan and drawing.temperature > 0:
             token_id, logprob = self.steps.draw(scores, drawing)
-            choices[-1] = replace(choices[-1], id=token_id, logprob=logprob)
-        return choices
+            reading.choices[-1] = replace(reading.choices[-1], id=token_id, logprob=logprob)
+
+    def _length(self, max_length: int) -> int:
+        """The cache that holds so many tokens."""
+        return next(length for length in self.cache_lengths if length >= max_length)
 
     def _memory_for(self, prompt: list[int], length: int) -> tuple[Memory, int]:
         """A cache, taken from the list, and how many of the prompt's tokens it already holds."""
@@ -318,7 +355,7 @@ class Decoder:
         # The last token is read in any case: the choice after it is what is wanted.
         shares = [min(_shared(memory.tokens, prompt), len(prompt) - 1) for memory in alike]
         start = max(shares, default=0)
-        most = max(1, min(KEPT, KEPT_BYTES // self.steps.cache_bytes(length)))
+        most = max(1, min(self.kept, KEPT_BYTES // self.steps.cache_bytes(length)))
         if start >= SAME:
             taken = alike[shares.index(start)]
         elif len(alike) < most:

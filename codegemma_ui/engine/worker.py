@@ -1,4 +1,4 @@
-"""The worker process: one backend, one model, one request at a time, over the line of `worker_line`.
+"""The worker process: one backend, one model, over the line of `worker_line`.
 
 It reads `{"op": "complete", "request_id": …, "request": {…}}` and `{"op": "cancel", "request_id": …}`.
 It writes `{"worker": "state", …}` while coming up, then `{"worker": "loaded", …}` or
@@ -6,6 +6,9 @@ It writes `{"worker": "state", …}` while coming up, then `{"worker": "loaded",
 requests need is compiled before it says "loaded", the rest while nobody asks for anything;
 `{"worker": "warm", …}` tells how far that is. It ends when its stdin closes, so an orphan cannot hold the
 GPU.
+
+Requests run one at a time, in the order in which they came; with `--max-concurrency` above 1, on a backend
+that can, up to so many go on side by side, each with its own cancel and time limit.
 """
 
 from __future__ import annotations
@@ -16,10 +19,10 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from codegemma_ui.engine import environment
 from codegemma_ui.engine.failures import readable
@@ -51,21 +54,41 @@ def main() -> None:
     parser.add_argument("--dtype", required=True)
     parser.add_argument("--context-length", required=True, type=int)
     parser.add_argument("--model-parallel", default=1, type=int)
+    parser.add_argument("--max-concurrency", default=1, type=int)
     arguments = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
     write = take_stdout()
     inbox = Inbox()
     try:
-        serve, warm = _come_up(arguments, write, inbox)
+        serve, warm, at_once = _come_up(arguments, write, inbox)
     except Exception as error:
         traceback.print_exc()
         write_failure(write, readable(error, "load"))
         sys.exit(1)
+    if at_once > 1:
+        _serve_together(serve, warm, inbox, at_once)
     while True:
         message = inbox.next(warm.pause_s)
         if message is not None:
             serve(message)
         warm.go_on(compiles=message is None)
+
+
+def _serve_together(
+    serve: Callable[[dict[str, Any]], None], warm: WarmUp, inbox: Inbox, at_once: int
+) -> NoReturn:
+    """Answer requests side by side, each on a thread of its own; compile while there are none."""
+    under_way: set[Future[None]] = set()
+    with ThreadPoolExecutor(at_once, "request") as pool:
+        while True:
+            pause_s = warm.pause_s
+            if pause_s is not None and under_way:
+                pause_s = LOOK_S
+            message = inbox.next(pause_s)
+            if message is not None:
+                under_way.add(pool.submit(serve, message))
+            under_way = {one for one in under_way if not one.done()}
+            warm.go_on(compiles=message is None and not under_way)
 
 
 class WarmUp:
@@ -120,8 +143,12 @@ class WarmUp:
 
 def _come_up(
     arguments: argparse.Namespace, write: Callable[[dict[str, Any]], None], inbox: Inbox
-) -> tuple[Callable[[dict[str, Any]], None], WarmUp]:
-    """Import, load, compile; tell of each; return what answers a request, and what compiles the rest."""
+) -> tuple[Callable[[dict[str, Any]], None], WarmUp, int]:
+    """Import, load, compile; tell of each.
+
+    Returns:
+        What answers a request, what compiles the rest, and how many requests may go on at once.
+    """
     write({"worker": "state", "state": "loading"})
     environment.before_import(arguments.backend)
     device = environment.device(arguments.backend)
@@ -129,6 +156,7 @@ def _come_up(
     from codegemma_ui.engine import loading, steps
     from codegemma_ui.engine.decode import Decoder
     from codegemma_ui.engine.generation import generate
+    from codegemma_ui.engine.sharing import SharedDecoder
     from codegemma_ui.vocabulary import Vocabulary
 
     vocabulary, devices = Vocabulary(arguments.folder), arguments.model_parallel
@@ -143,7 +171,12 @@ def _come_up(
     # On a thread that ends, and takes torch's team of OpenMP threads with it: see `steps/torch.py`.
     with ThreadPoolExecutor(1) as aside:
         compiled, dtype, parameters, summary = aside.submit(load).result()
-    decoder = Decoder(compiled, arguments.context_length)
+    at_once = arguments.max_concurrency if steps.takes_rows(compiled) else 1
+    decoder = (
+        SharedDecoder(compiled, arguments.context_length, at_once)
+        if steps.takes_rows(compiled) and at_once > 1
+        else Decoder(compiled, arguments.context_length)
+    )
     warm = WarmUp(decoder, write)
     warm.first(COMPILED_FIRST)
     loaded = Loaded(
@@ -156,6 +189,7 @@ def _come_up(
         context_length=arguments.context_length,
         summary=summary,
         note=compiled.note,
+        at_once=at_once,
     )
     write({"worker": "loaded", **asdict(loaded)})
 
@@ -178,7 +212,7 @@ def _come_up(
         finally:
             inbox.forget(request_id)
 
-    return serve, warm
+    return serve, warm, at_once
 
 
 if __name__ == "__main__":

@@ -82,6 +82,8 @@ class Metrics:
             f"{prefix}_queue_length", "Requests that wait for their turn", registry=registry
         )
         waiting.set_function(lambda: status().queue_length)
+        serving = Gauge(f"{prefix}_serving", "Requests that the model works on", registry=registry)
+        serving.set_function(lambda: status().serving)
         state = Gauge(
             f"{prefix}_state",
             "1 for the engine's state, 0 for others",

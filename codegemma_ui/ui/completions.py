@@ -23,7 +23,7 @@ class Completions:
 
     Args:
         client: the engine's handle.
-        most_waiting: requests that may wait behind the running one.
+        most_waiting: requests that may wait behind those that run.
 
     Attributes:
         begun: how many requests have come so far, refused ones among them.
@@ -31,7 +31,7 @@ class Completions:
 
     def __init__(self, client: EngineClient, most_waiting: int) -> None:
         self._client = client
-        self._most = most_waiting + 1
+        self._most_waiting = most_waiting
         self.begun = 0
         self._line: list[Call] = []  # in the order of the client's own line
         self._by_session: defaultdict[str, list[Call]] = defaultdict(list)
@@ -73,17 +73,18 @@ class Completions:
         Args:
             on_the_way: requests that will have come before it.
         """
-        if len(self._line) + on_the_way < self._most:
+        if len(self._line) + on_the_way < self._most_waiting + self._client.status().at_once:
             return None
         return ErrorEvent(
             code="queue_full",
-            message=f"At most {self._most - 1} requests may wait, and that many do.",
+            message=f"At most {self._most_waiting} requests may wait, and that many do.",
             hint="Try again in a moment.",
         )
 
     def ahead_of(self, call: Call) -> int:
-        """How many requests run or wait before this one."""
-        return self._line.index(call) if call in self._line else 0
+        """How many requests must end before this one's turn comes; those before it run or wait."""
+        place = self._line.index(call) if call in self._line else 0
+        return max(0, place + 1 - self._client.status().at_once)
 
     async def events(self, call: Call, raw: Mapping[str, object]) -> AsyncGenerator[Event]:
         """The events of a request, or its refusal."""
@@ -115,7 +116,7 @@ class Call:
 
     @property
     def ahead(self) -> int:
-        """How many requests run or wait before this one."""
+        """How many requests must end before this one's turn comes."""
         return self._completions.ahead_of(self)
 
     async def stream(self, raw: Mapping[str, object]) -> AsyncGenerator[Progress]:

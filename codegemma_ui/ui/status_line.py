@@ -112,6 +112,8 @@ def _line(status: Status, by_name: dict[str, Preset], language: Language) -> str
         if status.memory_bytes:
             size = _short(status.memory_bytes, 1024, (" B", " KiB", " MiB", " GiB"))
             parts.append(text("memory", language, size=size))
+    if status.at_once > 1 and status.serving:
+        parts.append(text("serving", language, count=status.serving, most=status.at_once))
     if status.queue_length:
         parts.append(text("waiting", language, count=status.queue_length))
     state, *rest = parts

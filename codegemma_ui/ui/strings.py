@@ -812,6 +812,7 @@ TABLE: dict[str, tuple[str, str]] = {
     "still_serving": ("{name} still answers", "그동안 {name} 모델이 응답합니다"),
     "parameters": ("{count} parameters", "매개변수 {count}개"),
     "memory": ("{size} in memory", "메모리 {size}"),
+    "serving": ("{count} of {most} at once", "동시에 {count}/{most}"),
     "waiting": ("{count} waiting", "{count}명 대기 중"),
     # What is loaded
     "summary": ("What is loaded", "불러온 모델"),

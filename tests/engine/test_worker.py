@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -22,7 +22,12 @@ class Worker:
     """A worker process and what it said."""
 
     def __init__(
-        self, backend: str, preset: str = presets.BUNDLED, devices: int = 1, **environ: str
+        self,
+        backend: str,
+        preset: str = presets.BUNDLED,
+        devices: int = 1,
+        at_once: int = 1,
+        **environ: str,
     ) -> None:
         self.messages: queue.Queue[dict[str, Any]] = queue.Queue()
         self.exit_codes: queue.Queue[int] = queue.Queue()
@@ -31,6 +36,7 @@ class Worker:
             *("--preset", preset, "--folder", str(presets.BUNDLED_FOLDER)),
             *("--backend", backend, "--dtype", "auto", "--context-length", "512"),
             *("--model-parallel", str(devices)),
+            *("--max-concurrency", str(at_once)),
         ]
         self.process = LineProcess(
             command, os.environ | environ, self.messages.put, self.exit_codes.put
@@ -156,5 +162,60 @@ def test_without_a_compiler_torch_runs_uncompiled_and_says_so() -> None:
         assert "no C++ compiler" in note
         worker.complete("one", prefix="import ", suffix="\n")
         assert worker.until("event", "done")[-1]["completion_tokens"] > 0
+    finally:
+        worker.process.stop()
+
+
+class TestSeveralAtOnce:
+    @pytest.fixture(scope="class")
+    def worker(self) -> Iterator[Worker]:
+        worker = Worker("jax", at_once=2)
+        assert worker.until("worker", "loaded")[-1]["at_once"] == 2
+        yield worker
+        worker.process.stop()
+
+    LONG: ClassVar = {"prefix": "def quicksort(values):\n", "max_length": 250}
+
+    def test_a_cancel_of_one_leaves_the_other_its_tokens(self, worker: Worker) -> None:
+        worker.complete("alone", **self.LONG)
+        alone = worker.until("event", "done")[-1]
+        worker.complete("stays", **self.LONG)
+        worker.complete("leaves", max_length=512, temperature=3.0, seed=1)
+        seen: set[str] = set()
+        while "leaves" not in seen:
+            seen.add(worker.until("event", "token")[-1]["request_id"])
+        worker.process.send({"op": "cancel", "request_id": "leaves"})
+        ends = {}
+        while len(ends) < 2:
+            last = worker.until("event", "done", "cancelled")[-1]
+            ends[last["request_id"]] = last
+        assert ends["leaves"]["event"] == "cancelled"
+        assert ends["leaves"]["completion_tokens"] < 400
+        assert ends["stays"]["token_ids"] == alone["token_ids"]
+        assert len(alone["token_ids"]) > 100
+
+    def test_each_has_a_time_limit_of_its_own(self, worker: Worker) -> None:
+        worker.complete("short", max_length=512, temperature=3.0, seed=2, time_limit_s=0.1)
+        worker.complete("long", **self.LONG)
+        ends = [worker.until("event", "done")[-1] for _ in range(2)]
+        reasons = {end["request_id"]: end["stop_reason"] for end in ends}
+        assert reasons == {"short": "time_limit", "long": "max_length"}
+
+    def test_one_that_fails_leaves_the_other(self, worker: Worker) -> None:
+        worker.complete("long", **self.LONG)
+        worker.complete("broken", max_length=100_000)
+        assert worker.until("event", "error")[-1]["request_id"] == "broken"
+        assert worker.until("event", "done")[-1]["request_id"] == "long"
+
+
+def test_a_backend_that_takes_one_at_a_time_says_so() -> None:
+    worker = Worker("torch", at_once=4, CXX="/nonexistent/compiler")
+    try:
+        assert worker.until("worker", "loaded")[-1]["at_once"] == 1
+        for name in ("one", "two"):
+            worker.complete(name, prefix="import ", suffix="\n")
+        said = worker.until("event", "done")
+        assert {message.get("request_id") for message in said} <= {"one", None}
+        assert worker.until("event", "done")[-1]["request_id"] == "two"
     finally:
         worker.process.stop()

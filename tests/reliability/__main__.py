@@ -14,6 +14,7 @@ from tests.reliability import (
     memory,
     sharing,
     stopping,
+    together,
 )
 from tests.reliability.figures import Figure
 from tests.reliability.served import REAL, SCRIPTED
@@ -26,6 +27,7 @@ SCENARIOS: dict[str, Callable[[str], list[Figure]]] = {
     "orphans": crashing.measure_orphans,
     "crowd": crowding.measure,
     "memory": memory.measure,
+    "together": together.measure,
 }
 
 

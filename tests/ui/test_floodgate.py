@@ -22,11 +22,18 @@ BLOCKS = cast(
 )
 
 
+class OneAtATime:
+    """All that the door asks an engine's client for."""
+
+    def status(self) -> SimpleNamespace:
+        return SimpleNamespace(at_once=1)
+
+
 class Entrance:
     """A gate before an app that says 200 and keeps what it was sent; nothing that goes in ever begins."""
 
     def __init__(self, most_waiting: int) -> None:
-        self.completions = Completions(cast(EngineClient, None), most_waiting)
+        self.completions = Completions(cast(EngineClient, OneAtATime()), most_waiting)
         self.gate = FloodGate(self._app, BLOCKS, self.completions)
         self.bodies: list[bytes] = []
 

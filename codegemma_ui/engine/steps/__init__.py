@@ -8,8 +8,9 @@ or drafts: that is `decode.py`.
 from __future__ import annotations
 
 import importlib
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeGuard
 
 import numpy as np
 
@@ -77,10 +78,12 @@ class Steps(Protocol):
         compilations: programs compiled so far.
         compiling: programs that are still to be compiled on a thread of their own, and run uncompiled
             until then.
+        takes_rows: whether these are `RowSteps`.
     """
 
     note: str | None
     compiling: int
+    takes_rows: bool
 
     @property
     def compilations(self) -> int: ...
@@ -194,6 +197,59 @@ class Steps(Protocol):
         ...
 
 
+class RowSteps(Steps, Protocol):
+    """Steps that write several rows together: a cache with a place for each of N."""
+
+    def allocate_rows(self, rows: int, length: int) -> Cache:
+        """A KV cache for N rows of `length` tokens each."""
+        ...
+
+    def join(self, rows: Cache, row: int, cache: Cache) -> Cache:
+        """Copy a cache into a row's place.
+
+        Args:
+            rows: from `allocate_rows()` or the last pass; not to be used again.
+            row: which place.
+            cache: from `allocate()` or its last pass; it can go on being used. What it holds beyond the rows'
+                length is left out.
+        """
+        ...
+
+    def leave(self, rows: Cache, row: int, length: int) -> Cache:
+        """A row's part as a cache of its own for `length` tokens, no more than a row has; the rows can go on
+        being used."""
+        ...
+
+    def write_rows(
+        self,
+        rows: Cache,
+        token_ids: np.ndarray,
+        positions: np.ndarray,
+        counts: np.ndarray,
+        stop_ids: np.ndarray,
+        drawing: Drawing,
+        meanwhile: Callable[[], None],
+    ) -> tuple[Cache, list[Picked]]:
+        """As `write`, for each row; compiles once for N and a length.
+
+        What a row is given does not depend on the others, nor on the length, nor on N from 2 on: bit for bit,
+        on a CPU. It may differ from `write`'s by rounding errors.
+
+        Args:
+            rows: from the last pass.
+            token_ids: int32, `(N,)`, of each row the first token fed; `positions` alike.
+            counts: int32, `(N,)`: how many tokens of each row to choose, up to `BURST`; 0 leaves its place as
+                it is, but for what stands from its position on.
+            stop_ids: int32, `(N, MAX_STOP_IDS)`, as in `write`.
+            drawing: how to choose, each array with an axis of N in front.
+            meanwhile: called while the device computes.
+
+        Returns:
+            The cache, and of each row the tokens that were chosen.
+        """
+        ...
+
+
 def create(backend: str, model: Any, precision: Precision, takes_weights: bool = False) -> Steps:
     """Compile-on-demand steps for a model. Imports only the named backend's module.
 
@@ -224,6 +280,11 @@ def create(backend: str, model: Any, precision: Precision, takes_weights: bool =
     module = importlib.import_module(f"{__name__}.{backend}")
     steps: Steps = module.create(model, precision, takes_weights)
     return steps
+
+
+def takes_rows(steps: Steps) -> TypeGuard[RowSteps]:
+    """Whether a backend's steps write several rows together."""
+    return steps.takes_rows
 
 
 def stop_array(stop_ids: Any) -> np.ndarray:

@@ -8,7 +8,7 @@ positions only that somebody asks for: each is 256,000 wide.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from keras import ops
@@ -42,6 +42,19 @@ class Kernels(Protocol):
 
     def write(self, cache: Any, new: Any, offset: Any) -> Any:
         """The cache with `new`, (..., S, head_dim), from position `offset` of its last axis but one on."""
+        ...
+
+
+class RowKernels(Kernels, Protocol):
+    """What a backend that writes several rows together does besides."""
+
+    def write_rows(self, cache: Any, new: Any, positions: Any) -> Any:
+        """The cache of all rows, `(N, ..., length, head_dim)`, with each row of `new`,
+        `(N, ..., 1, head_dim)`, at that row's position, `(N,)`."""
+        ...
+
+    def each_row(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """The function of a row's arguments as one of all rows': each has an axis of rows in front."""
         ...
 
 
@@ -85,25 +98,13 @@ def hidden(
     size, length = token_ids.shape[0], caches[0][0].shape[-2]
     heads, kv_heads, head_dim = shape.num_query_heads, shape.num_key_value_heads, shape.head_dim
     groups, new_shape = heads // kv_heads, cache_shape(shape, size)
-
-    # 1. Embed: (S, hidden_dim).
-    x = _embed(kernels, weights.embedding, token_ids, shape.dtype)
-    x = x * ops.cast(math.sqrt(shape.hidden_dim), x.dtype)
-
-    # 2. What is the same in every layer: rotations (S, 1, head_dim / 2), who sees whom (S, length).
     positions = offset + ops.arange(size, dtype="int32")
-    cos, sin = _rotations(positions, head_dim)
-    distance = positions[:, None] - ops.arange(length, dtype="int32")[None, :]
-    masks = {window: _mask(distance, window) for window in set(shape.windows)}
+    masks = _masks(shape, positions, length)  # each (S, length)
 
-    # 3. Each layer writes its keys and values at `offset` and attends to what is at or before itself.
-    written = []
-    for layer, (keys, values), window in zip(weights.layers, caches, shape.windows, strict=True):
-        q, k, v = _heads(kernels, _norm(x, layer.attention_norm, shape), layer.qkv, shape)
-        q, k = _rotate(q, cos, sin), _rotate(k, cos, sin)
+    def attend(cache: Cache, q: Any, k: Any, v: Any, window: int | None) -> tuple[Cache, Any]:
+        keys, values = cache
         keys = kernels.write(keys, ops.reshape(ops.transpose(k, (1, 0, 2)), new_shape), offset)
         values = kernels.write(values, ops.reshape(ops.transpose(v, (1, 0, 2)), new_shape), offset)
-        written.append((keys, values))
 
         # (kv_heads, groups x S, head_dim): the queries that share keys stand together.
         q = ops.transpose(ops.reshape(q, (size, kv_heads, groups, head_dim)), (1, 2, 0, 3))
@@ -111,12 +112,84 @@ def hidden(
         scores = ops.einsum("...qd,...kd->...qk", q, keys)
         scores = _cap(ops.cast(scores, "float32"), shape.attention_logit_soft_cap)
         scores = ops.reshape(scores, (kv_heads, groups, size, length)) + masks[window]
-        shares = ops.cast(ops.softmax(scores, axis=-1), x.dtype)
+        shares = ops.cast(ops.softmax(scores, axis=-1), q.dtype)
         shares = ops.reshape(shares, (*keys.shape[:-2], groups * size, length))
         mixed = ops.matmul(shares, values)
         mixed = ops.reshape(mixed, (heads, size, head_dim))
-        mixed = ops.reshape(ops.transpose(mixed, (1, 0, 2)), (size, heads * head_dim))
+        return (keys, values), ops.transpose(mixed, (1, 0, 2))
 
+    return _layers(shape, weights, kernels, caches, token_ids, positions, attend)
+
+
+def hidden_rows(
+    shape: Shape,
+    weights: Weights,
+    kernels: RowKernels,
+    caches: Sequence[Cache],
+    token_ids: Any,
+    positions: Any,
+) -> tuple[tuple[Cache, ...], Any]:
+    """Run one token of each of N rows, each at a position of its own.
+
+    Args:
+        shape, weights, kernels: as in `hidden`.
+        caches: per layer keys and values of all rows, each `(N, *cache_shape(...))`.
+        token_ids: int32 tensor of shape `(N,)`.
+        positions: int32 tensor of shape `(N,)`, where each row's token stands in its part of the cache.
+
+    Returns:
+        As in `hidden`, a row each.
+    """
+    rows, length = token_ids.shape[0], caches[0][0].shape[-2]
+    heads, kv_heads, head_dim = shape.num_query_heads, shape.num_key_value_heads, shape.head_dim
+    groups = heads // kv_heads
+    masks = {  # (N, 1, 1, length)
+        window: mask[:, None, None, :] for window, mask in _masks(shape, positions, length).items()
+    }
+
+    def attend(cache: Cache, q: Any, k: Any, v: Any, window: int | None) -> tuple[Cache, Any]:
+        new_shape = (rows, *cache_shape(shape, 1))
+        keys = kernels.write_rows(cache[0], ops.reshape(k, new_shape), positions)
+        values = kernels.write_rows(cache[1], ops.reshape(v, new_shape), positions)
+        q = ops.reshape(q, (*keys.shape[:-2], groups, head_dim))
+        scores = ops.einsum("...qd,...kd->...qk", q, keys)
+        scores = _cap(ops.cast(scores, "float32"), shape.attention_logit_soft_cap)
+        scores = ops.reshape(scores, (rows, kv_heads, groups, length)) + masks[window]
+        shares = ops.cast(ops.softmax(scores, axis=-1), q.dtype)
+        mixed = ops.matmul(ops.reshape(shares, (*keys.shape[:-2], groups, length)), values)
+        return (keys, values), ops.reshape(mixed, (rows, heads, head_dim))
+
+    return _layers(shape, weights, kernels, caches, token_ids, positions, attend)
+
+
+Attend = Callable[[Cache, Any, Any, Any, int | None], tuple[Cache, Any]]
+"""Writes keys and values to a layer's cache, and mixes what its queries see of it: from `q`
+`(S, heads, head_dim)`, `k` and `v` `(S, kv_heads, head_dim)` and the layer's window to the cache and
+`(S, heads, head_dim)`."""
+
+
+def _layers(
+    shape: Shape,
+    weights: Weights,
+    kernels: Kernels,
+    caches: Sequence[Cache],
+    token_ids: Any,
+    positions: Any,
+    attend: Attend,
+) -> tuple[tuple[Cache, ...], Any]:
+    """Embed `(S,)` tokens that stand at `(S,)` positions, and run them through all layers."""
+    size, width = token_ids.shape[0], shape.num_query_heads * shape.head_dim
+    x = _embed(kernels, weights.embedding, token_ids, shape.dtype)  # (S, hidden_dim)
+    x = x * ops.cast(math.sqrt(shape.hidden_dim), x.dtype)
+    cos, sin = _rotations(positions, shape.head_dim)
+
+    written = []
+    for layer, cache, window in zip(weights.layers, caches, shape.windows, strict=True):
+        q, k, v = _heads(kernels, _norm(x, layer.attention_norm, shape), layer.qkv, shape)
+        cache, mixed = attend(cache, _rotate(q, cos, sin), _rotate(k, cos, sin), v, window)
+        written.append(cache)
+
+        mixed = ops.reshape(mixed, (size, width))
         attended = _multiply(kernels, mixed, layer.output)
         if layer.post_attention_norm is not None:
             attended = _norm(attended, layer.post_attention_norm, shape)
@@ -206,6 +279,12 @@ def _rotate(x: Any, cos: Any, sin: Any) -> Any:
     half = x.shape[-1] // 2
     first, second = x[..., :half], x[..., half:]
     return ops.concatenate((first * cos - second * sin, second * cos + first * sin), axis=-1)
+
+
+def _masks(shape: Shape, positions: Any, length: int) -> dict[int | None, Any]:
+    """For each window that a layer has, who of `(S,)` positions sees which key: `(S, length)`."""
+    distance = positions[:, None] - ops.arange(length, dtype="int32")[None, :]
+    return {window: _mask(distance, window) for window in set(shape.windows)}
 
 
 def _mask(distance: Any, window: int | None) -> Any:

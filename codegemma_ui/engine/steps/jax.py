@@ -9,6 +9,7 @@ as arguments they are shared. A donated cache is written in place.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from copy import copy
 from functools import partial
 from typing import Any
@@ -62,6 +63,16 @@ class JaxKernels:
         return written
 
 
+class JaxRowKernels(JaxKernels):
+    """For several rows together."""
+
+    def write_rows(self, cache: jax.Array, new: jax.Array, positions: jax.Array) -> jax.Array:
+        return jax.vmap(self.write)(cache, new, positions)
+
+    def each_row(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        return jax.vmap(function)
+
+
 class JaxSteps:
     """`Steps` on jax. Its cache is a tuple of arrays, two per layer.
 
@@ -73,6 +84,7 @@ class JaxSteps:
 
     note: str | None = None
     compiling = 0
+    takes_rows = True
 
     def __init__(self, model: Any, precision: Precision, takes_weights: bool = False) -> None:
         self.shape = weights.shape_of(model.backbone, precision)
@@ -94,6 +106,10 @@ class JaxSteps:
         self._check = passes(programs.check)
         self._write = passes(programs.write)
         self._draw: Any = jax.jit(programs.draw)
+        rows = Programs(self.shape, JaxRowKernels(), alternatives)
+        self._write_rows = passes(rows.write_rows, compiler_options=_one_order())
+        self._join: Any = jax.jit(_join, donate_argnums=(0,))
+        self._leave: Any = jax.jit(_leave, static_argnums=(2,))
 
     def telling(self, alternatives: int) -> JaxSteps:
         other = copy(self)
@@ -103,7 +119,8 @@ class JaxSteps:
     @property
     def compilations(self) -> int:
         """Programs compiled so far."""
-        every = (self._read, self._check, self._write, self._draw)
+        alone = (self._read, self._check, self._write, self._draw)
+        every = (*alone, self._write_rows, self._join, self._leave)
         return sum(one._cache_size() for one in every)
 
     def warmed(self) -> None:
@@ -183,6 +200,70 @@ class JaxSteps:
             drawing,
         )
         return cache, _fetch(picks, int(made))
+
+    def allocate_rows(self, rows: int, length: int) -> Caches:
+        def zeros() -> jax.Array:
+            return jax.numpy.zeros((rows, *cache_shape(self.shape, length)), self.shape.dtype)
+
+        return tuple((zeros(), zeros()) for _ in self.shape.windows)
+
+    def join(self, rows: Caches, row: int, cache: Caches) -> Caches:
+        joined: Caches = self._join(rows, np.int32(row), cache)
+        return joined
+
+    def leave(self, rows: Caches, row: int, length: int) -> Caches:
+        left: Caches = self._leave(rows, np.int32(row), length)
+        return left
+
+    def write_rows(
+        self,
+        rows: Caches,
+        token_ids: np.ndarray,
+        positions: np.ndarray,
+        counts: np.ndarray,
+        stop_ids: np.ndarray,
+        drawing: Drawing,
+        meanwhile: Callable[[], None],
+    ) -> tuple[Caches, list[Picked]]:
+        rows, picks, made = self._write_rows(
+            self._weights, rows, token_ids, positions, counts, stop_ids, drawing
+        )
+        meanwhile()
+        ids, logprobs = np.asarray(picks.ids), np.asarray(picks.logprobs)
+        return rows, [
+            Picked(ids[:count, row], logprobs[:count, row])
+            for row, count in enumerate(np.asarray(made).tolist())
+        ]
+
+
+def _one_order() -> dict[str, str]:
+    """Options with which a row's sums are added in one order, however many rows there are from two on: XLA's
+    own loops for sums, YNNPACK for products only (0.10; a test compares bits). None but on a CPU."""
+    if jax.default_backend() != "cpu":
+        return {}
+    return {"xla_cpu_experimental_ynn_fusion_type": "LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT"}
+
+
+def _join(rows: Caches, row: Any, cache: Caches) -> Caches:
+    """The rows' cache with another in a row's place; what is longer than the rows are is left out."""
+
+    def placed(all_rows: jax.Array, one: jax.Array) -> jax.Array:
+        one = jax.lax.slice_in_dim(one, 0, min(one.shape[-2], all_rows.shape[-2]), axis=-2)
+        return jax.lax.dynamic_update_slice_in_dim(all_rows, one[None], row, axis=0)
+
+    joined: Caches = jax.tree.map(placed, rows, cache)
+    return joined
+
+
+def _leave(rows: Caches, row: Any, length: int) -> Caches:
+    """A row's part of the rows' cache, up to a length."""
+
+    def taken(all_rows: jax.Array) -> jax.Array:
+        one = jax.lax.dynamic_index_in_dim(all_rows, row, axis=0, keepdims=False)
+        return jax.lax.slice_in_dim(one, 0, length, axis=-2)
+
+    left: Caches = jax.tree.map(taken, rows)
+    return left
 
 
 def _in_turn(changing: jax.Array, matrix: jax.Array) -> tuple[jax.Array, jax.Array]:

@@ -11,7 +11,14 @@ from keras import ops
 
 from codegemma_ui.engine.steps import ALTERNATIVES, BURST, Drawing
 from codegemma_ui.engine.steps.drawing import draw
-from codegemma_ui.engine.steps.forward import Cache, Kernels, hidden, logits
+from codegemma_ui.engine.steps.forward import (
+    Cache,
+    Kernels,
+    RowKernels,
+    hidden,
+    hidden_rows,
+    logits,
+)
 from codegemma_ui.engine.steps.weights import Shape, Weights
 
 
@@ -148,6 +155,69 @@ class Programs:
         caches, _, made, ids, logprobs = ops.while_loop(goes_on, one, start)
         return caches, Picks(ids, logprobs), made
 
+    def write_rows(
+        self,
+        weights: Weights,
+        caches: tuple[Cache, ...],
+        token_ids: Any,
+        positions: Any,
+        counts: Any,
+        stop_ids: Any,
+        drawing: Drawing,
+    ) -> tuple[tuple[Cache, ...], Picks, Any]:
+        """Write tokens of several rows, a token of each in a step: see `RowSteps.write_rows`.
+
+        For backends with `RowKernels`.
+        """
+        kernels: RowKernels = self._kernels  # type: ignore[assignment]
+        rows, width = token_ids.shape[0], 1 + self._alternatives
+
+        def goes_on(_: Any, _ids: Any, going: Any, *_rest: Any) -> Any:
+            return ops.any(going)
+
+        def one(
+            caches: Any, token_ids: Any, going: Any, step: Any, made: Any, ids: Any, logprobs: Any
+        ) -> Any:
+            # One that has ended writes its last key again, where it is overwritten when it goes on.
+            caches, x = hidden_rows(
+                self._shape, weights, kernels, caches, token_ids, positions + made
+            )
+            scores = logits(self._shape, weights, kernels, x)
+            found = self._picks(scores, stop_ids)
+
+            def drawn() -> Any:
+                numbers = ops.broadcast_to(step, (rows,))
+                drawn, logprobs = kernels.each_row(draw)(scores, drawing, numbers)
+                return tuple(
+                    ops.where(drawing.temperature > 0, one[:, 0], other)
+                    for one, other in zip((drawn, logprobs), chosen(found), strict=True)
+                )
+
+            token, logprob = ops.cond(
+                ops.any(drawing.temperature > 0), drawn, lambda: chosen(found)
+            )
+            made = made + ops.cast(going, "int32")
+            token_ids = ops.where(going, token, token_ids)
+            stopped = ops.any(token[:, None] == stop_ids, axis=-1)
+            going = ops.logical_and(made < counts, ops.logical_and(going, ~stopped))
+            ids = ops.slice_update(ids, (step, 0, 0), found.ids[None])
+            ids = ops.slice_update(ids, (step, 0, 0), token[None, :, None])
+            logprobs = ops.slice_update(logprobs, (step, 0, 0), found.logprobs[None])
+            logprobs = ops.slice_update(logprobs, (step, 0, 0), logprob[None, :, None])
+            return caches, token_ids, going, step + 1, made, ids, logprobs
+
+        start = (
+            caches,
+            token_ids,
+            counts > 0,
+            ops.zeros((), "int32"),
+            ops.zeros((rows,), "int32"),
+            ops.zeros((BURST, rows, width), "int32"),
+            ops.zeros((BURST, rows, width + 1), "float32"),
+        )
+        caches, _, _, _, made, ids, logprobs = ops.while_loop(goes_on, one, start)
+        return caches, Picks(ids, logprobs), made
+
     def _picks(self, scores: Any, stop_ids: Any, given: Any = None) -> Picks:
         """The choice and the likeliest tokens of `(N, vocabulary_size)` logits.
 
@@ -165,7 +235,9 @@ class Programs:
         best = ops.max(scores, axis=-1, keepdims=True)
         below = scores - best
         total = ops.log(ops.sum(ops.exp(below), axis=-1, keepdims=True))
-        stops = ops.take(below, ops.maximum(stop_ids, 0), axis=-1)
+        # A row of stop ids for each position, or one for all.
+        take = ops.take_along_axis if len(stop_ids.shape) == 2 else ops.take
+        stops = take(below, ops.maximum(stop_ids, 0), axis=-1)
         stops = ops.sum(ops.where(stop_ids >= 0, ops.exp(stops), 0.0), axis=-1, keepdims=True)
         choice = ops.sum(ids * first, axis=-1, keepdims=True)
         choice_below = ops.zeros_like(best)

@@ -59,6 +59,7 @@ class TensorflowSteps:
 
     note: str | None = None
     compiling = 0
+    takes_rows = False
 
     def __init__(self, model: Any, precision: Precision, takes_weights: bool = False) -> None:
         self.shape = weights.shape_of(model.backbone, precision)

@@ -71,6 +71,8 @@ class TorchSteps:
         compiles: whether inductor compiles the graphs; otherwise they run as they are.
     """
 
+    takes_rows = False
+
     def __init__(
         self,
         model: Any,

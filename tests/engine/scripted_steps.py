@@ -1,0 +1,155 @@
+"""Passes without a model, for what the decoder does around them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from codegemma_ui.engine.steps import Drawing, Picked
+
+
+class ScriptedSteps:
+    """Steps that count in ids: after token t comes t + 1, after 49 comes 0; what is drawn is t + 2.
+
+    Keeps every call it got.
+    """
+
+    note = None
+    compiling = 0
+    compilations = 0
+    vocabulary_size = 50
+
+    def __init__(self) -> None:
+        self.allocated: list[int] = []
+        self.calls: list[tuple[Any, ...]] = []  # (name, length, offset, size)
+        self.fails = False
+        self.unsure = False  # checks find two tokens alike
+        self.drawn: list[float] = []  # the numbers that decided
+        self.logprobs = [-0.1, -0.1, -9.0, -9.0, -9.0, -9.0, -4.0]
+
+    def warmed(self) -> None:
+        self.calls.append(("warmed",))
+
+    def allocate(self, length: int) -> dict[str, Any]:
+        self.allocated.append(length)
+        return {"length": length}
+
+    def cache_bytes(self, length: int) -> int:
+        return length
+
+    def read(
+        self, cache: Any, token_ids: np.ndarray, offset: int, last: int, stop_ids: np.ndarray
+    ) -> tuple[Any, Picked, int]:
+        self._note("read", cache, offset, len(token_ids))
+        return cache, self._picked(token_ids[last : last + 1]), int(token_ids[last])
+
+    def check(
+        self,
+        cache: Any,
+        token_ids: np.ndarray,
+        offset: int,
+        last: int,
+        stop_ids: np.ndarray,
+        given: np.ndarray,
+    ) -> tuple[Any, Picked, int]:
+        self._note("check", cache, offset, len(token_ids))
+        picked = self._picked(token_ids)
+        if self.unsure:
+            picked.logprobs[:, 2] = picked.logprobs[:, 1]
+        forced = given >= 0
+        picked.logprobs[forced, 0] = np.where(given == picked.ids[:, 0], -0.1, -7.0)[forced]
+        picked.ids[forced, 0] = given[forced]
+        return cache, picked, int(token_ids[last])
+
+    def draw(self, scores: int, drawing: Drawing) -> tuple[int, float]:
+        self.drawn.append(drawing.numbers[0])
+        return (scores + 2) % self.vocabulary_size, -5.0
+
+    def write(
+        self,
+        cache: Any,
+        token_id: int,
+        position: int,
+        count: int,
+        stop_ids: np.ndarray,
+        drawing: Drawing,
+    ) -> tuple[Any, Picked]:
+        self._note("write", cache, position, count)
+        fed = []
+        for number in range(count):
+            fed.append(token_id)
+            if drawing.temperature > 0:
+                self.drawn.append(drawing.numbers[number])
+            token_id = (token_id + (2 if drawing.temperature > 0 else 1)) % self.vocabulary_size
+            if token_id in stop_ids:
+                break
+        picked = self._picked(np.array(fed))
+        if drawing.temperature > 0:
+            picked.ids[:, 0] = (picked.ids[:, 0] + 1) % self.vocabulary_size
+        return cache, picked
+
+    def _note(self, name: str, cache: Any, offset: int, size: int) -> None:
+        if self.fails:
+            raise KeyboardInterrupt
+        assert offset + size <= cache["length"]
+        self.calls.append((name, cache["length"], offset, size))
+
+    def _picked(self, tokens: np.ndarray) -> Picked:
+        """After each token the next one is chosen, and the likeliest of five."""
+        ids = (tokens[:, None] + np.array([1, 1, 2, 3, 4, 5])) % self.vocabulary_size
+        logprobs = np.tile(np.float32(self.logprobs), (len(tokens), 1))
+        return Picked(ids.astype(np.int32), logprobs)
+
+
+class ScriptedRows(ScriptedSteps):
+    """The same for several rows together.
+
+    Attributes:
+        before: called before rows are written.
+        written: of each dispatch the tokens that each place got.
+    """
+
+    takes_rows = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.before: Callable[[], None] = lambda: None
+        self.written: list[list[int]] = []
+
+    def allocate_rows(self, rows: int, length: int) -> dict[str, Any]:
+        return {"length": length, "rows": rows}
+
+    def join(self, rows: Any, row: int, cache: Any) -> Any:
+        assert row < rows["rows"]
+        return rows
+
+    def leave(self, rows: Any, row: int, length: int) -> dict[str, Any]:
+        assert length <= rows["length"]
+        return {"length": length}
+
+    def write_rows(
+        self,
+        rows: Any,
+        token_ids: np.ndarray,
+        positions: np.ndarray,
+        counts: np.ndarray,
+        stop_ids: np.ndarray,
+        drawing: Drawing,
+        meanwhile: Callable[[], None],
+    ) -> tuple[Any, list[Picked]]:
+        meanwhile()
+        self.before()
+        assert len(token_ids) == rows["rows"]
+        picked = []
+        for row, count in enumerate(counts.tolist()):
+            if not count:
+                picked.append(self._picked(token_ids[:0]))
+                continue
+            own = Drawing(*(each[row] for each in drawing))
+            place = (int(token_ids[row]), int(positions[row]), count)
+            picked.append(self.write(rows, *place, stop_ids[row], own)[1])
+        self.written.append([len(each.ids) for each in picked])
+        self.calls.append(("rows", rows["length"], rows["rows"], max(self.written[-1])))
+        return rows, picked
