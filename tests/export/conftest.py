@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +10,7 @@ from typing import Any
 import pytest
 
 from codegemma_ui.vocabulary import Vocabulary
+from tests.probes import probe
 
 from . import cases
 
@@ -39,25 +37,10 @@ class Exported:
         return file
 
 
-def probe(module: str, *arguments: object) -> Any:
-    """Run a probe; returns the JSON of its last line."""
-    done = subprocess.run(
-        [sys.executable, "-m", f"tests.export.{module}", *map(str, arguments)],
-        cwd=ROOT,
-        env={**os.environ, "CUDA_VISIBLE_DEVICES": ""},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-4000:]
-    return json.loads(done.stdout.splitlines()[-1])
-
-
 @pytest.fixture(scope="session")
 def exported(tmp_path_factory: pytest.TempPathFactory) -> Exported:
     folder = tmp_path_factory.mktemp("exports")
-    report = probe("keras_probe", folder)
+    report = probe("tests.export.keras_probe", folder)
     return Exported(folder, {name: report[name] for name in cases.PRESETS}, report["refused"])
 
 
@@ -79,4 +62,4 @@ def llama_cpp(
     ]
     file = tmp_path_factory.mktemp("llama-cpp") / "requests.json"
     file.write_text(json.dumps(requests))
-    return dict(zip(names, probe("llama_cpp_probe", file), strict=True))
+    return dict(zip(names, probe("tests.export.llama_cpp_probe", file), strict=True))

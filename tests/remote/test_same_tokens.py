@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
-
 import pytest
 
 from codegemma_ui import recording
@@ -14,25 +9,16 @@ from codegemma_ui.messages import DoneEvent, TokenEvent
 from codegemma_ui.recording import Recording
 from codegemma_ui.remote.failures import NotSupported
 from codegemma_ui.settings import RemoteServer
+from tests.probes import probe
 from tests.snippets import cases
 
-from .conftest import ROOT, Asked, ask
+from .conftest import Asked, ask
 
 
 @pytest.fixture(scope="module")
 def recorded() -> dict[str, Recording]:
     """Name of a case -> as the local engine completed it, greedy and in float32."""
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.snippets.engine_probe"],
-        cwd=ROOT,
-        env={**os.environ, "CUDA_VISIBLE_DEVICES": ""},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-4000:]
-    written = json.loads(done.stdout.splitlines()[-1])
+    written = probe("tests.snippets.engine_probe")
     return {name: recording.from_dict(written[name]) for name in cases.NAMES}
 
 

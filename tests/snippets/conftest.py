@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shlex
 import socket
@@ -17,6 +16,7 @@ import pytest
 from codegemma_ui import presets, recording, snippets
 from codegemma_ui.recording import Recording
 from codegemma_ui.snippets import Snippet, Taken
+from tests.probes import probe
 
 ROOT = Path(__file__).parents[2]
 
@@ -97,17 +97,7 @@ def workshop(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
 @pytest.fixture(scope="session")
 def recorded() -> dict[str, Recording]:
     """Name of a case -> as the engine completed it, greedy and in float32."""
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.snippets.engine_probe"],
-        cwd=ROOT,
-        env={**os.environ, "CUDA_VISIBLE_DEVICES": ""},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-4000:]
-    written: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    written: dict[str, Any] = probe("tests.snippets.engine_probe")
     return {name: recording.from_dict(one) for name, one in written.items()}
 
 
