@@ -1,14 +1,20 @@
 # Every habit has one command; CI calls the same ones.
-.PHONY: run test lint format fuzz soak audit bench screenshots wheel space-check container-check clean
+.PHONY: run test test-all test-failed lint format fuzz soak audit bench screenshots wheel space-check container-check clean
 
 run:  ## make an environment, install requirements.txt, serve the page on port 7860
 	@scripts/setup app
 	@.venv/bin/python app.py
 
-test: ## install what the tests need, then lint, type-check and run them all
+test: ## install what they need, lint, type-check and run the quick tests, or FILES="tests/ui tests/test_fim.py"
 	@scripts/setup test
-	@$(MAKE) --no-print-directory lint
-	@.venv/bin/python -m pytest
+	@scripts/test $(or $(FILES),quick)
+
+test-all: ## the same with every test: all backends, other programs, packaging, rehearsals
+	@scripts/setup all
+	@scripts/test all
+
+test-failed: ## run again what failed the last time
+	@scripts/test failed
 
 lint: ## ruff and mypy
 	@.venv/bin/ruff check .
@@ -25,11 +31,11 @@ fuzz: ## send 10,000 bad requests and 1,000 documents at a page of its own
 	@.venv/bin/python -m tests.fuzz.exact
 
 audit: ## ask for known advisories of what is installed
-	@scripts/setup test
+	@scripts/setup all
 	@scripts/audit
 
 bench: ## measure speed beside other engines, into benchmarks/
-	@scripts/setup test
+	@scripts/setup all
 	@.venv/bin/python -m codegemma_ui bench --out benchmarks
 
 MINUTES ?= 10
@@ -38,7 +44,7 @@ soak: ## many visitors for MINUTES, every answer checked, every process watched
 	@.venv/bin/python -m tests.reliability.soak --minutes $(MINUTES)
 
 screenshots: ## make docs/screenshots again
-	@scripts/setup test
+	@scripts/setup all
 	@.venv/bin/python -m tests.browser.screenshots
 
 wheel: ## make dist/codegemma_ui-*.whl
@@ -51,7 +57,7 @@ space-check: ## build and start this as a Hugging Face Space would; as root in n
 	@$(or $(PYTHON),python3) -m tests.space.check
 
 container-check: ## lint the Dockerfile and do its steps in a Debian of debootstrap; takes root
-	@scripts/setup test
+	@scripts/setup all
 	@.venv/bin/python -m tests.container.check
 
 clean: ## forget the environment and the caches

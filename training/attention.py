@@ -49,7 +49,7 @@ def _blocks(rows: int, length: int) -> Iterator[tuple[slice, slice, slice]]:
             yield slice(row, row + together), slice(start, end), slice(0, end)
 
 
-class _Attention(torch.autograd.Function):
+class _Attention(torch.autograd.Function):  # type: ignore[misc]
     @staticmethod
     def forward(ctx, q, k, v):  # type: ignore[no-untyped-def]
         out, kept = torch.empty_like(q), []

@@ -59,7 +59,8 @@ def preset(weights: dict[str, torch.Tensor], shape: Shape, vocabulary: Path) -> 
 
 
 def _array(weight: torch.Tensor) -> np.ndarray:
-    return weight.detach().float().cpu().numpy()
+    array: np.ndarray = weight.detach().float().cpu().numpy()
+    return array
 
 
 def _fill(layer: Any, part: dict[str, np.ndarray], shape: Shape) -> None:

@@ -42,7 +42,7 @@ def _turn(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     return turned.to(x.dtype)
 
 
-class _Rotate(torch.autograd.Function):
+class _Rotate(torch.autograd.Function):  # type: ignore[misc]
     """Rotary embedding; x is batch x heads x length x size, cos and sin are length x size / 2.
 
     The way back is to turn the other way: said so, it compiles to a seventh of the derived code's time.
@@ -64,7 +64,7 @@ def _rotate(x: Tensor, cos: Tensor, sin: Tensor, turn: Callable[..., Tensor]) ->
     return _Rotate.apply(x, cos, sin, turn)  # type: ignore[no-any-return,no-untyped-call]
 
 
-class Block(nn.Module):
+class Block(nn.Module):  # type: ignore[misc]
     """One decoder layer, in the two pieces that stand before and after attention."""
 
     def __init__(self, shape: Shape) -> None:
@@ -118,7 +118,7 @@ def _cross_entropy(logits: Tensor, targets: Tensor, weights: Tensor) -> tuple[Te
     return losses, (probability * (weights[:, None] / sums)).to(logits.dtype)
 
 
-class _LinearCrossEntropy(torch.autograd.Function):
+class _LinearCrossEntropy(torch.autograd.Function):  # type: ignore[misc]
     """Weighted cross entropy of tied logits, portion by portion: the tokens' logits never all exist.
 
     The gradients are made on the way forward, while a portion's logits are at hand, in the cache.
@@ -149,7 +149,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
         return grad_hidden * grad, grad_embedding * grad, None, None, None
 
 
-class Gemma(nn.Module):
+class Gemma(nn.Module):  # type: ignore[misc]
     """Gemma, decoder only, with tied embeddings."""
 
     def __init__(self, shape: Shape, compiled: bool = True) -> None:

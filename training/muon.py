@@ -28,7 +28,7 @@ def orthogonal(matrices: Tensor, steps: int = 5) -> Tensor:
     return x
 
 
-class Muon(Optimizer):
+class Muon(Optimizer):  # type: ignore[misc]
     """Muon with Nesterov momentum, for weight matrices; `lr` is the change's root mean square row norm.
 
     Args:
@@ -47,7 +47,7 @@ class Muon(Optimizer):
     ) -> None:
         super().__init__(parameters, {"lr": lr, "momentum": momentum, "dtype": dtype})
 
-    @torch.no_grad()
+    @torch.no_grad()  # type: ignore[untyped-decorator]
     def step(self, _: None = None) -> None:  # type: ignore[override]
         """Change every matrix that has a gradient."""
         for group in self.param_groups:

@@ -99,7 +99,7 @@ def _bytes(tensor: Tensor, dtype: str) -> int:
             "Choose --dtype float16, bfloat16 or float32.",
             code="cannot_export",
         )
-    return math.prod(tensor.shape) // block_values * block_bytes
+    return int(math.prod(tensor.shape) // block_values * block_bytes)
 
 
 def _values(tensor: Tensor, dtype: str) -> np.ndarray:

@@ -1,19 +1,14 @@
 """Servers and pages for the browser tests.
 
 `scripted` serves the page over a scripted engine: quick, for everything where the model does not matter.
-`engine_url` starts the real program with the bundled model, once for all tests that need it. All of it
+`engine_page` opens the page over the real one, which is started once for all tests that need it. The browser
 ends with this package: Playwright keeps an event loop running, and other tests start loops of their own.
 """
 
 from __future__ import annotations
 
-import re
-import subprocess
-import sys
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, expect, sync_playwright
@@ -22,8 +17,7 @@ from codegemma_ui.settings import Settings
 from tests.browser import chromium
 from tests.browser.playground import SECONDS, Playground
 from tests.browser.scripted_client import ScriptedClient
-
-ROOT = Path(__file__).parent.parent.parent
+from tests.server.scripted_page import Page
 
 expect.set_options(timeout=15 * SECONDS)
 
@@ -103,29 +97,10 @@ def playground(scripted: Scripted, open_page: OpenPage) -> Playground:
     return open_page(scripted.url)
 
 
-@pytest.fixture(scope="package")
-def engine_url(browser: Browser) -> Iterator[str]:
-    """The address of the real program, started as a person starts it."""
-    process = subprocess.Popen(
-        [sys.executable, "app.py", "--port", "0"],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    assert process.stdout is not None
-    said: list[str] = []
-    for line in process.stdout:
-        said.append(line)
-        found = re.search(r"http://\S+", line)
-        if found:
-            break
-    else:
-        pytest.fail("app.py ended without serving:\n" + "".join(said))
-    threading.Thread(target=process.stdout.read, daemon=True).start()
-    yield found[0]
-    process.terminate()
-    process.wait(30)
+@pytest.fixture
+def engine_url(engine: Page) -> str:
+    """The address of the real program."""
+    return engine.url
 
 
 @pytest.fixture

@@ -1,8 +1,12 @@
 """Runs the decoder on one Keras backend and prints, as JSON, what `test_decode.py` then reads.
 
-A process has one backend for its life, so there is one of these per backend:
-`python -m tests.engine.decode_probe jax DUMP_FOLDER`, with KERAS_BACKEND=jax and XLA_FLAGS set to dump
+A process has one backend for its life, so there is one of these per backend and model:
+`python -m tests.engine.decode_probe jax tiny DUMP_FOLDER`, with KERAS_BACKEND=jax and XLA_FLAGS set to dump
 every module that XLA compiles into DUMP_FOLDER, which is how real compilations are counted.
+
+The model is "bundled", the preset that ships, or "tiny", a Gemma of two layers with random weights and the
+same vocabulary, which compiles and runs in a fraction of the time. "precisions" runs random models of a
+hundred tokens in every precision instead.
 """
 # ruff: noqa: E402 - what may be imported depends on the backend, so that is settled first
 
@@ -15,8 +19,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-BACKEND = sys.argv[1]
-DUMPS = Path(sys.argv[2])
+BACKEND, MODEL = sys.argv[1:3]
+DUMPS = Path(sys.argv[3])
 if BACKEND != "tensorflow":
     sys.modules["tensorflow"] = None  # type: ignore[assignment]
     sys.modules["tensorflow_text"] = None  # type: ignore[assignment]
@@ -46,15 +50,40 @@ EDGES = {
 SNIPPETS_LENGTH = 192
 
 
+TINY = {
+    "num_layers": 2,
+    "num_query_heads": 2,
+    "num_key_value_heads": 2,
+    "hidden_dim": 32,
+    "intermediate_dim": 64,
+    "head_dim": 16,
+}
+
+
 def main() -> None:
+    print(json.dumps(precisions() if MODEL == "precisions" else decoding(load(MODEL))))
+
+
+def load(name: str) -> keras_nlp.models.GemmaCausalLM:
+    """A model of the bundled preset's vocabulary, in float32."""
     models = Path(__file__).parents[2] / "codegemma_ui" / "models"
-    preset = next(models.glob("*/config.json")).parent
-    model = keras_nlp.models.GemmaCausalLM.from_preset(str(preset), dtype="float32")
+    preset = str(next(models.glob("*/config.json")).parent)
+    if name == "bundled":
+        return keras_nlp.models.GemmaCausalLM.from_preset(preset, dtype="float32")
+    keras.utils.set_random_seed(11)
+    tokenizer = keras_nlp.models.GemmaTokenizer.from_preset(preset)
+    backbone = keras_nlp.models.GemmaBackbone(tokenizer.vocabulary_size(), **TINY, dtype="float32")
+    preprocessor = keras_nlp.models.GemmaCausalLMPreprocessor(tokenizer)
+    return keras_nlp.models.GemmaCausalLM(backbone=backbone, preprocessor=preprocessor)
+
+
+def decoding(model: keras_nlp.models.GemmaCausalLM) -> dict:
+    """What the decoder does with a model."""
     decoder = Decoder(steps.create(BACKEND, model, FLOAT32), context_length=512)
     progress = list(decoder.warm_up())
     while decoder.steps.compiling:
         time.sleep(0.1)
-    report = {
+    return {
         "progress": progress,
         "note": decoder.steps.note,
         "compilations": compilations(decoder, Prompts(model)),
@@ -66,6 +95,13 @@ def main() -> None:
         "sampled": sampled(decoder, Prompts(model)),
         "alternatives": alternatives(decoder, model, Prompts(model)),
         "forced": forced(decoder, Prompts(model)),
+        "taken": taken(decoder, model, Prompts(model)),  # last: the model is of no use afterwards
+    }
+
+
+def precisions() -> dict:
+    """Random models in every precision, and with what Gemma 2 has more."""
+    return {
         "float32": random_model(FLOAT32, prompt_lengths=(5, 33, 511, 512, 513, 700)),
         "bfloat16": random_model(
             Precision("bfloat16", "bfloat16"),
@@ -93,9 +129,7 @@ def main() -> None:
             use_sliding_window_attention=True,
             sliding_window_size=20,
         ),
-        "taken": taken(decoder, model, Prompts(model)),  # last: the model is of no use afterwards
     }
-    print(json.dumps(report))
 
 
 class Prompts:

@@ -4,22 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from codegemma_ui import recording
 from codegemma_ui.messages import DoneEvent, TokenEvent
 from codegemma_ui.recording import Recording
 from codegemma_ui.remote.failures import NotSupported
 from codegemma_ui.settings import RemoteServer
-from tests.probes import probe
 from tests.snippets import cases
 
 from .conftest import Asked, ask
-
-
-@pytest.fixture(scope="module")
-def recorded() -> dict[str, Recording]:
-    """Name of a case -> as the local engine completed it, greedy and in float32."""
-    written = probe("tests.snippets.engine_probe")
-    return {name: recording.from_dict(written[name]) for name in cases.NAMES}
 
 
 @pytest.fixture(scope="module", params=["llama_cpp", "vllm"])

@@ -13,10 +13,9 @@ from typing import Any
 
 import pytest
 
-from codegemma_ui import presets, recording, snippets
+from codegemma_ui import presets, snippets
 from codegemma_ui.recording import Recording
 from codegemma_ui.snippets import Snippet, Taken
-from tests.probes import probe
 
 ROOT = Path(__file__).parents[2]
 
@@ -92,13 +91,6 @@ def workshop(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
         program.write_text(f"#!/bin/sh\n{command}\n")
         program.chmod(0o755)
     return Workshop(folder, folder / "curl.log")
-
-
-@pytest.fixture(scope="session")
-def recorded() -> dict[str, Recording]:
-    """Name of a case -> as the engine completed it, greedy and in float32."""
-    written: dict[str, Any] = probe("tests.snippets.engine_probe")
-    return {name: recording.from_dict(one) for name, one in written.items()}
 
 
 def snippet_of(one: Recording, tool: str, **options: Any) -> Snippet:

@@ -1,20 +1,18 @@
 """Stands in for `llama-server`: takes the script's flags, and runs llama.cpp's own server, of xllamacpp.
 
-The wheel has llama.cpp's server but not its program. A flag that is not one of these is refused, so that a
-script with another one fails.
+The wheel has the server but not its program. A flag that is not one of these is refused, so that a script
+with another one fails. Where `KEPT_SERVER` names a file with the flags of a server that runs already, a
+script must give the same ones, and is answered by that one.
 """
 
+from __future__ import annotations
+
 import argparse
+import json
+import os
 import signal
 import threading
-
-import xllamacpp
-
-CACHES = {
-    "f32": xllamacpp.ggml_type.GGML_TYPE_F32,
-    "f16": xllamacpp.ggml_type.GGML_TYPE_F16,
-    "bf16": xllamacpp.ggml_type.GGML_TYPE_BF16,
-}
+from pathlib import Path
 
 
 def main() -> None:
@@ -24,21 +22,36 @@ def main() -> None:
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--ctx-size", type=int, required=True)
     parser.add_argument("--parallel", type=int, required=True)
-    parser.add_argument("--cache-type-k", choices=CACHES, required=True)
-    parser.add_argument("--cache-type-v", choices=CACHES, required=True)
+    parser.add_argument("--cache-type-k", choices=("f32", "f16", "bf16"), required=True)
+    parser.add_argument("--cache-type-v", choices=("f32", "f16", "bf16"), required=True)
     given = parser.parse_args()
+    over = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: over.set())
+    if "KEPT_SERVER" not in os.environ:
+        serve(given, over)
+    elif json.loads(Path(os.environ["KEPT_SERVER"]).read_text()) == vars(given):
+        over.wait()
+    else:
+        parser.error(f"the server that is kept has other flags. Received: {vars(given)}")
+
+
+def serve(given: argparse.Namespace, over: threading.Event) -> None:
+    """Serve until it is over; the address is printed once it answers."""
+    import xllamacpp
+
+    def cache(name: str) -> xllamacpp.ggml_type:
+        return getattr(xllamacpp.ggml_type, f"GGML_TYPE_{name.upper()}")
+
     params = xllamacpp.CommonParams()
     params.model.path = given.model
     params.hostnames = [given.host]
     params.port = given.port
     params.n_ctx = given.ctx_size
     params.n_parallel = given.parallel
-    params.cache_type_k = CACHES[given.cache_type_k]
-    params.cache_type_v = CACHES[given.cache_type_v]
+    params.cache_type_k = cache(given.cache_type_k)
+    params.cache_type_v = cache(given.cache_type_v)
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = 1
     params.verbosity = 0
-    over = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: over.set())
     server = xllamacpp.Server(params)
     print(server.listening_address, flush=True)
     over.wait()

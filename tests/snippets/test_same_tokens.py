@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import json
+import os
+import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 
+import httpx
 import pytest
 
+from codegemma_ui import presets
 from codegemma_ui.recording import Recording
 from codegemma_ui.snippets.taken import REASONS
-from tests.server.scripted_page import REAL, SCRIPTED, serving
+from tests.server.scripted_page import SCRIPTED, Page, serving, wait_until
 
 from . import cases
-from .conftest import Workshop, free_port, snippet_of
+from .conftest import ROOT, Workshop, free_port, snippet_of
 
 # Three programs add up the same numbers in another order; a choice this close might fall otherwise.
 CLEAR_LEAD = 0.01
@@ -68,12 +74,60 @@ def test_the_python_scripts_run_by_themselves(
         assert printed == f"{one.last.program}\n"
 
 
+@pytest.fixture(scope="module")
+def llama_server(recorded: dict[str, Recording], workshop: Workshop) -> Iterator[dict[str, str]]:
+    """What lets the scripts find one server for them all, in place of starting theirs."""
+    workshop.prepare(snippet_of(recorded["lines"], "llama_cpp"))
+    (model,) = workshop.folder.glob("*/*.gguf")
+    kept, port = workshop.folder / "kept-server.json", free_port()
+    told = {
+        **{"model": str(model.relative_to(workshop.folder)), "host": "127.0.0.1", "port": port},
+        **{"ctx_size": presets.bundled().context_length, "parallel": 1},
+        **{"cache_type_k": "f32", "cache_type_v": "f32"},
+    }
+    kept.write_text(json.dumps(told))
+    flags = [word for name, value in told.items() for word in (f"--{name}", str(value))]
+    command = [sys.executable, "-m", "tests.snippets.llama_server"]
+    process = subprocess.Popen(
+        [*command, *(flag.replace("_", "-") if flag[:2] == "--" else flag for flag in flags)],
+        cwd=workshop.folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+    assert process.stdout is not None
+    try:
+        assert process.stdout.readline().startswith(b"http")
+        yield {"PORT": str(port), "KEPT_SERVER": str(kept)}
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def test_the_script_for_llama_cpp_starts_and_ends_its_server(
+    recorded: dict[str, Recording], workshop: Workshop
+) -> None:
+    one, port = recorded["quickstart"], free_port()
+    snippet = snippet_of(one, "llama_cpp")
+    workshop.prepare(snippet)
+    printed = workshop.run("sh", workshop.keep(snippet, "quickstart"), PORT=str(port))
+    assert printed == f"{one.last.middle}\n"
+    workshop.received()
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", port)).close()
+
+
 @pytest.mark.parametrize("name", cases.NAMES)
-def test_llama_cpp(name: str, recorded: dict[str, Recording], workshop: Workshop) -> None:
+def test_llama_cpp(
+    name: str,
+    recorded: dict[str, Recording],
+    workshop: Workshop,
+    llama_server: dict[str, str],
+) -> None:
     one = recorded[name]
     snippet = snippet_of(one, "llama_cpp")
     workshop.prepare(snippet)
-    printed = workshop.run("sh", workshop.keep(snippet, name), PORT=str(free_port()))
+    printed = workshop.run("sh", workshop.keep(snippet, name), **llama_server)
     answer = json.loads(workshop.received())
     forced = sum(token.forced for token in one.tokens)
     assert tuple(answer["tokens"]) == (one.last.token_ids or ())[forced:]
@@ -83,9 +137,9 @@ def test_llama_cpp(name: str, recorded: dict[str, Recording], workshop: Workshop
 
 
 @pytest.fixture(scope="module")
-def playground() -> Iterator[str]:
-    with serving(module=REAL, CUDA_VISIBLE_DEVICES="") as page:
-        yield page.url
+def playground(engine: Page) -> str:
+    wait_until(lambda: httpx.get(f"{engine.url}/healthz").json()["state"] == "ready", 120)
+    return engine.url
 
 
 @pytest.mark.parametrize("name", cases.NAMES)

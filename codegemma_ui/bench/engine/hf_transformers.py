@@ -23,7 +23,7 @@ CACHE_STEP = 512
 """A static cache is a multiple of this long, so that few lengths compile: as our own engine's caches."""
 
 
-class Streamer(transformers.generation.streamers.BaseStreamer):
+class Streamer(transformers.generation.streamers.BaseStreamer):  # type: ignore[misc]
     """Notes when tokens come. The first thing a streamer is given is the prompt."""
 
     def __init__(self) -> None:

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator
 
 import httpx
-import openai
 import pytest
 from gradio_client import Client
 
 from codegemma_ui import fim
 from codegemma_ui.vocabulary import Vocabulary
 from tests.server.openai_api.conftest import client_of
-from tests.server.scripted_page import REAL, Page, serving, wait_until
+from tests.server.scripted_page import Page, wait_until
 from tests.server.test_mcp_tool import call
 
 PREFIX, SUFFIX = "import ", '\n\nif __name__ == "__main__":\n    sys.exit(0)\n'
@@ -22,26 +20,9 @@ ROOM = 24
 
 
 @pytest.fixture(scope="module")
-def real() -> Iterator[Page]:
-    with serving("--openai-api", "--mcp", module=REAL) as page:
-        while_it_loads(page)
-        wait_until(lambda: httpx.get(f"{page.url}/healthz").json()["state"] == "ready", 120)
-        yield page
-
-
-def while_it_loads(page: Page) -> None:
-    """Other tools are told, in their own terms, that there is no model yet."""
-    health = httpx.get(f"{page.url}/health")
-    assert (health.status_code, health.json()["error"]["type"]) == (503, "unavailable_error")
-    client = client_of(page)
-    for ask in (
-        client.models.list,
-        lambda: client.completions.create(model="default", prompt="x"),
-    ):
-        with pytest.raises(openai.InternalServerError) as caught:
-            ask()
-        assert (caught.value.status_code, caught.value.code) == (503, "not_ready")
-        assert caught.value.response.headers["retry-after"] == "2"
+def real(engine: Page) -> Page:
+    wait_until(lambda: httpx.get(f"{engine.url}/healthz").json()["state"] == "ready", 120)
+    return engine
 
 
 @pytest.fixture(scope="module")

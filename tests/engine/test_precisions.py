@@ -1,0 +1,59 @@
+"""Random models in every precision, and with what Gemma 2 has more, give KerasHub's log-probabilities."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from codegemma_ui.engine import steps
+from tests.engine import decoding
+from tests.engine.test_decode import FLOAT32_TOLERANCE
+
+BFLOAT16_TOLERANCE = 0.1  # 8 bits of mantissa
+
+
+@pytest.fixture(scope="module", params=steps.BACKENDS)
+def report(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    return decoding.report(request.param, "precisions", tmp_path_factory.mktemp("modules"))
+
+
+def test_cached_passes_agree_with_full_ones_across_chunks(report: Any) -> None:
+    tiny = report["float32"]
+    assert set(tiny["errors"]) == {"5", "33", "511", "512", "513", "700"}
+    assert max(tiny["errors"].values()) < FLOAT32_TOLERANCE
+    assert tiny["spread"] > 0.5  # the logits are not all alike
+
+
+def test_the_cache_is_of_the_models_compute_dtype(report: Any) -> None:
+    assert report["float32"]["cache_dtype"] == "float32"
+    assert report["bfloat16"]["cache_dtype"] == "bfloat16"
+    assert report["bfloat16"]["cache_shape"] == [4, 512, 8]
+    assert max(report["bfloat16"]["errors"].values()) < BFLOAT16_TOLERANCE
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16", "int8"])
+def test_narrow_weights_are_computed_with_in_full(report: Any, dtype: str) -> None:
+    narrow = report["narrow"][dtype]
+    assert max(narrow["errors"].values()) < FLOAT32_TOLERANCE
+    assert narrow["cache_dtype"] == "float32"
+    assert narrow["spread"] > 0.5
+    assert narrow["note"] is None
+
+
+def test_what_gemma_2_has_more_is_done_as_kerashub_does_it(report: Any) -> None:
+    assert max(report["gemma2"]["errors"].values()) < FLOAT32_TOLERANCE
+    assert report["gemma2"]["cache_shape"] == [512, 8]  # one key head: no axis for it
+
+
+def test_what_torch_compiles_in_half_width_gives_the_same(report: Any) -> None:
+    if report["backend"] == "torch":
+        assert report["bfloat16"]["compiled"] == 3  # reads 32, checks 8, writes
+        assert report["bfloat16"]["note"] is None
+
+
+def test_torch_says_so_when_it_cannot_compile(report: Any) -> None:
+    if report["backend"] == "torch":
+        assert "no C++ compiler found" in report["float32"]["note"]
+    else:
+        assert report["float32"]["note"] is None

@@ -1,0 +1,136 @@
+"""Which tests run when: one table by path, which conftest.py applies.
+
+`make test` runs the quick ones, which most changes would break. `make test-all` runs them all: side by side
+in two processes, then by themselves those that hold a time to a figure. What no row names is quick, and has
+the minute that pyproject.toml gives each test.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+ENGINES_S = 300
+"""Seconds for a test that starts an engine, on a machine that is busy and has nothing compiled."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """What holds for the tests below a path; of two rows the longer path counts.
+
+    Attributes:
+        path: how a test's id begins, from tests/ on; then how its case begins, in brackets.
+        quick: whether `make test` runs them.
+        alone: whether nothing may run beside them.
+        group: files of one group run in one process, one after another, and share what they start.
+        timeout_s: seconds for a test and what it is the first to start.
+        first: whether it is begun before the others, because it takes long.
+    """
+
+    path: str
+    quick: bool = False
+    alone: bool = False
+    group: str | None = None
+    timeout_s: int | None = None
+    first: bool = False
+
+    def names(self, test: str) -> bool:
+        """Whether a test is one of those below the path."""
+        path, _, case = self.path.removesuffix("]").partition("[")
+        return test.startswith(path) and test.partition("[")[2].startswith(case)
+
+
+PROBE: dict[str, Any] = {"timeout_s": 900, "first": True}
+"""Of tests that read what one long process did; a compiler that finds nothing kept takes minutes."""
+
+
+def long(*paths: str, **options: Any) -> Iterator[Row]:
+    return (Row(path, **options) for path in paths)
+
+
+def quick(*paths: str, **options: Any) -> Iterator[Row]:
+    return (Row(path, quick=True, **options) for path in paths)
+
+
+ROWS = (
+    # One real engine, started once: the page over it, and the endpoints for other tools.
+    *long("browser/test_complete_for_real.py", group="engine", timeout_s=ENGINES_S, first=True),
+    *quick(
+        "browser/test_complete_for_real.py::test_type_complete_and_read_all_panes",
+        "browser/test_complete_for_real.py::test_gradio_client_end_to_end",
+        "server/openai_api/test_for_real.py",
+        **{"group": "engine", "timeout_s": ENGINES_S, "first": True},
+    ),
+    *long("browser/test_compare_for_real.py", group="engine", timeout_s=ENGINES_S, first=True),
+    # The page in Chromium: each thing a person does once, the rest of each in the long run.
+    *long("browser/"),
+    *quick(
+        "browser/test_press_ctrl_enter.py",
+        "browser/test_stop_with_escape.py",
+        "browser/test_read_an_error.py",
+        "browser/test_markup_stays_text.py",
+        "browser/test_read_korean.py",
+        "browser/test_axe.py::test_axe_finds_nothing[wide-light]",
+        "browser/test_look_at_the_page.py",
+    ),
+    # Engines, exports, scripts and other programs that read what we write.
+    *quick("engine/test_decode.py::TestOnEveryBackend[jax-tiny]", **PROBE, group="jax-tiny"),
+    *(
+        Row(f"engine/test_decode.py::TestOnEveryBackend[{case}]", **PROBE, group=case)
+        for case in (
+            *("torch-bundled", "torch-tiny", "tensorflow-bundled", "tensorflow-tiny"),
+            "jax-bundled",
+        )
+    ),
+    *(
+        Row(f"engine/test_precisions.py[{backend}]", **PROBE, group=f"{backend}-precisions")
+        for backend in ("jax", "tensorflow", "torch")
+    ),
+    *long(
+        "bench/",
+        "container/",
+        "engine/test_drawing.py",
+        "engine/test_loading.py",
+        "engine/test_parallel.py",
+        "engine/test_sharing.py::TestOnJax",
+        "engine/test_worker.py",
+        "export/",
+        "fuzz/",
+        "library/test_bundled.py",
+        "space/",
+        "test_cli.py",
+        "test_lessons.py",
+        "test_notebooks.py",
+        "test_packaging.py",
+        "test_switch_for_real.py",
+        "training/",
+        timeout_s=ENGINES_S,
+    ),
+    *long(
+        *("remote/test_same_tokens.py", "snippets/test_same_tokens.py"),
+        **{"group": "other programs", "timeout_s": ENGINES_S, "first": True},
+    ),
+    *long("remote/test_worker.py", timeout_s=ENGINES_S),
+    *long("reliability/", alone=True, timeout_s=ENGINES_S),
+)
+
+
+def row_of(test: str) -> Row:
+    """What holds for a test.
+
+    Args:
+        test: its id, from tests/ on: `ui/test_render.py::test_x[0]`.
+    """
+    rows = [row for row in ROWS if row.names(test)]
+    return max(rows, key=lambda row: len(row.path), default=Row("", quick=True))
+
+
+def has_quick(file: str) -> bool:
+    """Whether a file has tests that `make test` runs; it need not be imported where it has none."""
+    return row_of(file).quick or any(row.quick and row.path.startswith(f"{file}::") for row in ROWS)
+
+
+def group_of(test: str) -> str:
+    """Tests of one group run in one process: those of a file, where no row says more."""
+    return row_of(test).group or test.partition("::")[0]
