@@ -15,7 +15,8 @@ from dataclasses import dataclass, field
 from math import gcd
 from typing import Literal, get_args
 
-from codegemma_ui import fim
+from codegemma_ui import fim, invisible
+from codegemma_ui.other_tokenizers import BLOCK
 from codegemma_ui.vocabulary import Prompt, Vocabulary
 
 Kind = Literal[
@@ -25,8 +26,10 @@ Kind = Literal[
     "crlf",
     "inside_name",
     "mixed_indentation",
+    "invisible",
     "control_text",
     "whole_prompt",
+    "blocks",
     "repeated",
     "empty_suffix",
     "trimmed",
@@ -125,7 +128,9 @@ def check(
         *_carriage_returns(prefix, suffix, ending),
         *(_inside_name(prefix, suffix, vocabulary) if reads_suffix else ()),
         *_mixed_indentation(prefix, suffix),
+        *_invisible(prefix, suffix),
         *_control_text(prefix, suffix),
+        *_blocks(prefix, suffix),
         *(_repeated(prefix, suffix) if reads_suffix else ()),
         *(_empty_suffix(prefix, suffix) if reads_suffix else ()),
     ]
@@ -279,6 +284,53 @@ def _unit(indents: Sequence[str]) -> int:
     """How many spaces a step of indentation has: what divides those of all lines, where that is usual."""
     step = gcd(*map(len, indents))
     return step if step in _UNITS else 4
+
+
+def _invisible(prefix: str, suffix: str) -> Iterator[Finding]:
+    """Characters that cannot be seen; neighbours are one place."""
+    places: list[Place] = []
+    edits: list[Edit] = []
+    odd: list[invisible.Invisible] = []
+    for side, text in _sides(prefix, suffix):
+        for one in invisible.find(text):
+            odd.append(one)
+            start, plain = one.at, one.plain
+            if edits and (edits[-1].side, edits[-1].end) == (side, one.at):
+                start, plain = edits[-1].start, edits[-1].text + plain
+                del places[-1], edits[-1]
+            places.append(Place(side, start, one.at + 1))
+            edits.append(Edit(side, start, one.at + 1, plain))
+    if not odd:
+        return
+    # What is not read cannot spoil a middle.
+    unread = len(odd) == 1 and prefix.startswith(fim.BYTE_ORDER_MARK)
+    kept = {"": "nothing", " ": "spaces"}.get(odd[0].plain, "some")
+    if len({one.plain for one in odd}) > 1:
+        kept = "some"
+    yield Finding(
+        kind="invisible",
+        severity="note" if unread else "warning",
+        places=tuple(places[:MOST_EDITS]),
+        edits=_offered(edits),
+        facts={"count": len(odd), "name": invisible.name_of(odd[0].character), "kept": kept},
+    )
+
+
+def _blocks(prefix: str, suffix: str) -> Iterator[Finding]:
+    """U+2581, which KerasHub reads as a space (see `Vocabulary.encode`)."""
+    places = [
+        Place(side, match.start(), match.end())
+        for side, text in _sides(prefix, suffix)
+        for match in re.finditer(BLOCK, text)
+    ]
+    if places:
+        yield Finding(
+            kind="blocks",
+            severity="note",
+            places=tuple(places[:MOST_EDITS]),
+            edits=_offered([Edit(one.side, one.start, one.end, " ") for one in places]),
+            facts={"count": len(places)},
+        )
 
 
 def _control_text(prefix: str, suffix: str) -> Iterator[Finding]:

@@ -11,10 +11,11 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from codegemma_ui import settings
+from codegemma_ui import settings, text_files
 from codegemma_ui.cli import BAD_INPUT, CANCELLED, DONE, ENGINE_ERROR
 from codegemma_ui.client import EngineClient
 from codegemma_ui.errors import BadInput
+from codegemma_ui.fim import BYTE_ORDER_MARK
 from codegemma_ui.messages import (
     CancelledEvent,
     ErrorEvent,
@@ -39,7 +40,7 @@ def run(parsed: argparse.Namespace) -> int:
         raw["prefix"], raw["suffix"] = _side(parsed, "prefix"), _side(parsed, "suffix")
         raw["forced"] = _forced(parsed)
         raw["files"] = [
-            {"path": file, "text": _read("--context-file", file)}
+            {"path": file, "text": _read("--context-file", file).removeprefix(BYTE_ORDER_MARK)}
             for file in parsed.context_file or ()
         ]
         client = EngineClient(chosen)
@@ -62,19 +63,25 @@ def parsed_model(parsed: argparse.Namespace) -> argparse.Namespace:
 
 
 def _side(parsed: argparse.Namespace, name: str) -> str:
+    """The text of a side. A byte-order mark at its head stays at the program's head alone."""
+    text = _given(parsed, name)
+    return text if name == "prefix" else text.removeprefix(BYTE_ORDER_MARK)
+
+
+def _given(parsed: argparse.Namespace, name: str) -> str:
     text: str | None = getattr(parsed, name)
     file: str | None = getattr(parsed, f"{name}_file")
     if text == "-" or file == "-":
         both = [getattr(parsed, one) for one in ("prefix", "suffix", "prefix_file", "suffix_file")]
         if both.count("-") > 1:
             raise BadInput("Only one side can be read from stdin. Received: - for both")
-        return _decode(sys.stdin.buffer.read(), "stdin")
+        return text_files.decode(sys.stdin.buffer.read(), "stdin")
     return text or "" if file is None else _read(f"--{name}-file", file)
 
 
 def _read(flag: str, file: str) -> str:
     try:
-        return _decode(Path(file).read_bytes(), file)
+        return text_files.decode(Path(file).read_bytes(), file)
     except OSError as error:
         raise BadInput(f"{flag} must be a readable file. Received: {error}") from error
 
@@ -88,13 +95,6 @@ def _forced(parsed: argparse.Namespace) -> str | list[int] | None:
         return [int(one) for one in ids.split(",") if one.strip()]
     except ValueError as error:
         raise BadInput(f"--forced-ids must be numbers with commas. Received: {ids!r}") from error
-
-
-def _decode(content: bytes, source: str) -> str:
-    try:
-        return content.decode()
-    except UnicodeDecodeError as error:
-        raise BadInput(f"{source} must be UTF-8 text. Received: {error}") from error
 
 
 async def _stream(client: EngineClient, raw: Mapping[str, object], as_json: bool) -> int:

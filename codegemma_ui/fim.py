@@ -34,6 +34,9 @@ FIM_LAYOUTS: tuple[Layout, ...] = ("psm", "spm")
 
 Role = Literal["control", "path", "context", "prefix", "suffix"]
 
+BYTE_ORDER_MARK = "\ufeff"
+"""What some editors write at the head of a file to tell its encoding. It is no part of the text."""
+
 MIN_ROOM = 16
 """Tokens that always stay free for the middle, however long the context is."""
 

@@ -7,6 +7,7 @@ backend; a test holds its ids equal to KerasHub's tokenizer.
 from __future__ import annotations
 
 import codecs
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -22,6 +23,7 @@ VOCABULARY_FILE = Path("assets", "tokenizer", "vocabulary.spm")
 """Where a KerasHub preset keeps it."""
 
 _SPACE = "\N{LOWER ONE EIGHTH BLOCK}"  # SentencePiece writes a space as U+2581
+_BLOCK = re.compile(f"({_SPACE})")
 
 
 @dataclass(frozen=True)
@@ -94,6 +96,7 @@ class Vocabulary:
         self.bos_id: int = self._pieces.bos_id()
         self.eos_id: int = self._pieces.eos_id()
         self._control_ids = {name: self._resolve(name) for name in fim.FIM_TOKENS}
+        self._block_ids = self._spelled(_SPACE)
 
     def _resolve(self, name: str) -> int:
         token_id: int = self._pieces.piece_to_id(name)
@@ -103,6 +106,12 @@ class Vocabulary:
                 f"Received: {self._pieces.encode(name)}"
             )
         return token_id
+
+    def _spelled(self, character: str) -> list[int]:
+        """A character's bytes, one token each; where the vocabulary has none, what SentencePiece makes."""
+        ids = [self._pieces.piece_to_id(f"<0x{byte:02X}>") for byte in character.encode()]
+        spelled = all(map(self._pieces.is_byte, ids))
+        return ids if spelled else list(self._pieces.encode(character))
 
     @cached_property
     def stop_ids(self) -> frozenset[int]:
@@ -114,8 +123,16 @@ class Vocabulary:
         return self._control_ids[name]
 
     def encode(self, text: str) -> list[int]:
-        """Token ids of a person's text; control-token names in it stay text."""
-        return [token_id for piece in fim.defuse(text) for token_id in self._pieces.encode(piece)]
+        """Token ids of a person's text, which `decode` gives back.
+
+        Control-token names in it stay text, and so does U+2581, which SentencePiece, and KerasHub with it,
+        would read as a space: it is written by its bytes.
+        """
+        return [
+            token_id
+            for part in _parts(text)
+            for token_id in (self._block_ids if part == _SPACE else self._pieces.encode(part))
+        ]
 
     def count(self, text: str) -> int:
         """How many tokens a person's text has."""
@@ -143,6 +160,9 @@ class Vocabulary:
     ) -> Prompt:
         """Build the prompt, trimmed so that at least `fim.MIN_ROOM` of `max_length` tokens stay free.
 
+        A byte-order mark at the head of the prefix or of a file is no part of its text: models are trained
+        on texts without one.
+
         Args:
             prefix: the text before the cursor.
             suffix: the text after the cursor.
@@ -151,6 +171,7 @@ class Vocabulary:
             path: of the file that is being written; left out where it takes more than a quarter of the room.
             files: of the same project; those nearest to the end get what the sides leave.
         """
+        text = prefix.removeprefix(fim.BYTE_ORDER_MARK)
         suffix = "" if layout == "ltr" else suffix
         control = 1 if layout == "ltr" else 4  # <bos>, three FIM tokens
         budget = max_length - fim.MIN_ROOM - control
@@ -158,9 +179,9 @@ class Vocabulary:
         if path_tokens > budget // 4:
             path, path_tokens = "", 0
         budget -= path_tokens
-        prefix_tokens, suffix_tokens = self.count(prefix), self.count(suffix)
+        prefix_tokens, suffix_tokens = self.count(text), self.count(suffix)
         prefix_kept, suffix_kept = fim.share_budget(prefix_tokens, suffix_tokens, budget)
-        tail = self._tail(prefix, prefix_tokens, prefix_kept)
+        tail = self._tail(text, prefix_tokens, prefix_kept)
         head = self._head(suffix, suffix_tokens, suffix_kept)
         kept, trimmed_files = self._fitting(files, budget - prefix_kept - suffix_kept)
         parts = fim.segments(tail, head, layout, path, kept)
@@ -184,9 +205,10 @@ class Vocabulary:
         kept: list[fim.File] = []
         trimmed = 0
         for file in reversed(files):
-            tokens = self.count(file.text)
+            whole = file.text.removeprefix(fim.BYTE_ORDER_MARK)
+            tokens = self.count(whole)
             around = 1 + (self.count(f"{file.path}\n") if file.path else 0)
-            text = self._tail(file.text, tokens, min(tokens, max(0, budget - around)))
+            text = self._tail(whole, tokens, min(tokens, max(0, budget - around)))
             left = self.count(text)
             trimmed += tokens - left
             if not left:
@@ -249,8 +271,13 @@ class Vocabulary:
 
     def _lengths(self, text: str) -> Iterator[tuple[int, int]]:
         """Each token's id and how many characters it completes."""
-        for piece in fim.defuse(text):
-            for token in self._pieces.encode(piece, return_type="proto").pieces:
+        for part in _parts(text):
+            if part == _SPACE:
+                *first, last = self._block_ids
+                yield from ((token_id, 0) for token_id in first)
+                yield last, 1
+                continue
+            for token in self._pieces.encode(part, return_type="proto").pieces:
                 yield token.id, len(token.surface)
 
     def token_text(self, token_id: int) -> str:
@@ -281,6 +308,12 @@ class Vocabulary:
     def text_decoder(self) -> TextDecoder:
         """A decoder for a stream of ids."""
         return TextDecoder(self)
+
+
+def _parts(text: str) -> Iterator[str]:
+    """What is encoded apart from the rest: see `fim.defuse`; and each U+2581 by itself."""
+    for piece in fim.defuse(text):
+        yield from filter(None, _BLOCK.split(piece))
 
 
 class TextDecoder:

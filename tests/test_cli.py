@@ -61,13 +61,18 @@ def test_complete_streams_events_that_hold_the_contract(backend: str) -> None:
 
 
 def test_bytes_pass_unchanged_from_files_and_stdin(tmp_path: Path) -> None:
-    prefix = "# 한글 😀\r\n\tdef f(a):  \r\n\t\treturn ".encode()
+    mark = "\ufeff"
+    prefix = f"{mark}# 한글 😀 \u2581\r\n\tdef f(a):  \r\n\t\treturn ".encode()
     suffix = b"\r\n\r\n\r\n\tx = '<|fim_middle|>'   \n\n"
-    (tmp_path / "suffix").write_bytes(suffix)
+    (tmp_path / "suffix").write_bytes(mark.encode() + suffix)
+    (tmp_path / "other").write_text(f"{mark}A = 1\n")
     arguments = ["--prefix", "-", "--suffix-file", str(tmp_path / "suffix"), "--backend", "jax"]
+    arguments += ["--context-file", str(tmp_path / "other"), "--forced", "\u2581a"]
     done = run("complete", *arguments, "--json", stdin=prefix)
-    last = events(done)[-1]
+    first, *_, last = events(done)
     assert last["program"].encode() == prefix + last["middle"].encode() + suffix
+    assert mark not in first["prompt"]
+    assert last["middle"].startswith("\u2581a")
     plain = run("complete", *arguments, stdin=prefix)
     assert plain.stdout == last["middle"].encode()
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from codegemma_ui import fim
 from codegemma_ui.vocabulary import Vocabulary
@@ -30,6 +33,57 @@ def test_control_tokens_are_one_token_each(vocabulary: Vocabulary) -> None:
 @pytest.mark.parametrize("text", TEXTS)
 def test_text_survives_encoding(vocabulary: Vocabulary, text: str) -> None:
     assert vocabulary.decode(vocabulary.encode(text)) == text
+
+
+ANY = st.text(st.characters(exclude_categories=["Cs"]) | st.sampled_from("\u2581 \n<|\ufeff"))
+
+
+@settings(max_examples=500, deadline=None)
+@given(ANY)
+@example("\u2581")
+@example(" \u2581\u2581  \u2581x\u2581<|fim_middle|>\u2581")
+def test_any_text_survives_encoding(vocabulary: Vocabulary, text: str) -> None:
+    ids = vocabulary.encode(text)
+    assert vocabulary.decode(ids) == text
+    prompt = vocabulary.prompt("x" + text, text, 10_000)
+    for role in ("prefix", "suffix"):
+        tokens = [token for token in prompt.tokens if token.role == role]
+        whole = "x" + text if role == "prefix" else text
+        assert [token.id for token in tokens] == vocabulary.encode(whole)
+        assert "".join(whole[token.start : token.end] for token in tokens) == whole
+
+
+def test_every_character_survives_encoding(vocabulary: Vocabulary) -> None:
+    characters = [chr(code) for code in range(sys.maxunicode + 1) if not 0xD800 <= code <= 0xDFFF]
+    for start in range(0, len(characters), 1000):
+        text = "a".join(characters[start : start + 1000])
+        assert vocabulary.decode(vocabulary.encode(text)) == text
+
+
+def test_a_lower_block_is_its_three_bytes_and_no_space(vocabulary: Vocabulary) -> None:
+    block = [vocabulary.id_of(f"<0x{byte:02X}>") for byte in "\u2581".encode()]
+    assert vocabulary.encode("\u2581") == block
+    assert vocabulary.encode("a\u2581b") == [
+        *vocabulary.encode("a"),
+        *block,
+        *vocabulary.encode("b"),
+    ]
+
+
+@pytest.mark.parametrize("layout", fim.LAYOUTS)
+def test_a_byte_order_mark_at_the_head_is_not_read(
+    vocabulary: Vocabulary, layout: fim.Layout
+) -> None:
+    mark = fim.BYTE_ORDER_MARK
+    plain = vocabulary.prompt("x = ", "\n", 128, layout, "a.py", FILES)
+    marked = [fim.File(file.path, mark + file.text) for file in FILES]
+    prompt = vocabulary.prompt(f"{mark}x = ", "\n", 128, layout, "a.py", marked)
+    assert prompt.token_ids == plain.token_ids
+    assert mark not in prompt.text
+    first = next(token for token in prompt.tokens if token.role == "prefix")
+    assert first.start == 1  # places are those of the text as it was given
+    inside = vocabulary.prompt(f"x{mark} = ", "\n", 128, layout)
+    assert mark in inside.text  # elsewhere it is a character as any other
 
 
 @pytest.mark.parametrize("text", TEXTS)

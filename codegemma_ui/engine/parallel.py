@@ -55,7 +55,7 @@ def distribute(folder: Path, devices: int) -> None:
 
 def _sizes(folder: Path) -> dict[str, int]:
     try:
-        config = json.loads((folder / "config.json").read_text())["config"]
+        config = json.loads((folder / "config.json").read_bytes())["config"]
         return {name: int(config[name]) for name in SIZES}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise LoadFailed(

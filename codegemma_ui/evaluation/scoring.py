@@ -10,6 +10,7 @@ from typing import Any
 from rapidfuzz.distance import Levenshtein
 
 from codegemma_ui.evaluation.results import Result
+from codegemma_ui.fim import BYTE_ORDER_MARK
 
 
 def exact_match(middle: str, expected: str) -> bool:
@@ -30,7 +31,7 @@ def parses(program: str) -> bool:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # an invalid escape in a string is none of ours
         try:
-            ast.parse(program)
+            ast.parse(program.removeprefix(BYTE_ORDER_MARK))  # as Python reads a file
         except (SyntaxError, ValueError, RecursionError, MemoryError):
             return False
     return True

@@ -13,7 +13,9 @@ import zlib
 from dataclasses import dataclass, fields
 from pathlib import Path
 
+from codegemma_ui import text_files
 from codegemma_ui.errors import BadInput
+from codegemma_ui.fim import BYTE_ORDER_MARK
 
 _GZIP_MAGIC = b"\x1f\x8b"  # https://www.rfc-editor.org/rfc/rfc1952#section-2.3.1
 
@@ -61,9 +63,10 @@ def read(path: Path) -> Dataset:
         BadInput: names the line, what was expected and what came.
     """
     content = _content(path)
+    text = text_files.decode(content, str(path)).removeprefix(BYTE_ORDER_MARK)
     tasks: dict[str, Task] = {}
     # Not splitlines(): U+2028 and its like may stand inside a JSON string.
-    for number, line in enumerate(content.split(b"\n"), start=1):
+    for number, line in enumerate(text.split("\n"), start=1):
         if not line.strip():
             continue
         task = _task(line, f"{path} line {number}")
@@ -88,7 +91,7 @@ def _content(path: Path) -> bytes:
         ) from error
 
 
-def _task(line: bytes, where: str) -> Task:
+def _task(line: str, where: str) -> Task:
     try:
         raw = json.loads(line)
     except (ValueError, RecursionError) as error:

@@ -4,7 +4,7 @@ Format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md. What llama.cp
 architecture "gemma" and does not say in the file: norms that multiply by what is stored, so KerasHub's
 scale plus 1; norms in float32 whatever the rest is in; user-defined pieces with plain spaces, since they are
 looked for before spaces become U+2581. A text that itself has several U+2581 in a row is the one that then
-gets other ids than from SentencePiece.
+gets other ids than from SentencePiece; the engine writes that character by its bytes (`vocabulary`).
 """
 
 from __future__ import annotations

@@ -28,7 +28,13 @@ def sides(taken: Taken) -> str:
     """`before` and `after`, and what of the program the prompt had no room for."""
     lines = []
     if taken.unread_before:
-        lines += ["# The prompt has no room for this: it is of the program all the same."]
+        mark = taken.unread_before == fim.BYTE_ORDER_MARK
+        why = (
+            "It is no part of the text that the model reads"
+            if mark
+            else "The prompt has no room for this"
+        )
+        lines += [f"# {why}: it is of the program all the same."]
         lines += [f"unread_before = {python_text(taken.unread_before)}"]
     lines += [f"before = {python_text(taken.before)}", f"after = {python_text(taken.after)}"]
     if taken.unread_after:

@@ -145,11 +145,7 @@ class Taken:
         if self.forced and not self.begins:
             return "chosen"
         begins = [fim.Segment("prefix", self.begins)] if self.begins else []
-        return read_otherwise(
-            (*self.prompt.segments, *begins),
-            special_names=tool != "keras_hub",
-            blocks=tool == "llama_cpp",
-        )
+        return read_otherwise((*self.prompt.segments, *begins), special_names=tool != "keras_hub")
 
     # The choice of tokens
 

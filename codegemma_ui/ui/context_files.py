@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 
 import gradio as gr
 
-from codegemma_ui.fim import FILE_SEPARATOR
+from codegemma_ui.fim import BYTE_ORDER_MARK, FILE_SEPARATOR
 
 
 class ContextFiles(gr.Textbox):
@@ -29,14 +29,16 @@ class ContextFiles(gr.Textbox):
 def read(text: str | None) -> list[dict[str, str]]:
     """The files of a text.
 
-    Blank lines before a path are no part of anything; the rest of a file is kept byte for byte.
+    Blank lines before a path are no part of anything, nor is a byte-order mark before it or at the head of a
+    file; the rest of a file is kept byte for byte.
 
     Returns:
         `{"path": …, "text": …}` of each, as `messages.CompletionRequest.files` takes them.
     """
     files = []
     for part in (text or "").split(FILE_SEPARATOR):
-        path, _, rest = part.lstrip("\r\n").partition("\n")
+        path, _, rest = part.lstrip(f"\r\n{BYTE_ORDER_MARK}").partition("\n")
+        rest = rest.removeprefix(BYTE_ORDER_MARK)
         if path.strip() or rest.strip():
             files.append({"path": path.strip(), "text": rest})
     return files

@@ -332,6 +332,43 @@ TABLE: dict[str, tuple[str, str]] = {
         "프롬프트를 끝내거나 바꿀 수 없습니다.",
     ),
     "check_control_text_fix": ("Remove", "지우기"),
+    "check_invisible": (
+        "Characters that cannot be seen: {count}, the first {name}",
+        "보이지 않는 문자: {count}개, 첫 번째는 {name}",
+    ),
+    "check_invisible_why": (
+        "They come along when text is copied from a web page or a document. In a program they break names, "
+        "indentation or strings, and the model reads each as rare tokens of its own.",
+        "웹 페이지나 문서에서 글을 복사할 때 따라옵니다. 프로그램에서는 이름, 들여쓰기, 문자열을 망가뜨리고, "
+        "모델은 하나하나를 드문 토큰으로 읽습니다.",
+    ),
+    "check_invisible_fix": ("Make them plain, or remove them", "보통 공백으로 바꾸거나 지우기"),
+    "check_invisible_spaces_fix": ("Make them plain spaces", "보통 공백으로 바꾸기"),
+    "check_invisible_nothing_fix": ("Remove", "지우기"),
+    "check_invisible_note": (
+        "Begins with a byte-order mark: kept in the program, not read by the model",
+        "바이트 순서 표시(BOM)로 시작함: 프로그램에는 남고 모델은 읽지 않습니다",
+    ),
+    "check_invisible_note_why": (
+        "Some editors write U+FEFF at the head of a file to tell its encoding. It is no part of the code, "
+        "and the texts that a model learned from have none.",
+        "일부 편집기는 파일의 인코딩을 알리려고 맨 앞에 U+FEFF를 씁니다. 코드의 일부가 아니며, 모델이 배운 "
+        "글에는 없습니다.",
+    ),
+    "check_blocks": (
+        "“\u2581” (U+2581) is written by its bytes: KerasHub would read a space",
+        "“\u2581”(U+2581)는 바이트로 적습니다: KerasHub라면 공백으로 읽습니다",
+    ),
+    "check_blocks_why": (
+        "SentencePiece, which makes the tokens, writes a space as this character and so cannot tell the two "
+        "apart. Here it goes in as its three bytes, <0xE2><0x96><0x81>, which stand for it again in what "
+        "comes back; these are not the token ids that KerasHub would make. If it came from a list of tokens, "
+        "you want spaces.",
+        "토큰을 만드는 SentencePiece는 공백을 이 문자로 적으므로 둘을 구별하지 못합니다. 여기서는 세 바이트 "
+        "<0xE2><0x96><0x81>로 적어, 돌아온 글에서도 그 문자가 됩니다. KerasHub가 만드는 토큰 번호와는 "
+        "다릅니다. 토큰 목록에서 복사한 글이라면 공백이 맞습니다.",
+    ),
+    "check_blocks_fix": ("Make them spaces", "공백으로 바꾸기"),
     "check_whole_prompt": (
         "A whole prompt stands in the first editor",
         "첫 편집기에 프롬프트 전체가 들어 있음",
@@ -620,8 +657,8 @@ TABLE: dict[str, tuple[str, str]] = {
         "적었습니다.",
     ),
     "take_note_blocks": (
-        "llama.cpp takes the character \u2581 (U+2581) apart otherwise; so the prompt is given as token ids.",
-        "llama.cpp는 \u2581(U+2581) 문자를 다르게 나누므로, 프롬프트를 토큰 번호로 적었습니다.",
+        "This tool would read the character \u2581 (U+2581) as a space; so the prompt is given as token ids.",
+        "이 도구는 \u2581(U+2581) 문자를 공백으로 읽으므로, 프롬프트를 토큰 번호로 적었습니다.",
     ),
     "take_note_chosen": (
         "The middle begins with tokens chosen by hand; they and the prompt are given as token ids.",
@@ -879,6 +916,8 @@ TABLE: dict[str, tuple[str, str]] = {
         "이용 약관에 아직 동의하지 않았습니다",
     ),
     "error_preset_not_found": ("No such model there", "그런 모델이 없습니다"),
+    "error_other_format": ("Not a KerasHub preset", "KerasHub 프리셋이 아닙니다"),
+    "error_no_fim_tokens": ("Not made for filling in", "빈칸 채우기용 모델이 아닙니다"),
     "error_network": ("The site could not be reached", "사이트에 연결할 수 없습니다"),
     "error_connection_lost": ("The connection was lost", "연결이 끊어졌습니다"),
     "error_corrupt_file": ("A file is damaged", "손상된 파일이 있습니다"),
@@ -912,6 +951,14 @@ TABLE: dict[str, tuple[str, str]] = {
     "hint_preset_not_found": (
         "Check the spelling and the version.",
         "이름과 버전을 확인해 주세요.",
+    ),
+    "hint_other_format": (
+        "Choose a KerasHub preset, such as one of CodeGemma's in the list.",
+        "목록에 있는 CodeGemma처럼 KerasHub 프리셋인 모델을 고르세요.",
+    ),
+    "hint_no_fim_tokens": (
+        "Choose a model with FIM control tokens, such as CodeGemma.",
+        "CodeGemma처럼 FIM 제어 토큰이 있는 모델을 고르세요.",
     ),
     "hint_network": (
         "Check the connection and try again.",

@@ -83,7 +83,7 @@ def test_float16_that_overflows_falls_back_to_float32(model: Any, tmp_path: Path
 
 def test_token_ids_equal_kerashubs(model: Any, vocabulary: Vocabulary) -> None:
     tokenizer = model.preprocessor.tokenizer
-    texts = ["", "def f(a, b):\n    return a\n", "\t한글 😀\r\n", "  x  ", "a\u2581b", "\n\n\n\n"]
+    texts = ["", "def f(a, b):\n    return a\n", "\t한글 😀\r\n", "  x  ", "a b", "\n\n\n\n"]
     texts += [path.read_text() for path in sorted(Path(loading.__file__).parent.glob("*.py"))]
     for text in texts:
         assert vocabulary.encode(text) == list(map(int, tokenizer(text)))
@@ -92,6 +92,10 @@ def test_token_ids_equal_kerashubs(model: Any, vocabulary: Vocabulary) -> None:
             tokenizer.start_token_id,
             *map(int, tokenizer(prompt.text)),
         ]
+    # The one character that SentencePiece reads as another: here it is written by its bytes.
+    block = "a\u2581b"
+    assert list(map(int, tokenizer(block))) == vocabulary.encode("a b") != vocabulary.encode(block)
+    assert tokenizer.detokenize(vocabulary.encode(block)) == block
 
 
 def test_the_table_is_kerashubs(keras_nlp: Any) -> None:

@@ -28,7 +28,7 @@ TEXTS = (
 )
 
 LOWER_BLOCKS = "\u2581 a lower block is a space to SentencePiece \u2581\u2581"
-"""llama.cpp takes this text apart otherwise: it looks for runs of spaces before they become blocks."""
+"""Other programs read spaces here; llama.cpp looks for runs of spaces first and takes it apart otherwise."""
 
 
 def prompts(vocabulary: Vocabulary) -> list[Prompt]:

@@ -73,11 +73,11 @@ NAMES = (*CASES, BRANCHED)
 AS_IDS = {
     "keras_hub": {
         *("joined files", "joined path", "spelled", "begun and spelled"),
-        *("begun, left to right", BRANCHED),
+        *("begun, left to right", "blocks", BRANCHED),
     },
 }
 AS_IDS["transformers"] = AS_IDS["keras_hub"] | {"special names"}
-AS_IDS["llama_cpp"] = AS_IDS["transformers"] | {"blocks"}
+AS_IDS["llama_cpp"] = AS_IDS["transformers"]
 """Tool -> the cases whose prompt it is given as token ids."""
 
 

@@ -23,6 +23,9 @@ def test_every_finding_has_its_words(vocabulary: Vocabulary, language: Language)
         ("print(x)\n", "print(x)\n", "psm", "LF"),
         ("<|fim_prefix|>a<|fim_suffix|>b<|fim_middle|>", "", "psm", "LF"),
         ("\ta\n\tb\n    c\n", "d", "psm", "LF"),
+        ("\u2581a\u200b", "\u00a0", "psm", "LF"),
+        ("a\u00a0b", "c", "psm", "LF"),
+        ("\ufeffa", "c", "psm", "LF"),
     ]
     told = [Finding(kind="trimmed", severity="warning", max_length=99, facts={"count": 3})]
     for prefix, suffix, layout, ending in texts:

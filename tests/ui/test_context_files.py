@@ -35,6 +35,12 @@ def test_the_text_of_a_file_is_kept_byte_for_byte() -> None:
     assert read("a.py\n\n  x\t\n\n") == [{"path": "a.py", "text": "\n  x\t\n\n"}]
 
 
+def test_a_byte_order_mark_is_no_part_of_path_or_text() -> None:
+    assert read("\ufeff\na.py\n\ufeffA = '\ufeff'\n") == [
+        {"path": "a.py", "text": "A = '\ufeff'\n"}
+    ]
+
+
 def test_a_request_takes_them_as_they_are_read() -> None:
     request = parse_request({"files": read(write([A] * MAX_FILES))}, 1024)
     assert request.files == (fim.File(A["path"], A["text"]),) * MAX_FILES
