@@ -62,6 +62,19 @@ def test_the_spot_lights_up_in_both_editors_for_mouse_and_keyboard(playground: P
     playground.wait_for_text("after", "b")
 
 
+def test_what_nobody_sees_is_found_and_made_plain(playground: Playground) -> None:
+    playground.paste("before", "if a:\n\u00a0\u00a0\u00a0\u00a0b\u200b = ")
+    playground.paste("after", "\n\ufeffprint('👩‍👩‍👧‍👦', \u2581)")
+    odd = line(playground, "invisible")
+    expect(odd).to_contain_text("6, the first U+00A0 NO-BREAK SPACE")
+    expect(odd.locator(".place")).to_have_text("2:1")
+    odd.locator(".fix").click()
+    playground.wait_for_text("before", "if a:\n    b = ")
+    playground.wait_for_text("after", "\nprint('👩‍👩‍👧‍👦', \u2581)")
+    expect(odd).to_have_count(0)
+    expect(line(playground, "blocks")).to_contain_text("KerasHub would read a space")
+
+
 def test_the_place_takes_the_caret_there(playground: Playground) -> None:
     playground.write("before", "a = 1\nb = '<|fim_middle|>'\n")
     place = line(playground, "control_text").locator(".place")
