@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from codegemma_ui import fim
+from codegemma_ui import fim, model_format
 from codegemma_ui.errors import UnknownPreset
 
 BUNDLED = "bundled"
@@ -24,6 +25,9 @@ FIM_FILE = "fim.json"
 
 PRECISIONS_FILE = "precisions.json"
 """What narrower precisions cost a model, in its folder; `training/precisions.py` writes it."""
+
+EXPORT_FILE = "export.json"
+"""What an export is of, in its folder; `export.folder` writes it."""
 
 CODEGEMMA_CONTEXT = 8192
 GEMMA_TERMS = "https://ai.google.dev/gemma/terms"
@@ -133,7 +137,7 @@ def _from_folder(name: str, folder: Path) -> Preset:
     facts: dict[str, object] = {}
     for file in ("metadata.json", FIM_FILE, PRECISIONS_FILE):
         with contextlib.suppress(OSError, ValueError):
-            facts |= json.loads((folder / file).read_text())
+            facts |= json.loads((folder / file).read_bytes())
     parameters = facts.get("parameter_count")
     context_length = facts.get("context_length")
     layouts, exact = facts.get("layouts"), facts.get("exact")
@@ -167,20 +171,73 @@ def named(name: str) -> Preset:
             `kaggle://owner/model/keras/variation[/version]`.
 
     Raises:
-        UnknownPreset: if it is none of these.
+        UnknownPreset: if it is none of these, or of another format.
     """
     for preset in (bundled(), *CODEGEMMA):
         if name in (preset.name, preset.handle):
             return preset
+    framework = other_framework(name)
+    if framework is not None:
+        raise UnknownPreset(
+            f"A preset on Kaggle is kaggle://owner/model/keras/variation. Received: {name}, "
+            f"for {framework}.",
+            instead_of(name),
+        )
     if name.startswith(("hf://", "kaggle://")):
         return Preset(name=name, handle=name, label=name.split("://", 1)[1])
     folder = Path(name).expanduser()
-    if (folder / "config.json").is_file():
+    try:
+        wrong = model_format.wrong_at(folder) if name and folder.exists() else None
+        found = wrong is None and (folder / model_format.CONFIG_FILE).is_file()
+    except OSError as error:
+        raise UnknownPreset(f"A preset's folder must be readable. Received: {error}") from error
+    if wrong is not None:
+        raise UnknownPreset(
+            f"A model must be {model_format.EXPECTED}. Received: {name} with {wrong}."
+            if folder.is_dir()
+            else f"A model must be the folder of {model_format.EXPECTED}. Received: the file {wrong}.",
+            instead_of(name),
+        )
+    if found:
         return _from_folder(name, folder.resolve())
     raise UnknownPreset(
         "A preset is a name of the table, a local preset folder with a config.json, hf://owner/model "
         f"or kaggle://owner/model/keras/variation. Received: {name!r}",
         "The command `presets` lists the table.",
+    )
+
+
+_KAGGLE_FRAMEWORK = re.compile(r"kaggle://[^/]+/[^/]+/([^/]+)/.+")
+_CODEGEMMA_ELSEWHERE = re.compile(r"codegemma(?:-|/[a-z0-9]+/)(1\.1-)?(2b|7b)(-it)?(?![a-z0-9])")
+
+
+def other_framework(handle: str) -> str | None:
+    """The framework that a Kaggle handle names in the place of `keras`."""
+    match = _KAGGLE_FRAMEWORK.fullmatch(handle)
+    return match[1] if match and match[1] != "keras" else None
+
+
+def instead_of(name: str) -> str:
+    """What to choose instead of a model in another format.
+
+    Args:
+        name: a handle, a folder or a file.
+    """
+    with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
+        exported = json.loads((Path(name).expanduser() / EXPORT_FILE).read_bytes())
+        return f"It was exported from {exported['made']['preset']}: choose that."
+    match = _CODEGEMMA_ELSEWHERE.search(name.lower())
+    if match:
+        version, size, instruct = "1.1_" if match[1] else "", match[2], match[3]
+        same = f"code_gemma_{version}{'instruct_' if instruct else ''}{size}_en"
+        for preset in CODEGEMMA:
+            if preset.name == same:
+                return (
+                    f"Choose {preset.name}: it is {preset.label} as a KerasHub preset, "
+                    f"{preset.handle}."
+                )
+    return (
+        "Choose a KerasHub preset with FIM control tokens; the command `presets` lists CodeGemma's."
     )
 
 

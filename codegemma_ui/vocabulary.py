@@ -74,6 +74,10 @@ class Prompt:
         return fim.text_of(self.segments)
 
 
+class NotForFim(ValueError):
+    """A vocabulary in which a control token is missing or is not one token."""
+
+
 class Vocabulary:
     """A preset's vocabulary.
 
@@ -81,7 +85,7 @@ class Vocabulary:
         preset_folder: a local KerasHub preset.
 
     Raises:
-        ValueError: if a control token is missing or is not one token.
+        ValueError: there is none, or it is `NotForFim`.
     """
 
     def __init__(self, preset_folder: Path) -> None:
@@ -101,7 +105,7 @@ class Vocabulary:
     def _resolve(self, name: str) -> int:
         token_id: int = self._pieces.piece_to_id(name)
         if self._pieces.is_unknown(token_id) or self._pieces.encode(name) != [token_id]:
-            raise ValueError(
+            raise NotForFim(
                 f"A fill-in-the-middle vocabulary has {name} as one token. "
                 f"Received: {self._pieces.encode(name)}"
             )

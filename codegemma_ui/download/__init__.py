@@ -8,7 +8,9 @@ in. This package does not load a preset and imports no framework. It does not go
 either: `keras_hub.utils.preset_utils` turns a 403 and a 404 both into FileNotFoundError, and they
 need different words.
 
-Arrows run one way: words <- source <- kaggle, huggingface <- fetching.
+What cannot be loaded is refused before its weights are asked for (`inspecting`).
+
+Arrows run one way: words <- source <- kaggle, huggingface <- fetching; words <- inspecting <- fetching.
 """
 
 from codegemma_ui.download.fetching import credentials_present, download

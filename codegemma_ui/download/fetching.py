@@ -1,4 +1,4 @@
-"""From a handle to a folder: list the preset, look for room, let the library fetch, verify."""
+"""From a handle to a folder: list the preset, look at what it is and for room, let the library fetch it."""
 
 import contextlib
 import re
@@ -10,10 +10,18 @@ from concurrent.futures import Future
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
+from codegemma_ui import presets
 from codegemma_ui.download.huggingface import HuggingFace
+from codegemma_ui.download.inspecting import (
+    SMALL_FILES,
+    check_folder,
+    check_listing,
+    other_format,
+)
 from codegemma_ui.download.kaggle import Kaggle
 from codegemma_ui.download.source import ANSWER_SECONDS, Source, size_on_disk
-from codegemma_ui.download.words import DownloadError, error_of, translate
+from codegemma_ui.download.words import WORDS, DownloadError, error_of, translate
+from codegemma_ui.model_format import CONFIG_FILE, format_of
 
 Report = Callable[[int, int | None], None]
 Result = TypeVar("Result")
@@ -57,15 +65,19 @@ def download(
     elif handle and "://" not in handle:
         return _local(handle)
     else:
-        raise error_of("bad_handle", {}, repr(handle))
+        raise _bad_handle(handle)
 
     source.only = only
     try:
         cached = source.cached()
         if cached is not None:
+            if only is None:
+                check_folder(handle, source.words, cached)
             return cached
         has_key = source.has_key()
         sizes = _list(source)
+        if sizes and only not in sizes:
+            check_listing(handle, source.words, sizes)
         if only is not None:
             sizes = {name: size for name, size in sizes.items() if name == only}
         _check_room(source, sizes)
@@ -74,8 +86,20 @@ def download(
     except Exception as error:
         raise translate(error, source.words, has_key=True, moved=False) from error
     total = sum(sizes.values()) or None
-    path = _fetch(source, total, report, stall_seconds, has_key=has_key)
+
+    def fetch() -> Path:
+        return _fetch(source, total, report, stall_seconds, has_key=has_key)
+
+    known = any(handle == preset.handle for preset in presets.CODEGEMMA)
+    if only is None and not known and source.received_bytes() < (total or 0):
+        for name in (name for name in SMALL_FILES if name in sizes):
+            source.only = name
+            check_folder(handle, source.words, fetch())
+        source.only = None
+    path = fetch()
     _verify(source, path, sizes)
+    if only is None:
+        check_folder(handle, source.words, path)
     if total is not None:
         report(total, total)
     return path
@@ -139,6 +163,8 @@ def _fetch(
         with contextlib.suppress(Exception):
             fetching.result(POLL_SECONDS)
     error = fetching.exception()
+    if isinstance(error, DownloadError):
+        raise error
     if isinstance(error, Exception):
         moved = source.received_bytes() > started_with
         raise translate(error, source.words, has_key=has_key, moved=moved) from error
@@ -164,16 +190,28 @@ def _verify(source: Source, preset: Path, sizes: dict[str, int]) -> None:
         raise error_of("preset_not_found", source.words, f"a model without {wanted}")
 
 
+def _bad_handle(handle: str) -> DownloadError:
+    framework = presets.other_framework(handle)
+    if framework is None:
+        return error_of("bad_handle", {}, repr(handle))
+    message = WORDS["bad_handle"][0].format(received=f"{handle}, for {framework}")
+    return DownloadError("bad_handle", message, presets.instead_of(handle))
+
+
 def _local(handle: str) -> Path:
     folder = Path(handle).expanduser()
-    if (folder / "config.json").is_file():
+    if folder.is_file():
+        raise other_format(handle, {}, f"a file, {format_of([folder.name])}")
+    if folder.is_dir():
+        check_folder(handle, {}, folder)
+    if (folder / CONFIG_FILE).is_file():
         return folder.resolve()
     if folder.is_dir():
         came = "a folder without one"
     elif folder.is_absolute() or handle.startswith((".", "~")):
         came = "no such folder"
     else:
-        raise error_of("bad_handle", {}, repr(handle))
+        raise _bad_handle(handle)
     raise DownloadError(
         "preset_not_found",
         f"Expected a folder with a preset's config.json in it. Received: {came}: {handle}.",

@@ -4,6 +4,7 @@ import contextlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from codegemma_ui.download.inspecting import other_format
 from codegemma_ui.download.source import ANSWER_SECONDS, check_key, size_on_disk
 from codegemma_ui.download.words import code_of, error_of, status_of
 
@@ -85,14 +86,28 @@ class HuggingFace:
 
     def fetch(self) -> Path:
         from huggingface_hub import snapshot_download
+        from huggingface_hub.errors import RepositoryNotFoundError
 
         wanted = None if self.only is None else [self.only]
         if self.unreachable is None:
-            return Path(snapshot_download(self.repo, allow_patterns=wanted))
+            try:
+                return Path(snapshot_download(self.repo, allow_patterns=wanted))
+            except RepositoryNotFoundError:
+                if self._is_dataset():
+                    raise other_format(self.words["handle"], self.words, "a dataset") from None
+                raise
         try:
             return Path(snapshot_download(self.repo, allow_patterns=wanted, local_files_only=True))
         except FileNotFoundError:  # not in the cache, or not all of it
             raise self.unreachable from None
+
+    def _is_dataset(self) -> bool:
+        from huggingface_hub import HfApi
+
+        with contextlib.suppress(Exception):
+            HfApi().dataset_info(self.repo, timeout=ANSWER_SECONDS / 3)
+            return True
+        return False
 
     def discard(self, preset: Path, name: str) -> None:
         blob = (preset / name).resolve()  # the snapshot holds links into blobs/

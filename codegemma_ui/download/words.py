@@ -92,6 +92,14 @@ WORDS = {
         "A file of {handle} is not as {site} lists it. Received: {received}.",
         "It was removed. Try again, and only that file is fetched again.",
     ),
+    "other_format": (
+        "{handle} is not {expected}. Received: {received}.",
+        "{instead}",
+    ),
+    "no_fim_tokens": (
+        "{handle} was not made for filling in. {received}.",
+        "{instead}",
+    ),
     "disk_full": (
         "There is not enough room on the disk for {handle}. Received: {received}.",
         "Free some room, or set {cache} to a folder on a larger disk, then try again.",

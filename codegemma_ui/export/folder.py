@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from codegemma_ui.errors import BadInput, EngineError
+from codegemma_ui.presets import EXPORT_FILE as MARK
 
-MARK = "export.json"
 UNFINISHED = ".unfinished-export"
 
 

@@ -14,7 +14,7 @@ LARGE_FILE_BYTES = 100_000  # from here on a file is in Git LFS, as weights are
 
 
 class HuggingFaceHub(Hub):
-    """The Hub with one model. See `Hub` for the arguments."""
+    """The Hub with one model, or one dataset. See `Hub` for the other arguments."""
 
     def __init__(
         self,
@@ -22,8 +22,11 @@ class HuggingFaceHub(Hub):
         handle: str = "hf://keras/code_gemma_2b_en",
         faults: Faults | None = None,
         port: int = 0,
+        *,
+        dataset: bool = False,
     ) -> None:
         super().__init__(preset, handle, faults, port)
+        self.dataset = dataset
         self.repo = handle.removeprefix("hf://")
 
     def environment(self) -> dict[str, str]:
@@ -43,7 +46,9 @@ class HuggingFaceHub(Hub):
         if call.request.with_key and not call.key_is_good():
             bad = "Invalid credentials in Authorization header"
             return _refuse(call, 401, None, bad)
-        if self.faults.missing or self.repo not in path:
+        if self.dataset and path == f"/api/datasets/{self.repo}":
+            return call.json(self._info(with_sizes=False))
+        if self.faults.missing or self.dataset or self.repo not in path:
             # A missing model and a private one look the same to those without a key.
             status = 404 if call.request.with_key else 401
             return _refuse(call, status, "RepoNotFound", "Repository not found")

@@ -1,0 +1,59 @@
+"""Refuse what cannot be loaded, by a listing and by the small files, before its weights are fetched."""
+
+import contextlib
+from collections.abc import Iterable
+from pathlib import Path
+
+from codegemma_ui import model_format, presets
+from codegemma_ui.download.words import DownloadError, error_of
+from codegemma_ui.model_format import CONFIG_FILE
+from codegemma_ui.vocabulary import VOCABULARY_FILE, NotForFim, Vocabulary
+
+SMALL_FILES = (CONFIG_FILE, VOCABULARY_FILE.as_posix())
+"""What tells of a KerasHub preset whether it fills in: kilobytes, and 4 MB for CodeGemma's vocabulary."""
+
+
+def check_listing(handle: str, words: dict[str, str], names: Iterable[str]) -> None:
+    """Refuse another format.
+
+    Args:
+        handle: as a person gave it.
+        words: of its source.
+        names: of all files.
+
+    Raises:
+        DownloadError: it is one, or there is no config.json.
+    """
+    names = list(names)
+    seen = model_format.format_of(names)
+    if not seen.loadable:
+        raise other_format(handle, words, str(seen))
+    if CONFIG_FILE not in names:
+        raise error_of("preset_not_found", words, f"a model without {CONFIG_FILE}")
+
+
+def check_folder(handle: str, words: dict[str, str], folder: Path) -> None:
+    """Refuse what a folder's small files, as far as they are there, say cannot be loaded.
+
+    Raises:
+        DownloadError: another format, another architecture, or a vocabulary without FIM control tokens.
+    """
+    wrong = None
+    with contextlib.suppress(OSError):
+        wrong = model_format.wrong_at(folder)
+    if wrong is not None:
+        raise other_format(handle, words, wrong)
+    if (folder / VOCABULARY_FILE).is_file():
+        try:
+            Vocabulary(folder)
+        except NotForFim as error:
+            fields = {"handle": handle, **words, "instead": presets.instead_of(handle)}
+            raise error_of("no_fim_tokens", fields, str(error)) from error
+        except (ValueError, RuntimeError, OSError):
+            pass  # no vocabulary at all: loading says so
+
+
+def other_format(handle: str, words: dict[str, str], received: str) -> DownloadError:
+    """The error of a format that cannot be loaded, with what to choose instead."""
+    fields = {"handle": handle, **words, "expected": model_format.EXPECTED}
+    return error_of("other_format", {**fields, "instead": presets.instead_of(handle)}, received)

@@ -1,0 +1,164 @@
+"""The format that a model is stored in, told from the names of its files and its config.json. Pure.
+
+A listing costs nothing; weights are gigabytes. So a repository is looked at before it is downloaded, and a
+folder before it is loaded.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+Format = Literal[
+    "keras_hub",
+    "transformers",
+    "adapter",
+    "safetensors",
+    "gguf",
+    "pytorch",
+    "flax",
+    "tensorflow",
+    "onnx",
+    "keras",
+    "dataset",
+    "unknown",
+]
+
+LOADABLE: frozenset[Format] = frozenset({"keras_hub", "unknown"})
+"""What the engine may be able to load; of the unknown, loading it tells."""
+
+CONFIG_FILE = "config.json"
+
+EXPECTED = (
+    "a KerasHub preset with config.json, model.weights.h5 or model.weights.json, and "
+    "assets/tokenizer/vocabulary.spm"
+)
+
+BACKBONE = "GemmaBackbone"
+"""KerasHub's class for CodeGemma's architecture."""
+
+LABELS: dict[Format, str] = {
+    "keras_hub": "a KerasHub preset",
+    "transformers": "Hugging Face transformers' format",
+    "adapter": "an adapter (PEFT, such as LoRA), which is no whole model",
+    "safetensors": "weights of another library",
+    "gguf": "llama.cpp's format",
+    "pytorch": "a PyTorch checkpoint",
+    "flax": "a Flax checkpoint",
+    "tensorflow": "a TensorFlow model",
+    "onnx": "an ONNX model",
+    "keras": "a Keras model that is no KerasHub preset",
+    "dataset": "a dataset",
+    "unknown": "no weights that are known here",
+}
+
+# The first format with a sign among the names is the one: repositories of transformers often hold a GGUF file
+# or an older .bin as well. Paths are relative, with slashes.
+_SIGNS: dict[Format, str] = {
+    "keras_hub": r"model\.weights\.(h5|json)|model_\d+\.weights\.h5|assets/tokenizer/.+",
+    "transformers": r"model([-.][^/]+)?\.safetensors(\.index\.json)?",
+    "adapter": r"adapter_config\.json|adapter_model\.\w+",
+    "safetensors": r".+\.safetensors",
+    "gguf": r".+\.(gguf|ggml)",
+    "pytorch": r"(.*/)?pytorch_model.*\.bin(\.index\.json)?|.+\.(pt|pth|ckpt)",
+    "flax": r".+\.msgpack|(.*/)?(_CHECKPOINT_METADATA|_METADATA)",
+    "tensorflow": r"(.*/)?saved_model\.pb|tf_model\.h5|.+\.tflite",
+    "onnx": r".+\.onnx",
+    "keras": r".+\.(keras|h5|hdf5)",
+    "dataset": r".+\.(parquet|arrow)",
+}
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A format, and what it was told from.
+
+    Attributes:
+        sign: the name of a file, or a line of config.json; empty where nothing is known.
+    """
+
+    format: Format
+    sign: str = ""
+
+    @property
+    def loadable(self) -> bool:
+        """Whether the engine may be able to load it."""
+        return self.format in LOADABLE
+
+    def __str__(self) -> str:
+        return f"{self.sign}, {LABELS[self.format]}" if self.sign else LABELS[self.format]
+
+
+def format_of(names: Iterable[str]) -> Seen:
+    """The format that the names of files tell.
+
+    Args:
+        names: paths inside a repository or a folder, with slashes.
+    """
+    ordered = sorted(names)
+    for name, sign in _SIGNS.items():
+        for path in ordered:
+            if re.fullmatch(sign, path, re.IGNORECASE):
+                return Seen(name, path)
+    return Seen("unknown")
+
+
+def format_at(path: Path) -> Seen:
+    """The format of a folder or a file on this machine.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    if not path.is_dir():
+        return format_of([path.name])
+    inside = [entry.name for entry in path.iterdir()]
+    tokenizer = path / "assets" / "tokenizer"
+    if tokenizer.is_dir():
+        inside += [f"assets/tokenizer/{entry.name}" for entry in tokenizer.iterdir()]
+    seen = format_of(inside)
+    return seen if seen.format != "unknown" else format_of_config(config_in(path))
+
+
+def config_in(folder: Path) -> Mapping[str, Any]:
+    """A folder's config.json; empty where there is none that can be read."""
+    with contextlib.suppress(OSError, ValueError):
+        config = json.loads((folder / CONFIG_FILE).read_bytes())
+        return config if isinstance(config, dict) else {}
+    return {}
+
+
+def format_of_config(config: Mapping[str, Any]) -> Seen:
+    """The format that the fields of a config.json tell, as KerasHub tells it (`get_preset_loader`)."""
+    if "registered_name" in config:
+        return Seen("keras_hub", f"registered_name {config['registered_name']!r} in config.json")
+    for field in ("model_type", "architectures"):
+        if field in config:
+            return Seen("transformers", f"{field} {config[field]!r} in config.json")
+    return Seen("unknown")
+
+
+def other_architecture(config: Mapping[str, Any]) -> str | None:
+    """The class of a KerasHub preset's model where it is another than CodeGemma's, such as `BertBackbone`."""
+    registered = config.get("registered_name")
+    if not isinstance(registered, str):
+        return None
+    name = registered.rpartition(">")[2]
+    return None if name == BACKBONE else name
+
+
+def wrong_at(path: Path) -> str | None:
+    """Why a folder or a file cannot be loaded, as far as its small files tell; None where they tell nothing.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    seen = format_at(path)
+    if not seen.loadable:
+        return str(seen)
+    other = other_architecture(config_in(path))
+    return None if other is None else f"a KerasHub preset of the architecture {other}"
