@@ -33,7 +33,8 @@ def worker_command(choice: Choice, folder: Path, settings: Settings) -> list[str
     """The real worker's.
 
     Args:
-        settings: name the server that the backend "openai" asks, and how many devices jax takes.
+        settings: name the server that the backend "openai" asks, how many devices jax takes and which one
+            torch does.
     """
     remote = choice.backend == machine.OPENAI
     command = [
@@ -46,7 +47,8 @@ def worker_command(choice: Choice, folder: Path, settings: Settings) -> list[str
     if not remote:
         devices = settings.model_parallel
         parted = ["--model-parallel", str(devices)] if devices > 1 else []
-        return [*command, "--backend", choice.backend, "--dtype", choice.dtype, *parted]
+        device = ["--torch-device", settings.torch_device] if choice.backend == "torch" else []
+        return [*command, "--backend", choice.backend, "--dtype", choice.dtype, *parted, *device]
     server = settings.server
     assert server is not None  # `check_backend` has seen to it
     return [

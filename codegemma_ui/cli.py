@@ -24,6 +24,7 @@ COMMANDS = ("serve", "complete", "bench", "eval", "export", "presets", "doctor")
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command and exit with its code."""
+    installation.settle_home()
     given = list(sys.argv[1:] if arguments is None else arguments)
     if not given or (given[0] not in COMMANDS and given[0] not in ("-h", "--help", "--version")):
         given.insert(0, "serve")
@@ -190,9 +191,11 @@ def _keep_gradio_at_home() -> None:
     import contextlib
     import os
 
-    with contextlib.suppress(OSError, RuntimeError):  # without a home it may as well lie there
-        folder = installation.cache_folder() / "gradio"
-        folder.mkdir(parents=True, exist_ok=True)
+    from codegemma_ui import cache_folder
+
+    cache_folder.settle_matplotlib()
+    with contextlib.suppress(OSError):  # without room for temporary files there is no better place
+        folder = cache_folder.usable("gradio").folder or cache_folder.private_temporary("gradio")
         os.environ.setdefault("GRADIO_TEMP_DIR", str(folder))
 
 

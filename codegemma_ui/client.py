@@ -22,6 +22,7 @@ from typing import Any
 from codegemma_ui import machine, presets
 from codegemma_ui.choice import Choice, Command, check_backend, check_memory, worker_command
 from codegemma_ui.crashes import MAX_CRASHES, Crashes
+from codegemma_ui.endings import EndedWhileLoading
 from codegemma_ui.errors import (
     LoadFailed,
     NotReady,
@@ -48,7 +49,7 @@ from codegemma_ui.streams import Stream
 from codegemma_ui.transition import CalledOff, Transition
 from codegemma_ui.turns import Turn, Turns
 from codegemma_ui.vocabulary import Vocabulary
-from codegemma_ui.worker_process import EndedWhileLoading, Worker
+from codegemma_ui.worker_process import Worker
 
 __all__ = ["Choice", "EngineClient"]
 
@@ -77,6 +78,7 @@ class EngineClient:
         self._transition: Transition | None = None
         self._error: PlaygroundError | None = None
         self._crashes = Crashes()
+        self._distrusted: set[str] = set()  # backends whose compiled programs may be damaged
         self.restarts = 0
         """How often a worker that died was started again by itself."""
         self._vocabularies: dict[Path, Vocabulary] = {}
@@ -442,22 +444,39 @@ class EngineClient:
         while True:
             times += 1
             worker = Worker(transition.target, folder)
+            distrusted = transition.target.backend in self._distrusted
             try:
                 self._start(worker, transition)
             except EndedWhileLoading as died:
                 log.error(
                     "worker ended while loading (%s): %s", died.exit_code, worker.last_words()
                 )
+                if self._distrust(worker, distrusted, died.explained):
+                    continue
                 self._crashes.note(loading=True)
-                if not last_resort or self._crashes.too_often:
-                    raise EndedWhileLoading(died.exit_code, times) from died
+                if not last_resort or self._crashes.too_often or died.explained:
+                    raise worker.ended_while_loading(times) from died
                 with self._lock:
                     self.restarts += 1
                     if self._transition is transition:
                         self._error = WorkerDied(died.message, STARTED_AGAIN)
+            except PlaygroundError:
+                log.error("worker could not load: %s", worker.last_words())
+                if not self._distrust(worker, distrusted):
+                    raise
             else:
                 self._crashes.came_up()
+                self._distrusted.discard(transition.target.backend)
                 return
+
+    def _distrust(self, worker: Worker, already: bool, explained: bool = False) -> bool:
+        """Whether to start a worker that failed once more, without what earlier ones have compiled."""
+        backend = worker.choice.backend
+        self._distrusted.discard(backend)
+        if already or explained or not worker.suspects_cache:
+            return False
+        self._distrusted.add(backend)
+        return True
 
     def _start(self, worker: Worker, transition: Transition) -> None:
         transition.tell("loading")
@@ -486,12 +505,14 @@ class EngineClient:
             process.stop()
         if exit_code is not None:  # as soon as it was up
             transition.stop_if_cancelled()
-            raise EndedWhileLoading(exit_code)
+            raise worker.ended_while_loading()
 
     def _command(self, worker: Worker) -> Sequence[str]:
         command = list(self._worker_command(worker.choice, worker.folder))
         if self.settings.max_concurrency > 1 and worker.choice.backend in machine.BACKENDS:
             command += ["--max-concurrency", str(self.settings.max_concurrency)]
+        if worker.choice.backend in self._distrusted:
+            command += ["--kept-programs", "distrust"]
         python = self.settings.pythons.get(worker.choice.backend)
         return [python, *command[1:]] if python else command
 
@@ -526,6 +547,8 @@ class EngineClient:
             self._worker = None
             streams, self._streams = list(self._streams.values()), {}
             self._crashes.note()
+            if worker.suspects_cache:
+                self._distrusted.add(worker.choice.backend)
         log.error("worker died (exit code %s): %s", code, worker.last_words())
         died = WorkerDied(
             f"The model's process ended unexpectedly (exit code {code}).", STARTED_AGAIN

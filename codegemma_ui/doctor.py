@@ -7,7 +7,7 @@ import platform
 import shutil
 from typing import Any
 
-from codegemma_ui import __version__, machine, presets
+from codegemma_ui import __version__, cache_folder, framework_variables, machine, presets
 from codegemma_ui.download import credentials_present
 from codegemma_ui.presets import Preset
 from codegemma_ui.settings import RemoteServer, Settings
@@ -25,8 +25,10 @@ def examine(settings: Settings) -> dict[str, Any]:
     Returns:
         A JSON object: `version`, `python`, `platform`, `memory` and `gpus` (bytes), `backends`,
         `cxx_compiler` (torch compiles its CPU step with it), `credentials` (present or not),
-        `max_concurrency` and, in `together`, the backends on which it counts, `presets` with what is
-        missing for each, an empty list where it can run, and the flags to run it with where these matter;
+        `cache` with its `folder` and the `problem` where it cannot be used, `ignored` with the variables that
+        a model's process does not follow and why, `max_concurrency` and, in `together`, the backends on which
+        it counts, `presets` with what is missing for each, an empty list where it can run, and the flags to
+        run it with where these matter;
         and `server`, which the backend "openai" would ask, or null.
     """
     memory = machine.memory_bytes()
@@ -52,6 +54,8 @@ def examine(settings: Settings) -> dict[str, Any]:
         ],
         "cxx_compiler": next(filter(None, map(shutil.which, ("g++", "clang++"))), None),
         "credentials": credentials,
+        "cache": _cache(),
+        "ignored": framework_variables.ignored(),
         "server": _server(settings.server),
         "max_concurrency": settings.max_concurrency,
         "together": list(machine.TOGETHER),
@@ -86,6 +90,13 @@ def _server(place: RemoteServer | None) -> dict[str, Any] | None:
         return {**found, "problem": told}
     model, seconds = told
     return {**found, "model": model.id, "server": model.server, "seconds": round(seconds, 3)}
+
+
+def _cache() -> dict[str, str | None]:
+    """Looks at the folder of each backend: what one user has made another cannot write."""
+    found = [cache_folder.usable(), *(cache_folder.usable(name) for name in machine.BACKENDS)]
+    problem = next((one.problem for one in found if one.problem), None)
+    return {"folder": str(found[0].folder) if found[0].folder else None, "problem": problem}
 
 
 def _large(preset: Preset) -> bool:
@@ -136,6 +147,11 @@ def as_text(report: dict[str, Any]) -> str:
     lines.append(f"C++         {compiler}")
     for name, present in report["credentials"].items():
         lines.append(f"{name:<12}credentials {'present' if present else 'not found'}")
+    cache = report["cache"]
+    lines.append(f"cache       {cache['problem'] or cache['folder']}")
+    if cache["problem"]:
+        lines.append(f"            not used: each start compiles anew. {cache_folder.ELSEWHERE}")
+    lines.extend(f"ignored     {name}: {why}" for name, why in report["ignored"].items())
     if report["max_concurrency"] > 1:
         together = ", ".join(report["together"])
         lines.append(

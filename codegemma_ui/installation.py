@@ -54,12 +54,24 @@ def _is_for(requirement: Requirement, extra: str) -> bool:
 
 def cache_folder() -> Path:
     """Where what may be thrown away is kept between starts, as https://specifications.freedesktop.org/basedir
-    has it.
+    has it: a relative path in XDG_CACHE_HOME is passed over.
 
     Raises:
         RuntimeError: the user has no home.
     """
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / DISTRIBUTION
+    given = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    return (given if given.is_absolute() else Path.home() / ".cache") / DISTRIBUTION
+
+
+def settle_home() -> None:
+    """Give a user without a home the root folder as one, as containers do.
+
+    kagglehub (1.0) and with it KerasHub cannot be imported where the home cannot be told.
+    """
+    try:
+        Path.home()
+    except RuntimeError:
+        os.environ["HOME"] = Path.cwd().anchor
 
 
 def command() -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -185,7 +186,7 @@ def named(name: str) -> Preset:
         )
     if name.startswith(("hf://", "kaggle://")):
         return Preset(name=name, handle=name, label=name.split("://", 1)[1])
-    folder = Path(name).expanduser()
+    folder = Path(os.path.expanduser(name))  # noqa: PTH111  # Path's raises for ~nobody
     try:
         wrong = model_format.wrong_at(folder) if name and folder.exists() else None
         found = wrong is None and (folder / model_format.CONFIG_FILE).is_file()

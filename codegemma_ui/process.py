@@ -33,6 +33,7 @@ STDERR_LINES = 200
 
 def environment() -> dict[str, str]:
     """Ours, so that a child finds this package and the user's credentials."""
+    installation.settle_home()
     root = _package_alone()
     path = os.environ.get("PYTHONPATH")
     return {**os.environ, "PYTHONPATH": f"{root}{os.pathsep}{path}" if path else root}

@@ -10,13 +10,14 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from codegemma_ui import presets
-from codegemma_ui.errors import BadInput, UnknownBackend
+from codegemma_ui.errors import BadInput, UnknownBackend, UnknownPreset
 from codegemma_ui.machine import BACKENDS, OPENAI, TOGETHER
 from codegemma_ui.messages import DEFAULT_MAX_LENGTH, DEFAULT_TIME_LIMIT_S
 
 DTYPES = ("auto", "float32", "bfloat16", "float16", "int8")
 LANGUAGES = ("auto", "en", "ko")
 ALLOW_SWITCH = ("everyone", "nobody", "login")
+TORCH_DEVICES = ("auto", "cpu", "cuda", "mps")
 MAX_CONCURRENCY = 64
 LOG_LEVELS = ("warning", "info", "debug")
 
@@ -69,6 +70,7 @@ class Settings:
         api_key: that other tools must bring; None lets in whoever the rest lets in.
         server: whom the backend "openai" asks; None where there is nobody.
         model_parallel: over how many devices the jax backend parts a model.
+        torch_device: of `TORCH_DEVICES`, for the torch backend; "auto" is CUDA, else the CPU.
     """
 
     host: str = "127.0.0.1"
@@ -94,6 +96,7 @@ class Settings:
     api_key: str | None = field(default=None, repr=False)
     server: RemoteServer | None = None
     model_parallel: int = 1
+    torch_device: str = "auto"
 
     @property
     def backends(self) -> tuple[str, ...]:
@@ -157,6 +160,12 @@ def add_model_flags(parser: argparse.ArgumentParser) -> None:
     _flag(parser, "--dtype", ", ".join(DTYPES), "auto")
     _flag(parser, "--time-limit", "seconds one completion may take", f"{DEFAULT_TIME_LIMIT_S:g}")
     _flag(parser, "--model-parallel", "part the model over so many devices; jax only", "1")
+    _flag(
+        parser,
+        "--torch-device",
+        f"{', '.join(TORCH_DEVICES)}: auto is cuda where there is a card, else cpu; mps is untried",
+        "auto",
+    )
     for backend in BACKENDS:
         _flag(parser, f"--python-{backend}", f"interpreter for the {backend} worker", "our own")
 
@@ -205,6 +214,13 @@ def resolve(
         value = given.get(name)
         return environ.get(_PREFIX + name.upper(), "") or fallback if value is None else value
 
+    def source(name: str) -> str:
+        """What a value was given by, as a message ends in it; empty for a default."""
+        if given.get(name) is not None:
+            return f", from --{name.replace('_', '-')}"
+        variables = (_PREFIX + name.upper(), *(("KERAS_BACKEND",) if name == "backend" else ()))
+        return next((f", from {one}" for one in variables if environ.get(one)), "")
+
     def integer(name: str, fallback: int, least: int, most: int) -> int:
         return int(number(name, fallback, least, most, int))
 
@@ -216,7 +232,8 @@ def resolve(
             parsed = float("nan")
         if not least <= parsed <= most:
             raise BadInput(
-                f"{_named(name)} must be a number from {least} to {most}. Received: {value!r}"
+                f"{_named(name)} must be a number from {least} to {most}. "
+                f"Received: {value!r}{source(name)}"
             )
         return parsed
 
@@ -224,13 +241,16 @@ def resolve(
         value = choice(name, fallback)
         if value not in allowed:
             kind = UnknownBackend if name == "backend" else BadInput
-            raise kind(f"{_named(name)} must be one of {', '.join(allowed)}. Received: {value!r}")
+            raise kind(
+                f"{_named(name)} must be one of {', '.join(allowed)}. "
+                f"Received: {value!r}{source(name)}"
+            )
         return value
 
     def switch(name: str) -> bool:
         value = "1" if given.get(name) else environ.get(_PREFIX + name.upper(), "").lower()
         if value not in _SWITCH:
-            raise BadInput(f"{_named(name)} must be one of 0, 1. Received: {value!r}")
+            raise BadInput(f"{_named(name)} must be one of 0, 1. Received: {value!r}{source(name)}")
         return _SWITCH[value]
 
     def several(name: str) -> tuple[str, ...]:
@@ -252,7 +272,10 @@ def resolve(
         )
 
     preset = choice("preset", presets.BUNDLED)
-    presets.named(preset)
+    try:
+        presets.named(preset)
+    except UnknownPreset as error:
+        raise UnknownPreset(f"{error.message}{source('preset')}", error.hint) from None
     extra = tuple(filter(None, map(str.strip, choice("extra_presets", "").split(","))))
     presets.offered(*extra)
     auth, api_key = _login(environ.get(_PREFIX + "AUTH", "")), _key(environ.get(_KEY, ""))
@@ -272,7 +295,8 @@ def resolve(
     devices = integer("model_parallel", 1, 1, MAX_DEVICES)
     if devices > 1 and backend not in PARALLEL:
         raise BadInput(
-            f"{_named('model_parallel')} above 1 needs --backend jax. Received: {backend}",
+            f"{_named('model_parallel')} above 1 needs --backend jax. "
+            f"Received: {backend}{source('backend') or ', the default'}",
             "The other backends run a model on one device.",
         )
     at_once = integer("max_concurrency", 1, 1, MAX_CONCURRENCY)
@@ -311,6 +335,7 @@ def resolve(
         api_key=api_key,
         server=remote,
         model_parallel=devices,
+        torch_device=one_of("torch_device", "auto", TORCH_DEVICES),
     )
 
 

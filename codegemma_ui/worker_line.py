@@ -75,6 +75,9 @@ def _end() -> NoReturn:
     os._exit(0)
 
 
-def write_failure(write: Callable[[dict[str, Any]], None], error: PlaygroundError) -> None:
-    """Say why the model did not come up."""
-    write({"worker": "failed", "code": error.code, "message": error.message, "hint": error.hint})
+def write_failure(
+    write: Callable[[dict[str, Any]], None], error: PlaygroundError, suspects_cache: bool = False
+) -> None:
+    """Say why the model did not come up; `suspects_cache` where it may without its compiled programs."""
+    fields = {"code": error.code, "message": error.message, "hint": error.hint}
+    write({"worker": "failed", **fields, "suspects_cache": suspects_cache})

@@ -13,34 +13,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from codegemma_ui import endings, machine
 from codegemma_ui.choice import Choice
+from codegemma_ui.endings import EndedWhileLoading
 from codegemma_ui.errors import LoadFailed
 from codegemma_ui.messages import Loaded
 from codegemma_ui.process import LineProcess, environment
 
 log = logging.getLogger(__name__)
-
-KILLED = -9
-"""The exit code of a process that the system killed, as it does where memory runs out."""
-
-
-class EndedWhileLoading(LoadFailed):
-    """It ended without a word before its model was up.
-
-    Args:
-        exit_code: its exit code.
-        times: how often in a row.
-    """
-
-    def __init__(self, exit_code: int, times: int = 1) -> None:
-        often = f" {times} times" if times > 1 else ""
-        super().__init__(
-            f"The model's process ended{often} while loading (exit code {exit_code}).",
-            "Memory may have run out: choose a smaller model or a half-width precision."
-            if exit_code == KILLED
-            else "The log of the server has the details.",
-        )
-        self.exit_code = exit_code
 
 
 class Worker:
@@ -55,6 +35,7 @@ class Worker:
         loaded: what it said of its model, once that is up.
         compilations, warm: as in `messages.Status`.
         exit_code: once it is gone.
+        suspects_cache: once it failed: it may come up without the compiled programs of earlier ones.
     """
 
     def __init__(self, choice: Choice, folder: Path) -> None:
@@ -64,6 +45,10 @@ class Worker:
         self.compilations: int | None = None
         self.warm: float | None = None
         self.exit_code: int | None = None
+        self.suspects_cache = False
+        self._oom_kills = endings.oom_kills()
+        memory = machine.memory_bytes()
+        self._free_bytes = memory[1] if memory else None
         self._came_up: Future[Loaded] = Future()
 
     def start(
@@ -96,6 +81,7 @@ class Worker:
                     if self.loaded is not None and self.loaded.note != message["note"]:
                         self.loaded = replace(self.loaded, note=message["note"])
                 case "failed":
+                    self.suspects_cache = message.get("suspects_cache", False)
                     error = LoadFailed(message["message"], message["hint"], message["code"])
                     self._came_up.set_exception(error)
                 case _:
@@ -103,10 +89,12 @@ class Worker:
 
         def on_exit(code: int) -> None:
             self.exit_code = code
+            compiles = self.choice.backend in machine.BACKENDS
+            self.suspects_cache |= compiles and endings.is_a_programs_own(code)
             if self._came_up.done():
                 on_crash(code)
             else:
-                self._came_up.set_exception(EndedWhileLoading(code))
+                self._came_up.set_exception(self.ended_while_loading())
 
         self.process = LineProcess(command, environment(), on_message, on_exit)
         return self.process
@@ -118,6 +106,23 @@ class Worker:
             LoadFailed: it says why it could not load, and ends.
         """
         self._came_up.result()
+
+    def ended_while_loading(self, times: int = 1) -> EndedWhileLoading:
+        """The error, once it is gone.
+
+        Args:
+            times: how often in a row.
+        """
+        assert self.exit_code is not None
+        dtype = "float32" if self.choice.dtype == "auto" else self.choice.dtype
+        return EndedWhileLoading(
+            self.exit_code,
+            self.last_words(),
+            times,
+            killed_for_memory=(endings.oom_kills() or 0) > (self._oom_kills or 0),
+            need_bytes=self.choice.preset.memory_bytes(dtype),
+            free_bytes=self._free_bytes,
+        )
 
     def complete(self, request_id: str, request: Mapping[str, Any]) -> None:
         """Hand it a request. If it is gone by now, its end tells so."""
@@ -132,5 +137,5 @@ class Worker:
         self.process.send(message)
 
     def last_words(self) -> str:
-        """The end of what it wrote to stderr: for the log, never for the page."""
+        """The end of what it wrote to stderr: for the log, and once it serves never for the page."""
         return self.process.stderr_tail[-4000:] if self.process else ""

@@ -2,44 +2,80 @@
 
 from __future__ import annotations
 
+import getpass
 import importlib
 import logging
 import os
 import sys
 from dataclasses import dataclass
 
-from codegemma_ui import installation, machine
+from codegemma_ui import cache_folder, framework_variables, installation, machine
+from codegemma_ui.engine import compiled
+from codegemma_ui.errors import LoadFailed
 
 
-def before_import(backend: str) -> None:
-    """Choose the Keras backend; keep tensorflow out of a jax or torch process.
+def before_import(backend: str, torch_device: str = "auto", keep_compiled: bool = True) -> None:
+    """Settle what the frameworks read as they are imported; keep tensorflow out of a jax or torch process.
 
     keras-hub works without tensorflow (it tokenises through sentencepiece); not importing it starts
     about 4 s faster and leaves the GPU to the one framework that needs it.
+
+    Args:
+        backend: of Keras.
+        torch_device: of `settings.TORCH_DEVICES`; for the torch backend.
+        keep_compiled: as `compiled.use` takes it.
+
+    Raises:
+        LoadFailed: that device is not there.
     """
-    os.environ["KERAS_BACKEND"] = backend
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    framework_variables.settle(os.environ, backend)
+    _name_the_user()
     if backend != "tensorflow":
         for name in ("tensorflow", "tensorflow_text"):
             sys.modules[name] = None  # type: ignore[assignment]  # an import of it now fails
-    _keep_compiled(backend)
-    # jax takes 75% of a GPU at start unless told otherwise; a switch must be able to follow.
-    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+    compiled.use(backend, keep_compiled)
+    if backend == "torch":
+        # Unasked, Keras takes a Mac's "mps" before anything else (3.15).
+        os.environ["KERAS_TORCH_DEVICE"] = torch_device_name(torch_device)
     logging.getLogger("absl").setLevel(logging.ERROR)
 
 
-def _keep_compiled(backend: str) -> None:
-    """Let compiled programs outlive the process, in a folder of ours; what a person has set stays."""
-    folder = installation.cache_folder() / backend
-    if backend == "torch":
-        os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(folder))
-    elif backend == "jax":
-        os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(folder))
-        os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
-        os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
-    elif "persistent_cache" not in os.environ.get("TF_XLA_FLAGS", ""):
-        flags = f"--tf_xla_persistent_cache_directory={folder} {os.environ.get('TF_XLA_FLAGS', '')}"
-        os.environ["TF_XLA_FLAGS"] = flags.strip()
+def _name_the_user() -> None:
+    """A container may run as a user without an entry and without a home, which libraries ask for."""
+    installation.settle_home()
+    cache_folder.settle_matplotlib()
+    try:
+        getpass.getuser()
+    except (KeyError, OSError, ImportError):  # torch before 2.9 names a folder by it
+        os.environ["LOGNAME"] = f"uid-{os.getuid()}" if hasattr(os, "getuid") else "unknown"
+
+
+def torch_device_name(asked: str) -> str:
+    """What Keras calls the device that torch is to use: "cuda", "cpu" or "mps".
+
+    Args:
+        asked: of `settings.TORCH_DEVICES`. "auto" is CUDA where there is a card, else the CPU.
+
+    Raises:
+        LoadFailed: that device is not there.
+    """
+    torch = importlib.import_module("torch")
+    there = {
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+        "cpu": True,
+    }
+    if asked == "auto":
+        return "cuda" if there["cuda"] else "cpu"
+    if not there[asked]:
+        has = ", ".join(name for name, is_there in there.items() if is_there)
+        raise LoadFailed(
+            f"--torch-device {asked} needs a device that torch has. Received: torch "
+            f"{torch.__version__} with {has}",
+            "Choose --torch-device auto, or install a torch that is built for the device.",
+            code="no_such_device",
+        )
+    return asked
 
 
 @dataclass(frozen=True)
@@ -76,7 +112,10 @@ def _jax_device() -> Device:
 
 def _torch_device() -> Device:
     torch = importlib.import_module("torch")
-    if not torch.cuda.is_available():
+    chosen = os.environ["KERAS_TORCH_DEVICE"]
+    if chosen == "mps":
+        return Device("Apple GPU", accelerated=True, bfloat16=False)
+    if chosen == "cpu":
         return CPU
     major, _ = torch.cuda.get_device_capability(0)
     return Device(torch.cuda.get_device_name(0), True, major >= 8)
@@ -103,7 +142,10 @@ def memory_in_use(backend: str, device: Device, devices: int = 1) -> int:
     if not device.accelerated:
         return resident
     if backend == "torch":
-        return resident + int(importlib.import_module("torch").cuda.memory_allocated())
+        torch = importlib.import_module("torch")
+        on_mps = os.environ["KERAS_TORCH_DEVICE"] == "mps"
+        used = torch.mps.current_allocated_memory() if on_mps else torch.cuda.memory_allocated()
+        return resident + int(used)
     if backend == "jax":
         cards = importlib.import_module("jax").devices()[:devices]
         stats = [card.memory_stats() or {} for card in cards]

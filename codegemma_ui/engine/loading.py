@@ -11,7 +11,7 @@ from unittest import mock
 
 import numpy as np
 
-from codegemma_ui.engine import parallel, precision
+from codegemma_ui.engine import failures, parallel, precision
 from codegemma_ui.engine.environment import Device
 from codegemma_ui.engine.precision import Precision
 
@@ -44,8 +44,11 @@ def load(
 
 def _from_preset(folder: Path, dtype: str) -> Any:
     keras_nlp = importlib.import_module("keras_nlp")
-    with _nothing_drawn():
-        return keras_nlp.models.GemmaCausalLM.from_preset(str(folder), dtype=dtype)
+    try:
+        with _nothing_drawn():
+            return keras_nlp.models.GemmaCausalLM.from_preset(str(folder), dtype=dtype)
+    except Exception as error:
+        raise failures.of_preset(error, folder)  # noqa: B904  # often the error itself
 
 
 @contextlib.contextmanager

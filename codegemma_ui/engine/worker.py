@@ -24,9 +24,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from codegemma_ui.engine import environment
+from codegemma_ui.engine import compiled, environment
 from codegemma_ui.engine.failures import readable
-from codegemma_ui.errors import NotEnoughMemory
+from codegemma_ui.errors import LoadFailed, NotEnoughMemory
 from codegemma_ui.messages import (
     CompletionRequest,
     ErrorEvent,
@@ -37,6 +37,7 @@ from codegemma_ui.worker_line import Inbox, take_stdout, write_failure
 
 if TYPE_CHECKING:
     from codegemma_ui.engine.decode import Decoder
+    from codegemma_ui.engine.steps import Steps
 
 LOOK_S = 0.25
 """Seconds between two looks at what compiles on a thread of its own."""
@@ -55,6 +56,8 @@ def main() -> None:
     parser.add_argument("--context-length", required=True, type=int)
     parser.add_argument("--model-parallel", default=1, type=int)
     parser.add_argument("--max-concurrency", default=1, type=int)
+    parser.add_argument("--torch-device", default="auto")
+    parser.add_argument("--kept-programs", default="use", choices=("use", "distrust"))
     arguments = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
     write = take_stdout()
@@ -63,7 +66,10 @@ def main() -> None:
         serve, warm, at_once = _come_up(arguments, write, inbox)
     except Exception as error:
         traceback.print_exc()
-        write_failure(write, readable(error, "load"))
+        sys.stderr.flush()
+        told = readable(error, "load")
+        # What nothing explains may be a damaged file among the compiled programs.
+        write_failure(write, told, compiled.in_use() and told.code == LoadFailed.code)
         sys.exit(1)
     if at_once > 1:
         _serve_together(serve, warm, inbox, at_once)
@@ -134,11 +140,17 @@ class WarmUp:
             "worker": "warm",
             "share": self._ready / (self._total + behind),
             "compilations": self._decoder.steps.compilations,
-            "note": self._decoder.steps.note,
+            "note": _note(self._decoder.steps),
         }
         if told != self._told:
             self._told = told
             self._write(told)
+            if told["share"] == 1:
+                compiled.remember()
+
+
+def _note(of: Steps) -> str | None:
+    return " ".join(filter(None, (of.note, compiled.note()))) or None
 
 
 def _come_up(
@@ -150,7 +162,8 @@ def _come_up(
         What answers a request, what compiles the rest, and how many requests may go on at once.
     """
     write({"worker": "state", "state": "loading"})
-    environment.before_import(arguments.backend)
+    keep = arguments.kept_programs == "use"
+    environment.before_import(arguments.backend, arguments.torch_device, keep)
     device = environment.device(arguments.backend)
 
     from codegemma_ui.engine import loading, steps
@@ -165,20 +178,21 @@ def _come_up(
         model, precision = loading.load(arguments.folder, arguments.dtype, device, devices)
         parameters, summary = int(model.count_params()), loading.summary(model)
         write({"worker": "state", "state": "warming", "progress": 0.0})
-        compiled = steps.create(arguments.backend, model, precision, takes_weights=True)
-        return compiled, precision.weights, parameters, summary
+        passes = steps.create(arguments.backend, model, precision, takes_weights=True)
+        return passes, precision.weights, parameters, summary
 
     # On a thread that ends, and takes torch's team of OpenMP threads with it: see `steps/torch.py`.
     with ThreadPoolExecutor(1) as aside:
-        compiled, dtype, parameters, summary = aside.submit(load).result()
-    at_once = arguments.max_concurrency if steps.takes_rows(compiled) else 1
+        passes, dtype, parameters, summary = aside.submit(load).result()
+    at_once = arguments.max_concurrency if steps.takes_rows(passes) else 1
     decoder = (
-        SharedDecoder(compiled, arguments.context_length, at_once)
-        if steps.takes_rows(compiled) and at_once > 1
-        else Decoder(compiled, arguments.context_length)
+        SharedDecoder(passes, arguments.context_length, at_once)
+        if steps.takes_rows(passes) and at_once > 1
+        else Decoder(passes, arguments.context_length)
     )
     warm = WarmUp(decoder, write)
     warm.first(COMPILED_FIRST)
+    compiled.came_up()
     loaded = Loaded(
         preset=arguments.preset,
         backend=arguments.backend,
@@ -188,7 +202,7 @@ def _come_up(
         memory_bytes=environment.memory_in_use(arguments.backend, device, devices),
         context_length=arguments.context_length,
         summary=summary,
-        note=compiled.note,
+        note=_note(passes),
         at_once=at_once,
     )
     write({"worker": "loaded", **asdict(loaded)})

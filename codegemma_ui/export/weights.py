@@ -22,7 +22,7 @@ import numpy as np
 
 from codegemma_ui import machine
 from codegemma_ui.engine import environment
-from codegemma_ui.engine.failures import readable
+from codegemma_ui.engine.failures import of_preset, readable
 from codegemma_ui.errors import EngineError, NotEnoughMemory
 from codegemma_ui.export.formats import WIDTHS
 
@@ -114,13 +114,13 @@ def load(folder: Path, backend: str) -> Any:
             "Close other programs, or export on a machine with more memory.",
         )
     # A card may be smaller than the model, and has nothing to compute here.
-    os.environ |= {"CUDA_VISIBLE_DEVICES": "", "JAX_PLATFORMS": "cpu", "KERAS_TORCH_DEVICE": "cpu"}
-    environment.before_import(backend)
+    os.environ |= {"CUDA_VISIBLE_DEVICES": "", "JAX_PLATFORMS": "cpu"}
+    environment.before_import(backend, torch_device="cpu")
     try:
         keras_nlp = importlib.import_module("keras_nlp")
         return keras_nlp.models.GemmaBackbone.from_preset(str(folder), dtype=_stored_dtype(folder))
     except Exception as error:
-        raise readable(error, "load") from error
+        raise readable(of_preset(error, folder), "load") from error
 
 
 def _stored_dtype(folder: Path) -> str | None:

@@ -7,6 +7,7 @@ a second against 176). The variables are arguments, so that every cache of a len
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable
 from copy import copy
 from typing import Any
@@ -16,6 +17,7 @@ import tensorflow as tf
 from keras import ops
 from tensorflow.compiler.tf2xla.ops.gen_xla_ops import xla_optimization_barrier
 
+from codegemma_ui.engine import compiled
 from codegemma_ui.engine.precision import Precision
 from codegemma_ui.engine.steps import ALTERNATIVES, Drawing, Picked, weights
 from codegemma_ui.engine.steps.forward import cache_bytes, cache_shape
@@ -48,6 +50,34 @@ class TensorflowKernels:
         return ops.slice_update(cache, (*[0] * (len(cache.shape) - 2), offset, 0), new)
 
 
+class Compiled:
+    """A function that XLA compiles, anew where what was kept of it cannot be read.
+
+    tensorflow (2.21) raises then, and goes on raising for that function in this process.
+    """
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self._plain = function
+        self._compiled = self._compile()
+
+    def _compile(self) -> Any:
+        return tf.function(self._plain, jit_compile=True, autograph=False)
+
+    def __call__(self, *arguments: Any) -> Any:
+        try:
+            return self._compiled(*arguments)
+        except tf.errors.OpError:
+            if not compiled.throw_away():
+                raise
+            traceback.print_exc()
+            self._compiled = self._compile()
+            return self._compiled(*arguments)
+
+    @property
+    def compilations(self) -> int:
+        return int(self._compiled.experimental_get_tracing_count())
+
+
 class TensorflowSteps:
     """`Steps` on tensorflow. Its cache is a tuple of variables, two per layer.
 
@@ -77,14 +107,14 @@ class TensorflowSteps:
         self._read = self._pass(programs.read)
         self._check = self._pass(programs.check)
         self._write = self._pass(programs.write)
-        self._draw = tf.function(programs.draw, jit_compile=True, autograph=False)
+        self._draw = Compiled(programs.draw)
 
     def telling(self, alternatives: int) -> TensorflowSteps:
         other = copy(self)
         other._compile(alternatives)
         return other
 
-    def _pass(self, program: Callable[..., Any]) -> Any:
+    def _pass(self, program: Callable[..., Any]) -> Compiled:
         """The program as a function of a cache's variables, which it assigns; returns the rest."""
 
         def assigning(caches: Caches, *arguments: tf.Tensor) -> Any:
@@ -95,13 +125,13 @@ class TensorflowSteps:
                     variable.assign(value)
             return rest
 
-        return tf.function(assigning, jit_compile=True, autograph=False)
+        return Compiled(assigning)
 
     @property
     def compilations(self) -> int:
         """Programs compiled so far."""
         every = (self._read, self._check, self._write, self._draw)
-        return sum(one.experimental_get_tracing_count() for one in every)
+        return sum(one.compilations for one in every)
 
     def warmed(self) -> None:
         """Everything is compiled when it first runs."""

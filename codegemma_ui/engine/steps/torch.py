@@ -17,6 +17,7 @@ import os
 import shutil
 import sys
 import threading
+import traceback
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -27,6 +28,7 @@ from torch.fx import GraphModule
 from torch.nn import functional
 from torch.utils._pytree import tree_flatten, tree_unflatten
 
+from codegemma_ui.engine import compiled
 from codegemma_ui.engine.precision import Precision
 from codegemma_ui.engine.steps import Drawing, Picked, weights
 from codegemma_ui.engine.steps.forward import Cache, cache_bytes, cache_shape
@@ -251,8 +253,24 @@ class TorchSteps:
             threading.Thread(target=self._compile_all, args=(jobs,), daemon=True).start()
 
     def _compile_all(self, jobs: list[tuple[Any, ...]]) -> None:
-        for job in jobs:
-            self._compile(*job)
+        for key, graph, every, arguments in jobs:
+            try:
+                try:
+                    # A copy: compiling changes the graph, and it may have to be compiled again.
+                    run = self._compile(key, copy.deepcopy(graph), every, arguments)
+                except Exception:
+                    if not compiled.throw_away():
+                        raise
+                    traceback.print_exc()
+                    _forget_files()
+                    run = self._compile(key, graph, every, arguments)
+                self._graphs[key] = run
+                self._compiled += 1
+            except Exception as error:  # inductor, triton and the C++ compiler each have their own
+                traceback.print_exc()
+                self._run_uncompiled(f"{type(error).__name__}: {error}".splitlines()[0])
+            finally:
+                self.compiling -= 1
 
     def _compile(
         self,
@@ -260,34 +278,57 @@ class TorchSteps:
         graph: GraphModule,
         every: list[torch.Tensor],
         arguments: tuple[torch.Tensor, ...],
-    ) -> None:
-        """Let inductor compile a graph, and put the result in its place."""
+    ) -> Callable[..., Any]:
+        """Let inductor compile a graph; returns what takes its place."""
         # A cache of its own: compiling runs the graph, which writes.
         cache = self.allocate(key[2]) if key[2] else ()
         inputs = [*arguments, *(tensor for layer in cache for tensor in layer)]
-        try:
-            # Not torch.compile: there is no Python left to guard against, which saves 3 s here and
-            # half a millisecond per call.
-            from torch._guards import TracingContext, tracing
-            from torch._inductor import compile as compile_graph
-            from torch._subclasses import FakeTensorMode
-            from torch.fx.experimental.symbolic_shapes import ShapeEnv
+        # Not torch.compile: there is no Python left to guard against, which saves 3 s here and
+        # half a millisecond per call.
+        from torch._guards import TracingContext, tracing
+        from torch._inductor import compile as compile_graph
+        from torch._subclasses import FakeTensorMode
+        from torch.fx.experimental.symbolic_shapes import ShapeEnv
 
-            multiply_in_loops(graph)
-            # Without a context of its own inductor passes its cache on disk by (torch 2.13).
-            context = TracingContext(FakeTensorMode(shape_env=ShapeEnv()))
-            with tracing(context), torch.no_grad():
-                compiled: Callable[..., Any] = compile_graph(graph, [*every, *inputs])
-                compiled(*every, *inputs)  # compile errors may come with the first call
-            run: Callable[..., Any] = partial(compiled, *every)
-            if self._device.type == "cuda" and key[0] in ("step", "check"):
-                run = Replayed(run, len(arguments))
-            self._graphs[key] = run
-            self._compiled += 1
-        except Exception as error:  # inductor, triton and the C++ compiler each have their own
-            self._run_uncompiled(f"{type(error).__name__}: {error}".splitlines()[0])
-        finally:
-            self.compiling -= 1
+        _keep_headers_with_the_rest()
+        multiply_in_loops(graph)
+        # Without a context of its own inductor passes its cache on disk by (torch 2.13).
+        context = TracingContext(FakeTensorMode(shape_env=ShapeEnv()))
+        with tracing(context), torch.no_grad():
+            fast: Callable[..., Any] = compile_graph(graph, [*every, *inputs])
+            fast(*every, *inputs)  # compile errors may come with the first call
+        run: Callable[..., Any] = partial(fast, *every)
+        if self._device.type == "cuda" and key[0] in ("step", "check"):
+            return Replayed(run, len(arguments))
+        return run
+
+
+def _keep_headers_with_the_rest() -> None:
+    """Have inductor put precompiled headers where its other files are.
+
+    Else they are in a folder for temporary files that has the user's name (torch 2.13), where nothing throws
+    a damaged one away.
+    """
+    from torch._inductor import codecache
+    from torch._inductor.runtime.cache_dir_utils import cache_dir
+
+    headers = f"{cache_dir()}/precompiled_headers"
+    for name, folder in (("_HEADER_DIR", headers), ("_HEADER_LOCK_DIR", f"{headers}/locks")):
+        if hasattr(codecache, name):
+            setattr(codecache, name, folder)
+
+
+def _forget_files() -> None:
+    """Have inductor look for its files on the disk again."""
+    from torch._inductor import codecache
+    from torch._inductor.cpu_vec_isa import valid_vec_isa_list
+    from torch._inductor.utils import clear_caches
+
+    clear_caches()
+    cached: Any
+    for cached in (getattr(codecache, "_precompile_header", None), valid_vec_isa_list):
+        if hasattr(cached, "cache_clear"):
+            cached.cache_clear()
 
 
 def _soonest(job: tuple[Any, ...]) -> tuple[bool, int, int, int]:

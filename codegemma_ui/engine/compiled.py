@@ -1,0 +1,205 @@
+"""Where compiled programs outlive the process: a folder of ours for each backend, or none.
+
+What a person has set for a framework's own cache stays. A file in ours that is damaged is thrown away, with
+the rest of that folder (a few MB, made again as programs are compiled). Frameworks find some damage
+themselves; a flipped bit in machine code they run, so sums of what was compiled are kept beside it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+import shlex
+import tempfile
+import warnings
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from codegemma_ui import cache_folder
+
+PLAIN = re.compile(r"[\w./+,@%:=-]+", re.ASCII)
+"""Paths that inductor (torch 2.13) can name in a compiler's command line, which it does not quote."""
+
+SUMS = "sums.json"
+
+_folder: Path | None = None  # of ours, in use by this process
+_problem = ""
+_damaged = ""
+_given_up: Path | None = None  # of ours, not used because the last process failed on it
+
+
+def use(backend: str, keep: bool = True) -> None:
+    """Tell a framework where to keep what it compiles, before it is imported.
+
+    Args:
+        backend: of Keras.
+        keep: False leaves our folder alone: what it holds is thrown away once `came_up()` tells that the
+            model loads without it.
+    """
+    global _folder, _problem, _damaged, _given_up
+    _folder, _problem, _damaged, _given_up = None, "", "", None
+    found = cache_folder.usable(backend)
+    _USE[backend](found if keep else cache_folder.Usable(None))
+    if not keep:
+        _given_up = found.folder
+    elif _folder is not None and not _sums_hold(_folder):
+        throw_away()
+
+
+def note() -> str | None:
+    """What a person should know of it; None where there is nothing to say."""
+    if _problem:
+        return (
+            f"Compiled programs are not kept, so each start compiles anew: {_problem}. "
+            f"{cache_folder.ELSEWHERE}"
+        )
+    return _damaged or None
+
+
+def throw_away() -> bool:
+    """Throw away what was kept, since something in it cannot be read; False where there is nothing.
+
+    Only once: what this process has compiled itself is not damaged.
+    """
+    global _damaged
+    if _folder is None or _damaged or not cache_folder.empty(_folder):
+        return False
+    _damaged = _made_again(_folder)
+    return True
+
+
+def came_up() -> None:
+    """The model has loaded. If it did so without our folder, what that holds was damaged."""
+    global _damaged, _given_up
+    if _given_up is not None and cache_folder.empty(_given_up):
+        _damaged = _made_again(_given_up)
+    _given_up = None
+
+
+def in_use() -> bool:
+    """Whether programs that an earlier process left may be read."""
+    return _folder is not None
+
+
+def remember() -> None:
+    """Everything is compiled: keep sums of it, for the next process to hold it against."""
+    if _folder is None:
+        return
+    sums = _sums_of(_folder)
+    with contextlib.suppress(OSError):
+        beside = _folder.parent / f".{_folder.name}-{os.getpid()}"
+        beside.write_text(json.dumps(sums))
+        beside.replace(_folder / SUMS)
+
+
+def _sums_hold(folder: Path) -> bool:
+    try:
+        known = json.loads((folder / SUMS).read_bytes())
+        now = _sums_of(folder)
+        return all(
+            now.get(name, crc) == crc for name, crc in known.items()
+        )  # one that is gone is no damage
+    except FileNotFoundError:  # that process did not get so far
+        return True
+    except (OSError, ValueError, AttributeError):
+        return False
+
+
+def _sums_of(folder: Path) -> dict[str, int]:
+    """The CRC-32 of each file, by its path in the folder. 16 MB, the most of three backends, take 20 ms."""
+    found = {}
+    for file in folder.rglob("*"):
+        if file.is_file() and file.name != SUMS:
+            with contextlib.suppress(OSError):
+                found[str(file.relative_to(folder))] = zlib.crc32(file.read_bytes())
+    return found
+
+
+def _made_again(folder: Path) -> str:
+    return f"Compiled programs in {folder} could not be read. They were thrown away and are made again."
+
+
+def _use_jax(found: cache_folder.Usable) -> None:
+    global _folder, _problem
+    if "JAX_COMPILATION_CACHE_DIR" in os.environ:
+        return  # jax only warns where it cannot be used
+    if found.folder is None:
+        _problem = found.problem
+        return
+    _folder = found.folder
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = str(found.folder)
+    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
+    _listen_for_jax()
+
+
+def _listen_for_jax() -> None:
+    """jax compiles what it cannot read, and says so in a warning, but never replaces the file (0.10)."""
+    shown: Callable[..., Any] = warnings.showwarning
+
+    def show(message: Warning | str, *rest: Any, **more: Any) -> None:
+        if str(message).startswith("Error reading persistent compilation cache"):
+            throw_away()  # before jax writes what it compiles next
+        shown(message, *rest, **more)
+
+    warnings.showwarning = show
+
+
+def _use_tensorflow(found: cache_folder.Usable) -> None:
+    global _folder, _problem
+    flags = os.environ.get("TF_XLA_FLAGS", "").strip()
+    if "persistent_cache" in flags or (flags and not flags.startswith("-")):
+        return  # a person's own, in the variable or in the file that it names
+    if found.folder is None:
+        _problem = found.problem
+        return
+    _folder = found.folder
+    # Quoted, and escaped, as tsl/util/command_line_flags' parser of variables takes it: it splits at blanks.
+    path = re.sub(r'(["\\])', r"\\\1", str(found.folder))
+    os.environ["TF_XLA_FLAGS"] = f'--tf_xla_persistent_cache_directory="{path}" {flags}'.strip()
+
+
+def _use_torch(found: cache_folder.Usable) -> None:
+    """inductor compiles into files, kept or not: without a folder of ours into a temporary one."""
+    global _folder, _problem
+    given = os.environ.get("TORCHINDUCTOR_CACHE_DIR")
+    if given is not None:
+        _problem = cache_folder.problem_of(Path(given))
+        if not _problem:
+            return
+    try:
+        if found.folder is None or given is not None:
+            _problem = _problem or found.problem
+            place = cache_folder.private_temporary("torch")
+            if not _problem:  # what is kept is not to be read, so neither is this
+                cache_folder.empty(place)
+        else:
+            place = _folder = found.folder
+        os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(_plain(place))
+        if not PLAIN.fullmatch(tempfile.gettempdir()):  # where inductor puts what it preprocesses
+            os.environ["TMPDIR"] = str(_plain(cache_folder.private_temporary("tmp")))
+            tempfile.tempdir = None
+    except OSError as error:  # the graphs run as they are
+        _problem = _problem or f"{tempfile.gettempdir()}: {error.strerror or error}"
+
+
+def _plain(folder: Path) -> Path:
+    """The folder by a name that needs no quotes."""
+    if PLAIN.fullmatch(str(folder)):
+        return folder
+    links = cache_folder.private_temporary("links")
+    if not PLAIN.fullmatch(str(links)):
+        raise OSError(f"a compiler's command line cannot take {shlex.quote(str(links))}")
+    link = links / hashlib.sha256(os.fsencode(folder)).hexdigest()[:16]
+    if not link.is_symlink() or link.readlink() != folder:
+        link.unlink(missing_ok=True)
+        link.symlink_to(folder)
+    return link
+
+
+_USE = {"jax": _use_jax, "tensorflow": _use_tensorflow, "torch": _use_torch}
