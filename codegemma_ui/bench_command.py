@@ -183,7 +183,9 @@ def _prepare(
 def _write(found: dict[str, Any], folder: Path) -> None:
     """Keep a run: results.json, results.md, plot.png."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "results.json").write_text(json.dumps(found, indent=1, allow_nan=False) + "\n")
+    (folder / "results.json").write_text(
+        json.dumps(found, indent=1, allow_nan=False) + "\n", encoding="utf-8"
+    )
     (folder / "results.md").write_text(report.markdown(found), encoding="utf-8")
     try:
         plot.draw(found, folder / "plot.png")

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from codegemma_ui import __version__, fim, installation, settings
+from codegemma_ui import __version__, console, fim, installation, settings
 from codegemma_ui.bench.shapes import SHAPES
 from codegemma_ui.errors import BadInput
 from codegemma_ui.export import formats
@@ -28,6 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = list(sys.argv[1:] if arguments is None else arguments)
     if not given or (given[0] not in COMMANDS and given[0] not in ("-h", "--help", "--version")):
         given.insert(0, "serve")
+    console.settle()
     parsed = _parser().parse_args(given)
     try:
         code = parsed.run(parsed)

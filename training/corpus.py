@@ -142,14 +142,14 @@ def unique(files: Iterable[SourceFile]) -> Iterator[SourceFile]:
 
 def write(path: Path, files: Iterable[SourceFile]) -> None:
     """One JSON object a line."""
-    with path.open("w") as sink:
+    with path.open("w", encoding="utf-8") as sink:
         for file in files:
             sink.write(json.dumps(asdict(file), ensure_ascii=False) + "\n")
 
 
 def load(path: Path) -> Iterator[SourceFile]:
     """The files that `write` wrote."""
-    with path.open() as source:
+    with path.open(encoding="utf-8") as source:
         for line in source:
             yield SourceFile(**json.loads(line))
 

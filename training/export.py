@@ -84,13 +84,13 @@ def _fill(layer: Any, part: dict[str, np.ndarray], shape: Shape) -> None:
 def write(model: Any, folder: Path) -> None:
     """Save the preset and what it was trained for; a card that is there stays."""
     card = folder / "README.md"
-    kept = card.read_text() if card.exists() else None
+    kept = card.read_text(encoding="utf-8") if card.exists() else None
     shutil.rmtree(folder, ignore_errors=True)
     model.save_to_preset(str(folder), max_shard_size=SHARD_GB)
     trained = {"context_length": CONTEXT, "layouts": ["psm", "spm"]}
-    (folder / "fim.json").write_text(json.dumps(trained, indent=2) + "\n")
+    (folder / "fim.json").write_text(json.dumps(trained, indent=2) + "\n", encoding="utf-8")
     if kept is not None:
-        card.write_text(kept)
+        card.write_text(kept, encoding="utf-8")
 
 
 def main() -> None:

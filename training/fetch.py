@@ -58,7 +58,7 @@ class Wheel:
 
 def wanted(path: Path = NAMES) -> list[str]:
     """The names in a list of packages, in its order, each once; `#` starts a comment."""
-    lines = (line.partition("#")[0] for line in path.read_text().splitlines())
+    lines = (line.partition("#")[0] for line in path.read_text(encoding="utf-8").splitlines())
     return list(dict.fromkeys(name for line in lines for name in line.split()))
 
 
@@ -67,7 +67,7 @@ def download(names: list[str], folder: Path) -> None:
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "-q"]
     command += ["--disable-pip-version-check", "-d", str(folder)]
     while names:
-        done = subprocess.run([*command, *names], capture_output=True, text=True)
+        done = subprocess.run([*command, *names], capture_output=True, encoding="utf-8")
         if done.returncode == 0:
             return
         missing = re.search(r"No matching distribution found for (\S+)", done.stderr)
@@ -110,7 +110,7 @@ def wheels(folder: Path) -> Iterator[Wheel]:
 
 def pinned(path: Path = TABLE) -> list[str]:
     """`name==version` of every package in the table, so that a second fetch gets the same text."""
-    rows = [line.split("\t") for line in path.read_text().splitlines()[1:]]
+    rows = [line.split("\t") for line in path.read_text(encoding="utf-8").splitlines()[1:]]
     return [f"{name}=={version}" for name, version, *_ in rows]
 
 
@@ -132,7 +132,7 @@ def main() -> None:
         rows.append(
             f"{wheel.name}\t{wheel.version}\t{wheel.licence}\t{'yes' if wheel.permissive else 'no'}"
         )
-    TABLE.write_text("\n".join(rows) + "\n")
+    TABLE.write_text("\n".join(rows) + "\n", encoding="utf-8")
     print(f"{len(rows) - 1} wheels, {sum(row.endswith('yes') for row in rows)} permissive")
 
 

@@ -29,7 +29,7 @@ def middles(preset: Path, dataset: Path, dtype: str) -> dict[str, dict[str, obje
     command += ["--backend", "jax", "--dtype", dtype]
     command += ["--dataset", str(dataset), "--results", str(results)]
     subprocess.run(command, check=True)
-    _, *lines = results.read_text().splitlines()
+    _, *lines = results.read_text(encoding="utf-8").splitlines()
     return {line["task_id"]: line for line in map(json.loads, lines)}
 
 
@@ -61,7 +61,9 @@ def main() -> None:
     RESULTS.mkdir(parents=True, exist_ok=True)
     by_dtype = {dtype: middles(given.preset, given.dataset, dtype) for dtype in DTYPES}
     counts = compared(by_dtype, given.dataset.stem)
-    (given.preset / PRECISIONS_FILE).write_text(json.dumps(counts, indent=2) + "\n")
+    (given.preset / PRECISIONS_FILE).write_text(
+        json.dumps(counts, indent=2) + "\n", encoding="utf-8"
+    )
     print(json.dumps(counts, indent=2))
 
 

@@ -183,7 +183,7 @@ def train(
     spent, total, first = state.get("seconds", 0.0), hours * 3600, training.steps
     figures = np.zeros((2, 3))
     saved = before = clock()
-    with (folder / "loss.tsv").open("a") as log:
+    with (folder / "loss.tsv").open("a", encoding="utf-8") as log:
         while spent < total and not asked_to_end.is_set():
             progress = spent / total
             taken = mixture.step(tokens, batches.shares(progress, names))

@@ -89,7 +89,7 @@ def most_visitors(rows: list[Row], engine: str, habit: str, replicas: int) -> in
 
 def read() -> list[Row]:
     """results.tsv."""
-    with (HERE / "results.tsv").open(newline="") as file:
+    with (HERE / "results.tsv").open(newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file, delimiter="\t"))
 
 
@@ -122,7 +122,7 @@ def main() -> None:
     if given.rate:
         _write(rows, sys.stdout)
         return
-    with (HERE / "results.tsv").open("w", newline="") as file:
+    with (HERE / "results.tsv").open("w", newline="", encoding="utf-8") as file:
         _write(rows, file)
     from benchmarks.sizing import plot
 

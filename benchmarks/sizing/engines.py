@@ -47,7 +47,7 @@ class Kind:
 
 def bundled() -> Kind:
     """The bundled model on the two cores that `benchmarks/results.json` was measured on."""
-    rows = json.loads(RESULTS.read_text())["rows"]
+    rows = json.loads(RESULTS.read_text(encoding="utf-8"))["rows"]
     (row,) = [row for row in rows if row["name"] == DEFAULT]
     first, rate = row["first_token_s"]["200"]["median"], row["tokens_per_s"]["median"]
     return Kind("bundled, 2 CPU cores", "measured", first, rate)

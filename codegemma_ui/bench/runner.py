@@ -122,7 +122,8 @@ def measure_bandwidth(setting: Setting, parameters: int | None, say: Say) -> Ban
             # Its threads are its own: a library's would come on top.
             env=environment() | {"OMP_NUM_THREADS": "1"},
             capture_output=True,
-            text=True,
+            encoding="utf-8",
+            errors="replace",
             check=False,
             timeout=_BANDWIDTH_LIMIT_S,
         )

@@ -138,6 +138,13 @@ def _run(command: Sequence[str]) -> None:
     Raises:
         EngineError: with the last line it wrote.
     """
-    done = subprocess.run(command, env=environment(), capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command,
+        env=environment(),
+        capture_output=True,
+        encoding="utf-8",
+        errors="replace",
+        check=False,
+    )
     if done.returncode:
         raise EngineError(f"{' '.join(command[1:5])} failed: {last_line(done.stderr)}")

@@ -94,7 +94,9 @@ def write(folder: Path, made: Made, size: int, work: Callable[[Path], None]) -> 
         names = sorted(file.name for file in unfinished.iterdir())
         older = _entries(folder) & _own(folder) - {*names, MARK, UNFINISHED}
         mark = unfinished / MARK
-        mark.write_text(json.dumps({"made": asdict(made), "files": names}, indent=2) + "\n")
+        mark.write_text(
+            json.dumps({"made": asdict(made), "files": names}, indent=2) + "\n", encoding="utf-8"
+        )
         mode = mark.stat().st_mode
         for name in (*names, MARK):  # the mark last: where it is, all is
             (unfinished / name).chmod(mode)  # safetensors 0.8 writes 0600
@@ -130,7 +132,7 @@ def _own(folder: Path) -> set[str]:
 def _read_mark(folder: Path) -> dict[str, Any] | None:
     """What the mark says, or None where there is none of ours."""
     try:
-        mark = json.loads((folder / MARK).read_text())
+        mark = json.loads((folder / MARK).read_text(encoding="utf-8"))
         return {"made": Made(**mark["made"]), "files": [str(name) for name in mark["files"]]}
     except (OSError, ValueError, TypeError, KeyError):
         return None

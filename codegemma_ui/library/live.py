@@ -7,6 +7,7 @@ import sys
 import time
 from typing import Any, Protocol
 
+from codegemma_ui import console
 from codegemma_ui.library import markup
 from codegemma_ui.messages import CompletionRequest
 from codegemma_ui.progress import UPDATE_INTERVAL_S, Progress
@@ -35,7 +36,7 @@ class _Terminal:
     def update(self, progress: Progress) -> None:
         for token in progress.tokens[self._written :]:
             if not token.past_end:
-                sys.stdout.write(token.text)
+                sys.stdout.write(console.printable(token.text))
         self._written = len(progress.tokens)
         if progress.last is not None:
             sys.stdout.write("\n")

@@ -87,6 +87,6 @@ def _colours() -> dict[str, tuple[str, str]]:
     """Name -> light and dark, as the page's style sheet says them."""
     light, dark = (
         dict(re.findall(r"--([\w-]+): (#\w+);", theme))
-        for theme in COLOURS.read_text().split(".dark {")
+        for theme in COLOURS.read_text(encoding="utf-8").split(".dark {")
     )
     return {name: (light[name], dark[name]) for name in dark}

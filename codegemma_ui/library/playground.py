@@ -14,7 +14,7 @@ from dataclasses import asdict
 from types import TracebackType
 from typing import Any
 
-from codegemma_ui import errors, settings
+from codegemma_ui import console, errors, settings
 from codegemma_ui.client import EngineClient
 from codegemma_ui.errors import BadInput, NotReady
 from codegemma_ui.library import live
@@ -90,7 +90,7 @@ class Playground:
             f"{now.parameters or 0:,} parameters · {(now.memory_bytes or 0) / 1e6:,.0f} MB · "
             f"a context of {now.context_length:,} tokens"
         )
-        print(now.summary or "")
+        print(console.printable(now.summary or ""))
 
     @property
     def vocabulary(self) -> Vocabulary:

@@ -61,7 +61,7 @@ def make(shape: Shape, folder: Path) -> None:
     model.save_to_preset(str(folder))
     vocabulary.unlink()
     facts = {"context_length": shape.context_length, "layouts": ["psm", "spm"]}
-    (folder / presets.FIM_FILE).write_text(json.dumps(facts, indent=2) + "\n")
+    (folder / presets.FIM_FILE).write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
 
 
 def _spread(keras: Any, backbone: Any) -> None:

@@ -1,0 +1,28 @@
+"""What a terminal or a pipe can show: text of any language, whatever the system's code page."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+
+
+def settle() -> None:
+    """Let no character that is printed end the program.
+
+    A terminal keeps its encoding, and is shown what that lacks as an escape. A pipe or a file gets UTF-8: the
+    code page of Korean Windows has no `é`, and JSON is UTF-8 by definition. `PYTHONIOENCODING` decides first.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if not isinstance(stream, io.TextIOWrapper):
+            continue
+        if stream.isatty() or os.environ.get("PYTHONIOENCODING"):
+            stream.reconfigure(errors="backslashreplace")
+        else:
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+
+
+def printable(text: str) -> str:
+    """Return a text with what stdout cannot encode as escapes; for a stream that is not ours to settle."""
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    return text.encode(encoding, "backslashreplace").decode(encoding)
