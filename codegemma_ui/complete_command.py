@@ -6,12 +6,11 @@ import argparse
 import asyncio
 import contextlib
 import io
-import signal
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from codegemma_ui import settings, text_files
+from codegemma_ui import interrupts, settings, text_files
 from codegemma_ui.cli import BAD_INPUT, CANCELLED, DONE, ENGINE_ERROR
 from codegemma_ui.client import EngineClient
 from codegemma_ui.errors import BadInput
@@ -123,9 +122,7 @@ async def _stream(client: EngineClient, raw: Mapping[str, object], as_json: bool
             await asyncio.sleep(0.02)
 
     waiting = asyncio.create_task(come_up())
-    loop = asyncio.get_running_loop()
-    for name in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(name, interrupt)
+    interrupts.call_on(interrupts.ENDING, interrupt)
     with contextlib.suppress(asyncio.CancelledError):
         await waiting
     if interrupted:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import platform
 import shutil
+import sys
 from typing import Any
 
 from codegemma_ui import __version__, cache_folder, framework_variables, machine, presets
 from codegemma_ui.download import credentials_present
 from codegemma_ui.presets import Preset
 from codegemma_ui.settings import RemoteServer, Settings
+
+_CXX_COMPILERS = ("cl",) if sys.platform == "win32" else ("g++", "clang++")
 
 LARGE = 1_000_000_000
 """Parameters from which a CPU has to be told how. With CodeGemma 2B's shape in bfloat16 torch needed 7.7 GB
@@ -52,7 +55,7 @@ def examine(settings: Settings) -> dict[str, Any]:
             }
             for backend in backends
         ],
-        "cxx_compiler": next(filter(None, map(shutil.which, ("g++", "clang++"))), None),
+        "cxx_compiler": next(filter(None, map(shutil.which, _CXX_COMPILERS)), None),
         "credentials": credentials,
         "cache": _cache(),
         "ignored": framework_variables.ignored(),

@@ -15,7 +15,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from codegemma_ui import fim, presets, settings
+from codegemma_ui import fim, interrupts, presets, settings
 from codegemma_ui.cli import BAD_INPUT, CANCELLED, DONE, ENGINE_ERROR
 from codegemma_ui.client import EngineClient
 from codegemma_ui.errors import BadInput, EngineError
@@ -49,9 +49,11 @@ def run(parsed: argparse.Namespace) -> int:
 async def _run(parsed: argparse.Namespace) -> int:
     current = asyncio.current_task()
     assert current is not None
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, current.cancel)
+    interrupts.call_on(set(interrupts.ENDING) - {signal.SIGINT}, current.cancel)
 
     # 1. Everything that can be wrong is looked at before seconds are spent on loading.
+    if parsed.execute:
+        execution.check_system()
     chosen = settings.resolve(parsed)
     if parsed.limit is not None and parsed.limit < 1:
         raise BadInput(f"--limit must be a whole number from 1. Received: {parsed.limit}")

@@ -45,7 +45,14 @@ def install(extra: Extra = "") -> str:
         return f"pip install -r requirements{extra and '-'}{extra}.txt"
     asked = [Requirement(one) for one in needed]
     wanted = [one for one in asked if _is_for(one, extra) and not (extra and _is_for(one, ""))]
-    return shlex.join(["pip", "install", *(str(one).partition(";")[0] for one in wanted)])
+    return _shell_line(["pip", "install", *(str(one).partition(";")[0] for one in wanted)])
+
+
+def _shell_line(words: list[str]) -> str:
+    """Join words as the person's shell takes them; cmd and PowerShell both take double quotes."""
+    if sys.platform != "win32":
+        return shlex.join(words)
+    return " ".join(f'"{word}"' if set(word) & set("<>^&| ") else word for word in words)
 
 
 def _is_for(requirement: Requirement, extra: str) -> bool:
@@ -53,13 +60,19 @@ def _is_for(requirement: Requirement, extra: str) -> bool:
 
 
 def cache_folder() -> Path:
-    """Where what may be thrown away is kept between starts, as https://specifications.freedesktop.org/basedir
-    has it: a relative path in XDG_CACHE_HOME is passed over.
+    """Where what may be thrown away is kept between starts: as https://specifications.freedesktop.org/basedir
+    has it, or where macOS and Windows have such folders, unless XDG_CACHE_HOME is set. As the specification
+    has it too, a relative path there is passed over.
 
     Raises:
         RuntimeError: the user has no home.
     """
-    given = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    named = os.environ.get("XDG_CACHE_HOME", "")
+    if not Path(named).is_absolute() and sys.platform == "win32":
+        named = os.environ.get("LOCALAPPDATA", "")
+    if not Path(named).is_absolute() and sys.platform == "darwin":
+        named = str(Path.home() / "Library" / "Caches")
+    given = Path(named)
     return (given if given.is_absolute() else Path.home() / ".cache") / DISTRIBUTION
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import subprocess
+import sys
 from dataclasses import dataclass
 from functools import cache
 from importlib import metadata
@@ -118,7 +120,7 @@ def gpus() -> tuple[Gpu, ...]:
         "--format=csv,noheader,nounits",
     ]
     try:
-        done = subprocess.run(query, capture_output=True, text=True, timeout=10, check=True)
+        done = subprocess.run(query, capture_output=True, encoding="utf-8", timeout=10, check=True)
         rows = [line.rsplit(",", 2) for line in done.stdout.splitlines() if line.strip()]
         return tuple(
             Gpu(name.strip(), int(total) * 2**20, int(free) * 2**20) for name, total, free in rows
@@ -130,32 +132,75 @@ def gpus() -> tuple[Gpu, ...]:
 def memory_bytes() -> tuple[int, int] | None:
     """Total and available main memory, or None where the system does not say.
 
-    A lower limit counts: a container's (cgroup v2, https://docs.kernel.org/admin-guide/cgroup-v2.html), or
-    the one on a process's address space (`ulimit -v`), which our workers inherit.
+    A lower limit counts: a container's, or the one on a process's address space (`ulimit -v`), which our
+    workers inherit.
     """
-    try:
-        lines = Path("/proc/meminfo").read_text().splitlines()
-    except OSError:
-        return None
-    kib = {name: int(rest.split()[0]) for name, rest in (line.split(":", 1) for line in lines)}
-    total, available = kib["MemTotal"] * 1024, kib["MemAvailable"] * 1024
-    import resource  # only where there is a /proc
+    import psutil  # here, since a worker's own environment may lack it
 
-    addressable, _ = resource.getrlimit(resource.RLIMIT_AS)
-    if addressable != resource.RLIM_INFINITY:
-        total, available = min(total, addressable), min(available, addressable)
     try:
-        limit = int(Path("/sys/fs/cgroup/memory.max").read_text())
-        used = int(Path("/sys/fs/cgroup/memory.current").read_text())
-    except (OSError, ValueError):
-        return total, available
-    return min(total, limit), min(available, limit - used)
+        memory = psutil.virtual_memory()
+    except (psutil.Error, OSError):
+        return None
+    total, available = int(memory.total), int(memory.available)
+    addressable = _addressable_bytes()
+    if addressable is not None:
+        total, available = min(total, addressable), min(available, addressable)
+    container = _container_bytes()
+    if container is not None:
+        limit, used = container
+        total, available = min(total, limit), min(available, limit - used)
+    return total, available
+
+
+def _addressable_bytes() -> int | None:
+    """The limit of `ulimit -v`, or None where there is none or no such thing."""
+    if sys.platform == "win32":
+        return None
+    import resource
+
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    return None if limit == resource.RLIM_INFINITY else limit
+
+
+_CGROUPS = (
+    ("memory.max", "memory.current"),
+    ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"),
+)
+"""Limit and use of a container: https://docs.kernel.org/admin-guide/cgroup-v2.html, then v1."""
+
+
+def _container_bytes() -> tuple[int, int] | None:
+    """The limit that a Linux container has and what it uses of it, or None where it has none."""
+    for files in _CGROUPS:
+        try:
+            limit, used = (
+                int(Path("/sys/fs/cgroup", file).read_text(encoding="ascii")) for file in files
+            )
+        except (OSError, ValueError):  # "max" is no limit; v1 says so by a number beyond any memory
+            continue
+        return limit, used
+    return None
 
 
 def resident_bytes(pid: int) -> int:
-    """Resident memory of a process; 0 where it cannot be told."""
+    """Resident memory of a process; 0 where it cannot be told.
+
+    On Windows with what it has started: the interpreter of a virtual environment is a launcher there, and the
+    program its child.
+    """
     try:
-        pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-    except (OSError, ValueError, IndexError):
+        import psutil
+    except ImportError:  # a worker's own environment
         return 0
-    return pages * 4096
+    try:
+        process = psutil.Process(pid)
+        processes = [process]
+        if sys.platform == "win32":
+            processes += process.children(recursive=True)
+    except psutil.Error:
+        return 0
+    resident = 0
+    for process in processes:
+        with contextlib.suppress(psutil.Error):
+            resident += int(process.memory_info().rss)
+    return resident

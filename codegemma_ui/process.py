@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import io
 import json
 import logging
 import os
 import queue
 import shutil
-import signal
 import subprocess
 import tempfile
 import threading
@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from codegemma_ui import installation
+from codegemma_ui.process_tree import ProcessTree, apart
 
 log = logging.getLogger(__name__)
 
@@ -32,11 +33,17 @@ STDERR_LINES = 200
 
 
 def environment() -> dict[str, str]:
-    """Ours, so that a child finds this package and the user's credentials."""
+    """Ours, so that a child finds this package and the user's credentials; its stdio is UTF-8 as ours is,
+    whatever the system's code page.
+    """
     installation.settle_home()
     root = _package_alone()
     path = os.environ.get("PYTHONPATH")
-    return {**os.environ, "PYTHONPATH": f"{root}{os.pathsep}{path}" if path else root}
+    return {
+        **os.environ,
+        "PYTHONPATH": f"{root}{os.pathsep}{path}" if path else root,
+        "PYTHONIOENCODING": "utf-8",
+    }
 
 
 @cache
@@ -53,7 +60,11 @@ def _package_alone() -> str:
     except OSError:  # no room for temporary files: our own interpreter's workers need none of this
         return str(installation.PACKAGE.parent)
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    (Path(folder) / installation.PACKAGE.name).symlink_to(installation.PACKAGE)
+    alone = Path(folder) / installation.PACKAGE.name
+    try:
+        alone.symlink_to(installation.PACKAGE)
+    except OSError:  # Windows lets only some users make links
+        shutil.copytree(installation.PACKAGE, alone)
     return folder
 
 
@@ -87,8 +98,11 @@ class LineProcess:
             encoding="utf-8",
             errors="replace",
             # Ctrl+C in a terminal goes to the whole group; the child must outlive it to answer a cancel.
-            start_new_session=True,
+            **apart(),
         )
+        if isinstance(self._child.stdin, io.TextIOWrapper):
+            self._child.stdin.reconfigure(newline="\n")  # on Windows too
+        self._tree = ProcessTree(self._child.pid)
         self._stderr_reader = threading.Thread(target=self._read_stderr, daemon=True)
         self._stderr_reader.start()
         for target in (self._read_stdout, self._write_stdin):
@@ -120,15 +134,10 @@ class LineProcess:
 
     def kill(self) -> None:
         """End it at once, with whatever it started; returns when it is gone."""
-        self._kill_group()
+        self._tree.kill()
+        with contextlib.suppress(OSError):
+            self._child.kill()
         self._child.wait()
-
-    def _kill_group(self) -> None:
-        try:
-            os.killpg(self._child.pid, signal.SIGKILL)
-        except (ProcessLookupError, PermissionError):
-            with contextlib.suppress(OSError):
-                self._child.kill()
 
     def _write_stdin(self) -> None:
         assert self._child.stdin is not None
@@ -153,11 +162,11 @@ class LineProcess:
                     self._on_message(message)
                 except Exception:
                     log.exception("process %s sent what nobody expects; it is ended", self.pid)
-                    self._kill_group()
+                    self._tree.kill()
                     break
         code = self._child.wait()
         self._outgoing.put(None)
-        self._kill_group()  # a compiler that it had started, say
+        self._tree.kill()  # a compiler that it had started, say
         self._stderr_reader.join(timeout=0.3)
         self._on_exit(code)
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import queue
@@ -24,7 +25,7 @@ def take_stdout() -> Callable[[dict[str, Any]], None]:
     Returns:
         A function that writes one JSON object as a line.
     """
-    private: TextIO = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    private: TextIO = os.fdopen(os.dup(1), "w", encoding="utf-8", newline="\n")
     os.dup2(2, 1)
     lock = threading.Lock()
 
@@ -59,7 +60,7 @@ class Inbox:
         self._cancelled.discard(request_id)
 
     def _read(self) -> None:
-        for line in sys.stdin:
+        for line in sys.stdin.buffer:
             message = json.loads(line)
             if message["op"] == "cancel":
                 self._cancelled.add(message["request_id"])
@@ -70,7 +71,12 @@ class Inbox:
 
 def _end() -> NoReturn:
     """The page is gone; a library may be deep in C code, so no polite way, and its compilers end with us."""
-    if os.getpgrp() == os.getpid():  # the page starts us as the leader of a group
+    if sys.platform == "win32":
+        with contextlib.suppress(ImportError):  # an environment of its own may lack psutil
+            from codegemma_ui.process_tree import kill_descendants
+
+            kill_descendants()
+    elif os.getpgrp() == os.getpid():  # the page starts us as the leader of a group
         os.killpg(0, signal.SIGTERM)
     os._exit(0)
 

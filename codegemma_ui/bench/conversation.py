@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import queue
 import signal
+import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
@@ -112,7 +113,7 @@ class Conversation:
 
 
 def _ended(code: int, stderr: str) -> str:
-    if code == -signal.SIGKILL:
+    if sys.platform != "win32" and code == -signal.SIGKILL:
         return "killed by the system, as it does when memory runs out"
     if code < 0:
         return f"ended by {signal.Signals(-code).name}. {last_line(stderr)}".strip()

@@ -5,7 +5,7 @@ Frameworks count the cores they may use when they are imported, so this comes be
 
 from __future__ import annotations
 
-import os
+import contextlib
 import runpy
 import sys
 
@@ -13,8 +13,12 @@ import sys
 def main() -> None:
     """Keep to the first cores, where the system has such a thing, then become the module."""
     threads, module = int(sys.argv[1]), sys.argv[2]
-    if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
+    # A subject's own environment may lack psutil, and macOS has no such thing.
+    with contextlib.suppress(ImportError, AttributeError):
+        import psutil
+
+        process = psutil.Process()
+        process.cpu_affinity(sorted(process.cpu_affinity())[:threads])
     sys.argv = sys.argv[2:]
     runpy.run_module(module, run_name="__main__", alter_sys=True)
 

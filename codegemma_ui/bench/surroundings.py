@@ -8,6 +8,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from codegemma_ui import __version__, machine
 
 PACKAGES = (
@@ -28,8 +30,9 @@ def version(package: str) -> str | None:
 
 def usable_cores() -> int:
     """How many cores this process may run on: its affinity where the system has such, else all."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
+    process = psutil.Process()
+    if hasattr(process, "cpu_affinity"):  # not on macOS
+        return len(process.cpu_affinity())
     return os.cpu_count() or 1
 
 
@@ -37,7 +40,7 @@ def last_level_cache_bytes() -> int:
     """The size of the largest cache of the first core; 0 where the system does not say."""
     sizes = [0]
     for file in Path("/sys/devices/system/cpu/cpu0/cache").glob("index*/size"):
-        text = file.read_text().strip()
+        text = file.read_text(encoding="ascii").strip()
         if text[:-1].isdigit() and text[-1:] in _UNITS:
             sizes.append(int(text[:-1]) * _UNITS[text[-1]])
     return max(sizes)
@@ -79,7 +82,9 @@ def _cpu() -> tuple[str, frozenset[str]]:
     """The processor's name and flags as Linux tells them; elsewhere what the platform says."""
     facts: dict[str, str] = {}
     try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
+        for line in (
+            Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+        ):
             key, found, value = line.partition(":")
             if found:
                 facts.setdefault(key.strip(), value.strip())

@@ -46,7 +46,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     given = parser.parse_args(arguments)
 
     # The libraries print: keep fd 1 for the events and give everybody else stderr.
-    events = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    events = os.fdopen(os.dup(1), "w", encoding="utf-8", newline="\n")
     os.dup2(2, 1)
     if os.environ.get("KAGGLE_API_ENVIRONMENT") == "TEST":
         # There kagglesdk prints every request, the key's header included (`build_kaggle_client`).
@@ -56,7 +56,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     def write(event: str, **values: Any) -> None:
         try:
             print(json.dumps({"event": event, **values}), file=events, flush=True)
-        except BrokenPipeError:  # nobody is left to read it
+        except OSError:  # nobody is left to read it: EPIPE, on Windows EINVAL
             os._exit(1)
 
     def report(received: int, total: int | None) -> None:

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePath, PurePosixPath
 from typing import TypeVar
 
 from codegemma_ui import presets
@@ -177,7 +177,7 @@ def _verify(source: Source, preset: Path, sizes: dict[str, int]) -> None:
         sizes = {}  # `main` moved between the two questions, or this is the cache
     wrong = []
     for name, size in sizes.items():
-        if size <= 0 or PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
+        if size <= 0 or _leads_out(name):
             continue
         came = size_on_disk(preset / name)
         if came != size:
@@ -196,6 +196,12 @@ def _bad_handle(handle: str) -> DownloadError:
         return error_of("bad_handle", {}, repr(handle))
     message = WORDS["bad_handle"][0].format(received=f"{handle}, for {framework}")
     return DownloadError("bad_handle", message, presets.instead_of(handle))
+
+
+def _leads_out(name: str) -> bool:
+    """Whether a path would leave the folder that it is relative to, as the hub or this system reads it."""
+    paths: tuple[PurePath, ...] = PurePosixPath(name), PurePath(name)
+    return any(path.anchor or ".." in path.parts for path in paths)
 
 
 def _local(handle: str) -> Path:

@@ -24,6 +24,8 @@ import sys
 import types
 from pathlib import Path
 
+assert sys.platform == "linux"  # `execution` runs it nowhere else
+
 # From <sched.h>, <sys/mount.h>, <linux/mount.h>, <fcntl.h>, <sys/prctl.h>.
 CLONE_NEWNS, CLONE_NEWIPC = 0x00020000, 0x08000000
 CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET = 0x10000000, 0x20000000, 0x40000000
@@ -52,9 +54,9 @@ def contain(limits: dict[str, int]) -> None:
     user, group = os.geteuid(), os.getegid()
     spaces = CLONE_NEWUSER | CLONE_NEWNET | CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWIPC
     checked("unshare", libc.unshare(spaces))
-    Path("/proc/self/setgroups").write_text("deny")
-    Path("/proc/self/uid_map").write_text(f"{USER_INSIDE} {user} 1")
-    Path("/proc/self/gid_map").write_text(f"{USER_INSIDE} {group} 1")
+    Path("/proc/self/setgroups").write_text("deny", encoding="ascii")
+    Path("/proc/self/uid_map").write_text(f"{USER_INSIDE} {user} 1", encoding="ascii")
+    Path("/proc/self/gid_map").write_text(f"{USER_INSIDE} {group} 1", encoding="ascii")
 
     folder = str(Path.cwd()).encode()
     checked("mount private", libc.mount(None, b"/", None, MS_REC | MS_PRIVATE, None))

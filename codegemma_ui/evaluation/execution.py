@@ -42,14 +42,26 @@ def program(task: Task, middle: str) -> str:
     return f"{whole}\n{task.test}\ncheck({task.entry_point})\n"
 
 
+def check_system() -> None:
+    """Refuse a system whose kernel cannot contain a program.
+
+    Raises:
+        BadInput: it is not Linux.
+    """
+    if sys.platform != "linux":
+        raise BadInput(
+            "--execute needs Linux, which alone can contain what a model wrote: leave it out here. "
+            f"Received: {sys.platform}"
+        )
+
+
 async def check_containment() -> None:
     """Whether programs can be contained here at all.
 
     Raises:
         BadInput: they cannot, and are not run.
     """
-    if sys.platform != "linux":
-        raise BadInput(f"--execute needs Linux. Received: {sys.platform}")
+    check_system()
     await execute("pass")
 
 
@@ -79,10 +91,15 @@ async def execute(source: str, time_limit_s: float = TIME_LIMIT_S) -> Verdict:
             return Verdict(False, "time limit")
         finally:  # also where the whole run is interrupted
             if process.returncode is None:
-                with contextlib.suppress(ProcessLookupError):
-                    os.killpg(process.pid, signal.SIGKILL)
+                _kill_group(process.pid)
                 await process.wait()
     return _verdict(output.decode(errors="replace").splitlines())
+
+
+def _kill_group(leader: int) -> None:
+    if sys.platform != "win32":  # see `check_system`
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(leader, signal.SIGKILL)
 
 
 def _verdict(report: list[str]) -> Verdict:

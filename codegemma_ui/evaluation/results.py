@@ -7,20 +7,21 @@ cut short is dropped.
 
 from __future__ import annotations
 
-import fcntl
 import json
-import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO
 
+from filelock import FileLock, Timeout
+
 from codegemma_ui.errors import BadInput
 from codegemma_ui.messages import to_json
 
 LOCK_S = 1.0
-"""Seconds until a file that another run holds is refused."""
+"""Seconds until a file that another run holds is refused. Not at once: a process that is just being started
+shares what is open here, until it runs its own program."""
 
 _KIND = {"evaluation": 1}
 """The first key of the first line, and the version of this form."""
@@ -79,7 +80,7 @@ class Result:
 
 
 class ResultsFile:
-    """An open file of results, locked against a second run; use it in a `with`.
+    """An open file of results, locked against a second run by a file beside it; use it in a `with`.
 
     Args:
         path: made, with its folder, where it is not there.
@@ -103,11 +104,12 @@ class ResultsFile:
             self._file: BinaryIO = path.open("a+b")
         except OSError as error:
             raise BadInput(f"--results must be a writable file. Received: {error}") from error
+        self._lock = FileLock(f"{path}.lock")
         try:
-            self._lock()
+            self._acquire()
             self._read()
         except BaseException:
-            self._file.close()
+            self.close()
             raise
 
     def __enter__(self) -> ResultsFile:
@@ -119,7 +121,12 @@ class ResultsFile:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file and let another run have it."""
         self._file.close()
+        self._lock.release()
 
     def settle_dtype(self, dtype: str) -> None:
         """Hold the file to the precision that was loaded; a new file gets its first line now.
@@ -142,21 +149,19 @@ class ResultsFile:
         self._file.write(to_json(line).encode() + b"\n")
         self._file.flush()
 
-    def _lock(self) -> None:
-        # A process that is just being started shares what is open here, until it runs its own program.
-        ends = time.monotonic() + LOCK_S
-        while True:
-            try:
-                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                return
-            except OSError as error:
-                if time.monotonic() > ends:
-                    raise BadInput(
-                        "A file of results belongs to one run at a time. "
-                        f"Received: {self.path}, in use.",
-                        "Wait for the other run, or give another file with --results.",
-                    ) from error
-            time.sleep(LOCK_S / 20)
+    def _acquire(self) -> None:
+        try:
+            self._lock.acquire(timeout=LOCK_S)
+        except Timeout as error:
+            raise BadInput(
+                f"A file of results belongs to one run at a time. Received: {self.path}, in use.",
+                "Wait for the other run, or give another file with --results.",
+            ) from error
+        except (OSError, NotImplementedError) as error:  # the folder's file system has no locks
+            raise BadInput(
+                f"--results must be where a file can be locked. Received: {error}",
+                "Give a file on a local disk with --results.",
+            ) from error
 
     def _read(self) -> None:
         self._file.seek(0)

@@ -12,6 +12,7 @@ from gradio.routes import App, ORJSONResponse
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp
 
+from codegemma_ui import interrupts
 from codegemma_ui.client import EngineClient
 from codegemma_ui.server import logs
 from codegemma_ui.server.assets import page_assets
@@ -32,6 +33,9 @@ name of one made up, begins another. A page whose state is dropped is shown ever
 
 GRACE_S = 3
 """Seconds that connections get to end by themselves once a signal came."""
+
+LOOK_S = 0.5
+"""Seconds between two looks for a signal: on Windows none is heard while a wait without an end goes on."""
 
 
 class WalledApp(App):
@@ -98,14 +102,15 @@ def start(blocks: gr.Blocks, client: EngineClient, settings: Settings) -> str:
 
 
 def launch(blocks: gr.Blocks, client: EngineClient, settings: Settings) -> None:
-    """Serve until SIGINT or SIGTERM, then close the engine and the page."""
+    """Serve until a signal of `interrupts.ENDING`, then close the engine and the page."""
     over = threading.Event()
-    for name in (signal.SIGINT, signal.SIGTERM):
+    for name in interrupts.ENDING:
         signal.signal(name, lambda *_: over.set())
     url = start(blocks, client, settings)
     logs.take_over_uvicorn()
     print(f"CodeGemma FIM Playground: {url}", flush=True)
-    over.wait()
+    while not over.wait(LOOK_S):
+        pass
     client.close()  # first: it ends the streams that hold connections open
     blocks.close(verbose=False)
 

@@ -166,12 +166,19 @@ def _answer(engine: Engine, message: dict[str, Any], write: Write) -> dict[str, 
 
 
 def peak_bytes() -> int | None:
-    """The most main memory that this process ever had resident; None where the system does not say.
+    """The most main memory that this process ever had resident; None where the system does not say."""
+    if sys.platform == "win32":
+        import psutil
 
-    `VmHWM` of /proc/self/status (https://man7.org/linux/man-pages/man5/proc_pid_status.5.html).
-    """
+        return int(psutil.Process().memory_info().peak_wset)
+    if sys.platform == "darwin":
+        import resource
+
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # bytes, on macOS
+    # psutil does not have it, and Linux's ru_maxrss begins with the parent's:
+    # https://man7.org/linux/man-pages/man5/proc_pid_status.5.html
     try:
-        lines = Path("/proc/self/status").read_text().splitlines()
+        lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
     except OSError:
         return None
     for line in lines:
