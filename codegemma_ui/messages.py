@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Literal, get_args
 from codegemma_ui import fim
 from codegemma_ui.errors import BadInput, PlaygroundError
 
-StopReason = Literal["stop_token", "max_length", "time_limit", "scored"]
+StopReason = Literal["stop_token", "max_length", "time_limit", "scored", "server"]
 State = Literal["starting", "downloading", "loading", "warming", "ready", "busy", "failed"]
 STATES: tuple[State, ...] = get_args(State)
 
@@ -289,6 +289,7 @@ class Completion:
     Attributes:
         raw_output: all that was written, control tokens by their names.
         middle: up to the first stop token.
+        stop_reason: "server" where a server ended it by itself, without a stop token and before `max_length`.
         token_ids: of the raw output.
         logprob: of all its tokens together; None where a server did not tell all of them.
     """

@@ -4,6 +4,7 @@ The process speaks the same line as `engine/worker.py`, so that the page, the sh
 the difference; it imports no Keras. The prompt is made here, of the preset's own vocabulary.
 
     server.py      the connection: the `openai` library, its timeouts and retries
+    stream.py      a streamed answer, in the forms that servers give it
     abilities.py   what this server can do, asked once
     answers.py     what a piece of an answer tells: ids, texts, log probabilities
     generation.py  one request to one stream of events

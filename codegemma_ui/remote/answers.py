@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from codegemma_ui import fim
+from codegemma_ui.remote.failures import nonsense
 from codegemma_ui.vocabulary import Vocabulary
 
 ALTERNATIVES = 5
@@ -37,6 +38,36 @@ class Told:
     alternatives: tuple[tuple[int, float], ...] = ()
 
 
+def streamed_choice(chunk: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The one choice of a chunk; None where it has none.
+
+    Raises:
+        ServerError: it is no chunk.
+    """
+    choices = chunk.get("choices")
+    if not choices:
+        return None
+    if not isinstance(choices, list) or not isinstance(choices[0], dict):
+        raise nonsense("choices that are no list of objects")
+    return choices[0]
+
+
+def _text(choice: Mapping[str, Any]) -> str:
+    """The text of a piece, which servers that know chats alone send as theirs.
+
+    Raises:
+        TypeError: it is none.
+    """
+    text = choice.get("text")
+    if text is None:
+        said = choice.get("delta") or choice.get("message")
+        text = said.get("content") if isinstance(said, dict) else None
+    if not isinstance(text, str | None):
+        raise TypeError(f"text that is a {type(text).__name__}")
+    # JSON can spell half of a character, which no vocabulary can encode.
+    return (text or "").encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
 class Reader:
     """Reads the pieces of one answer.
 
@@ -58,15 +89,22 @@ class Reader:
         Raises:
             TypeError, ValueError, KeyError, AttributeError: it is none.
         """
-        text = choice.get("text") or ""
-        if not isinstance(text, str):
-            raise TypeError(f"text that is a {type(text).__name__}")
+        text = _text(choice)
         named = self._by_id(choice) if self._same_ids else None
         if named is None:
+            told = self._by_text(text, choice.get("logprobs"))
             self._text += text.encode()
             self._bytes += text.encode()
-            return self._by_text(text, choice.get("logprobs"))
+            return told
         return [*self._held_back(text, named), *named]
+
+    def read_text(self, choice: Mapping[str, Any]) -> list[Told]:
+        """The tokens of a piece by its text alone, where what it says beside it cannot be read.
+
+        Raises:
+            TypeError: its text is none.
+        """
+        return self.read({"text": _text(choice)})
 
     # By ids
 
@@ -126,6 +164,7 @@ class Reader:
 
     def _by_text(self, text: str, logprobs: Mapping[str, Any] | None) -> list[Told]:
         """Where a server tells no ids that are ours: those of its texts, encoded piece by piece."""
+        logprobs = _listed(logprobs)
         tokens = (logprobs or {}).get("tokens")
         if logprobs is None or not tokens or "".join(tokens) != text:
             return [Told(one) for one in self._encoded(text)]
@@ -153,6 +192,21 @@ class Reader:
         before, _, after = text.partition(name)
         ids = [self._vocabulary.control_id(name)]
         return [*self._vocabulary.encode(before), *ids, *self._encoded(after)]
+
+
+def _listed(logprobs: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    """Log probabilities in OpenAI's lists, also where they came as a chat has them: as `content`."""
+    content = (logprobs or {}).get("content")
+    if not content:
+        return logprobs
+    return {
+        "tokens": [one["token"] for one in content],
+        "token_logprobs": [one.get("logprob") for one in content],
+        "top_logprobs": [
+            {other["token"]: other["logprob"] for other in one.get("top_logprobs") or ()}
+            for one in content
+        ],
+    }
 
 
 def _id(name: str) -> int:

@@ -7,21 +7,24 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import sys
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import openai
 
 from codegemma_ui import fim
+from codegemma_ui.errors import PlaygroundError
 from codegemma_ui.messages import CompletionRequest, Event, Loaded, StopReason
 from codegemma_ui.other_tokenizers import read_otherwise
 from codegemma_ui.output import Output, last_event
 from codegemma_ui.prompting import forced_ids, prompt_event
-from codegemma_ui.remote.abilities import Abilities, choice_of, echoed, extras
-from codegemma_ui.remote.answers import ALTERNATIVES, Reader, Told
+from codegemma_ui.remote.abilities import Abilities, echoed, extras
+from codegemma_ui.remote.answers import ALTERNATIVES, Reader, Told, streamed_choice
 from codegemma_ui.remote.failures import NotSupported, broke_off, nonsense
+from codegemma_ui.remote.finish import reason_of
 from codegemma_ui.remote.server import Server
 from codegemma_ui.vocabulary import Prompt, Vocabulary
 
@@ -34,13 +37,8 @@ PAUSE_S = 0.5
 COLDEST = 1e-30
 """A temperature up to this is as good as 0."""
 
-_FINISHED: dict[str, StopReason] = {
-    "length": "max_length",
-    "stop": "stop_token",
-    "eos_token": "stop_token",  # TGI's own words for it
-    "stop_sequence": "stop_token",
-}
-"""`finish_reason` -> ours."""
+LINGER_S = 1.0
+"""After a reason to end, until which more of the answer is waited for. Usually `[DONE]` comes at once."""
 
 Result = TypeVar("Result")
 
@@ -66,6 +64,26 @@ async def until(waited: Awaitable[Result], over: Callable[[], bool]) -> Result:
         if not task.done():
             task.cancel()
             await asyncio.wait({task})
+
+
+async def _next(
+    chunks: AsyncIterator[dict[str, Any]], over: Callable[[], bool], *, ended: bool
+) -> dict[str, Any] | None:
+    """The next piece of an answer, None after the last one.
+
+    Args:
+        ended: a reason to end has come. What fails or keeps quiet after it takes nothing from the answer.
+
+    Raises:
+        Over: it is.
+    """
+    if not ended:
+        return await until(anext(chunks, None), over)
+    until_s = time.monotonic() + LINGER_S
+    try:
+        return await until(anext(chunks, None), lambda: over() or time.monotonic() > until_s)
+    except (Over, PlaygroundError, openai.OpenAIError):
+        return None
 
 
 @dataclass(frozen=True)
@@ -170,46 +188,53 @@ class Asker:
                 await until(asyncio.sleep(PAUSE_S * 2 ** (attempt - 1)), over)
             stream = await until(self.server.stream(body, extra), over)
             reader = Reader(self.vocabulary, same_ids=self.abilities.token_ids)
+            chunks = aiter(stream)
+            reason: StopReason | None = None
+            said: object = None  # `finish_reason`, as the server has it
+            completes = False
             try:
-                while True:
-                    try:
-                        chunk = await until(anext(stream, None), over)
-                    except openai.APITimeoutError:
-                        raise
-                    except openai.APIConnectionError:
-                        chunk = None
-                    if chunk is None:
-                        break
-                    for told in self._told(chunk, reader):
+                # A reason may stand in each piece, and text behind it: the end is where nothing more comes.
+                while (chunk := await _next(chunks, over, ended=reason is not None)) is not None:
+                    choice = streamed_choice(chunk)
+                    if choice is None:  # such as one that tells the usage alone
+                        continue
+                    completes = True
+                    for told in self._told(choice, reader):
                         came += 1
                         yield told
-                        if not isinstance(told, Told):
-                            return
+                    if (told_reason := reason_of(choice.get("finish_reason"))) is not None:
+                        reason, said = told_reason, choice["finish_reason"]
             finally:
                 await stream.close()
+            if stream.done and reason is None:
+                if not completes:
+                    raise nonsense("no completion")
+                reason = "server"
+            if reason is not None:
+                if reason == "server":
+                    print(f"An answer ended with finish_reason {said!r:.80}", file=sys.stderr)
+                yield reason
+                return
             if came:
                 break
         raise broke_off(came)
 
-    def _told(self, chunk: Any, reader: Reader) -> list[Told | StopReason]:
-        """The tokens of a piece of an answer, and the reason that ends it.
+    def _told(self, choice: Mapping[str, Any], reader: Reader) -> list[Told]:
+        """The tokens of a piece of an answer.
 
         Raises:
             ServerError: it is none.
         """
         try:
-            if not chunk.choices:  # such as one that tells the usage alone
-                return []
-            choice = choice_of(chunk)
-            told: list[Told | StopReason] = [*reader.read(choice)]
-            finish = choice.get("finish_reason")
-            if finish is None:
-                return told
-            stop_id = self._stop_id(choice.get("stop_reason"))
-            told += [Told(stop_id)] if stop_id is not None else []
-            return [*told, _FINISHED[finish]]
-        except (AttributeError, TypeError, ValueError, KeyError) as error:
+            try:
+                told = reader.read(choice)
+            except (AttributeError, TypeError, ValueError, KeyError):
+                told = reader.read_text(choice)
+        except TypeError as error:
             raise nonsense(f"{type(error).__name__} {error}"[:100]) from error
+        ends = reason_of(choice.get("finish_reason")) is not None
+        stop_id = self._stop_id(choice.get("stop_reason")) if ends else None
+        return told if stop_id is None else [*told, Told(stop_id)]
 
     def _stop_id(self, stopped_at: object) -> int | None:
         """The stop token that vLLM names, by its id or by the string that was asked for."""

@@ -14,6 +14,7 @@ from typing import Any
 import openai
 
 from codegemma_ui.remote.failures import KEY, ServerError, nonsense
+from codegemma_ui.remote.stream import Stream
 from codegemma_ui.settings import RemoteServer
 
 MAKERS = {"llamacpp": "llama.cpp", "vllm": "vLLM"}
@@ -105,9 +106,10 @@ class Server:
         """An answer in one piece: `openai.types.Completion`."""
         return await self._create(body, extra)
 
-    async def stream(self, body: Mapping[str, Any], extra: Mapping[str, Any]) -> Any:
-        """An answer as it comes: an `openai.AsyncStream`, to be closed."""
-        return await self._create({**body, "stream": True}, extra)
+    async def stream(self, body: Mapping[str, Any], extra: Mapping[str, Any]) -> Stream:
+        """An answer as it comes, to be closed."""
+        answer = await self._create({**body, "stream": True}, extra)
+        return Stream(answer.response)
 
     async def _create(self, body: Mapping[str, Any], extra: Mapping[str, Any]) -> Any:
         return await self._client.completions.create(

@@ -123,6 +123,10 @@ TABLE: dict[str, tuple[str, str]] = {
     ),
     "stop_max_length": ("stopped at max_length", "max_length에 도달해 멈춤"),
     "stop_time_limit": ("stopped at the time limit", "시간 제한에 도달해 멈춤"),
+    "stop_server": (
+        "ended by the server for a reason of its own",
+        "서버가 자체 이유로 끝냄",
+    ),
     "stop_scored": ("scored, nothing written", "점수만 계산함"),
     "stop_you": ("stopped by you", "직접 멈춤"),
     "stop_error": ("stopped by an error", "오류로 멈춤"),

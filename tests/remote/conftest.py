@@ -46,18 +46,20 @@ def ask(
     place: RemoteServer,
     *raws: dict[str, Any],
     cancelled: Callable[[list[Event]], bool] = lambda _: False,
+    can: Abilities | None = None,
 ) -> Asked:
     """Find out what a server can do, then send it requests.
 
     Args:
         raws: fields of `CompletionRequest`.
         cancelled: asked with what has come so far.
+        can: what it can do, where that is not to be found out.
     """
 
     async def run() -> Asked:
         vocabulary = Vocabulary(presets.BUNDLED_FOLDER)
         server = Server(place)
-        asked = Asked(await examine(server, vocabulary, lambda _: None))
+        asked = Asked(can or await examine(server, vocabulary, lambda _: None))
         loaded = Loaded(
             **{"preset": presets.BUNDLED, "backend": OPENAI, "dtype": AS_SERVED, "device": ""},
             **{"parameters": 0, "memory_bytes": 0, "context_length": 0, "summary": ""},

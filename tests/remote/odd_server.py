@@ -30,6 +30,9 @@ class Odd:
         pause_s: seconds between two pieces.
         breaks: streams that break off before their first piece.
         raw: sent in place of every streamed line.
+        body: sent in place of a whole stream, as it stands; then the connection closes.
+        kind: its `Content-Type`.
+        stays: seconds that a stream's connection stays open after its last byte.
         page: sent in place of every answer.
         away: connections are closed without a word.
         takes_ids, tells_logprobs, tells_usage: what it can do. It takes OpenAI's parameters alone.
@@ -47,6 +50,9 @@ class Odd:
     pause_s: float = 0.0
     breaks: int = 0
     raw: str = ""
+    body: bytes | None = None
+    kind: str = "text/event-stream"
+    stays: float = 0.0
     page: str = ""
     away: bool = False
     takes_ids: bool = False
@@ -147,7 +153,7 @@ def odd_server(odd: Odd) -> Iterator[str]:
 
         def _stream(self) -> None:
             self.send_response(200)
-            self.send_header("Content-Type", "text/event-stream")
+            self.send_header("Content-Type", odd.kind)
             self.send_header("Connection", "close")
             self.end_headers()
             self.close_connection = True
@@ -155,6 +161,11 @@ def odd_server(odd: Odd) -> Iterator[str]:
                 odd.breaks -= 1
                 return
             try:
+                if odd.body is not None:
+                    self.wfile.write(odd.body)
+                    self.wfile.flush()
+                    time.sleep(odd.stays)
+                    return
                 for text in odd.pieces:
                     self._event(odd.raw or json.dumps(self._chunk(text, None)))
                     time.sleep(odd.pause_s)

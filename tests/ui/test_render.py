@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from html.parser import HTMLParser
+from typing import get_args
 
-from codegemma_ui.messages import DoneEvent, ErrorEvent, TokenEvent
+import pytest
+
+from codegemma_ui.messages import DoneEvent, ErrorEvent, StopReason, TokenEvent
 from codegemma_ui.progress import Progress
 from codegemma_ui.ui import render
+from codegemma_ui.ui.strings import LANGUAGES, text
+from codegemma_ui.ui.views import race, tokens
 from codegemma_ui.vocabulary import Vocabulary
 
 HOSTILE = "${1+1}{{x}}`\\`</pre></code><script>x</script><img onerror=x>\"'&lt;\r\n\n"
@@ -86,6 +91,18 @@ def test_the_caption_says_why_it_stopped() -> None:
     for said in ("stopped at", "&lt;eos&gt;", "2 tokens", "181 tok/s", "first token after 0.12 s"):
         assert said in caption
     assert "role control" in render.raw_output(run, "en")
+
+
+@pytest.mark.parametrize("reason", get_args(StopReason))
+def test_every_reason_has_words_in_all_views(reason: StopReason) -> None:
+    for language in LANGUAGES:
+        run = run_of("", "", "a")
+        assert run.progress is not None
+        run.progress.add(DoneEvent(middle="a", stop_reason=reason))
+        name = "stop_unnamed" if reason == "stop_token" else f"stop_{reason}"
+        assert text(name, language) in render.caption(run, language)
+        # A scored middle stands in a race's lanes of its own.
+        assert reason == "scored" or {name} <= {*race.WORDS} & {*tokens.WORDS}
 
 
 def test_an_error_keeps_what_came() -> None:

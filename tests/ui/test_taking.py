@@ -102,6 +102,12 @@ def test_one_stopped_at_its_beginning_is_of_the_model_that_serves(written, vocab
     assert by_tool(facts)["KerasHub"]["notes"] == [text("take_note_stopped", "en")]
 
 
+def test_one_that_a_server_cut_off_is_said_not_to_have_ended(written, vocabulary) -> None:
+    one = recorded(vocabulary)
+    facts = ask(written[1], replace(one, last=replace(one.last, stop_reason="server")))
+    assert text("take_note_stopped", "en") in by_tool(facts)["KerasHub"]["notes"]
+
+
 def test_what_cannot_be_written_is_told(written, vocabulary) -> None:
     facts = ask(written[1], recorded(vocabulary, forced="a\0"))
     assert facts["code"] == []

@@ -21,6 +21,11 @@ from codegemma_ui.server.openai_api.ask import Ask
 from codegemma_ui.server.openai_api.problems import Problem
 from codegemma_ui.server.openai_api.stop_strings import StopStrings
 
+Ended = Literal["eos", "word", "limit"]
+
+_ENDED: dict[str, Ended] = {"stop_token": "eos", "server": "eos"}
+"""`stop_reason` -> why an answer ended; any other is a limit."""
+
 
 @dataclass(frozen=True)
 class Piece:
@@ -61,7 +66,7 @@ class Writing:
         self.has_line_break = False
         self.prompt: PromptEvent | None = None
         self.count = 0
-        self.ended: Literal["eos", "word", "limit"] | None = None
+        self.ended: Ended | None = None
         self.began_s = self.first_s = self.latest_s = 0.0
 
     @property
@@ -109,7 +114,7 @@ class Writing:
                         if self.ended and not self._is_full():
                             return
                     case DoneEvent() | CancelledEvent() if not self.ended:
-                        self.ended = "eos" if event.stop_reason == "stop_token" else "limit"
+                        self.ended = _ENDED.get(event.stop_reason or "", "limit")
                         yield self._rest()
                     case ErrorEvent():
                         raise Problem.told(event)

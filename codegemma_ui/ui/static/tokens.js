@@ -62,6 +62,7 @@
       stop_token: words.stop_token,
       max_length: words.stop_max_length,
       time_limit: words.stop_time_limit,
+      server: words.stop_server,
     };
     const line = element("p", { className: "why" }, element("span", { text: reasons[last.stop_reason] ?? words.stop_you }));
     const final = tokens.at(-1);

@@ -21,7 +21,14 @@ WORDS = (
         "tokens_branch",
         "tokens_went_on",
     ),
-    *("stop_token", "stop_unnamed", "stop_max_length", "stop_time_limit", "stop_you"),
+    *(
+        "stop_token",
+        "stop_unnamed",
+        "stop_max_length",
+        "stop_time_limit",
+        "stop_server",
+        "stop_you",
+    ),
     *("tokens", "tokens_untold", "tokens_some_untold", "not_told"),
 )
 
