@@ -67,6 +67,10 @@ def test_whole_floats_are_whole_numbers() -> None:
     assert parse_request({"max_length": 64.0, "top_k": 5.0}, 512).max_length == 64
 
 
+def test_seeds_of_32_bits_are_taken() -> None:
+    assert parse_request({"seed": 2**32 - 1}, 512).seed == 2**32 - 1
+
+
 @pytest.mark.parametrize(
     ("raw", "said"),
     [
@@ -86,6 +90,7 @@ def test_whole_floats_are_whole_numbers() -> None:
         ({"top_p": 10**400}, "top_p must be a number"),
         ({"top_k": -1}, "top_k must be a whole number"),
         ({"seed": -1}, "seed must be a whole number"),
+        ({"seed": 2**32}, "seed must be a whole number from 0 to 4294967295"),
         ({"layout": "pms"}, "layout must be one of psm, spm, ltr. Received: 'pms'"),
         ({"layout": []}, "layout must be one of"),
         ({"temprature": 1}, "Unknown setting. Received: 'temprature'"),

@@ -73,7 +73,9 @@ def _load(taken: Taken) -> str:
 
 def _sampler(taken: Taken) -> str:
     request = taken.request
-    last = f"temperature={request.temperature!r}, seed={request.seed!r}"
+    # Keras on torch takes 31 bits; the draws are others than ours either way.
+    seed = None if request.seed is None else request.seed % 2**31
+    last = f"temperature={request.temperature!r}, seed={seed!r}"
     k = f"k={request.top_k}, " if request.top_k else ""
     if request.top_p < 1:
         return f"keras_nlp.samplers.TopPSampler(p={request.top_p!r}, {k}{last})"

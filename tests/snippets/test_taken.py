@@ -149,6 +149,8 @@ def test_the_settings_of_a_drawn_completion_are_there_and_so_is_a_note() -> None
     assert [each.tool for each in snippets.write(one) if "drawn" in each.notes] == [
         *("keras_hub", "transformers", "llama_cpp")
     ]
+    long = taken({**SAMPLED, "seed": 2**32 - 1})
+    assert f"seed={2**31 - 1})" in script("keras_hub", long).text, "as much as Keras takes on torch"
     without = taken({**SAMPLED, "seed": None})
     assert all("undrawn" in each.notes for each in snippets.write(without))
     assert "RandomSampler(temperature=0.8" in script("keras_hub", taken({"temperature": 0.8})).text

@@ -2,8 +2,9 @@
 
 Source: https://developers.openai.com/api/reference/resources/completions, and the types of the `openai`
 package (3.57, `openai/types/completion*.py`). What would change an answer and is not done here is refused,
-never ignored. Beyond it: `top_k`, more stop strings, a whole fill-in-the-middle prompt as `prompt`
-(`fim_prompt`), and `max_tokens` that is more than fits, which ends at the context's end as `length`.
+never ignored; what other servers take beside it may stand there as long as it asks for nothing (`neutral`).
+Beyond it: `top_k`, llama.cpp's `t_max_predict_ms`, more stop strings, a whole fill-in-the-middle prompt as
+`prompt` (`fim_prompt`), and `max_tokens` that is more than fits, which ends at the context's end as `length`.
 """
 
 from __future__ import annotations
@@ -14,20 +15,20 @@ from collections.abc import Mapping
 from typing import Any
 
 from codegemma_ui.messages import TokenEvent
-from codegemma_ui.server.openai_api import fields, fim_prompt
+from codegemma_ui.server.openai_api import fields, fim_prompt, neutral
 from codegemma_ui.server.openai_api.ask import Ask
 from codegemma_ui.server.openai_api.problems import Problem
 from codegemma_ui.server.openai_api.writing import Piece, Writing
 from codegemma_ui.vocabulary import Vocabulary
 
 DEFAULT_MAX_TOKENS = 16
-MAX_MAX_TOKENS = 2**31 - 1
 MAX_LOGPROBS = 5
 
-_SHARED = ("temperature", "top_p", "top_k", "seed")  # mean here what they mean to `/complete`
-_READ = ("model", "prompt", "suffix", "max_tokens", "stop", "stream", "stream_options", "logprobs")
-_ONLY = {"n": 1, "best_of": 1, "echo": False, "frequency_penalty": 0, "presence_penalty": 0}
-_NO_EFFECT = ("user", "metadata", "store", "safety_identifier", "service_tier")
+_SHARED = ("temperature", "top_p")  # mean here what they mean to `/complete`
+_READ = (
+    *("model", "prompt", "suffix", "max_tokens", "stop", "stream", "stream_options", "logprobs"),
+    *("top_k", "seed", "t_max_predict_ms"),
+)
 
 
 class Form:
@@ -50,7 +51,8 @@ class Form:
     closing = b"data: [DONE]\n\n"
 
     def __init__(self, given: Mapping[str, Any], served: str, vocabulary: Vocabulary) -> None:
-        _refuse_what_is_not_done(given)
+        _refuse_unknown(given)
+        neutral.check(given)
         fields.check_model(given, served)
         self.stream = fields.flag(given, "stream")
         self._logprobs = (
@@ -63,10 +65,12 @@ class Form:
         sides, self._offset = _sides(given, vocabulary)
         request = {"temperature": 1.0, **sides}
         request |= {name: given[name] for name in _SHARED if given.get(name) is not None}
+        request |= {"top_k": fields.top_k(given, 0), "seed": fields.seed(given)}
         self.ask = Ask(
             request=request,
-            max_tokens=fields.whole(given, "max_tokens", DEFAULT_MAX_TOKENS, 1, MAX_MAX_TOKENS),
+            max_tokens=fields.whole(given, "max_tokens", DEFAULT_MAX_TOKENS, 1, fields.MAX_COUNT),
             stops=fields.stops(given),
+            line_time_s=fields.line_time_s(given),
         )
         self._head = {
             "id": f"cmpl-{uuid.uuid4().hex}",
@@ -115,24 +119,13 @@ class Form:
         }
 
 
-def _refuse_what_is_not_done(given: Mapping[str, Any]) -> None:
-    unknown = set(given) - {*_READ, *_SHARED, *_ONLY, *_NO_EFFECT, "logit_bias"}
+def _refuse_unknown(given: Mapping[str, Any]) -> None:
+    unknown = set(given) - {*_READ, *_SHARED, *neutral.NEUTRAL, *neutral.NO_EFFECT}
     if unknown:
         name = min(unknown)
         raise Problem.wrong(
             name[:80], f"Unknown field. Received: {fields.shown(name)}", "unknown_field"
         )
-    for name, only in _ONLY.items():
-        value = given.get(name)
-        if value is not None and value != only:
-            raise Problem.wrong(
-                name,
-                f"{name} must be {str(only).lower()}; nothing else is done here. "
-                f"Received: {fields.shown(value)}",
-                "not_supported",
-            )
-    if given.get("logit_bias"):
-        raise Problem.wrong("logit_bias", "logit_bias must be empty.", "not_supported")
 
 
 def _wants_usage(given: Mapping[str, Any], stream: bool) -> bool:

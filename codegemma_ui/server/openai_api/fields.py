@@ -13,6 +13,9 @@ MAX_STOPS = 32
 
 MAX_STOP_CHARACTERS = 200
 
+MAX_COUNT = 2**31 - 1
+"""Of tokens and milliseconds: the most that a 32-bit client can say."""
+
 ANY_MODEL = ("", "default", "codegemma")
 """Names that mean whatever model is served. By `codegemma` Continue knows how to write its prompt."""
 
@@ -99,6 +102,50 @@ def check_model(given: Mapping[str, Any], served: str) -> None:
             code="model_not_found",
             param="model",
         )
+
+
+def top_k(given: Mapping[str, Any], default: int) -> Any:
+    """How many tokens are drawn from, unchecked; 0 for all of them, which others write -1."""
+    value = given.get("top_k")
+    if value is None:
+        return default
+    off = isinstance(value, int | float) and not isinstance(value, bool) and value <= 0
+    return 0 if off else value
+
+
+def seed(given: Mapping[str, Any]) -> Any:
+    """The seed, unchecked, as a whole number from 0; None, also written -1, draws one.
+
+    Of other numbers below 0 llama.cpp takes the 32 bits, which others write without a sign.
+    """
+    value = given.get("seed")
+    if isinstance(value, bool) or not isinstance(value, int | float) or value >= 0:
+        return value
+    if value == -1:
+        return None
+    return value + 2**32 if value >= -(2**31) else value
+
+
+def line_time_s(given: Mapping[str, Any]) -> float | None:
+    """Seconds from the first token after which a line break ends an answer, of `t_max_predict_ms`.
+
+    Raises:
+        Problem.
+    """
+    limit_ms = whole(given, "t_max_predict_ms", 0, -1, MAX_COUNT)
+    return limit_ms / 1000 if limit_ms > 0 else None
+
+
+def names(given: Mapping[str, Any], name: str) -> tuple[str, ...]:
+    """A list of strings; missing is empty.
+
+    Raises:
+        Problem.
+    """
+    value = given.get(name) or []
+    if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
+        raise Problem.wrong(name, f"{name} must be a list of strings. Received: {shown(value)}")
+    return tuple(value)
 
 
 def shown(value: object) -> str:

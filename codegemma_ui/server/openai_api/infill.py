@@ -12,16 +12,20 @@ from collections.abc import Mapping
 from typing import Any
 
 from codegemma_ui.messages import MAX_FILES
-from codegemma_ui.server.openai_api import fields
+from codegemma_ui.server.openai_api import fields, neutral
 from codegemma_ui.server.openai_api.ask import Ask
 from codegemma_ui.server.openai_api.problems import Problem
 from codegemma_ui.server.openai_api.writing import Piece, Writing
 
-DEFAULTS = {"temperature": 0.8, "top_k": 40, "top_p": 0.95}
-MAX_PREDICT = 2**31 - 1
+DEFAULTS = {"temperature": 0.8, "top_p": 0.95}
+DEFAULT_TOP_K = 40
 
-RANDOM_SEEDS = (-1, 2**32 - 1)
-"""How llama.cpp writes that a seed is to be drawn."""
+RANDOM_SEED = 2**32 - 1
+"""How llama.cpp writes that a seed is to be drawn, beside -1, which has the same bits."""
+
+_MISSING = object()
+
+_TOLD_SETTINGS = ("temperature", "top_k", "top_p", "seed")
 
 _NOT_DONE = ("grammar", "json_schema", "logit_bias", "lora", "ignore_eos", "n_probs")
 """What would change the answer: refused where it asks for something."""
@@ -33,6 +37,7 @@ class Form:
     Args:
         given: the body.
         served: the name of the model that answers.
+        context_length: its, in tokens.
 
     Raises:
         Problem: names what was expected and what came.
@@ -41,15 +46,18 @@ class Form:
     closing = b""
     tells_tokens = True
 
-    def __init__(self, given: Mapping[str, Any], served: str) -> None:
+    def __init__(self, given: Mapping[str, Any], served: str, context_length: int) -> None:
         for name in _NOT_DONE:
-            if given.get(name):
+            if not neutral.is_neutral(given, name):
                 raise Problem.wrong(name, f"{name} is not supported here.", "not_supported")
         fields.check_model(given, served)
         self.stream = fields.flag(given, "stream")
         self._served = served
         self._ids = fields.flag(given, "return_tokens")
+        self._paths = fields.names(given, "response_fields")
+        self._context_length = context_length
         files, self._dropped = _files(given)
+        seed = fields.seed(given)
         request = {
             "prefix": fields.text(given, "input_prefix") + fields.text(given, "prompt"),
             "suffix": fields.text(given, "input_suffix"),
@@ -58,22 +66,23 @@ class Form:
                 name: default if (value := given.get(name)) is None else value
                 for name, default in DEFAULTS.items()
             },
-            "seed": None if given.get("seed") in RANDOM_SEEDS else given.get("seed"),
+            "top_k": fields.top_k(given, DEFAULT_TOP_K),
+            "seed": None if seed == RANDOM_SEED else seed,
         }
-        predict = fields.whole(given, "n_predict", -1, -1, MAX_PREDICT)
-        line_ms = fields.whole(given, "t_max_predict_ms", 0, -1, MAX_PREDICT)
+        predict = fields.whole(given, "n_predict", -1, -1, fields.MAX_COUNT)
         # With 0 llama.cpp reads the prompt, for the next request to find it read, and writes one token too.
         self.ask = Ask(
             request=request,
-            max_tokens=MAX_PREDICT if predict < 0 else max(predict, 1),
+            max_tokens=fields.MAX_COUNT if predict < 0 else max(predict, 1),
             stops=fields.stops(given),
-            line_time_s=line_ms / 1000 if line_ms > 0 else None,
+            line_time_s=fields.line_time_s(given),
             cuts=True,
         )
 
     def whole(self, piece: Piece, writing: Writing) -> dict[str, Any]:
         """The answer at once."""
-        return {**self._end(writing), "content": piece.text, "tokens": self._ids_of(piece)}
+        answer = {**self._end(writing), "content": piece.text, "tokens": self._ids_of(piece)}
+        return _chosen(answer, self._paths)
 
     def part(self, piece: Piece) -> dict[str, Any]:
         """A chunk of a stream."""
@@ -85,8 +94,8 @@ class Form:
         }
 
     def last(self, writing: Writing) -> list[dict[str, Any]]:
-        """The chunk that ends a stream."""
-        return [self._end(writing)]
+        """The chunk that ends a stream, the only one of it that `response_fields` is about."""
+        return [_chosen(self._end(writing), self._paths)]
 
     def _ids_of(self, piece: Piece) -> list[int]:
         return [token.id for token, _ in piece.tokens] if self._ids else []
@@ -102,7 +111,8 @@ class Form:
             "tokens_predicted": writing.count,
             "tokens_evaluated": writing.prompt_tokens,
             "generation_settings": {
-                name: self.ask.request[name] for name in ("temperature", "top_k", "top_p", "seed")
+                "n_ctx": self._context_length,
+                **{name: self.ask.request[name] for name in _TOLD_SETTINGS},
             },
             "prompt": writing.prompt.prompt if writing.prompt else "",
             "has_new_line": writing.has_line_break,
@@ -112,6 +122,24 @@ class Form:
             "tokens_cached": writing.prompt_tokens + writing.count,
             "timings": _timings(writing),
         }
+
+
+def _chosen(answer: dict[str, Any], paths: tuple[str, ...]) -> dict[str, Any]:
+    """Those fields of an answer that were asked for, all of them where none was.
+
+    As llama.cpp does it: "a/b" is the field b of the object a, told under this whole name; what there is not
+    is left out.
+    """
+    if not paths:
+        return answer
+    chosen: dict[str, Any] = {}
+    for path in paths:
+        value: Any = answer
+        for name in path.split("/"):
+            value = value.get(name, _MISSING) if isinstance(value, dict) else _MISSING
+        if value is not _MISSING:
+            chosen[path] = value
+    return chosen
 
 
 def _files(given: Mapping[str, Any]) -> tuple[list[dict[str, Any]], bool]:

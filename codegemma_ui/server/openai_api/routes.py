@@ -139,7 +139,7 @@ class OpenAIApi:
         if path == COMPLETIONS:
             form = completions.Form(given, status.preset or "", vocabulary)
         else:
-            form = infill.Form(given, status.preset or "")
+            form = infill.Form(given, status.preset or "", status.context_length)
         # Beside the event loop, as to count the tokens of a long text takes a while. A thread of anyio's ends
         # when it has nothing to do.
         raw, cut = await anyio.to_thread.run_sync(

@@ -11,6 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from codegemma_ui.server.openai_api.neutral import NEUTRAL, NO_EFFECT
 from tests.server.scripted_page import ROOT
 from tests.snippets.conftest import free_port
 
@@ -72,7 +73,9 @@ def test_the_answer_has_llama_cpps_keys(llama_cpp: httpx.Client, http: httpx.Cli
     assert set(ours["timings"]) == set(theirs["timings"]) - {"cache_n"}
     for name in set(theirs) - {"generation_settings", "timings"}:
         assert type(ours[name]) is type(theirs[name]), name
-    assert set(ours["generation_settings"]) <= set(theirs["generation_settings"])
+    # Its README has `n_ctx` among them, its server (b11549) has it under /props alone.
+    assert set(ours["generation_settings"]) - {"n_ctx"} <= set(theirs["generation_settings"])
+    assert ours["generation_settings"]["n_ctx"] == 1024
 
 
 def test_a_stream_has_its_keys_too(llama_cpp: httpx.Client, http: httpx.Client) -> None:
@@ -91,6 +94,47 @@ def test_a_stream_has_its_keys_too(llama_cpp: httpx.Client, http: httpx.Client) 
     assert [each["stop"] for each in ours] == [False] * (len(ours) - 1) + [True]
 
 
+@pytest.mark.parametrize(
+    "asked",
+    [
+        ["content", "timings/prompt_n"],
+        ["content", "nothing", "timings/nothing", "content/x", "tokens/0", "", "/content", "stop/"],
+        ["nothing"],
+        [],
+        None,
+    ],
+)
+@pytest.mark.parametrize("stream", [False, True])
+def test_the_fields_that_are_asked_for_are_llama_cpps(
+    asked: list[str] | None, stream: bool, llama_cpp: httpx.Client, http: httpx.Client
+) -> None:
+    ask = {"input_prefix": "import ", "input_suffix": "\n", "n_predict": 2, "stream": stream}
+    ask["response_fields"] = asked
+    theirs, ours = (
+        json.loads(
+            each.post("/infill", json=ask).text.strip().splitlines()[-1].removeprefix("data: ")
+        )
+        for each in (llama_cpp, http)
+    )
+    assert set(ours) == set(theirs)
+
+
+def test_fields_are_told_under_the_names_that_were_asked_for(http: httpx.Client) -> None:
+    asked = ["content", "timings/predicted_n", "generation_settings/n_ctx", "truncated", "gone/by"]
+    ask = as_llama_vscode("echo", "<middle>", response_fields=asked)
+    assert http.post("/infill", json=ask).json() == {
+        "content": "<middle>",
+        "timings/predicted_n": 1,
+        "generation_settings/n_ctx": 1024,
+        "truncated": False,
+    }
+    lines = http.post("/infill", json={**ask, "stream": True}).text.splitlines()
+    *parts, last = (json.loads(line.removeprefix("data: ")) for line in lines if line)
+    assert "".join(part["content"] for part in parts) == "<middle>"
+    assert all(part["stop"] is False for part in parts)
+    assert (set(last), last["content"]) == (set(asked) - {"gone/by"}, "")
+
+
 def test_a_suggestion_of_llama_vscode(http: httpx.Client) -> None:
     answer = http.post("/infill", json=as_llama_vscode("echo", "<middle>")).json()
     assert (answer["content"], answer["stop"], answer["stop_type"]) == ("<middle>", True, "limit")
@@ -101,6 +145,7 @@ def test_a_suggestion_of_llama_vscode(http: httpx.Client) -> None:
         "top_k": 40,
         "top_p": 0.99,
         "seed": None,
+        "n_ctx": 1024,
     }
 
 
@@ -153,6 +198,13 @@ def test_a_file_that_is_too_long_is_cut(http: httpx.Client) -> None:
         ({"n_predict": "x"}, "n_predict must be a whole number"),
         ({"temperature": "x"}, "temperature must be a number"),
         ({"model": "qwen"}, "The model that is served is 'bundled'"),
+        ({"json_schema": {}}, "json_schema is not supported"),
+        ({"n_probs": 1}, "n_probs is not supported"),
+        ({"response_fields": "content"}, "response_fields must be a list of strings"),
+        ({"response_fields": ["content", 3]}, "response_fields must be a list of strings"),
+        ({"seed": 2**32}, "seed must be a whole number from 0 to 4294967295"),
+        ({"seed": -(2**31) - 1}, "seed must be a whole number"),
+        ({"top_k": 1.5}, "top_k must be a whole number"),
     ],
 )
 def test_what_is_wrong_is_said(given: dict, said: str, http: httpx.Client) -> None:
@@ -164,3 +216,35 @@ def test_what_is_wrong_is_said(given: dict, said: str, http: httpx.Client) -> No
 def test_seeds_that_mean_any(http: httpx.Client) -> None:
     for seed in (-1, 2**32 - 1, 7):
         assert http.post("/infill", json=as_llama_vscode("a", seed=seed)).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"seed": 2**32 - 2}, {"seed": 2**32 - 2}),
+        ({"seed": -2}, {"seed": 2**32 - 2}),
+        ({"seed": -(2**31)}, {"seed": 2**31}),
+        *(({"seed": drawn}, {"seed": None}) for drawn in (-1, -1.0, 2**32 - 1, None)),
+        *(({"top_k": off}, {"top_k": 0}) for off in (-1, 0, -1.0)),
+        ({"top_k": None}, {"top_k": 40}),
+    ],
+)
+def test_numbers_mean_what_they_mean_to_llama_cpp(
+    given: dict, told: dict, http: httpx.Client
+) -> None:
+    answer = http.post("/infill", json=as_llama_vscode("a", **given)).json()
+    assert answer["generation_settings"].items() >= told.items()
+
+
+@pytest.mark.parametrize("path", ["/infill", "/v1/completions"])
+def test_options_that_ask_for_nothing_are_taken(path: str, http: httpx.Client) -> None:
+    neutral = {name: values[0] for name, values in NEUTRAL.items() if values}
+    no_effect = dict.fromkeys(NO_EFFECT, 1) | {
+        "samplers": ["top_k", "top_p"],
+        "seed": -1,
+        "top_k": -1,
+    }
+    given = {**neutral, **no_effect, "t_max_predict_ms": 2500}
+    for options in (given, dict.fromkeys(given), {"repetition_penalty": 1.0, "logit_bias": []}):
+        answer = http.post(path, json={"prompt": "hello", **options})
+        assert answer.status_code == 200, answer.text

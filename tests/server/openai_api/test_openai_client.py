@@ -136,7 +136,16 @@ def test_logprobs_come_with_the_text_they_belong_to(client: openai.OpenAI) -> No
         ({"top_p": 2}, None, "top_p must be"),
         ({"seed": 2**40}, None, "seed must be"),
         ({"suffix": "x" * 200_001}, None, "suffix may have at most"),
-        ({"extra_body": {"min_p": 0.1}}, "min_p", "Unknown field. Received: 'min_p'"),
+        ({"extra_body": {"min_p": 0.1}}, "min_p", "min_p must be 0; nothing else is done here"),
+        ({"extra_body": {"max_p": 0.1}}, "max_p", "Unknown field. Received: 'max_p'"),
+        ({"extra_body": {"repetition_penalty": 1.1}}, "repetition_penalty", "Received: 1.1"),
+        ({"extra_body": {"mirostat": 2}}, "mirostat", "mirostat must be 0"),
+        ({"extra_body": {"grammar": "root ::= x"}}, "grammar", "grammar must be empty"),
+        ({"extra_body": {"json_schema": {}}}, "json_schema", "json_schema must be empty"),
+        ({"extra_body": {"response_format": {"type": "json_object"}}}, "response_format", "text"),
+        ({"extra_body": {"stop_token_ids": [1]}}, "stop_token_ids", "must be empty; nothing"),
+        ({"extra_body": {"t_max_predict_ms": "x"}}, "t_max_predict_ms", "a whole number"),
+        ({"extra_body": {"top_k": 10**6}}, None, "top_k must be a whole number from 0 to 1000"),
     ],
 )
 def test_what_is_not_done_is_refused(
