@@ -131,6 +131,10 @@ def _check_shape(parsed: dict[str, Any], most_values: int) -> None:
     for _ in range(MAX_DEPTH):
         deeper: list[Any] = []
         for value in level:
+            if _is_gradios_file(value):
+                raise Refused(
+                    422, "The body may hold no gradio.FileData; nothing here takes files."
+                )
             if isinstance(value, dict | list):
                 values += len(value)
                 if values > most_values:
@@ -140,6 +144,15 @@ def _check_shape(parsed: dict[str, Any], most_values: int) -> None:
             return
         level = deeper
     raise Refused(422, f"The body may nest at most {MAX_DEPTH} levels.")
+
+
+def _is_gradios_file(value: Any) -> bool:
+    """Whether Gradio (6.31) takes a value for one of its files, and looks for it on the disk.
+
+    Where it did not give the file out itself, the caller is told null.
+    """
+    meta = value.get("meta") if isinstance(value, dict) else None
+    return isinstance(meta, dict) and meta.get("_type") == "gradio.FileData"
 
 
 def _too_large(most: int) -> Refused:

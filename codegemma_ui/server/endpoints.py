@@ -1,4 +1,4 @@
-"""Which of Gradio's events a request may name: those that there are.
+"""Which of Gradio's events a request may name, and with which values: those that there are.
 
 Gradio 6.31 looks an event up by whatever number, name or parameter came, and fails with a server error
 where there is none.
@@ -20,62 +20,118 @@ _CALL = "/gradio_api/call/"
 
 
 @dataclass(frozen=True)
+class Parameter:
+    """A parameter of a public endpoint.
+
+    Attributes:
+        required: it has no default.
+        default: as `/info` tells it.
+    """
+
+    name: str
+    required: bool
+    default: Any
+
+
+@dataclass(frozen=True)
 class Endpoints:
     """The events of a page and its API.
 
     Attributes:
-        inputs: number of an event -> how many values it takes; None where some have a default.
+        inputs: number of an event of the page -> how many values it takes.
         public: name -> parameters of those that programs may call.
+        names: number of a public event -> its name.
     """
 
-    inputs: Mapping[int, int | None]
-    public: Mapping[str, frozenset[str]]
+    inputs: Mapping[int, int]
+    public: Mapping[str, tuple[Parameter, ...]]
+    names: Mapping[int, str]
 
     @classmethod
     def of(cls, blocks: gr.Blocks) -> Endpoints:
         """Those of a page that is laid out."""
         public = {
-            name.removeprefix("/"): frozenset(
-                each["parameter_name"] for each in facts["parameters"]
+            name.removeprefix("/"): tuple(
+                Parameter(
+                    each["parameter_name"],
+                    not each["parameter_has_default"],
+                    each.get("parameter_default"),
+                )
+                for each in facts["parameters"]
             )
             for name, facts in blocks.get_api_info()["named_endpoints"].items()
         }
-        inputs = {
-            number: None if event.api_visibility == "public" else len(event.inputs)
+        names = {
+            number: str(event.api_name)
             for number, event in blocks.fns.items()
+            if event.api_visibility == "public"
         }
-        return cls(inputs, public)
+        inputs = {
+            number: len(event.inputs) for number, event in blocks.fns.items() if number not in names
+        }
+        return cls(inputs, public, names)
 
-    def check(self, path: str, body: Mapping[str, Any]) -> None:
-        """Whether a request names what there is.
+    def check(self, path: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The body as Gradio is to be given it: with a value for each parameter.
+
+        Gradio (6.31) fails at fewer, and tells the caller null; it leaves out those that are too many.
 
         Raises:
-            Refused.
+            Refused: it names no event, or has other values than that takes.
         """
         if path.startswith(_RUN) and body.get("fn_index") is None:
-            self._known(path.removeprefix(_RUN).strip("/"))
-            if not isinstance(body.get("data"), list):
-                raise Refused(422, "data must be a list of its values.")
-        elif path.startswith((_JOIN, _RUN)):
+            return self._filled(path.removeprefix(_RUN).strip("/"), body)
+        if path.startswith((_JOIN, _RUN)):
             number = body.get("fn_index")
             if isinstance(number, bool) or not isinstance(number, int):
                 raise Refused(422, "fn_index must be a whole number.")
-            if number not in self.inputs:
+            if number in self.names:
+                body = self._filled(self.names[number], body)
+            elif number not in self.inputs:
                 raise Refused(404, "There is no event with this fn_index.")
-            expected, data = self.inputs[number], body.get("data")
-            if not isinstance(data, list) or expected not in (None, len(data)):
-                raise Refused(422, f"data must be a list of {expected or 'its'} values.")
+            else:
+                expected, data = self.inputs[number], body.get("data")
+                if not isinstance(data, list) or len(data) != expected:
+                    raise Refused(422, f"data must be a list of {expected} values.")
             if path.startswith(_JOIN) and not _is_word(body.get("session_hash")):
                 raise Refused(422, "session_hash must be a string.")
         elif path.startswith(_CALL):
             name = path.removeprefix(_CALL).strip("/")
-            by_parameter = name.startswith("v2/")
-            parameters = self._known(name.removeprefix("v2/"))
-            if by_parameter and not parameters.issuperset(body):
-                known = ", ".join(sorted(parameters)) or "none"
-                raise Refused(422, f"The parameters are {known}. Received: others.")
+            if not name.startswith("v2/"):
+                return self._filled(name, body)
+            known = {each.name for each in self._known(name.removeprefix("v2/"))}
+            if not known.issuperset(body):
+                listed = ", ".join(sorted(known)) or "none"
+                raise Refused(422, f"The parameters are {listed}. Received: others.")
+        return body
 
-    def _known(self, name: str) -> frozenset[str]:
+    def _filled(self, name: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The body of a call by position, with the defaults of the parameters that it leaves out.
+
+        Raises:
+            Refused.
+        """
+        parameters, data = self._known(name), body.get("data")
+        order = ", ".join(each.name for each in parameters)
+        values = f"a list of values, in this order: {order}" if parameters else "an empty list"
+        if not isinstance(data, list):
+            raise Refused(
+                422,
+                f"data must be {values}. "
+                f"Received: {'nothing' if data is None else type(data).__name__}.",
+            )
+        if len(data) > len(parameters):
+            raise Refused(
+                422,
+                f"data must be {values}. Received: {len(data)} values, {len(parameters)} are the most.",
+            )
+        left_out = parameters[len(data) :]
+        required = ", ".join(each.name for each in left_out if each.required)
+        if required:
+            raise Refused(422, f"data must also have values for {required}.")
+        return {**body, "data": [*data, *(each.default for each in left_out)]} if left_out else body
+
+    def _known(self, name: str) -> tuple[Parameter, ...]:
         """The parameters of a public endpoint.
 
         Raises:

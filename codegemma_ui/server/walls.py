@@ -13,7 +13,8 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from starlette.datastructures import Headers
+import orjson
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from codegemma_ui.messages import Status
@@ -127,7 +128,7 @@ class Walls:
         if method == "POST":
             if foreign:
                 raise bodies.Refused(403, FOREIGN)
-            receive = await _body(path, headers, receive, building.endpoints)
+            scope, receive = await _body(scope, receive, building.endpoints)
         await self._app(_for_gradio(scope, building.hosts), receive, send)
 
     async def _scrape(self, counted: metrics.Metrics, headers: Headers, send: Send) -> None:
@@ -181,18 +182,23 @@ class _Said:
         }
 
 
-async def _body(path: str, headers: Headers, receive: Receive, endpoints: Endpoints) -> Receive:
-    """Read and judge the body, and give it again.
+async def _body(scope: Scope, receive: Receive, endpoints: Endpoints) -> tuple[Scope, Receive]:
+    """Read and judge the body, and give it again, with what it leaves out.
 
     Raises:
         bodies.Refused.
     """
+    path, headers = scope["path"], MutableHeaders(raw=list(scope["headers"]))
     most = bodies.MAX_BODY_BYTES if path.startswith(_LONG_BODIES) else bodies.MAX_SMALL_BODY_BYTES
     length = headers.get("content-length")
     body = await bodies.read(receive, None if length is None else length.encode(), most)
     if not path.startswith("/login"):  # a form
-        endpoints.check(path, bodies.parse_json(headers.get("content-type", ""), body))
-    return bodies.again(body, receive)
+        parsed = bodies.parse_json(headers.get("content-type", ""), body)
+        filled = endpoints.check(path, parsed)
+        if filled is not parsed:
+            body = orjson.dumps(filled)
+            headers["content-length"] = str(len(body))
+    return {**scope, "headers": headers.raw}, bodies.again(body, receive)
 
 
 async def _refuse_body(refused: bodies.Refused, receive: Receive, send: Send) -> None:
