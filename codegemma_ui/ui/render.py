@@ -17,7 +17,7 @@ from codegemma_ui import presets
 from codegemma_ui.messages import CancelledEvent, DoneEvent, ErrorEvent, parse_request
 from codegemma_ui.progress import Progress
 from codegemma_ui.recording import LONGEST, Recording
-from codegemma_ui.ui.strings import Language, error_hint, error_title, text
+from codegemma_ui.ui.strings import Language, error_hint, error_title, template, text
 from codegemma_ui.vocabulary import Prompt
 
 _TEMPLATE_CHARACTERS = str.maketrans(
@@ -207,9 +207,10 @@ def _pane(
     legend = "".join(
         f'<li class="{role}">{escape(text(f"legend_{role}", language))}</li>' for role in roles
     )
-    copied = escape(text("copied", language))
+    copied, by_hand = escape(text("copied", language)), escape(template("copy_by_hand", language))
     buttons = (
-        f'<button type="button" data-copy="{copied}">{escape(text("copy", language))}</button>'
+        f'<button type="button" data-copy="{copied}" data-by-hand="{by_hand}">'
+        f"{escape(text('copy', language))}</button>"
     )
     if name == "program":
         download = escape(text("download", language))
@@ -217,7 +218,7 @@ def _pane(
     title = escape(text(name, language))
     return (
         f'<div class="pane"><div class="pane-head"><ul class="legend">{legend}</ul>'
-        f'<div class="pane-buttons">{buttons}</div></div>'
+        f'<div class="pane-buttons">{buttons}</div></div><p class="copy-hint" role="status"></p>'
         f'<pre tabindex="0" aria-label="{title}" data-ending="{ending}"><code>{body}</code></pre></div>'
     )
 

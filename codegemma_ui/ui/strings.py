@@ -157,6 +157,10 @@ TABLE: dict[str, tuple[str, str]] = {
     "legend_past": ("past the end", "끝난 뒤"),
     "copy": ("Copy", "복사"),
     "copied": ("Copied", "복사함"),
+    "copy_by_hand": (
+        "The browser does not let this page copy. The text is selected: press {key}.",
+        "브라우저가 이 페이지의 복사를 막았습니다. 텍스트를 선택해 두었으니 {key} 키를 누르세요.",
+    ),
     "download": ("Download", "내려받기"),
     # The teaching views
     "branch_ask": ("What a view asks to write", "보기에서 요청한 채우기"),

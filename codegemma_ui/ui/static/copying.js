@@ -1,16 +1,117 @@
-// The copy and download buttons of the panes: the text as it is, with the program's own line ending.
+// Copying a text, and the copy and download buttons of the panes: the text as it is, with the program's own line
+// ending.
+//
+// A page that came over plain http has no `navigator.clipboard`, unless from loopback. It is copied by the older
+// way there; where the browser forbids that too, the text is selected, and one key copies it.
 (() => {
+  const playground = (window.playground ??= {});
+  const COPIED_MS = 1500;
+
   const textOf = (button) => {
     const pre = button.closest(".pane").querySelector("pre");
     const text = pre.textContent;
     return pre.dataset.ending === "CRLF" ? text.replace(/\r?\n/g, "\r\n") : text;
   };
 
-  async function copy(button) {
-    await navigator.clipboard.writeText(textOf(button));
-    const label = button.textContent;
-    button.textContent = button.dataset.copy;
-    setTimeout(() => (button.textContent = label), 1500);
+  // The text exactly: a selection would bring LF for CRLF.
+  function put(event, text) {
+    event.clipboardData.setData("text/plain", text);
+    event.preventDefault();
+    event.stopImmediatePropagation();
+  }
+
+  // By a command of the document, which copies what is selected: a field that nobody sees. Then focus and selection
+  // are as they were.
+  function copyByCommand(text) {
+    const focused = document.activeElement;
+    const selection = getSelection();
+    const ranges = Array.from({ length: selection.rangeCount }, (_, at) => selection.getRangeAt(at).cloneRange());
+    const field = document.createElement("textarea");
+    field.value = text;
+    field.readOnly = true; // no keyboard comes up on a phone
+    field.tabIndex = -1;
+    field.setAttribute("aria-hidden", "true");
+    field.className = "copied-from";
+    document.body.append(field);
+    const exactly = (event) => put(event, text);
+    window.addEventListener("copy", exactly, true);
+    try {
+      field.focus({ preventScroll: true });
+      field.select();
+      return document.execCommand("copy");
+    } catch {
+      return false;
+    } finally {
+      window.removeEventListener("copy", exactly, true);
+      field.remove();
+      focused?.focus?.({ preventScroll: true });
+      selection.removeAllRanges();
+      for (const range of ranges) selection.addRange(range);
+    }
+  }
+
+  async function copied(text) {
+    try {
+      await navigator.clipboard.writeText(text);
+      return true;
+    } catch {
+      return copyByCommand(text);
+    }
+  }
+
+  function say(button, text) {
+    clearTimeout(Number(button.dataset.saying));
+    button.dataset.label ??= button.textContent;
+    button.textContent = text;
+    button.dataset.saying = setTimeout(() => (button.textContent = button.dataset.label), COPIED_MS);
+  }
+
+  // Until the person has copied by hand, or selected something else: `done` is called with whether they copied.
+  function untilCopied(text, chosen, done) {
+    const end = (event) => {
+      const copies = event.type === "copy";
+      if (!copies && chosen()) return;
+      window.removeEventListener("copy", end, true);
+      document.removeEventListener("selectionchange", end);
+      const byHand = copies && chosen();
+      if (byHand) put(event, text);
+      done(byHand);
+    };
+    window.addEventListener("copy", end, true);
+    document.addEventListener("selectionchange", end);
+  }
+
+  // Copy a text for a button, which says so. Where no way is open: `select` it, and `tell` what to press.
+  //
+  // `words` has `copied` and `byHand`, `chosen` whether it is still selected; `tell("")` takes the words back.
+  playground.copy = async (button, text, words, { select, chosen, tell }) => {
+    tell("");
+    if (await copied(text)) {
+      say(button, words.copied);
+      return;
+    }
+    select();
+    const key = document.documentElement.dataset.keys === "mac" ? "\u2318C" : "Ctrl+C";
+    tell(words.byHand.replace("{key}", key));
+    untilCopied(text, chosen, (byHand) => {
+      tell("");
+      if (byHand) say(button, words.copied);
+    });
+  };
+
+  function copyPane(button) {
+    const pane = button.closest(".pane");
+    const pre = pane.querySelector("pre");
+    const hint = pane.querySelector(".copy-hint");
+    const words = { copied: button.dataset.copy, byHand: button.dataset.byHand };
+    playground.copy(button, textOf(button), words, {
+      select() {
+        pre.focus();
+        getSelection().selectAllChildren(pre);
+      },
+      chosen: () => [getSelection().anchorNode, getSelection().focusNode].every((node) => node === pre),
+      tell: (text) => (hint.textContent = text),
+    });
   }
 
   function download(button) {
@@ -24,7 +125,7 @@
   document.addEventListener("click", (event) => {
     const button = event.target.closest?.(".pane-buttons button");
     if (!button) return;
-    if (button.dataset.copy) copy(button);
+    if (button.dataset.copy) copyPane(button);
     else download(button);
   });
 })();

@@ -144,13 +144,14 @@
     const buttons = element(
       "div",
       { className: "pane-buttons" },
-      element("button", { type: "button", "data-copy": words.copied, text: words.copy }),
+      element("button", { type: "button", "data-copy": words.copied, "data-by-hand": words.copy_by_hand, text: words.copy }),
       element("button", { type: "button", "data-download": file, text: words.download }),
     );
     const pane = element(
       "div",
       { className: "pane" },
       element("div", { className: "pane-head" }, element("code", { text: file }), buttons),
+      element("p", { className: "copy-hint", role: "status" }),
       element("pre", { tabindex: 0, "aria-label": words.take_script }, element("code", { text })),
     );
     return [...parts, pane];
@@ -182,16 +183,21 @@
     const { element, fill } = playground;
     const field = element("input", { type: "text", readonly: true, "aria-label": words.take_link });
     const said = element("p", { className: "hint", "aria-live": "polite" });
-    const copy = button(words.take_copy_link, async () => {
-      field.select(); // where the clipboard is closed to pages, one key copies it
-      try {
-        await navigator.clipboard.writeText(field.value);
-      } catch {
-        return;
-      }
-      copy.textContent = words.copied;
-      setTimeout(() => (copy.textContent = words.take_copy_link), 1500);
-    }, { disabled: true });
+    let size = "";
+    const copy = button(
+      words.take_copy_link,
+      () =>
+        playground.copy(copy, field.value, { copied: words.copied, byHand: words.copy_by_hand }, {
+          select() {
+            field.focus();
+            field.select();
+          },
+          chosen: () =>
+            document.activeElement === field && field.selectionStart === 0 && field.selectionEnd === field.value.length,
+          tell: (text) => (said.textContent = text || size),
+        }),
+      { disabled: true },
+    );
     const row = element("div", { className: "row" }, field, copy);
     const part = element("div", {}, row, said);
     const show = () => {
@@ -203,7 +209,7 @@
         return;
       }
       field.value = location.origin + location.pathname + MARK + packed.fragment;
-      said.textContent = fill(words.take_link_size, sizes);
+      said.textContent = size = fill(words.take_link_size, sizes);
       copy.disabled = false;
     };
     const text = json();

@@ -23,7 +23,7 @@ WORDS = (
     *("take_nothing", "take_code", "take_tools", "take_writing", "take_script"),
     *("take_link", "take_link_size", "take_link_long", "take_link_old", "take_copy_link"),
     *("take_file", "take_file_says", "take_download", "take_open", "take_too_large"),
-    *("copy", "copied", "download", "plain_text"),
+    *("copy", "copied", "copy_by_hand", "download", "plain_text"),
 )
 
 NOTES = (
