@@ -67,7 +67,9 @@ class Endpoints:
             if event.api_visibility == "public"
         }
         inputs = {
-            number: len(event.inputs) for number, event in blocks.fns.items() if number not in names
+            number: len(event.inputs)
+            for number, event in blocks.fns.items()
+            if number not in names and event.fn is not None  # the others are the browser's alone
         }
         return cls(inputs, public, names)
 

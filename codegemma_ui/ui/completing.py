@@ -25,6 +25,7 @@ from codegemma_ui.ui.listening import listening
 from codegemma_ui.ui.status_line import waits_for
 from codegemma_ui.ui.strings import Language
 from codegemma_ui.ui.views import suffix, take, tokens
+from codegemma_ui.ui.views.take import Unfinished
 from codegemma_ui.vocabulary import Prompt
 
 LIVE_PROGRAM_CHARACTERS = 20_000
@@ -74,7 +75,7 @@ def wire(
             yield ended(run, language)
             return
         with listening(blocks, session) as heard, completions.call(session, heard) as call:
-            yield _started(run, language)
+            yield _started(run, client.status().preset, language)
             async for update in show(run, call, language):
                 yield update
         yield ended(run, language)
@@ -211,7 +212,7 @@ def _prompt(client: EngineClient, raw: Mapping[str, Any]) -> Prompt:
     return client.vocabulary().prompt_of(parse_request(raw, LONGEST))
 
 
-def _started(run: render.Run, language: Language) -> list[Any]:
+def _started(run: render.Run, preset: str | None, language: Language) -> list[Any]:
     return [
         "",
         render.caption(run, language),
@@ -223,7 +224,7 @@ def _started(run: render.Run, language: Language) -> list[Any]:
         gr.update(interactive=False),
         gr.update(interactive=True),
         None,
-        SKIP,
+        take.recorded(None, unfinished=Unfinished(run.request, run.ending, preset)),
         suffix.fresh(language),
     ]
 
@@ -252,6 +253,10 @@ def ended(run: render.Run, language: Language, opened: str = "") -> list[Any]:
     """
     error = run.error
     recorded = run.recording
+    failed = None
+    if error:
+        said = {"code": error.code, "message": error.message, "hint": error.hint}
+        failed = Unfinished(run.request, run.ending, None, said)
     run.slim()
     return [
         run.middle,
@@ -264,6 +269,6 @@ def ended(run: render.Run, language: Language, opened: str = "") -> list[Any]:
         gr.update(interactive=True),
         gr.update(interactive=False),
         run,
-        take.recorded(recorded, opened=bool(opened)),
+        take.recorded(recorded, unfinished=failed, opened=bool(opened)),
         suffix.fresh(language),
     ]

@@ -14,13 +14,13 @@ from codegemma_ui.fim import BYTE_ORDER_MARK, FILE_SEPARATOR
 
 
 class ContextFiles(gr.Textbox):
-    """A text box whose value is a list of files, `{"path": …, "text": …}` each."""
+    """A text box whose value is a list of files, `{"path": …, "text": …}` each, or a text as it was typed."""
 
     def preprocess(self, payload: str | None) -> list[dict[str, str]]:  # type: ignore[override]
         return read(payload)
 
-    def postprocess(self, value: Iterable[Mapping[str, str]] | None) -> str:  # type: ignore[override]
-        return write(value or ())
+    def postprocess(self, value: Iterable[Mapping[str, str]] | str | None) -> str:  # type: ignore[override]
+        return value if isinstance(value, str) else write(value or ())
 
     def get_block_name(self) -> str:
         return "textbox"

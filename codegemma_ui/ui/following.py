@@ -60,7 +60,9 @@ class Follower:
         slider: Any = SKIP
         if differs("context_length"):
             most = now.context_length
-            slider = gr.update(maximum=most, value=min(int(max_length or most), most))
+            # A value that fits is left alone: another event may be setting it at this moment.
+            fits = max_length and max_length <= most
+            slider = gr.update(maximum=most) if fits else gr.update(maximum=most, value=most)
         cancellable = now.switching and not now.locked
         return [
             now.line if differs("line") else SKIP,

@@ -9,6 +9,7 @@ from codegemma_ui.ui import (
     completing,
     editing,
     quiz,
+    restoring,
     speaking,
     switching,
     taking,
@@ -30,5 +31,6 @@ def wire(page: Page, client: EngineClient, settings: Settings) -> Completions:
     follower = Follower(page, client, settings)
     switching.wire(page, client, settings, follower)
     settled = speaking.wire(page, settings, follower)
-    taking.wire(page, client, settings, settled)
+    taking.wire(page, client, settings)
+    restoring.wire(page, client, settled)
     return completions

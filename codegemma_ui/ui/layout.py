@@ -102,6 +102,7 @@ def _header(page: Page) -> None:
         )
         page.add("theme", gr.Button, labels={"value": "theme"}, size="sm", min_width=40)
     page.add("status", gr.HTML, labels={})
+    page.add("connection", gr.HTML, labels={"value": render.connection})
 
 
 def _choices(page: Page, client: EngineClient, settings: Settings) -> None:
@@ -331,7 +332,7 @@ def _panes(page: Page) -> None:
             page.add("take", gr.HTML, labels={}, value=take.view("en"))
     for name in (
         *("branch_ask", "show_ask", "race_ask", "suffix_ask"),
-        *("lesson_ask", "quiz_ask", "take_ask", "open_ask"),
+        *("lesson_ask", "quiz_ask", "take_ask", "open_ask", "kept"),
     ):
         page.add(name, gr.Textbox, labels={"label": name}, visible="hidden")
     page.add("recorded", gr.HTML, labels={}, visible="hidden")

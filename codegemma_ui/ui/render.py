@@ -48,6 +48,7 @@ class Run:
         ahead: how many requests stand before this one, at this moment.
         waits_for: what the engine does before this one's turn, in words; empty where nothing can be told.
         stopped: a person stopped it.
+        cut: what it had written when a reload of its page ended it; the tokens went with that page.
         first_token_s: `time.monotonic()` when the page saw the first token.
         seen_s: the same when it saw the latest.
     """
@@ -60,6 +61,7 @@ class Run:
     ahead: int = 0
     waits_for: str = ""
     stopped: bool = False
+    cut: str | None = None
     first_token_s: float | None = None
     seen_s: float = field(default_factory=time.monotonic)
 
@@ -98,6 +100,8 @@ class Run:
 
     @property
     def middle(self) -> str:
+        if self.cut is not None:
+            return self.cut
         if self.progress is None:
             return ""
         if isinstance(self.progress.last, DoneEvent | CancelledEvent):
@@ -111,7 +115,8 @@ class Run:
 
     @property
     def ended(self) -> bool:
-        return self.stopped or bool(self.progress and self.progress.last)
+        ended = self.stopped or self.cut is not None
+        return ended or bool(self.progress and self.progress.last)
 
     def slim(self) -> None:
         """Let go of what no view shows: the page keeps this for as long as it is open, and an hour longer."""
@@ -160,7 +165,8 @@ def caption(run: Run | None, language: Language) -> str:
         parts.append(text("first_token", language, seconds=f"{completion.ttft_s:.2f}"))
     kind = "running"
     if run.ended:
-        kind = "failed" if run.error else "stopped" if run.stopped else "done"
+        stopped = run.stopped or run.cut is not None
+        kind = "failed" if run.error else "stopped" if stopped else "done"
     return _line(kind, parts)
 
 
@@ -175,6 +181,8 @@ def _reason(run: Run, language: Language) -> str:
         return text("caption_waiting", language)
     if run.error:
         return text("stop_error", language)
+    if run.cut is not None:
+        return text("stop_cut", language)
     if run.stopped or run.progress is None or isinstance(run.progress.last, CancelledEvent):
         return text("stop_you", language)
     completion = run.progress.completion
@@ -254,6 +262,8 @@ def raw_prompt(run: Run | None, language: Language) -> str:
 
 def raw_output(run: Run | None, language: Language) -> str:
     """All that was generated, with stop tokens marked, and what was asked for past the first one."""
+    if run is not None and run.cut:
+        return _pane("raw_output", _role("middle", run.cut), language, ("middle",))
     if run is None or run.progress is None or not run.progress.tokens:
         return empty_pane("raw_output", language)
     completion = run.progress.completion
@@ -320,6 +330,26 @@ def install_notice(name: str, command: str, language: Language) -> str:
 def notice(message: str) -> str:
     """Something a person should know, such as converted line endings."""
     return f'<div class="notice"><p>{escape(message)}</p></div>' if message else ""
+
+
+def cut_notice(written: bool, language: Language) -> str:
+    """That the completion in view was cut off by a reload; `static/restore.js` has its button write on."""
+    if not written:
+        return notice(text("cut_early", language))
+    said, more = escape(text("cut", language)), escape(text("cut_write_on", language))
+    button = f'<button type="button" class="act" data-write-on>{more}</button>'
+    return f'<div class="notice"><p>{said}</p><p>{button}</p></div>'
+
+
+def connection(language: Language) -> str:
+    """That the server is lost; shown while it is (`static/connection.js`), one of the two paragraphs."""
+    lost, kept, unkept = (
+        escape(text(key, language)) for key in ("lost", "lost_kept", "lost_unkept")
+    )
+    return (
+        f'<div class="notice" role="alert"><strong>{lost}</strong>'
+        f'<p class="lost-kept">{kept}</p><p class="lost-unkept">{unkept}</p></div>'
+    )
 
 
 def footer(preset: presets.Preset | None, language: Language) -> str:

@@ -8,7 +8,7 @@ import gradio as gr
 from gradio.events import Dependency
 
 from codegemma_ui.settings import Settings
-from codegemma_ui.ui import render
+from codegemma_ui.ui import render, restoring
 from codegemma_ui.ui.components import Page
 from codegemma_ui.ui.events import AT_ONCE, blocks_under_construction
 from codegemma_ui.ui.following import Follower
@@ -49,9 +49,9 @@ def wire(page: Page, settings: Settings, follower: Follower) -> Dependency:
             suffix.again(language),
         ]
 
-    def first(request: gr.Request) -> list[Any]:
+    def first(kept: str, request: gr.Request) -> list[Any]:
         language = choose_language(
-            request.query_params.get("lang"),
+            request.query_params.get("lang") or restoring.spoken(kept),
             settings.language,
             request.headers.get("accept-language"),
         )
@@ -64,7 +64,11 @@ def wire(page: Page, settings: Settings, follower: Follower) -> Dependency:
         **AT_ONCE,
     )
     opened = blocks_under_construction().load(
-        first, outputs=[page.language_choice, *outputs], **AT_ONCE
+        first,
+        inputs=[page.kept],
+        outputs=[page.language_choice, *outputs],
+        js='() => [window.playground?.keptLanguage?.() ?? ""]',
+        **AT_ONCE,
     )
     looks = [
         event.then(

@@ -21,6 +21,28 @@ TABLE: dict[str, tuple[str, str]] = {
     ),
     "page_language": ("Page language", "페이지 언어"),
     "theme": ("Light or dark", "밝게 / 어둡게"),
+    # The server is lost; a page that was loaded again
+    "lost": ("The server does not answer", "서버가 응답하지 않습니다"),
+    "lost_kept": (
+        "Your code is safe in this tab. The page comes back by itself as soon as the server answers.",
+        "코드는 이 탭에 그대로 있습니다. 서버가 응답하면 페이지가 저절로 돌아옵니다.",
+    ),
+    "lost_unkept": (
+        "The page reloads as soon as the server answers, but it cannot keep your code in this browser: "
+        "copy it now.",
+        "서버가 응답하면 페이지를 새로 고칩니다. 이 브라우저에는 코드를 보관할 수 없으니 지금 복사해 두세요.",
+    ),
+    "kept": ("What this tab kept", "이 탭이 보관한 내용"),
+    "cut": (
+        "This completion was cut off: the page was reloaded or lost the server. "
+        "What had been written by then is kept.",
+        "페이지를 새로 고쳤거나 서버와 연결이 끊겨 중단되었습니다. 그때까지 쓴 내용은 그대로 있습니다.",
+    ),
+    "cut_early": (
+        "The page was reloaded or lost the server before anything was written. Press Complete to try again.",
+        "내용을 쓰기 전에 페이지를 새로 고쳤거나 서버와 연결이 끊겼습니다. 채우기를 눌러 다시 시도하세요.",
+    ),
+    "cut_write_on": ("Continue from here", "여기서부터 이어 쓰기"),
     # Choices
     "model": ("Model", "모델"),
     "backend": ("Backend", "백엔드"),
@@ -129,6 +151,7 @@ TABLE: dict[str, tuple[str, str]] = {
     ),
     "stop_scored": ("scored, nothing written", "점수만 계산함"),
     "stop_you": ("stopped by you", "직접 멈춤"),
+    "stop_cut": ("cut off", "중단됨"),
     "stop_error": ("stopped by an error", "오류로 멈춤"),
     "tokens": ("{count} tokens", "{count}토큰"),
     "token": ("1 token", "1토큰"),

@@ -9,7 +9,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import gradio as gr
-from gradio.events import Dependency
 
 from codegemma_ui import recording, snippets
 from codegemma_ui.client import EngineClient
@@ -30,18 +29,13 @@ TROUBLES = ("broken", "foreign", "too_large", "busy")
 """Why the page could not open something, by its own account."""
 
 
-def wire(page: Page, client: EngineClient, settings: Settings, settled: Dependency) -> None:
-    """Connect the view and what it opens.
-
-    Args:
-        settled: the last event of a page's first load: what is opened before it would be overwritten.
-    """
+def wire(page: Page, client: EngineClient, settings: Settings) -> None:
+    """Connect the view and what it opens."""
     _wire_code(page, client, settings)
     _wire_opening(page, client)
     page.language_choice.change(
         take.view, inputs=[page.language_choice], outputs=[page.take], **AT_ONCE
     )
-    settled.then(lambda: take.recorded(None, ready=True), outputs=[page.recorded], **AT_ONCE)
 
 
 def _wire_code(page: Page, client: EngineClient, settings: Settings) -> None:
@@ -122,7 +116,7 @@ def _wire_opening(page: Page, client: EngineClient) -> None:
             *completing.ended(
                 render.Run.of(recorded, None),
                 language,
-                opened=_told(recorded, client, language),
+                opened=opened(recorded, client, language),
             ),
         ]
 
@@ -156,7 +150,7 @@ def _wire_opening(page: Page, client: EngineClient) -> None:
     )
 
 
-def _told(recorded: Recording, client: EngineClient, language: Language) -> str:
+def opened(recorded: Recording, client: EngineClient, language: Language) -> str:
     """That this is a recording, and what wrote it, by its own account."""
     last = recorded.last
     labels = {preset.name: preset.label.split(" · ")[0] for preset in client.presets()}

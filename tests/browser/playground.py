@@ -192,3 +192,8 @@ class Playground:
 
     def press_complete(self) -> None:
         self.page.keyboard.press("Control+Enter")
+
+    def press_complete_in(self, name: str) -> None:
+        """The same, with the caret in an editor."""
+        self.editor(name).click()
+        self.press_complete()

@@ -170,8 +170,12 @@ class ScriptedClient:
         stop = self._vocabulary.control_id(fim.FILE_SEPARATOR)
         pieces = re.findall(r"\s+|\w+|[^\w\s]", self.middle)
         ids = [300 + index for index in range(len(pieces))]
-        if request.forced:
-            assert not isinstance(request.forced, str)
+        if isinstance(request.forced, str):  # one token, and what is left of the middle after it
+            left = self.middle.removeprefix(request.forced)
+            pieces = [request.forced, *re.findall(r"\s+|\w+|[^\w\s]", left)]
+            ids = [300 + index for index in range(len(pieces))]
+            request = replace(request, forced=(300,))
+        elif request.forced:
             known = dict(zip(ids, pieces, strict=True))
             kept = len(request.forced)
             ids = [*request.forced, *ids[kept:]]

@@ -328,12 +328,13 @@ def test_nothing_is_opened_while_a_completion_is_written(
     file = tmp_path / "completion.json"
     open_take(completed)
     download(completed, file)
-    scripted.client.pause_s = 0.3
+    scripted.client.pause_s = 3  # not over before the file is chosen, on a slow machine too
     completed.editor("before").click()
     completed.press_complete()
     expect(completed.stop_button).to_be_enabled()
     choose_file(completed, file)
     expect(completed.page.locator("#outcome .notice")).to_have_text(text("open_busy", "en"))
+    scripted.client.pause_s = 0.02
     completed.wait_until_done()
 
 

@@ -50,15 +50,16 @@ class Page:
 
 
 @contextmanager
-def serving(*flags: str, module: str = SCRIPTED, **environ: str) -> Iterator[Page]:
+def serving(*flags: str, module: str = SCRIPTED, port: int = 0, **environ: str) -> Iterator[Page]:
     """Serve until the end of the block.
 
     Args:
         flags: of `serve`.
         module: that serves it; `REAL` has the real engine.
+        port: that it serves at; 0 takes any free one.
         environ: beside our own environment.
     """
-    command = [sys.executable, "-m", module, *flags, "--port", "0"]
+    command = [sys.executable, "-m", module, *flags, "--port", str(port)]
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as errors:
         process = subprocess.Popen(
             command,

@@ -4,11 +4,11 @@
   playground.views ??= {};
 
   // Show a pane, whether its tab stands in the row or in the menu of those that found no room.
-  playground.openTab = (id, name) => {
+  playground.openTab = (id, name, scroll = true) => {
     const row = document.querySelector(`#panes [role=tablist] #${id}-tab-button`);
     const menu = [...document.querySelectorAll("#panes .overflow-dropdown button")];
     (row ?? menu.find((one) => one.textContent.trim() === name))?.click();
-    document.getElementById("panes").scrollIntoView({ block: "nearest" });
+    if (scroll) document.getElementById("panes").scrollIntoView({ block: "nearest" });
   };
 
   let wanted = null; // what gets the focus when the lesson that was asked for comes

@@ -12,6 +12,11 @@
   let program = 0; // the next one to load
   let compareNow = () => {};
 
+  (playground.keepers ??= {}).quiz = {
+    get: () => (hole || program ? { hole, program } : null),
+    set: (kept) => ({ hole, program } = kept),
+  };
+
   // Ctrl+Enter in the guess compares; on the window, since everywhere else it completes (shortcuts.js).
   window.addEventListener(
     "keydown",

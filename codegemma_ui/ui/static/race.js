@@ -11,6 +11,15 @@
 
   let held = NO_RACE; // the race in view: the server forgets it
 
+  (playground.keepers ??= {}).race = {
+    get: () => {
+      const cut = ({ state }) => state === "waiting" || state === "writing";
+      const lanes = held.lanes.map((lane) => (cut(lane) ? { ...lane, state: "cut" } : lane));
+      return held === NO_RACE ? null : { ...held, lanes, running: false };
+    },
+    set: (kept) => (held = kept),
+  };
+
   // The parts of the prompt in their order, and then the middle.
   function order({ layout, order: told }, words) {
     const { element } = playground;
@@ -32,6 +41,7 @@
       waiting: waiting(lane, words, words.caption_waiting),
       writing: words.caption_writing,
       stopped: words.stop_you,
+      cut: words.stop_cut,
       failed: words.stop_error,
       done: words[lane.stop_reason === "stop_token" ? (lane.stop_token ? "stop_token" : "stop_unnamed") : `stop_${lane.stop_reason}`],
     };

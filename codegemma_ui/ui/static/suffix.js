@@ -6,6 +6,11 @@
 
   let held = { state: "idle" }; // the comparison in view: the server forgets it
 
+  (playground.keepers ??= {}).suffix = {
+    get: () => (held.state === "idle" ? null : { ...held, state: ["with", "without"].includes(held.state) ? "cut" : held.state }),
+    set: (kept) => (held = kept),
+  };
+
   const gain = ([, , one, other]) => one - other;
   const direction = (nats) => (Math.abs(nats) < EVEN ? "even" : nats > 0 ? "up" : "down");
 
@@ -107,6 +112,7 @@
       with: waiting(held, words, words.suffix_scoring_with),
       without: waiting(held, words, words.suffix_scoring_without),
       stopped: words.stop_you,
+      cut: words.stop_cut,
       late: words.stop_time_limit,
     }[held.state];
     stage.append(element("p", { className: "start-line" }, starter(words.suffix_start, "suffix-ask")));

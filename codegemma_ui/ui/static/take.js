@@ -5,7 +5,7 @@
 (() => {
   const playground = (window.playground ??= {});
   playground.views ??= {};
-  playground.listeners ??= {};
+  const listeners = (playground.listeners ??= {});
   const MARK = "#run=";
   const LONGEST_FRAGMENT = 30_000; // characters; longer addresses are cut off in too many places
   const MOST_BYTES = 4_500_000; // of a question to the server, which takes 5 MiB
@@ -59,7 +59,10 @@
 
   // Opening
 
-  const trouble = (what) => playground.ask("open-ask", { trouble: what });
+  const trouble = (what) => {
+    playground.ask("open-ask", { trouble: what });
+    playground.keptHere?.(); // what stands here now is what this address will show again
+  };
 
   function open(text) {
     if (busy()) return trouble("busy");
@@ -100,17 +103,16 @@
   let ready = false; // the page's first load is over; what is opened before would be overwritten
   window.addEventListener("hashchange", () => ready && openAddress());
 
-  playground.listeners.recorded = (facts) => {
-    if (facts.ready) {
-      ready = true;
-      openAddress();
-      return;
-    }
+  (listeners.recorded ??= []).push((facts) => {
+    if (facts.ready) ready = true;
+    const begins = facts.unfinished && !facts.unfinished.error && !facts.ready;
+    if (begins) return; // until it ends, the one before can be taken along
     run = facts.recording;
     asks += 1;
-    if (!facts.opened) leaveAddress();
     document.querySelector('section.view[data-view="take"] > .facts')?.removeAttribute("data-drawn");
-  };
+    if (!facts.ready && !facts.opened) leaveAddress();
+    else if (facts.ready && !playground.restored?.()) openAddress();
+  });
 
   // The view
 

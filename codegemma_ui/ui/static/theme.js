@@ -45,12 +45,29 @@
     return true;
   }
 
+  // Where the browser lets the page keep nothing, the choice holds until the page is left.
+  function kept() {
+    try {
+      return localStorage.getItem(KEY);
+    } catch {
+      return null;
+    }
+  }
+
+  function keep(theme) {
+    try {
+      localStorage.setItem(KEY, theme);
+    } catch {
+      // see above
+    }
+  }
+
   const apply = (dark) => document.body.classList.toggle("dark", dark);
 
   function start() {
     const asked = new URLSearchParams(location.search).get("__theme");
-    const kept = localStorage.getItem(KEY);
-    if (!asked && kept) apply(kept === "dark");
+    const chosen = kept();
+    if (!asked && chosen) apply(chosen === "dark");
     const observer = new MutationObserver(() => colourCode() && observer.disconnect());
     observer.observe(document.documentElement, { childList: true, subtree: true });
   }
@@ -59,7 +76,7 @@
     if (!event.target.closest?.("#theme")) return;
     const dark = !document.body.classList.contains("dark");
     apply(dark);
-    localStorage.setItem(KEY, dark ? "dark" : "light");
+    keep(dark ? "dark" : "light");
     const address = new URL(location.href);
     if (address.searchParams.has("__theme")) {
       address.searchParams.set("__theme", dark ? "dark" : "light");

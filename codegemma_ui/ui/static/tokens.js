@@ -29,6 +29,14 @@
     current = branches.length - 1;
   }
 
+  (playground.keepers ??= {}).tokens = {
+    get: () => (branches.length ? { current, branches: branches.map(({ key, ...one }) => one) } : null),
+    set: (kept) => {
+      branches = kept.branches.map((one) => ({ ...one, key: JSON.stringify(one.recording) }));
+      current = kept.current;
+    },
+  };
+
   const busy = () => document.getElementById("complete")?.disabled;
 
   function write(recording, forced, at) {

@@ -108,15 +108,19 @@
     return lines;
   };
 
-  // What a view is told can be heard, whether the view is seen or not: `playground.listeners.<name> = (facts) => …`.
+  // What a view is told can be heard, whether the view is seen or not: `playground.listeners.<name>` are functions
+  // of the facts.
   playground.listeners ??= {};
   function hear(section) {
     const facts = section.querySelector(":scope > .facts");
-    const listener = playground.listeners[section.dataset.view];
-    if (!facts || !listener || facts.dataset.heard) return;
+    const listeners = playground.listeners[section.dataset.view];
+    if (!facts || !listeners || facts.dataset.heard) return;
     facts.dataset.heard = "yes";
-    listener(JSON.parse(facts.textContent));
+    const told = JSON.parse(facts.textContent);
+    for (const listener of listeners) listener(told);
   }
+  // At once, where the next frame may be too late: a page that is out of view paints none.
+  playground.hearAll = () => document.querySelectorAll("section.view").forEach(hear);
 
   function draw(section) {
     const facts = section.querySelector(":scope > .facts");

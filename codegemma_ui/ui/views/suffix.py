@@ -19,7 +19,7 @@ WORDS = (
     *("suffix_likelier", "suffix_unlikelier", "suffix_even"),
     *("suffix_gained_most", "suffix_lost_most", "suffix_strip", "suffix_with", "suffix_without"),
     *("nats", "layout_psm", "layout_spm"),
-    *("caption_waiting_for", "caption_queued", "stop_you", "stop_time_limit"),
+    *("caption_waiting_for", "caption_queued", "stop_you", "stop_cut", "stop_time_limit"),
 )
 
 Missing = Literal["nothing", "none", "other_model"]

@@ -6,8 +6,8 @@ the browser; the code is written here, when somebody looks.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from codegemma_ui import installation
@@ -48,6 +48,23 @@ class Code:
     refusal: str = ""
 
 
+@dataclass(frozen=True)
+class Unfinished:
+    """A completion without a recording; the page keeps it with what it has written so far.
+
+    Attributes:
+        request: as it was asked.
+        ending: how the program's lines end, "LF" or "CRLF".
+        preset: that was to write it.
+        error: that ended it, as `code`, `message` and `hint`; None while it is being written.
+    """
+
+    request: Mapping[str, Any]
+    ending: str
+    preset: str | None
+    error: Mapping[str, str] | None = None
+
+
 def view(language: Language, code: Code | None = None, further: Iterable[str] = ()) -> str:
     """The view; without code, the page asks for it.
 
@@ -74,16 +91,24 @@ def _script(snippet: Snippet, further: Iterable[str], language: Language) -> dic
     }
 
 
-def recorded(recording: Recording | None, *, opened: bool = False, ready: bool = False) -> str:
+def recorded(
+    recording: Recording | None,
+    *,
+    unfinished: Unfinished | None = None,
+    opened: bool = False,
+    ready: bool = False,
+) -> str:
     """The completion in view, for the page's scripts, where nobody sees it.
 
     Args:
-        recording: None where the completion in view failed.
+        recording: None where the completion in view has not ended well.
+        unfinished: what is known of it then.
         opened: it is not of this page: a link or a file was opened.
         ready: the page has just been filled for the first time, and an address may be opened.
     """
     told = {
         "recording": recording.to_dict() if recording else None,
+        "unfinished": asdict(unfinished) if unfinished else None,
         "opened": opened,
         "ready": ready,
     }

@@ -1,0 +1,178 @@
+"""Coming back after a reload: the settings, the lesson and the last run that a tab kept, shown again.
+
+The tab keeps them itself, and puts its texts back by itself (`static/restore.js`). Nothing of it stays here,
+and since anybody can send anything, all of it is checked.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import gradio as gr
+from gradio.events import Dependency
+
+from codegemma_ui import recording
+from codegemma_ui.client import EngineClient
+from codegemma_ui.errors import BadInput
+from codegemma_ui.messages import ErrorEvent, parse_request
+from codegemma_ui.progress import Progress
+from codegemma_ui.recording import ENDINGS, LONGEST
+from codegemma_ui.ui import completing, examples, lessons, render, taking
+from codegemma_ui.ui.components import Page
+from codegemma_ui.ui.events import AT_ONCE, SKIP
+from codegemma_ui.ui.strings import Language
+from codegemma_ui.ui.views import lessons as lessons_view
+from codegemma_ui.ui.views import take
+
+SETTINGS = ("max_length", "temperature", "top_k", "top_p", "seed", "layout", "path")
+"""Kept controls that hold one field of a request, of the same name."""
+
+CONTROLS = (*SETTINGS, "ending", "code_language", "example", "files", "truth")
+"""What is put back by the server. The model, its backend and its precision are not a tab's."""
+
+MAX_CHARACTERS = 2_000_000
+"""Of a text that is put back; a tab keeps less."""
+
+
+def wire(page: Page, client: EngineClient, settled: Dependency) -> None:
+    """Connect what a tab keeps, and what is shown of it when the page opens.
+
+    Args:
+        settled: the last event of a page's first load: what is shown before it would be overwritten.
+    """
+    restorer = Restorer(page, client)
+    names = ("language_choice", *CONTROLS)
+    kept = [page.controls[name] for name in names]
+    keep = f"(...values) => {{ window.playground?.keep?.({json.dumps(names)}, values); }}"
+    restored = settled.then(
+        restorer.restore,
+        inputs=[page.kept, page.language_choice],
+        outputs=restorer.outputs,
+        js='(_, language) => [window.playground?.keptPage?.() ?? "", language]',
+        **AT_ONCE,
+    )
+    restored.then(None, inputs=kept, js=keep, **AT_ONCE)
+    changes = [control.change for control in (page.before, page.after, *kept)]
+    gr.on(changes, None, inputs=kept, js=keep, **AT_ONCE)
+
+
+def spoken(kept: object) -> str | None:
+    """The language that a tab spoke before it was loaded again, if it tells one."""
+    return kept if isinstance(kept, str) and kept else None
+
+
+class Restorer:
+    """Shows what a tab kept.
+
+    Attributes:
+        outputs: the controls that `restore` updates, in order.
+    """
+
+    def __init__(self, page: Page, client: EngineClient) -> None:
+        self._page, self._client = page, client
+        self._results = completing.results(page)
+        self.outputs = [
+            *(page.controls[name] for name in CONTROLS),
+            page.advanced,
+            page.lesson,
+            page.lesson_open,
+            *self._results,
+        ]
+
+    def restore(self, told: str, language: Language) -> list[Any]:
+        """Show `{"controls": {name: value}, "advanced": bool, "lesson": {"lesson", "try"}, "run": …}`; what
+        is not understood is left out."""
+        question = _object(told)
+        controls = _mapping(question.get("controls"))
+        return [
+            *(self._value(name, controls[name]) if name in controls else SKIP for name in CONTROLS),
+            gr.update(open=True) if question.get("advanced") is True else SKIP,
+            *_lesson(_mapping(question.get("lesson")), language),
+            *self._run(_mapping(question.get("run")), language),
+        ]
+
+    def _value(self, name: str, value: Any) -> Any:
+        if name in SETTINGS:
+            try:
+                request = parse_request({name: value}, LONGEST)
+            except BadInput:
+                return SKIP
+            if name == "max_length":
+                return min(request.max_length, self._client.status().context_length)
+            return getattr(request, name)
+        known: Callable[[], Any] = {
+            "ending": lambda: value in ENDINGS,
+            "code_language": lambda: value in [one for _, one in self._page.code_language.choices],
+            "example": lambda: value in ["", *(one.key for one in examples.EXAMPLES)],
+        }.get(name, lambda: len(value) <= MAX_CHARACTERS)
+        return value if isinstance(value, str) and known() else SKIP
+
+    def _run(self, kept: Mapping[str, Any], language: Language) -> list[Any]:
+        """Show `{"recording": …, "opened": bool}`, or, of a run that was cut off or failed,
+        `{"request", "ending", "preset", "error", "middle"}`."""
+        updates: list[Any] = [SKIP] * len(self._results)
+        told = take.recorded(None, ready=True)
+        if kept.get("recording"):
+            try:
+                recorded = recording.from_dict(kept["recording"])
+            except (BadInput, RecursionError):
+                pass
+            else:
+                opened = kept.get("opened") is True
+                said = taking.opened(recorded, self._client, language) if opened else ""
+                run = render.Run.of(recorded, None)
+                updates = completing.ended(run, language, opened=said)
+                told = take.recorded(recorded, opened=opened, ready=True)
+        elif kept:
+            cut = self._cut(kept)
+            if cut is not None:
+                said = render.cut_notice(bool(cut.middle), language)
+                updates = completing.ended(cut, language, opened=said)
+                unfinished = take.Unfinished(cut.request, cut.ending, None)
+                told = take.recorded(None, unfinished=unfinished, ready=True)
+        updates[self._results.index(self._page.recorded)] = told
+        updates[self._results.index(self._page.suffix)] = SKIP  # the tab draws its own
+        return updates
+
+    def _cut(self, kept: Mapping[str, Any]) -> render.Run | None:
+        request, ending, middle = (kept.get(name) for name in ("request", "ending", "middle"))
+        if not isinstance(request, dict) or ending not in ENDINGS or not isinstance(middle, str):
+            return None
+        if not all(isinstance(request.get(side) or "", str) for side in ("prefix", "suffix")):
+            return None
+        run = render.Run(request, ending, cut=middle)
+        if middle and kept.get("preset") == self._client.status().preset:
+            try:
+                run.prompt = self._client.vocabulary().prompt_of(parse_request(request, LONGEST))
+            except BadInput:
+                return None
+        error = _mapping(kept.get("error"))
+        if error:
+            said = {name: str(error.get(name) or "") for name in ("code", "message", "hint")}
+            run.progress = Progress(run.prefix, run.suffix)
+            run.progress.add(ErrorEvent(**said))
+        return run
+
+
+def _lesson(kept: Mapping[str, Any], language: Language) -> list[Any]:
+    opened = {"lesson": kept.get("lesson"), "try": kept.get("try")}
+    try:
+        lesson = lessons.by_key(str(opened["lesson"]))
+    except (KeyError, ValueError):
+        return [SKIP, SKIP]
+    if opened["try"] is not None and opened["try"] not in lesson.tries:
+        return [SKIP, SKIP]
+    return [lessons_view.card(opened, language), opened]
+
+
+def _object(told: object) -> Mapping[str, Any]:
+    try:
+        return _mapping(json.loads(told)) if isinstance(told, str) else {}
+    except (ValueError, RecursionError):
+        return {}
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}

@@ -1,0 +1,272 @@
+// Come back: what was typed, chosen and written last stays in this tab through any reload, whatever caused it.
+//
+// Gradio (6.31) reloads the page by itself once it has lost the server and found it again. The tab's own
+// sessionStorage holds what is kept: two tabs stay apart, neither a restart nor a login in between matters, and
+// the server keeps nothing. The texts are put back here as soon as the editors stand; the settings and the last
+// run are drawn by the server, as they were the first time. Where the browser forbids storage the page works as
+// ever, and says so when the server is lost.
+(() => {
+  const playground = (window.playground ??= {});
+  const VERSION = 1; // of what is kept; what another one kept is left alone
+  const SIDES = ["before", "after"];
+  const LINK = "#run="; // as in take.js
+  const MOST_CHARACTERS = 1_000_000; // of each part; a completion takes 200,000 a side, a tab's storage holds 5 million
+  const MOST_BYTES = 4_500_000; // of a question to the server, which takes 5 MiB
+  const PAUSE_MS = 400; // after the last key
+  const WHILE_WRITTEN_MS = 1000;
+
+  // A link has a place of its own, so that Back from it finds what stood there before.
+  const slotOf = (hash) => (hash.startsWith(LINK) ? hash : "");
+  const keyOf = (slot, part) => `playground-kept ${location.pathname} ${slot ? "link" : "page"} ${part}`;
+
+  let slot = slotOf(location.hash); // where it is kept; null until the link that is being opened is in view
+  let page = {}; // { texts, carets, focused, controls, advanced, tab, lesson }
+  let run = null; // what the last completion left: { recording, opened } or { request, ending, error, middle }
+  let live = false; // the middle in view is that run's, whose recording has not come
+  let kept = null; // what this page found when it was loaded
+  let filled = false; // its texts stand in the editors
+  let settled = false; // so is the rest, and what changes from now on is a person's doing
+  let changed = false;
+  let stored = []; // the documents that were stored last
+  let planned = null;
+  let writing = null;
+
+  // Storage
+
+  function read(key) {
+    try {
+      const value = JSON.parse(sessionStorage.getItem(key));
+      return value?.version === VERSION && value.slot === slot ? value : null;
+    } catch {
+      return null; // forbidden, or not ours
+    }
+  }
+
+  function drop(key) {
+    try {
+      sessionStorage.removeItem(key);
+    } catch {
+      // forbidden
+    }
+  }
+
+  function store(part, value) {
+    const text = JSON.stringify({ version: VERSION, slot, ...value });
+    if (text.length > MOST_CHARACTERS) return false;
+    // Where the storage is full, what stands in another place is given up: the other address's, then the run.
+    const other = slot ? "" : LINK;
+    for (const key of [null, keyOf(other, "run"), keyOf(other, "page"), keyOf(slot, "run")]) {
+      try {
+        if (key) sessionStorage.removeItem(key);
+        sessionStorage.setItem(keyOf(slot, part), text);
+        return true;
+      } catch {
+        // full, or forbidden
+      }
+    }
+    return false;
+  }
+
+  function storePage() {
+    const ok = store("page", page);
+    if (!ok) drop(keyOf(slot, "page")); // an older text in its stead would pass for this one
+    document.documentElement.dataset.kept = ok ? "yes" : "no";
+  }
+
+  // Of what the views hold, as much as finds room: the run itself last of all.
+  function storeRun() {
+    const held = {};
+    for (const [name, { get }] of Object.entries(playground.keepers ?? {})) {
+      const value = get();
+      if (value) held[name] = value;
+    }
+    const order = ["race", "suffix", "tokens", "quiz"];
+    for (const name of [null, ...order]) {
+      if (name) delete held[name];
+      if (store("run", { run, held })) return;
+    }
+    drop(keyOf(slot, "run"));
+  }
+
+  // What stands on the page
+
+  const viewOf = (id) => {
+    const content = document.querySelector(`#${id} .cm-content`);
+    return content && playground.editorView?.(content);
+  };
+
+  // A control that was changed since Gradio told of it: while the server is lost it tells nothing.
+  const touched = new Map();
+  const READERS = {
+    number: (field) => (field.value === "" ? null : Number(field.value)),
+    range: (field) => Number(field.value),
+  };
+  document.addEventListener(
+    "input",
+    ({ target }) => {
+      for (let one = target.closest?.("[id]"); one; one = one.parentElement?.closest("[id]")) {
+        const name = one.id.replaceAll("-", "_");
+        if (page.controls && name in page.controls) touched.set(name, target);
+      }
+    },
+    true,
+  );
+
+  function look() {
+    const views = SIDES.map(viewOf);
+    if (views.some((view) => !view)) return;
+    page.texts = views.map((view) => view.state.doc.toString());
+    page.carets = views.map(({ state }) => [state.selection.main.anchor, state.selection.main.head]);
+    page.focused = SIDES.find((id) => document.activeElement?.closest?.(`#${id}`)) ?? null;
+    stored = views.map((view) => view.state.doc);
+    if (!settled) return;
+    for (const [name, field] of touched)
+      if (field.type !== "radio" || field.checked) page.controls[name] = (READERS[field.type] ?? ((one) => one.value))(field);
+    const fold = document.querySelector("#advanced > button");
+    page.advanced = fold?.classList.contains("open") ?? false;
+    const tab = document.querySelector("#panes [role=tablist] [aria-selected=true]");
+    page.tab = tab ? { id: tab.id.replace(/-tab-button$/, ""), name: tab.textContent.trim() } : null;
+    const lesson = document.querySelector('section.view[data-view="lesson"] > .facts');
+    const { key, tried } = lesson ? JSON.parse(lesson.textContent) : {};
+    page.lesson = key ? { lesson: key, try: tried } : null;
+    if (live) run.middle = viewOf("middle")?.state.doc.toString() ?? "";
+  }
+
+  function flush(whole = true) {
+    clearTimeout(planned);
+    planned = null;
+    if (slot === null || !filled) return;
+    playground.hearAll?.();
+    const typed = SIDES.some((id, at) => viewOf(id) && viewOf(id).state.doc !== stored[at]);
+    if (!typed && !changed && !whole) return;
+    look();
+    if (!page.texts) return;
+    changed = false;
+    storePage();
+    if (settled && whole) storeRun();
+  }
+
+  const plan = () => {
+    clearTimeout(planned);
+    planned = setTimeout(() => flush(false), PAUSE_MS);
+  };
+
+  // By Gradio, at each change of a control: what the controls hold, by their names.
+  playground.keep = (names, values) => {
+    playground.hearAll?.();
+    plan();
+    if (!settled) return;
+    page.controls = Object.fromEntries(names.map((name, at) => [name, values[at]]));
+    touched.clear();
+    changed = true;
+  };
+
+  for (const kind of ["input", "keyup", "paste", "cut", "drop"])
+    document.addEventListener(kind, (event) => event.target.closest?.("#before, #after") && plan(), true);
+  window.addEventListener("pagehide", () => flush());
+  document.addEventListener("visibilitychange", () => document.visibilityState === "hidden" && flush());
+
+  // Addresses
+
+  const here = () => (slot = slotOf(location.hash));
+  playground.keptHere = here;
+  window.addEventListener("hashchange", () => {
+    flush();
+    if (!slotOf(location.hash)) here();
+  });
+
+  // Whether the link in the address is not to be opened: what became of it in this tab is in view.
+  playground.restored = () => kept !== null && slot !== "";
+
+  // The last completion, as the server tells it
+
+  ((playground.listeners ??= {}).recorded ??= []).push((facts) => {
+    clearInterval(writing);
+    if (facts.ready) {
+      if (!facts.recording && !facts.unfinished) run = null; // it could not be shown again
+      settled = true;
+      showTab();
+      return;
+    }
+    const { recording, unfinished, opened } = facts;
+    run = recording ? { recording, opened } : unfinished ? { ...unfinished, middle: "" } : null;
+    live = Boolean(unfinished);
+    const begins = live && !unfinished.error;
+    if (begins) writing = setInterval(flush, WHILE_WRITTEN_MS);
+    queueMicrotask(() => {
+      if (!begins) here(); // by now take.js has left an address that another completion is in view of
+      flush();
+    });
+  });
+
+  // Coming back
+
+  function load() {
+    const [{ type } = {}] = performance.getEntriesByType("navigation");
+    if (slot && type === "navigate") slot = null; // a link that is opened shows what it holds
+    kept = slot === null ? null : read(keyOf(slot, "page"));
+    if (!kept) {
+      if (slot) slot = null;
+      return;
+    }
+    ({ texts: page.texts, carets: page.carets, focused: page.focused, controls: page.controls } = kept);
+    ({ advanced: page.advanced, tab: page.tab, lesson: page.lesson } = kept);
+    const more = read(keyOf(slot, "run"));
+    run = more?.run ?? null;
+    kept.held = more?.held ?? {};
+  }
+
+  function fill() {
+    const views = SIDES.map(viewOf);
+    SIDES.forEach((id, at) => {
+      const view = views[at];
+      const text = kept.texts[at];
+      if (view.state.doc.length || !text) return;
+      const Transaction = view.state.update({}).constructor;
+      view.dispatch({ changes: { from: 0, insert: text }, annotations: Transaction.addToHistory.of(false) });
+      const [anchor, head] = kept.carets[at].map((one) => Math.min(one, view.state.doc.length));
+      view.dispatch({ selection: { anchor, head } });
+    });
+    for (const [name, value] of Object.entries(kept.held)) playground.keepers?.[name]?.set(value);
+    filled = true;
+    if (kept.focused && document.activeElement === document.body) viewOf(kept.focused).focus();
+  }
+
+  function showTab() {
+    const { id, name } = kept?.tab ?? {};
+    if (id) playground.openTab?.(id, name, false);
+  }
+
+  // By Gradio, when the page has loaded: the language it spoke, then what the server is to show again.
+  playground.keptLanguage = () => kept?.controls?.language_choice ?? "";
+  playground.keptPage = () => {
+    if (!kept) return "";
+    const { controls, advanced, lesson } = kept;
+    const question = { controls, advanced, lesson, run };
+    const bytes = (one) => new Blob([JSON.stringify(JSON.stringify(one))]).size;
+    if (bytes(question) > MOST_BYTES) question.run = null;
+    return JSON.stringify(question);
+  };
+
+  document.addEventListener("click", (event) => {
+    if (!event.target.closest?.("[data-write-on]") || !run?.request) return;
+    if (document.getElementById("complete")?.disabled) return;
+    const { request, ending, middle } = run;
+    playground.ask("branch-ask", { request, ending, forced: middle, parent: null });
+  });
+
+  function start() {
+    load();
+    filled = !kept;
+    if (filled) return;
+    const observer = new MutationObserver(() => {
+      if (SIDES.some((id) => !viewOf(id))) return;
+      observer.disconnect();
+      setTimeout(fill); // an editor that is only just made is still given its first, empty value
+    });
+    observer.observe(document.body, { childList: true, subtree: true });
+  }
+
+  if (document.body) start();
+  else document.addEventListener("DOMContentLoaded", start);
+})();
