@@ -9,20 +9,39 @@ writes the program to its stdin. `contain` builds the walls and starts `run` beh
 - limits of memory, processor time, file size, open files and processes (Linux counts the last for every
   user but root).
 
+Behind them a program runs as HumanEval's own harness runs it
+(https://github.com/openai/human-eval/blob/master/human_eval/execution.py), so that it gets the same verdict:
+in an empty namespace, where `__name__` is `builtins` and `__file__` is nothing; with what it prints kept in
+memory, and an `OSError` for what it reads from stdin; with an exception raised in it when its time is up,
+which it may catch and have a second more; passed where it ends without an exception, `SystemExit` being one.
+What differs is what that harness puts in place of walls, and what an operator may want otherwise:
+
+- it sets `os.remove`, `os.getcwd`, `os.kill`, `subprocess.Popen`, `shutil.rmtree` and their like, `exit`,
+  `quit` and `help` to None, and lets `resource`, `psutil`, `tkinter` and `joblib` not be imported. Here they
+  are what they are, and the walls stop them: a program that only asks for its folder is not wrong;
+- there is no network, little memory and no variable of the operator's, and no package of the user's folder;
+- a program has the time that `execution` gives it, there 3 s by default;
+- `sys.argv` and the module `__main__` are of another program, there the harness, here nobody's.
+
 It is a fence against accidents, not a jail for hostile code: the program can read what its user can read.
-On stdout it reports `contained` once the walls stand, then `passed` or `failed REASON`; or `refused REASON`.
+On stdout it reports `contained` once the walls stand, then `passed`, `timed out` or `failed REASON`; or
+`refused REASON`.
 """
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
+import io
 import json
 import os
 import resource
 import signal
 import sys
 import types
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, NoReturn
 
 assert sys.platform == "linux"  # `execution` runs it nowhere else
 
@@ -43,7 +62,7 @@ class _MountAttributes(ctypes.Structure):
     )
 
 
-def contain(limits: dict[str, int]) -> None:
+def contain(limits: dict[str, int], time_limit_s: float) -> None:
     """Build the walls, start `run` behind them, wait for its end."""
     libc = ctypes.CDLL(None, use_errno=True)
 
@@ -86,34 +105,72 @@ def contain(limits: dict[str, int]) -> None:
     child = os.fork()  # the first process of the new space; when it ends, the space ends
     if child == 0:
         libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)  # a new session would outlive our group's end
-        os.execv(sys.executable, [sys.executable, "-I", __file__, "run"])
+        program = [sys.executable, "-I", __file__, "run", str(time_limit_s)]
+        os.execv(sys.executable, program)
     os.waitpid(child, 0)
 
 
-def run() -> None:
-    """Run the program on stdin as `__main__`; nothing it prints goes anywhere."""
+class _TimeIsUp(Exception):
+    """Raised in the program; an `Exception`, as the harness's own."""
+
+
+class _WriteOnly(io.StringIO):
+    """What a program has for stdin, stdout and stderr."""
+
+    def readable(self) -> bool:
+        return False
+
+    def _refuse(self, *_: Any) -> NoReturn:
+        raise OSError
+
+    read = readline = readlines = _refuse
+
+
+def run(time_limit_s: float) -> None:
+    """Run the program on stdin; nothing it prints goes anywhere."""
     report = os.dup(1)
-    source = sys.stdin.buffer.read()
+    source = sys.stdin.buffer.read().decode()
     nowhere = os.open(os.devnull, os.O_RDWR)
     for descriptor in (0, 1, 2):
         os.dup2(nowhere, descriptor)
-    module = types.ModuleType("__main__")
-    sys.modules["__main__"] = module
+    sys.modules["__main__"] = types.ModuleType("__main__")  # so that it finds nothing of ours there
     os.write(report, b"contained\n")
-    outcome = "passed"
     try:
-        exec(compile(source, "program.py", "exec", dont_inherit=True), module.__dict__)
+        with contextlib.ExitStack() as stack:
+            both = _WriteOnly()
+            stack.enter_context(contextlib.redirect_stdout(both))
+            stack.enter_context(contextlib.redirect_stderr(both))
+            stack.callback(setattr, sys, "stdin", sys.stdin)
+            sys.stdin = both
+            stack.enter_context(_time_limit(time_limit_s))
+            exec(compile(source, "<string>", "exec", dont_inherit=True), {})
+        outcome = "passed"
+    except _TimeIsUp:
+        outcome = "timed out"
     except BaseException as error:  # SystemExit too: a program that leaves early has not passed
         outcome = f"failed {type(error).__name__}"
     os.write(report, outcome.encode(errors="replace") + b"\n")
     os._exit(0)  # no thread or exit handler of the program's may go on
 
 
+@contextlib.contextmanager
+def _time_limit(seconds: float) -> Iterator[None]:
+    def end(*_: object) -> NoReturn:
+        raise _TimeIsUp
+
+    signal.signal(signal.SIGALRM, end)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+
 if __name__ == "__main__":
     if sys.argv[1] == "run":
-        run()
+        run(float(sys.argv[2]))
     else:
         try:
-            contain(json.loads(sys.argv[2]))
+            contain(json.loads(sys.argv[2]), float(sys.argv[3]))
         except OSError as error:
             print(f"refused {error.strerror or error}", flush=True)

@@ -18,7 +18,11 @@ from codegemma_ui.errors import BadInput
 from codegemma_ui.evaluation.tasks import Task
 
 TIME_LIMIT_S = 10.0
-LIMITS = {"memory_bytes": 2**30, "cpu_s": int(TIME_LIMIT_S) + 1, "folder_bytes": 2**24}
+
+GRACE_S = 1.0
+"""Seconds that a program has left once it was told that its time is up, as in HumanEval's own harness."""
+
+LIMITS = {"memory_bytes": 2**30, "cpu_s": int(TIME_LIMIT_S + GRACE_S), "folder_bytes": 2**24}
 
 WARNING = (
     "warning: --execute runs code that a model wrote, without network, without a folder to write to but "
@@ -30,7 +34,8 @@ _CONTAINMENT = Path(__file__).with_name("containment.py")
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether a program ended by itself without an exception, and if not, why."""
+    """Whether a program ended by itself without an exception, and if not, why: the verdict of HumanEval's own
+    harness, but for what `containment` says."""
 
     passed: bool
     failure: str | None = None
@@ -70,7 +75,8 @@ async def execute(source: str, time_limit_s: float = TIME_LIMIT_S) -> Verdict:
 
     Args:
         source: of the whole program.
-        time_limit_s: seconds until it is killed, with whatever it started.
+        time_limit_s: seconds until an exception is raised in it; `GRACE_S` later it is killed, with whatever
+            it started.
 
     Raises:
         BadInput: it could not be contained; it has not been run.
@@ -78,6 +84,7 @@ async def execute(source: str, time_limit_s: float = TIME_LIMIT_S) -> Verdict:
     with tempfile.TemporaryDirectory(prefix="codegemma-ui-eval-") as folder:
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-I", str(_CONTAINMENT), "contain", json.dumps(LIMITS)),
+            str(time_limit_s),
             stdin=PIPE,
             stdout=PIPE,
             stderr=DEVNULL,
@@ -86,7 +93,8 @@ async def execute(source: str, time_limit_s: float = TIME_LIMIT_S) -> Verdict:
             start_new_session=True,
         )
         try:
-            output, _ = await asyncio.wait_for(process.communicate(source.encode()), time_limit_s)
+            told = process.communicate(source.encode())
+            output, _ = await asyncio.wait_for(told, time_limit_s + GRACE_S)
         except TimeoutError:
             return Verdict(False, "time limit")
         finally:  # also where the whole run is interrupted
@@ -106,6 +114,8 @@ def _verdict(report: list[str]) -> Verdict:
     match report:
         case ["contained", "passed"]:
             return Verdict(True)
+        case ["contained", "timed out"]:
+            return Verdict(False, "time limit")
         case ["contained", outcome]:
             return Verdict(False, outcome.removeprefix("failed "))
         case ["contained"]:
