@@ -1,18 +1,20 @@
 """The shell's door: `serve` (the default), `complete`, `bench`, `eval`, `export`, `presets`, `doctor`.
 
 Each command imports what it needs and no more, so that `--help` and `presets` answer at once.
-Exit codes: 0 done, 1 engine error, 2 bad input, 130 cancelled.
+Exit codes: 0 done, 1 engine error, 2 bad input, 130 cancelled, 141 where nobody reads what it writes.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from codegemma_ui import __version__, console, fim, installation, settings
+from codegemma_ui import __version__, console, fim, installation, secrets, settings, shell
 from codegemma_ui.bench.shapes import SHAPES
 from codegemma_ui.errors import BadInput
 from codegemma_ui.export import formats
@@ -29,19 +31,23 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if not given or (given[0] not in COMMANDS and given[0] not in ("-h", "--help", "--version")):
         given.insert(0, "serve")
     console.settle()
-    parsed = _parser().parse_args(given)
+    os.environ.update(secrets.cleaned(os.environ))
+    sys.exit(shell.mannerly(lambda: _run(given)))
+
+
+def _run(given: Sequence[str]) -> int:
     try:
-        code = parsed.run(parsed)
+        parsed = _parser().parse_args(given)
+        return int(parsed.run(parsed))
     except BadInput as error:
         print(f"error: {error}", file=sys.stderr)
-        code = BAD_INPUT
+        return BAD_INPUT
     except KeyboardInterrupt:
-        code = CANCELLED
-    sys.exit(code)
+        return CANCELLED
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser() -> shell.Parser:
+    parser = shell.Parser(
         prog=installation.command(),
         description="CodeGemma FIM Playground. Without a command it serves the page.",
     )
@@ -170,13 +176,16 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _serve(parsed: argparse.Namespace) -> int:
-    _keep_gradio_at_home()
+    from codegemma_ui import gradio_environment, listening
+
+    chosen = settings.resolve(parsed)
+    chosen = replace(chosen, port=listening.free_port(chosen.host, chosen.port))
+    gradio_environment.settle()
     from codegemma_ui import server
     from codegemma_ui.server import logs
     from codegemma_ui.server.observed import ObservedClient
     from codegemma_ui.ui import layout
 
-    chosen = settings.resolve(parsed)
     logs.configure(chosen.log_level)
     client = ObservedClient(chosen)
     client.start()
@@ -185,19 +194,6 @@ def _serve(parsed: argparse.Namespace) -> int:
     finally:
         client.close()
     return DONE
-
-
-def _keep_gradio_at_home() -> None:
-    """Gradio (6.31) makes /tmp/gradio when it is imported, which is another user's where two run it."""
-    import contextlib
-    import os
-
-    from codegemma_ui import cache_folder
-
-    cache_folder.settle_matplotlib()
-    with contextlib.suppress(OSError):  # without room for temporary files there is no better place
-        folder = cache_folder.usable("gradio").folder or cache_folder.private_temporary("gradio")
-        os.environ.setdefault("GRADIO_TEMP_DIR", str(folder))
 
 
 def _complete(parsed: argparse.Namespace) -> int:
@@ -250,8 +246,6 @@ def _doctor(parsed: argparse.Namespace) -> int:
 
 def _without_model() -> dict[str, str]:
     """The environment without a preset or backend that may be what is wrong: doctor must still run."""
-    import os
-
     blamed = ("CODEGEMMA_UI_PRESET", "CODEGEMMA_UI_BACKEND", "KERAS_BACKEND")
     kept = {name: value for name, value in os.environ.items() if name not in blamed}
     if kept.get("CODEGEMMA_UI_MODEL_PARALLEL"):

@@ -24,7 +24,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from codegemma_ui import installation
+from codegemma_ui import installation, proxies, secrets
 from codegemma_ui.process_tree import ProcessTree, apart
 
 log = logging.getLogger(__name__)
@@ -33,14 +33,15 @@ STDERR_LINES = 200
 
 
 def environment() -> dict[str, str]:
-    """Ours, so that a child finds this package and the user's credentials; its stdio is UTF-8 as ours is,
-    whatever the system's code page.
+    """Ours, so that a child finds this package and the user's credentials and proxies; its stdio is UTF-8 as
+    ours is, whatever the system's code page.
     """
     installation.settle_home()
     root = _package_alone()
-    path = os.environ.get("PYTHONPATH")
+    given = proxies.as_given(secrets.cleaned(os.environ))
+    path = given.get("PYTHONPATH")
     return {
-        **os.environ,
+        **given,
         "PYTHONPATH": f"{root}{os.pathsep}{path}" if path else root,
         "PYTHONIOENCODING": "utf-8",
     }

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-from codegemma_ui import presets
+from codegemma_ui import presets, secrets
 from codegemma_ui.errors import BadInput, UnknownBackend, UnknownPreset
 from codegemma_ui.machine import BACKENDS, OPENAI, TOGETHER
 from codegemma_ui.messages import DEFAULT_MAX_LENGTH, DEFAULT_TIME_LIMIT_S
@@ -67,7 +67,8 @@ class Settings:
         metrics: whether `/metrics` is served.
         log_level: of `LOG_LEVELS`.
         auth: the user and password of the page's login; None is open to everyone.
-        api_key: that other tools must bring; None lets in whoever the rest lets in.
+        api_key: that other tools must bring, or several of which one, a line each; None lets in whoever
+            the rest lets in.
         server: whom the backend "openai" asks; None where there is nobody.
         model_parallel: over how many devices the jax backend parts a model.
         torch_device: of `TORCH_DEVICES`, for the torch backend; "auto" is CUDA, else the CPU.
@@ -105,7 +106,7 @@ class Settings:
 
 
 _PREFIX = "CODEGEMMA_UI_"
-_KEY = f"{_PREFIX}API_KEY"  # no flag, so that no list of processes shows it
+_LOGIN, _KEY = secrets.LOGIN, secrets.KEYS  # no flags, so that no list of processes shows them
 _SWITCH = {"": False, "0": False, "false": False, "no": False} | {
     "1": True,
     "true": True,
@@ -278,11 +279,12 @@ def resolve(
         raise UnknownPreset(f"{error.message}{source('preset')}", error.hint) from None
     extra = tuple(filter(None, map(str.strip, choice("extra_presets", "").split(","))))
     presets.offered(*extra)
-    auth, api_key = _login(environ.get(_PREFIX + "AUTH", "")), _key(environ.get(_KEY, ""))
+    secrets.check(environ)
+    auth, api_key = _login(environ.get(_LOGIN, "")), _keys(environ.get(_KEY, ""))
     for name in ("openai_api", "mcp"):
         if switch(name) and auth is not None and api_key is None:
             raise BadInput(
-                f"{_KEY} must be set where {_named(name)} and {_PREFIX}AUTH are: other tools cannot log "
+                f"{_KEY} must be set where {_named(name)} and {_LOGIN} are: other tools cannot log "
                 "in, and bring a key instead. Received: none."
             )
     remote = server()
@@ -369,23 +371,24 @@ def _is_loopback(host: str) -> bool:
 
 def _login(pair: str) -> tuple[str, str] | None:
     """The user and password; what is wrong with them is said without showing them."""
-    if not pair:
+    if not pair.strip():
         return None
-    user, _, password = pair.partition(":")
+    user, _, password = pair.strip().partition(":")
     if not user.strip() or not password:
-        raise BadInput(f"{_PREFIX}AUTH must be user:password, neither of them empty.")
+        raise BadInput(f"{_LOGIN} must be user:password, neither of them empty.")
     return user.strip(), password  # Gradio strips the name that a person enters
 
 
-def _key(key: str) -> str | None:
-    """The key of other tools; what is wrong with it is said without showing it."""
-    if not key:
-        return None
-    if not key.isascii() or not key.isprintable() or " " in key:
-        raise BadInput(
-            f"{_KEY} must be letters, digits and signs of ASCII, as a header can carry them."
-        )
-    return key
+def _keys(given: str) -> str | None:
+    """The keys of other tools, one a line; what is wrong with one is said without showing it."""
+    keys = secrets.lines(given)
+    for key in keys:
+        if not key.isascii() or not key.isprintable() or " " in key:
+            raise BadInput(
+                f"{_KEY} must be letters, digits and signs of ASCII, as a header can carry them, one key "
+                "a line."
+            )
+    return "\n".join(keys) or None
 
 
 def _named(name: str) -> str:

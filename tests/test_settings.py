@@ -132,7 +132,7 @@ def test_the_key_of_other_tools_is_a_variable_and_never_shown() -> None:
     assert "hush" not in repr(chosen)
     with pytest.raises(SystemExit):
         resolve(["--api-key", "hush-hush"])
-    for key in ("hush hush", "hüsh", "hush\n"):
+    for key in ("hush hush", "hüsh", "hu\x07sh", "one-key\nhush hush"):
         with pytest.raises(BadInput) as caught:
             resolve(CODEGEMMA_UI_API_KEY=key)
         assert "CODEGEMMA_UI_API_KEY must be" in str(caught.value)

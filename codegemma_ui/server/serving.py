@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
-import socket
 import threading
 from collections.abc import Sequence
 
 import gradio as gr
+from gradio.exceptions import ServerFailedToStartError
 from gradio.routes import App, ORJSONResponse
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp
 
-from codegemma_ui import interrupts
+from codegemma_ui import interrupts, listening
 from codegemma_ui.client import EngineClient
 from codegemma_ui.server import logs
 from codegemma_ui.server.assets import page_assets
@@ -58,7 +59,11 @@ def start(blocks: gr.Blocks, client: EngineClient, settings: Settings) -> str:
         blocks: from `ui.layout.build`.
         client: of the same engine; health and metrics ask it.
         settings: host and port; port 0 takes any free one.
+
+    Raises:
+        BadInput: nothing can listen there.
     """
+    port = listening.free_port(settings.host, settings.port)
     host = settings.host.strip("[]")
     login = Login(*settings.auth) if settings.auth else None
     mcp = McpTool(layout.door(blocks), settings.api_key) if settings.mcp else None
@@ -76,27 +81,32 @@ def start(blocks: gr.Blocks, client: EngineClient, settings: Settings) -> str:
         ),
         mcp=mcp,
     )
-    _, url, _ = blocks.launch(
-        server_name=f"[{host}]" if ":" in host else host,
-        server_port=settings.port or _free_port(host),
-        auth=login,
-        prevent_thread_lock=True,
-        quiet=True,
-        footer_links=[],
-        run_history=False,
-        enable_monitoring=False,
-        ssr_mode=False,
-        share=False,
-        pwa=False,
-        mcp_server=False,  # ours is another page's: see `mcp_tool`
-        max_file_size=0,
-        state_session_capacity=MAX_SESSIONS,
-        # Each that runs or waits takes one of Gradio's places, and so does one on its way to a refusal.
-        max_threads=settings.queue_size + 64,
-        app_kwargs={"lifespan": mcp.lifespan} if mcp else None,
-        _app=WalledApp(building, layout.gates(blocks)),
-        **page_assets(),
-    )
+    try:
+        _, url, _ = blocks.launch(
+            server_name=f"[{host}]" if ":" in host else host,
+            server_port=port,
+            auth=login,
+            prevent_thread_lock=True,
+            quiet=True,
+            footer_links=[],
+            run_history=False,
+            enable_monitoring=False,
+            ssr_mode=False,
+            share=False,
+            pwa=False,
+            mcp_server=False,  # ours is another page's: see `mcp_tool`
+            max_file_size=0,
+            state_session_capacity=MAX_SESSIONS,
+            # Each that runs or waits takes one of Gradio's places, and so does one on its way to a refusal.
+            max_threads=settings.queue_size + 64,
+            app_kwargs={"lifespan": mcp.lifespan} if mcp else None,
+            _app=WalledApp(building, layout.gates(blocks)),
+            **page_assets(),
+        )
+    except (OSError, ServerFailedToStartError) as error:
+        if getattr(error, "errno", None) is not None:  # not Gradio's own, which is of the port
+            raise
+        raise listening.refused(settings.host, port) from error
     blocks.server.config.timeout_graceful_shutdown = GRACE_S
     return url
 
@@ -108,15 +118,9 @@ def launch(blocks: gr.Blocks, client: EngineClient, settings: Settings) -> None:
         signal.signal(name, lambda *_: over.set())
     url = start(blocks, client, settings)
     logs.take_over_uvicorn()
-    print(f"CodeGemma FIM Playground: {url}", flush=True)
+    with contextlib.suppress(BrokenPipeError):  # whoever read it has left; the page is still wanted
+        print(f"CodeGemma FIM Playground: {url}", flush=True)
     while not over.wait(LOOK_S):
         pass
     client.close()  # first: it ends the streams that hold connections open
     blocks.close(verbose=False)
-
-
-def _free_port(host: str) -> int:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as probe:
-        probe.bind((host, 0))
-        return int(probe.getsockname()[1])

@@ -96,6 +96,9 @@ def wait_until(condition, timeout_s: float = 20.0) -> None:
 
 
 def main() -> None:
+    from codegemma_ui import gradio_environment
+
+    gradio_environment.settle()
     from codegemma_ui import server, settings
     from codegemma_ui.client import Choice
     from codegemma_ui.server import logs

@@ -1,0 +1,27 @@
+"""The shell's commands over the scripted worker: `python -m tests.scripted_shell complete …`.
+
+`SCRIPTED_WORKER` holds further options of the worker.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from codegemma_ui import cli, client
+from codegemma_ui.choice import Choice
+
+WORKER = Path(__file__).with_name("scripted_worker.py")
+
+
+def command(choice: Choice, folder: Path, settings: Any) -> Sequence[str]:
+    named = ("--preset", choice.preset.name, "--backend", choice.backend)
+    return [sys.executable, str(WORKER), *named, *os.environ.get("SCRIPTED_WORKER", "").split()]
+
+
+if __name__ == "__main__":
+    client.worker_command = command  # type: ignore[assignment]
+    cli.main()
