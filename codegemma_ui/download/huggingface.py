@@ -22,6 +22,7 @@ class HuggingFace:
 
     @classmethod
     def parse(cls, text: str) -> "HuggingFace":
+        from huggingface_hub.constants import ENDPOINT
         from huggingface_hub.errors import HFValidationError
         from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]
 
@@ -32,6 +33,7 @@ class HuggingFace:
             raise error_of("bad_handle", {}, repr(text)) from error
         words = {
             "site": "Hugging Face",
+            "address": ENDPOINT,
             "handle": text,
             "page": f"https://huggingface.co/{repo}",
             "tokens": "https://huggingface.co/settings/tokens",

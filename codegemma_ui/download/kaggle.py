@@ -21,6 +21,7 @@ class Kaggle:
     @classmethod
     def parse(cls, text: str) -> "Kaggle":
         from kagglehub.handle import parse_model_handle
+        from kagglesdk.kaggle_env import get_endpoint, get_env
 
         path = text.removeprefix("kaggle://")
         owner, model = path.split("/")[:2]
@@ -33,6 +34,10 @@ class Kaggle:
             "cache": "KAGGLEHUB_CACHE",
             "resumes": "it goes on from where it stopped",
         }
+        with contextlib.suppress(
+            Exception
+        ):  # an environment that kagglesdk does not know fails later
+            words["address"] = get_endpoint(get_env())
         return cls(parse_model_handle(path), words)
 
     def cached(self) -> Path | None:

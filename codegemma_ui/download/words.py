@@ -1,12 +1,13 @@
 """What can go wrong with a download: the libraries' exceptions in our codes, messages and hints.
 
-Pure: it imports neither library and knows their exceptions by name.
+It imports neither library and knows their exceptions by name.
 """
 
 import errno
 import os
 from collections.abc import Iterator
 
+from codegemma_ui import proxies
 from codegemma_ui.errors import DownloadFailed
 
 
@@ -34,6 +35,7 @@ CODES = {
     "requests.ChunkedEncodingError": "connection_lost",
     "requests.ConnectionError": "network",
     "requests.Timeout": "network",
+    "requests.InvalidProxyURL": "network",
     "requests.JSONDecodeError": "network",  # a page of a proxy in place of the site's answer
     "builtins.TimeoutError": "network",
     "huggingface_hub.GatedRepoError": "terms_not_accepted",
@@ -115,6 +117,21 @@ WORDS = {
     ),
 }
 
+# The hints of those codes that a proxy may be the reason of, where the site is asked through one.
+HINTS_THROUGH_A_PROXY = {
+    "network": (
+        "It was asked through {proxy}: check that proxy, or name the site's host in NO_PROXY where it is "
+        "reached without, then try again."
+    ),
+    "connection_lost": "Try again: {resumes}. It came through {proxy}, which may have cut it.",
+}
+
+# An exception's class -> what its library needs for a SOCKS proxy.
+SOCKS_PACKAGES = {
+    "ImportError": proxies.SOCKS_PACKAGE,  # httpx2, which huggingface_hub asks with
+    "InvalidSchema": 'pip install "requests[socks]"',  # requests, which kagglehub asks with
+}
+
 
 def translate(
     error: Exception, words: dict[str, str], *, has_key: bool, moved: bool
@@ -131,6 +148,8 @@ def translate(
     received = status_of(error)
     if code in ("bad_credentials", "terms_not_accepted") and not has_key:
         code, received = "no_credentials", f"{received} without a key"
+    if code == "unexpected" and (told := _unusable_proxy(error, words)) is not None:
+        return told
     if code == "network" and moved:
         code = "connection_lost"
     if not received.startswith("HTTP"):
@@ -152,7 +171,7 @@ def code_of(error: BaseException) -> str:
             code = CODES.get(f"{kind.__module__.split('.')[0]}.{kind.__name__}")
             if code == "status":
                 status = int(cause.response.status_code)  # type: ignore[attr-defined]
-                busy = status == 429 or status >= 500
+                busy = status in (407, 429) or status >= 500  # 407: a proxy asks for a password
                 code = "network" if busy else STATUS_CODES.get(status)
             if code is not None:
                 return code
@@ -171,6 +190,34 @@ def status_of(error: BaseException) -> str:
     return type(error).__name__
 
 
+def _unusable_proxy(error: BaseException, words: dict[str, str]) -> DownloadError | None:
+    """The error where a proxy is set that the library cannot even begin with."""
+    found = proxies.set_here()
+    needed = [
+        package
+        for cause in _causes(error)
+        if (package := SOCKS_PACKAGES.get(type(cause).__name__)) and "SOCKS" in str(cause)
+    ]
+    message, _ = WORDS["network"]
+    site = words.get("site", "The site")
+    for one in found:
+        if needed and one.socks:
+            lacks = f"{one}, which needs a package that is not installed here"
+            return DownloadError(
+                "network",
+                message.format(site=site, received=lacks),
+                f"{needed[0]}, or unset {one.source}, then start again.",
+            )
+    for one in found:
+        if not one.usable:
+            return DownloadError(
+                "network",
+                message.format(site=site, received=f"{one.source} without the address of a proxy"),
+                f"Set {one.source} to one such as http://proxy:3128, or unset it, then start again.",
+            )
+    return None
+
+
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
@@ -184,9 +231,13 @@ def error_of(code: str, words: dict[str, str], received: str) -> DownloadError:
 
     Args:
         code: One of the keys of `WORDS`.
-        words: Of the source; empty where the handle did not lead to one.
+        words: Of the source; empty where the handle did not lead to one. `address`: where it is asked,
+            for the proxy on the way.
         received: What came.
     """
     message, hint = WORDS[code]
+    through = proxies.of(words["address"]) if "address" in words else None
+    if through is not None and code in HINTS_THROUGH_A_PROXY:
+        hint, words = HINTS_THROUGH_A_PROXY[code], {**words, "proxy": str(through)}
     fields = {"handle": "the preset", **words, "received": received}
     return DownloadError(code, message.format(**fields), hint.format(**fields))

@@ -1,6 +1,7 @@
 """What goes wrong between us and a server, as errors that a person can act on.
 
-No message has the server's address: whoever opens a page may read them. `doctor` and the log name it.
+No message has the server's address: whoever opens a page may read them. `doctor` and the log name it. A proxy
+that it was asked through is named, without user and password, since it may be the one that failed.
 """
 
 from __future__ import annotations
@@ -9,10 +10,15 @@ import os
 
 import openai
 
+from codegemma_ui import proxies
 from codegemma_ui.errors import EngineError, PlaygroundError
+from codegemma_ui.proxies import Proxy
 from codegemma_ui.secrets import masked, values
 
 KEY = "OPENAI_API_KEY"
+
+PROXY_LOGIN = 407
+"""The status with which a proxy asks for a user and password."""
 
 _MOST_QUOTED = 300
 """Characters of a server's own words."""
@@ -41,17 +47,83 @@ def broke_off(came: int) -> ServerError:
     )
 
 
-def nonsense(what: str) -> ServerError:
-    """It answered, but not in the protocol."""
+def nonsense(what: str, through: Proxy | None = None) -> ServerError:
+    """It answered, but not in the protocol.
+
+    Args:
+        through: the proxy that it was asked through, whose answer this may be.
+    """
     return ServerError(
         f"An answer must be one of the completions protocol. Received: {what}",
-        "Check --openai-base-url: it usually ends in /v1.",
+        f"Check --openai-base-url: it usually ends in /v1. {_perhaps(through)}".strip(),
         code="server_nonsense",
     )
 
 
+def unusable_proxy(error: Exception) -> ServerError | None:
+    """Why the library could not even make a client, where a proxy is the reason."""
+    found = proxies.set_here()
+    if isinstance(error, ImportError):
+        for one in found:
+            if one.socks:
+                return ServerError(
+                    f"The server cannot be asked: {one} needs a package that is not installed here.",
+                    f"{proxies.SOCKS_PACKAGE}, or unset {one.source}, then start again.",
+                    code="server_absent",
+                )
+    for one in found:
+        if not one.usable:
+            return ServerError(
+                f"{one.source} must be the address of a proxy, such as http://proxy:3128 or "
+                "socks5://proxy:1080. Received: something else.",
+                f"Correct or unset {one.source}, then start again.",
+                code="server_absent",
+            )
+    return None
+
+
 def readable(error: BaseException) -> PlaygroundError:
     """Map an exception of the library, or of reading an answer, to ours."""
+    through = _asked_through(error)
+    if through is None or isinstance(error, PlaygroundError):
+        return _direct(error)
+    match error:
+        case openai.APITimeoutError():
+            return ServerError(
+                f"The server did not answer in time. It was asked through {through}.",
+                "Check that proxy. Where the server is reached without it, name its host in NO_PROXY, then "
+                "start again.",
+                code="server_silent",
+            )
+        case openai.APIConnectionError():
+            return ServerError(
+                f"The server cannot be reached: it was asked through {through}, which failed.",
+                "Check that proxy. Where the server is reached without it, name its host in NO_PROXY, then "
+                "start again.",
+                code="server_absent",
+            )
+        case openai.APIStatusError() if error.status_code == PROXY_LOGIN:
+            return ServerError(
+                f"The server cannot be reached: {through} asks for a user and password.",
+                f"Set {through.source} to http://user:password@host:port, then start again.",
+                code="server_absent",
+            )
+        case _:
+            told = _direct(error)
+            return ServerError(told.message, f"{told.hint} {_perhaps(through)}", code=told.code)
+
+
+def _perhaps(through: Proxy | None) -> str:
+    return "" if through is None else f"It was asked through {through}, which may have answered."
+
+
+def _asked_through(error: BaseException) -> Proxy | None:
+    request = error.request if isinstance(error, openai.APIError) else None
+    return None if request is None else proxies.of(str(request.url))
+
+
+def _direct(error: BaseException) -> PlaygroundError:
+    """The same where no proxy was asked."""
     match error:
         case PlaygroundError():
             return error

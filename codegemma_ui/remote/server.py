@@ -13,7 +13,8 @@ from typing import Any
 
 import openai
 
-from codegemma_ui.remote.failures import KEY, ServerError, nonsense
+from codegemma_ui import proxies
+from codegemma_ui.remote.failures import KEY, ServerError, nonsense, unusable_proxy
 from codegemma_ui.remote.stream import Stream
 from codegemma_ui.settings import RemoteServer
 
@@ -60,18 +61,27 @@ class Server:
     Args:
         place: where it is, and how long it may take.
         retries: how often a request is tried again; as the place says, where None.
+
+    Raises:
+        ServerError: a proxy that is set cannot be used.
     """
 
     def __init__(self, place: RemoteServer, retries: int | None = None) -> None:
         self.place = place
         self.retries = place.retries if retries is None else retries
-        key = os.environ.get(KEY, "")
-        self._client = openai.AsyncOpenAI(
-            base_url=place.base_url,
-            api_key=key or "none",
-            timeout=openai.Timeout(place.timeout_s, connect=place.connect_timeout_s),
-            max_retries=self.retries,
-        )
+        key = os.environ.get(KEY, "").strip()
+        try:
+            self._client = openai.AsyncOpenAI(
+                base_url=place.base_url,
+                api_key=key or "none",
+                timeout=openai.Timeout(place.timeout_s, connect=place.connect_timeout_s),
+                max_retries=self.retries,
+            )
+        except Exception as error:
+            told = unusable_proxy(error)
+            if told is None:
+                raise
+            raise told from None  # its text may quote a proxy's password
         self._headers: Any = {} if key else {"Authorization": openai.Omit()}
 
     async def model(self) -> ServedModel:
@@ -84,14 +94,14 @@ class Server:
         wanted = self.place.model
         try:
             page: Any = await self._client.models.list(extra_headers=self._headers)
+            listed = [ServedModel.of(one) for one in page.data]
         except openai.NotFoundError:
             if wanted:  # a server without a list: the operator knows better
                 return ServedModel(wanted)
             raise
-        try:
-            listed = [ServedModel.of(one) for one in page.data]
         except (AttributeError, TypeError, KeyError) as error:
-            raise nonsense("no list of models") from error
+            through = proxies.of(self.place.base_url)
+            raise nonsense("no list of models", through) from error
         named = [one for one in listed if not wanted or one.id == wanted]
         if len(named) != 1:
             there = ", ".join(one.id for one in listed[:10]) or "none"

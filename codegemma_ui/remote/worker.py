@@ -71,9 +71,9 @@ def main() -> None:
 async def _serve(
     given: argparse.Namespace, place: RemoteServer, write: Write, inbox: Inbox
 ) -> None:
-    server = Server(place)
     print(f"server: {place.base_url}", file=sys.stderr)
     try:
+        server = Server(place)
         asker = await _come_up(given, server, write)
     except Exception as error:
         traceback.print_exc()
