@@ -33,7 +33,14 @@ WORDS = (
     *(f"layout_{layout}" for layout in fim.LAYOUTS),
     *("role_context", "role_path", "role_prefix", "role_suffix", "role_middle"),
     *("caption_waiting", "caption_waiting_for", "caption_queued", "caption_writing"),
-    *("stop_token", "stop_unnamed", "stop_max_length", "stop_time_limit", "stop_server", "stop_you"),
+    *(
+        "stop_token",
+        "stop_unnamed",
+        "stop_max_length",
+        "stop_time_limit",
+        "stop_server",
+        "stop_you",
+    ),
     *("stop_error", "stop_cut"),
 )
 
