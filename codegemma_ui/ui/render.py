@@ -72,7 +72,10 @@ class Run:
         progress = Progress(request.prefix, request.suffix)
         for event in (*recording.tokens, recording.last):
             progress.add(event)
-        return cls(asdict(request), recording.ending, parent, recording.prompt, progress)
+        stopped = isinstance(recording.last, CancelledEvent)
+        return cls(
+            asdict(request), recording.ending, parent, recording.prompt, progress, stopped=stopped
+        )
 
     @property
     def prefix(self) -> str:
