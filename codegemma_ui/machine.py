@@ -162,7 +162,8 @@ def _addressable_bytes() -> int | None:
     return None if limit == resource.RLIM_INFINITY else limit
 
 
-_CGROUPS = (
+CGROUP = Path("/sys/fs/cgroup")
+_CGROUP_FILES = (
     ("memory.max", "memory.current"),
     ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"),
 )
@@ -171,11 +172,9 @@ _CGROUPS = (
 
 def _container_bytes() -> tuple[int, int] | None:
     """The limit that a Linux container has and what it uses of it, or None where it has none."""
-    for files in _CGROUPS:
+    for files in _CGROUP_FILES:
         try:
-            limit, used = (
-                int(Path("/sys/fs/cgroup", file).read_text(encoding="ascii")) for file in files
-            )
+            limit, used = (int((CGROUP / file).read_text(encoding="ascii")) for file in files)
         except (OSError, ValueError):  # "max" is no limit; v1 says so by a number beyond any memory
             continue
         return limit, used

@@ -1,0 +1,81 @@
+"""The requirements resolve for macOS and Windows, from wheels alone: nothing is compiled where one installs.
+
+pip evaluates markers for the machine it runs on, so uv is asked, for a platform. It takes pip's own index and
+certificates, unless uv's variables name others; without an index that answers this is skipped.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+EXTRAS = ("", "-jax", "-torch", "-openai", "-mcp", "-bench")
+PLATFORMS = {
+    "macos": (
+        "aarch64-apple-darwin",
+        {"MACOSX_DEPLOYMENT_TARGET": "14.0"},
+    ),  # torch's wheels begin there
+    "windows": ("x86_64-pc-windows-msvc", {}),
+}
+_OUT_OF_REACH = ("client error", "error sending request", "dns error", "connection", "timed out")
+
+
+def pip_setting(name: str) -> str | None:
+    """One of `pip config list`, a variable's before a file's."""
+    listed = subprocess.run(
+        [sys.executable, "-m", "pip", "config", "list"],
+        capture_output=True,
+        encoding="utf-8",
+        check=True,
+        timeout=60,
+    ).stdout
+    found = {
+        line.partition("=")[0].partition(".")[2]: line.partition("=")[2].strip("'")
+        for line in listed.splitlines()
+        if line.startswith("global.") or line.startswith(":env:.")
+    }
+    return found.get(name)
+
+
+def compiled(platform: str, python: str, files: list[str], **environ: str) -> list[str]:
+    """What uv would install, a line each."""
+    index, certificates = pip_setting("index-url"), pip_setting("cert")
+    variables = {**os.environ, **environ}
+    if index:
+        variables.setdefault("UV_DEFAULT_INDEX", index)
+    if certificates:
+        variables.setdefault("SSL_CERT_FILE", certificates)
+    command = [sys.executable, "-m", "uv", "pip", "compile", "--quiet", "--no-header"]
+    command += ["--no-annotate", "--no-config", "--only-binary", ":all:"]
+    command += ["--python-platform", platform, "--python-version", python, *files]
+    done = subprocess.run(
+        command, cwd=ROOT, env=variables, capture_output=True, encoding="utf-8", timeout=300
+    )
+    if done.returncode and any(one in done.stderr.lower() for one in _OUT_OF_REACH):
+        pytest.skip(f"no package index is within reach: {done.stderr.strip().splitlines()[-1]}")
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("python", ["3.11", "3.13"])
+@pytest.mark.parametrize("system", PLATFORMS)
+def test_everything_resolves_from_wheels(system: str, python: str) -> None:
+    platform, environ = PLATFORMS[system]
+    files = [f"requirements{extra}.txt" for extra in EXTRAS]
+    names = {line.partition("==")[0] for line in compiled(platform, python, files, **environ)}
+    assert {"gradio", "keras-nlp", "tensorflow", "jax", "torch", "openai", "psutil"} <= names
+    # keras-hub takes its tokenisers' other half where there are wheels of it, and does without elsewhere.
+    assert ("tensorflow-text" in names) == (system == "macos")
+
+
+def test_a_requirement_without_a_wheel_is_told(tmp_path: Path) -> None:
+    """What the test above would see: there is no tensorflow 2.21 for Macs with Intel's processors."""
+    (tmp_path / "requirements.txt").write_text("tensorflow>=2.21,<2.22\n", encoding="utf-8")
+    with pytest.raises(AssertionError, match="no wheels with a matching platform tag"):
+        compiled("x86_64-apple-darwin", "3.11", [str(tmp_path / "requirements.txt")])
