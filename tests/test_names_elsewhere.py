@@ -9,26 +9,27 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
+MISSING = "Module has no attribute"
 
 
-def checked(platform: str, *files: str) -> subprocess.CompletedProcess[str]:
-    """mypy, as on that platform; it keeps what it knows of each in a folder of its own."""
-    command = [sys.executable, "-m", "mypy", "--platform", platform]
-    command += ["--cache-dir", f".mypy_cache/{platform}", *files]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, encoding="utf-8", timeout=600)
+def missing_names(platform: str, *sources: str) -> list[str]:
+    """What mypy says is absent there, by typeshed; it reads no library, so it is quick."""
+    command = [sys.executable, "-m", "mypy", "--config-file=", "--platform", platform]
+    command += ["--follow-imports=skip", "--ignore-missing-imports", "--check-untyped-defs"]
+    command += ["--cache-dir", f".mypy_cache/names-{platform}", *sources]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, encoding="utf-8", timeout=300)
+    assert done.returncode in (0, 1), done.stdout + done.stderr
+    assert "checked" in done.stdout or "no issues found" in done.stdout
+    return [line for line in done.stdout.splitlines() if MISSING in line]
 
 
-@pytest.mark.timeout(600)
 @pytest.mark.parametrize("platform", ["darwin", "win32"])
-def test_mypy_accepts_the_package(platform: str) -> None:
-    done = checked(platform)
-    assert done.returncode == 0, done.stdout
+def test_no_name_is_absent_there(platform: str) -> None:
+    assert missing_names(platform, "codegemma_ui", "app.py", "benchmarks", "training") == []
 
 
-def test_mypy_tells_a_name_that_is_not_there(tmp_path: Path) -> None:
-    (tmp_path / "killing.py").write_text(
-        "import os, signal\nos.killpg(1, signal.SIGKILL)\n", encoding="utf-8"
-    )
-    done = checked("win32", str(tmp_path / "killing.py"))
-    assert 'Module has no attribute "killpg"' in done.stdout
-    assert 'Module has no attribute "SIGKILL"' in done.stdout
+def test_a_name_that_is_absent_is_told(tmp_path: Path) -> None:
+    source = tmp_path / "killing.py"
+    source.write_text("import os, signal\nos.killpg(1, signal.SIGKILL)\n", encoding="utf-8")
+    assert len(missing_names("win32", str(source))) == 2
+    assert missing_names("darwin", str(source)) == []
