@@ -72,14 +72,19 @@ def problem_of(folder: Path) -> str:
     return ""
 
 
-def private_temporary(name: str) -> Path:
+def private_temporary(name: str, among: str | None = None) -> Path:
     """A folder of this user's among the temporary files, the same one at each call.
+
+    Args:
+        name: of the folder.
+        among: where temporary files are; None asks the system.
 
     Raises:
         OSError: there is no room for temporary files.
     """
     user = f"-{os.getuid()}" if hasattr(os, "getuid") else ""  # else the place is the user's own
-    folder = Path(tempfile.gettempdir()) / f"{installation.DISTRIBUTION}{user}"
+    among = among or tempfile.gettempdir()
+    folder = Path(among) / f"{installation.DISTRIBUTION}{user}"
     with contextlib.suppress(FileExistsError):
         folder.mkdir(mode=0o700)
     if user:
@@ -87,7 +92,7 @@ def private_temporary(name: str) -> Path:
         found = folder.lstat()
         owned = stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid()
         if not owned or found.st_mode & 0o022:
-            folder = Path(tempfile.mkdtemp(prefix=f"{installation.DISTRIBUTION}-"))
+            folder = Path(tempfile.mkdtemp(prefix=f"{installation.DISTRIBUTION}-", dir=among))
     below = folder / name
     below.mkdir(exist_ok=True)
     return below
@@ -96,9 +101,9 @@ def private_temporary(name: str) -> Path:
 def settle_matplotlib() -> None:
     """Have matplotlib, which both Gradio and KerasHub import, not make a new folder at each start.
 
-    It does where its own, in the home, cannot be made (3.11).
+    It does where its own, which is beside ours, cannot be made (3.11).
     """
-    if "MPLCONFIGDIR" not in os.environ and not os.access(Path.home(), os.W_OK):
+    if "MPLCONFIGDIR" not in os.environ and usable().folder is None:
         with contextlib.suppress(OSError):
             os.environ["MPLCONFIGDIR"] = str(private_temporary("matplotlib"))
 

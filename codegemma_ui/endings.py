@@ -97,7 +97,7 @@ class EndedWhileLoading(LoadFailed):
         if name:
             message += f" {name} ended it."
         if said:
-            message += f" Its last words: {said}"
+            message += f" Its last words: {said.rstrip('.')}."
         super().__init__(
             message,
             _hint(variables, name, killed_for_memory, need_bytes, free_bytes),

@@ -216,3 +216,33 @@ def test_several_devices_are_jaxs() -> None:
     assert resolve(["--backend", "jax", "--model-parallel", "4"]).model_parallel == 4
     with pytest.raises(BadInput, match="needs --backend jax"):
         resolve(["--model-parallel", "2"])
+
+
+def test_torchs_device_is_a_choice() -> None:
+    assert resolve().torch_device == "auto"
+    assert resolve(["--torch-device", "mps"], CODEGEMMA_UI_TORCH_DEVICE="cpu").torch_device == "mps"
+    with pytest.raises(BadInput, match="auto, cpu, cuda, mps"):
+        resolve(CODEGEMMA_UI_TORCH_DEVICE="tpu")
+
+
+@pytest.mark.parametrize(
+    ("flags", "environ", "source"),
+    [
+        ([], {"KERAS_BACKEND": "openvino"}, "KERAS_BACKEND"),
+        ([], {"CODEGEMMA_UI_BACKEND": "x", "KERAS_BACKEND": "jax"}, "CODEGEMMA_UI_BACKEND"),
+        (["--backend", "x"], {"CODEGEMMA_UI_BACKEND": "jax"}, "--backend"),
+        (["--port", "x"], {}, "--port"),
+        ([], {"CODEGEMMA_UI_PORT": "x"}, "CODEGEMMA_UI_PORT"),
+        ([], {"CODEGEMMA_UI_METRICS": "x"}, "CODEGEMMA_UI_METRICS"),
+        (["--preset", "x"], {}, "--preset"),
+        ([], {"CODEGEMMA_UI_PRESET": "x"}, "CODEGEMMA_UI_PRESET"),
+        (["--model-parallel", "2"], {"KERAS_BACKEND": "torch"}, "KERAS_BACKEND"),
+        (["--model-parallel", "2"], {}, "the default"),
+    ],
+)
+def test_a_message_names_what_was_really_set(
+    flags: list[str], environ: dict[str, str], source: str
+) -> None:
+    with pytest.raises(BadInput) as caught:
+        resolve(flags, **environ)
+    assert caught.value.message.endswith(f", {'' if source == 'the default' else 'from '}{source}")

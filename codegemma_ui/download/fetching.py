@@ -1,6 +1,7 @@
 """From a handle to a folder: list the preset, look at what it is and for room, let the library fetch it."""
 
 import contextlib
+import os
 import re
 import shutil
 import threading
@@ -115,7 +116,7 @@ def credentials_present() -> dict[str, bool]:
     for name, source in sources.items():
         try:
             present[name] = source.has_key()
-        except DownloadError:
+        except (DownloadError, OSError):  # a key's file that may not be read
             present[name] = False
     return present
 
@@ -205,7 +206,7 @@ def _leads_out(name: str) -> bool:
 
 
 def _local(handle: str) -> Path:
-    folder = Path(handle).expanduser()
+    folder = Path(os.path.expanduser(handle))  # noqa: PTH111  # Path's raises for ~nobody
     if folder.is_file():
         raise other_format(handle, {}, f"a file, {format_of([folder.name])}")
     if folder.is_dir():

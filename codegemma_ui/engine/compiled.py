@@ -12,7 +12,8 @@ import hashlib
 import json
 import os
 import re
-import shlex
+import struct
+import sys
 import tempfile
 import warnings
 import zlib
@@ -47,7 +48,7 @@ def use(backend: str, keep: bool = True) -> None:
     _USE[backend](found if keep else cache_folder.Usable(None))
     if not keep:
         _given_up = found.folder
-    elif _folder is not None and not _sums_hold(_folder):
+    elif _folder is not None and not _is_whole(_folder):
         throw_away()
 
 
@@ -97,17 +98,37 @@ def remember() -> None:
         beside.replace(_folder / SUMS)
 
 
-def _sums_hold(folder: Path) -> bool:
+def _is_whole(folder: Path) -> bool:
+    """Whether nothing shows that a file is damaged."""
     try:
         known = json.loads((folder / SUMS).read_bytes())
         now = _sums_of(folder)
-        return all(
-            now.get(name, crc) == crc for name, crc in known.items()
-        )  # one that is gone is no damage
+        if any(
+            now.get(name, crc) != crc for name, crc in known.items()
+        ):  # one that is gone is no damage
+            return False
     except FileNotFoundError:  # that process did not get so far
-        return True
+        pass
     except (OSError, ValueError, AttributeError):
         return False
+    return sys.platform != "linux" or all(map(_is_library, folder.rglob("*.so")))
+
+
+def _is_library(file: Path) -> bool:
+    """Whether a library has a start and an end. Where one of inductor's own tests of the processor has none,
+    inductor (torch 2.13) takes it that the processor lacks what is tested, and compiles slow programs."""
+    try:
+        with file.open("rb") as opened:
+            head = opened.read(64)
+            size = opened.seek(0, os.SEEK_END)
+    except OSError:
+        return False
+    if len(head) < 64 or not head.startswith(b"\x7fELF\x02"):
+        return False
+    # Its last part is the table of sections: https://refspecs.linuxfoundation.org/elf/gabi4+/ch4.eheader.html
+    (offset,) = struct.unpack_from("<Q", head, 0x28)
+    entry_size, entries = struct.unpack_from("<HH", head, 0x3A)
+    return bool(offset + entry_size * entries <= size)
 
 
 def _sums_of(folder: Path) -> dict[str, int]:
@@ -181,9 +202,9 @@ def _use_torch(found: cache_folder.Usable) -> None:
         else:
             place = _folder = found.folder
         os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(_plain(place))
-        if not PLAIN.fullmatch(tempfile.gettempdir()):  # where inductor puts what it preprocesses
-            os.environ["TMPDIR"] = str(_plain(cache_folder.private_temporary("tmp")))
-            tempfile.tempdir = None
+        if _plain_temporary() != tempfile.gettempdir():  # where inductor puts what it preprocesses
+            os.environ["TMPDIR"] = str(cache_folder.private_temporary("tmp", _plain_temporary()))
+            tempfile.tempdir = None  # to be asked for again
     except OSError as error:  # the graphs run as they are
         _problem = _problem or f"{tempfile.gettempdir()}: {error.strerror or error}"
 
@@ -192,14 +213,20 @@ def _plain(folder: Path) -> Path:
     """The folder by a name that needs no quotes."""
     if PLAIN.fullmatch(str(folder)):
         return folder
-    links = cache_folder.private_temporary("links")
-    if not PLAIN.fullmatch(str(links)):
-        raise OSError(f"a compiler's command line cannot take {shlex.quote(str(links))}")
+    links = cache_folder.private_temporary("links", _plain_temporary())
     link = links / hashlib.sha256(os.fsencode(folder)).hexdigest()[:16]
     if not link.is_symlink() or link.readlink() != folder:
         link.unlink(missing_ok=True)
         link.symlink_to(folder)
     return link
+
+
+def _plain_temporary() -> str:
+    """A folder for temporary files whose name needs no quotes; the system's where it is one."""
+    every = (tempfile.gettempdir(), "/tmp", "/var/tmp")  # a private one is made in it
+    return next(
+        (one for one in every if PLAIN.fullmatch(one) and os.access(one, os.W_OK)), every[0]
+    )
 
 
 _USE = {"jax": _use_jax, "tensorflow": _use_tensorflow, "torch": _use_torch}

@@ -9,6 +9,7 @@ import importlib
 import os
 import shutil
 import sys
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -29,11 +30,13 @@ def jax_process() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as process:
         for name in ("tensorflow", "tensorflow_text"):
             process.setitem(sys.modules, name, None)  # so that leaving takes it back
-        for name in ("KERAS_BACKEND", "TF_CPP_MIN_LOG_LEVEL", "XLA_PYTHON_CLIENT_PREALLOCATE"):
-            process.setenv(name, os.environ.get(name, ""))
-            process.delenv(name)
+        process.setattr("warnings.showwarning", warnings.showwarning)
+        before = dict(os.environ)
         environment.before_import("jax")
         yield
+        for name in os.environ.keys() - before.keys():
+            del os.environ[name]
+        os.environ.update(before)
 
 
 OLD_CARD = Device("an older card", accelerated=True, bfloat16=False)
