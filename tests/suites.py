@@ -90,7 +90,9 @@ ROWS = (
     *long(
         "bench/",
         "container/",
+        "engine/test_cache_folder.py",
         "engine/test_drawing.py",
+        "engine/test_globals.py",
         "engine/test_loading.py",
         "engine/test_parallel.py",
         "engine/test_sharing.py::TestOnJax",
@@ -103,6 +105,7 @@ ROWS = (
         "test_lessons.py",
         "test_notebooks.py",
         "test_packaging.py",
+        "test_requirements_elsewhere.py",
         "test_switch_for_real.py",
         "training/",
         timeout_s=ENGINES_S,
@@ -113,6 +116,17 @@ ROWS = (
     ),
     *long("remote/test_worker.py", timeout_s=ENGINES_S),
     *long("reliability/", alone=True, timeout_s=ENGINES_S),
+    # What holds a time to a figure.
+    *long(
+        "browser/test_call_the_api.py::test_the_status_answers_at_once_while_busy",
+        "browser/test_race_the_layouts.py::test_a_race_can_be_stopped",
+        "browser/test_stop_with_escape.py::test_a_stop_is_heard_within_a_heartbeat",
+        "browser/test_wait_in_line.py::test_every_open_page_follows_a_switch",
+        "browser/test_watch_the_token_sum.py::test_the_sum_updates_while_the_model_is_loading",
+        "server/test_bodies.py",
+        "test_progress.py::test_a_stop_ends_the_updates_at_once_from_any_thread",
+        alone=True,
+    ),
 )
 
 

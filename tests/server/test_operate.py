@@ -59,7 +59,7 @@ def test_health_is_bad_only_when_it_cannot_come_up(state: str) -> None:
 
 
 def test_health_follows_the_worker() -> None:
-    with serving(SCRIPTED_WORKER="--load-s 1") as page:
+    with serving(SCRIPTED_WORKER="--load-s 4") as page:
         first = httpx.get(f"{page.url}/healthz")
         assert first.status_code == 200
         assert first.json()["state"] in ("starting", "loading", "warming")
