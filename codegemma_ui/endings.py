@@ -24,8 +24,8 @@ _FATAL = re.compile(
     r"|Unknown flag",
     re.IGNORECASE,
 )
-_LOG_PREFIX = re.compile(r"^[A-Z]\d{4} [\d:. ]*\d+ +(?=\S+:\d+\])")
-"""Of glog and absl: level, day, time and thread."""
+_LOG_PREFIX = re.compile(r"^[A-Z]\d{4} [\d:. ]*\d+ +\S+:\d+\] ")
+"""Of glog and absl: level, day, time, thread and source."""
 
 
 def oom_kills() -> int | None:

@@ -20,7 +20,7 @@ def test_what_it_said_last_is_told_and_the_variable_is_named(
     monkeypatch.setenv("XLA_FLAGS", "--xla_no_such_flag=1")
     died = EndedWhileLoading(-6, XLA)
     assert "exit code -6). SIGABRT ended it." in died.message
-    assert "parse_flags_from_env.cc:234] Unknown flag in XLA_FLAGS: --xla_no" in died.message
+    assert "last words: Unknown flag in XLA_FLAGS: --xla_no_such_flag=1." in died.message
     assert died.hint.startswith("XLA_FLAGS is set in the environment")
     assert died.explained
 

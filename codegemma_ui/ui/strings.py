@@ -935,6 +935,12 @@ TABLE: dict[str, tuple[str, str]] = {
     "error_backend_missing": ("Backend not installed", "백엔드가 설치되어 있지 않습니다"),
     "error_not_enough_memory": ("Not enough memory", "메모리가 부족합니다"),
     "error_load_failed": ("The model could not be loaded", "모델을 불러오지 못했습니다"),
+    "error_not_a_preset": ("This is no preset of a Gemma", "Gemma 프리셋이 아닙니다"),
+    "error_backend_broken": (
+        "The backend's packages do not fit together",
+        "백엔드의 패키지들이 서로 맞지 않습니다",
+    ),
+    "error_no_such_device": ("No such device", "그런 장치가 없습니다"),
     "error_not_enough_devices": ("Not enough devices", "장치가 부족합니다"),
     "error_worker_died": ("The model stopped unexpectedly", "모델이 예기치 않게 종료되었습니다"),
     "error_worker_gone": ("The model keeps stopping", "모델이 계속 종료됩니다"),
@@ -1017,8 +1023,16 @@ TABLE: dict[str, tuple[str, str]] = {
         "받은 내용은 그대로 있습니다. 다시 시도해 주세요.",
     ),
     "hint_corrupt_file": (
-        "Choose the model again; if it fails again, delete its folder in the download cache.",
-        "모델을 다시 선택해 주세요. 계속 실패하면 내려받기 캐시에서 해당 폴더를 지워 주세요.",
+        "If the model was downloaded, delete its folder and choose it again; else copy it anew.",
+        "내려받은 모델이면 해당 폴더를 지우고 다시 선택해 주세요. 아니면 폴더를 다시 복사해 주세요.",
+    ),
+    "hint_not_a_preset": (
+        "A preset is a KerasHub folder with config.json, weights and a SentencePiece vocabulary.",
+        "프리셋은 config.json, 가중치, SentencePiece 어휘 파일이 있는 KerasHub 폴더입니다.",
+    ),
+    "hint_no_such_device": (
+        "Choose --torch-device auto, or install a torch that is built for the device.",
+        "--torch-device auto를 고르거나 그 장치용으로 만든 torch를 설치해 주세요.",
     ),
     "hint_disk_full": ("Free some room and try again.", "공간을 확보한 뒤 다시 시도해 주세요."),
     "hint_not_enough_memory": (
