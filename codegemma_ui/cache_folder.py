@@ -10,6 +10,7 @@ import errno
 import os
 import shutil
 import stat
+import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,12 +83,13 @@ def private_temporary(name: str, among: str | None = None) -> Path:
     Raises:
         OSError: there is no room for temporary files.
     """
-    user = f"-{os.getuid()}" if hasattr(os, "getuid") else ""  # else the place is the user's own
     among = among or tempfile.gettempdir()
-    folder = Path(among) / f"{installation.DISTRIBUTION}{user}"
+    folder = Path(among) / installation.DISTRIBUTION  # on Windows the place is the user's own
+    if sys.platform != "win32":
+        folder = folder.with_name(f"{folder.name}-{os.getuid()}")
     with contextlib.suppress(FileExistsError):
         folder.mkdir(mode=0o700)
-    if user:
+    if sys.platform != "win32":
         # Its name is known to everyone: another user may have made it first, or put a link there.
         found = folder.lstat()
         owned = stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid()

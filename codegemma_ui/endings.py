@@ -36,7 +36,9 @@ def oom_kills() -> int | None:
     """
     for place in ("/sys/fs/cgroup/memory.events", "/proc/vmstat"):
         try:
-            found = re.search(r"^oom_kill (\d+)$", Path(place).read_text(), re.MULTILINE)
+            found = re.search(
+                r"^oom_kill (\d+)$", Path(place).read_text(encoding="ascii"), re.MULTILINE
+            )
         except OSError:
             continue
         if found:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from codegemma_ui import presets, recording
+from codegemma_ui import machine, presets, recording
 from codegemma_ui.recording import Recording
 from codegemma_ui.vocabulary import Vocabulary
 from tests import suites
@@ -21,6 +21,20 @@ TESTS = Path(__file__).parent
 if "PYTEST_XDIST_WORKER" in os.environ:  # two side by side: one thread each, their engines too
     for threads in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
         os.environ.setdefault(threads, "1")
+
+
+@pytest.fixture
+def every_backend(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """As if our own environment had all of them: for clients whose worker is scripted."""
+    versions = machine._versions
+
+    def installed_here(names: tuple[str, ...], python: str | None) -> dict[str, str | None]:
+        return dict.fromkeys(names, "1") if python is None else versions(names, python)
+
+    monkeypatch.setattr(machine, "_versions", installed_here)
+    machine.backend.cache_clear()
+    yield
+    machine.backend.cache_clear()
 
 
 @pytest.fixture(scope="session")

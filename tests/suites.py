@@ -115,6 +115,14 @@ ROWS = (
         **{"group": "other programs", "timeout_s": ENGINES_S, "first": True},
     ),
     *long("remote/test_worker.py", timeout_s=ENGINES_S),
+    *long(
+        "server/openai_api/test_infill.py::test_the_answer_has_llama_cpps_keys",
+        "server/openai_api/test_infill.py::test_a_stream_has_its_keys_too",
+        "server/openai_api/test_infill.py::test_the_fields_that_are_asked_for_are_llama_cpps",
+        "server/test_behind_nginx.py",
+        "test_rehearsals.py::test_a_container_takes_root_and_debootstrap",
+        timeout_s=ENGINES_S,
+    ),
     *long("reliability/", alone=True, timeout_s=ENGINES_S),
     # What holds a time to a figure.
     *long(

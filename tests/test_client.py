@@ -19,6 +19,8 @@ from codegemma_ui.settings import Settings
 
 WORKER = Path(__file__).parent / "scripted_worker.py"
 
+pytestmark = pytest.mark.usefixtures("every_backend")
+
 
 def make_client(*options: str, backend: str = "jax", max_concurrency: int = 1) -> EngineClient:
     def command(choice: Choice, folder: Path) -> list[str]:

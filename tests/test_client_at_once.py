@@ -20,6 +20,8 @@ from tests.test_client import complete, make_client, wait_for, worker_pids
 
 AT_ONCE = 3
 
+pytestmark = pytest.mark.usefixtures("every_backend")
+
 
 @pytest.fixture
 def client() -> Iterator[EngineClient]:

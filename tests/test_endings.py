@@ -85,7 +85,7 @@ def test_signals_that_a_program_brings_on_itself() -> None:
 def test_kills_are_read_where_the_system_counts_them(monkeypatch: pytest.MonkeyPatch) -> None:
     files = {"/proc/vmstat": "pgfault 1\noom_kill 3\n"}
 
-    def read(path: Path) -> str:
+    def read(path: Path, encoding: str) -> str:
         try:
             return files[str(path)]
         except KeyError:

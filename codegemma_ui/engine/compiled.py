@@ -94,7 +94,7 @@ def remember() -> None:
     sums = _sums_of(_folder)
     with contextlib.suppress(OSError):
         beside = _folder.parent / f".{_folder.name}-{os.getpid()}"
-        beside.write_text(json.dumps(sums))
+        beside.write_text(json.dumps(sums), encoding="ascii")
         beside.replace(_folder / SUMS)
 
 
