@@ -12,6 +12,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from codegemma_ui.errors import WorkerDied
 from codegemma_ui.ui.strings import text
+from tests.browser.comparisons import GAIN, RACE, gain, lane, open_view, race_starter, score
 from tests.browser.conftest import OpenPage, Scripted
 from tests.browser.flaky_network import flaky
 from tests.browser.playground import SECONDS, Playground
@@ -266,7 +267,6 @@ def test_what_is_kept_is_bounded_and_a_longer_program_is_said_not_to_be(
     "change",
     [
         {"version": 0, "texts": [1, {}]},
-        {"version": 2},
         {"texts": ["<b>", "x"], "controls": {"seed": "<b>", "max_length": [], "ending": 3}},
     ],
 )
@@ -493,3 +493,32 @@ def test_an_open_lesson_and_a_hidden_part_come_back(playground: Playground) -> N
     expect(playground.page.locator("#quiz-guess")).to_have_value("b = 2")
     playground.page.locator("#quiz .put-back").click()
     playground.wait_for_text("before", "a = 1\n")
+
+
+def test_comparisons_come_back_and_a_race_that_was_cut_off_says_so(
+    playground: Playground, scripted: Scripted
+) -> None:
+    scripted.client.middle = "sys\nimport re\n"
+    wait_until_shown(playground)
+    playground.write("before", "import ")
+    playground.write("after", "\nsys.exit(0)")
+    playground.press_complete_in("before")
+    playground.wait_until_done()
+    open_view(playground, GAIN)
+    score(playground)
+    reading = gain(playground).locator(".reading").inner_text()
+    open_view(playground, RACE)
+    scripted.client.pause_s = 0.3
+    race_starter(playground).click()
+    expect(lane(playground, "psm")).to_have_class("lane done")
+    scripted.client.pause_s = 30  # the second lane stands still
+    playground.page.wait_for_timeout(400)
+    written = lane(playground, "spm").locator("pre").text_content() or ""
+    assert written != scripted.client.middle
+    reload(playground)
+    expect(lane(playground, "psm").locator("pre")).to_have_text(scripted.client.middle)
+    expect(lane(playground, "spm").locator(".lane-state")).to_have_text(text("stop_cut", "en"))
+    expect(lane(playground, "spm").locator("pre")).to_have_text(written)
+    expect(lane(playground, "ltr").locator(".lane-state")).to_have_text(text("race_idle", "en"))
+    open_view(playground, GAIN)
+    expect(gain(playground).locator(".reading")).to_have_text(reading)
