@@ -10,12 +10,15 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator, Generator
 from concurrent.futures import CancelledError, Future
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import TypeVar, cast
 
 T = TypeVar("T")
 
 _END = object()
+
+LOOK_S = 0.5
+"""Seconds between two looks for Ctrl+C: Windows hears none while a wait without an end goes on."""
 
 
 class LoopThread:
@@ -58,7 +61,7 @@ class LoopThread:
             ended = asyncio.run_coroutine_threadsafe(pump(), self._loop)
         ended.add_done_callback(lambda _: arrived.put(_END))
         try:
-            while (item := arrived.get()) is not _END:
+            while (item := _next(arrived)) is not _END:
                 yield cast(T, item)
             ended.result()
         finally:
@@ -72,3 +75,11 @@ class LoopThread:
                 self._loop.call_soon_threadsafe(self._stop.set)
         if threading.current_thread() is not self._thread:  # where a garbage collector runs there
             self._thread.join()
+
+
+def _next(arrived: SimpleQueue[object]) -> object:
+    while True:
+        try:
+            return arrived.get(timeout=LOOK_S)
+        except Empty:
+            continue
