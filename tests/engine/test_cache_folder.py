@@ -11,6 +11,7 @@ import os
 import random
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,18 @@ from tests.engine.test_worker import Worker
 from tests.test_cache_folder import AWKWARD, as_nobody, needs_root
 
 ROOT = Path(__file__).parent.parent.parent
+
+
+@pytest.fixture(autouse=True)
+def this_process_stays_as_it_is(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """`compiled.use` settles variables and keeps what it found."""
+    for name in ("_folder", "_problem", "_damaged", "_given_up"):
+        monkeypatch.setattr(compiled, name, getattr(compiled, name))
+    before = dict(os.environ)
+    yield
+    for name in os.environ.keys() - before.keys():
+        del os.environ[name]
+    os.environ.update(before)
 
 
 def probe(home: Path, backend: str) -> dict[str, Any]:
@@ -95,7 +108,7 @@ class TestSums:
     @pytest.fixture
     def folder(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-        monkeypatch.delenv("JAX_COMPILATION_CACHE_DIR", raising=False)
+        monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", "")  # so that leaving takes it back
         for name in ("MIN_COMPILE_TIME_SECS", "MIN_ENTRY_SIZE_BYTES"):
             monkeypatch.setenv(f"JAX_PERSISTENT_CACHE_{name}", "0")
         monkeypatch.setattr("warnings.showwarning", print)
@@ -103,50 +116,44 @@ class TestSums:
         folder.mkdir(parents=True)
         (folder / "one").write_bytes(b"\x00program")
         (folder / "two").write_bytes(b"another")
-        self.again(monkeypatch)
+        self.again()
         compiled.remember()
         return folder
 
     @staticmethod
-    def again(monkeypatch: pytest.MonkeyPatch, keep: bool = True) -> str | None:
+    def again(keep: bool = True) -> str | None:
         """What a next process says."""
-        monkeypatch.delenv("JAX_COMPILATION_CACHE_DIR", raising=False)
+        os.environ.pop("JAX_COMPILATION_CACHE_DIR", None)
         compiled.use("jax", keep)
         return compiled.note()
 
-    def test_hold_where_nothing_changed(
-        self, folder: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_hold_where_nothing_changed(self, folder: Path) -> None:
         (folder / "three").write_bytes(b"newer")  # by a process that has not come so far
         (folder / "two").unlink()  # thrown away by someone
-        assert self.again(monkeypatch) is None
+        assert self.again() is None
         assert (folder / "one").exists()
 
     @pytest.mark.parametrize("damage", ["flip", "sums"])
-    def test_throw_all_of_it_away_where_one_differs(
-        self, folder: Path, damage: str, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_throw_all_of_it_away_where_one_differs(self, folder: Path, damage: str) -> None:
         if damage == "flip":
             (folder / "one").write_bytes(b"\x01program")
         else:
             (folder / compiled.SUMS).write_text("[")
-        assert "thrown away" in (self.again(monkeypatch) or "")
+        assert "thrown away" in (self.again() or "")
         assert list(folder.iterdir()) == []
         assert os.environ["JAX_COMPILATION_CACHE_DIR"] == str(folder)
 
     @pytest.mark.skipif(sys.platform != "linux", reason="of ELF")
-    def test_are_not_needed_to_see_that_a_library_has_no_end(
-        self, folder: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_are_not_needed_to_see_that_a_library_has_no_end(self, folder: Path) -> None:
         library = Path(_ctypes.__file__).read_bytes()
         for broken, whole in ((library, True), (library[:-1], False), (b"noise" * 99, False)):
             (folder / "new.so").write_bytes(broken)
-            assert (self.again(monkeypatch) is None) == whole
+            assert (self.again() is None) == whole
 
     def test_that_a_model_loads_without_what_is_distrusted_throws_it_away(
-        self, folder: Path, monkeypatch: pytest.MonkeyPatch
+        self, folder: Path
     ) -> None:
-        assert self.again(monkeypatch, keep=False) is None
+        assert self.again(keep=False) is None
         assert "JAX_COMPILATION_CACHE_DIR" not in os.environ
         assert not compiled.in_use()
         assert (folder / "one").exists()
