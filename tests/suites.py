@@ -65,15 +65,16 @@ ROWS = (
     *long("browser/test_compare_for_real.py", group="engine", timeout_s=ENGINES_S, first=True),
     # The page in Chromium: each thing a person does once, the rest of each in the long run.
     *long("browser/"),
+    *long("browser/test_axe.py", "browser/test_come_back_after_a_reload.py", timeout_s=ENGINES_S),
     *quick(
         "browser/test_press_ctrl_enter.py",
         "browser/test_stop_with_escape.py",
         "browser/test_read_an_error.py",
         "browser/test_markup_stays_text.py",
         "browser/test_read_korean.py",
-        "browser/test_axe.py::test_axe_finds_nothing[wide-light]",
         "browser/test_look_at_the_page.py",
     ),
+    *quick("browser/test_axe.py::test_axe_finds_nothing[wide-light]", timeout_s=ENGINES_S),
     # Engines, exports, scripts and other programs that read what we write.
     *quick("engine/test_decode.py::TestOnEveryBackend[jax-tiny]", **PROBE, group="jax-tiny"),
     *(

@@ -83,8 +83,8 @@ def walk() -> dict[str, Any]:
         told["started"] = len(first)
         told["completed"] = last(asyncio.run(complete(engine, "# 한글 é 😀")))
         told["stopped"] = last(asyncio.run(stop(engine)))["event"]
-        engine.switch(backend="torch")
-        wait_until(lambda: engine.status().backend == "torch")
+        engine.switch(backend="tensorflow")
+        wait_until(lambda: engine.status().backend == "tensorflow")
         ready(engine)
         told["old worker gone"] = gone(first)
         second = family()
