@@ -79,10 +79,7 @@ ROWS = (
     *quick("engine/test_decode.py::TestOnEveryBackend[jax-tiny]", **PROBE, group="jax-tiny"),
     *(
         Row(f"engine/test_decode.py::TestOnEveryBackend[{case}]", **PROBE, group=case)
-        for case in (
-            *("torch-bundled", "torch-tiny", "tensorflow-bundled", "tensorflow-tiny"),
-            "jax-bundled",
-        )
+        for case in ("torch-bundled", "tensorflow-bundled", "jax-bundled")
     ),
     *(
         Row(f"engine/test_precisions.py[{backend}]", **PROBE, group=f"{backend}-precisions")

@@ -47,7 +47,7 @@ CACHE_SHAPES = {
 
 @pytest.fixture(
     scope="module",
-    params=[(backend, model) for model in CACHE_SHAPES for backend in steps.BACKENDS],
+    params=[("jax", "tiny"), *((backend, "bundled") for backend in steps.BACKENDS)],
     ids="-".join,
 )
 def report(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
