@@ -93,6 +93,7 @@ def test_the_precision_is_the_cards(
     backend: str, card: str, dtype: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(importlib, "import_module", lambda _: Framework(CARD[card]))
+    monkeypatch.setenv("KERAS_TORCH_DEVICE", "cuda")  # as the worker has settled it by then
     device = environment.device(backend)
     assert device.name == card
     assert precision.choose("auto", device) == precision.Precision(dtype, dtype)
