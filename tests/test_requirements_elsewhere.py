@@ -77,5 +77,5 @@ def test_everything_resolves_from_wheels(system: str, python: str) -> None:
 def test_a_requirement_without_a_wheel_is_told(tmp_path: Path) -> None:
     """What the test above would see: there is no tensorflow 2.21 for Macs with Intel's processors."""
     (tmp_path / "requirements.txt").write_text("tensorflow>=2.21,<2.22\n", encoding="utf-8")
-    with pytest.raises(AssertionError, match="no wheels with a matching platform tag"):
+    with pytest.raises(AssertionError, match=r"no\s+wheels\s+with\s+a\s+matching\s+platform"):
         compiled("x86_64-apple-darwin", "3.11", [str(tmp_path / "requirements.txt")])
