@@ -59,9 +59,8 @@ def problem_of(folder: Path) -> str:
         with tempfile.TemporaryFile(dir=folder) as probe:  # as root, access() would say nothing
             probe.write(b"1")
             probe.flush()
-        for (
-            below
-        ) in folder.iterdir():  # those of another user cannot be written, even where new ones can
+        # Those of another user cannot be written, even where new ones can.
+        for below in folder.iterdir():
             if below.is_dir() and not os.access(below, os.R_OK | os.W_OK | os.X_OK):
                 return f"{shown}: {below.name} in it cannot be written"
     except OSError as error:

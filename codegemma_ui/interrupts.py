@@ -20,7 +20,5 @@ def call_on(signals: Iterable[signal.Signals], handler: Callable[[], object]) ->
     for number in signals:
         try:
             loop.add_signal_handler(number, handler)
-        except (
-            NotImplementedError
-        ):  # a loop of Windows': it wakes for signals, and has no such method
+        except NotImplementedError:  # on Windows, whose loop wakes for signals all the same
             signal.signal(number, lambda *_: loop.call_soon_threadsafe(handler))

@@ -61,11 +61,8 @@ def _open_what_is_closed() -> None:
     Python has None in their places, for which `print` takes stdout; and the next file that is opened would
     get the number of the closed one.
     """
-    for name, mode in (
-        ("stdin", "r"),
-        ("stdout", "w"),
-        ("stderr", "w"),
-    ):  # in the order of their numbers
+    # In the order of their numbers.
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             stream = open(os.devnull, mode, encoding="utf-8")  # noqa: SIM115, PTH123
             os.set_inheritable(stream.fileno(), True)  # as the one in whose place it stands

@@ -87,9 +87,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         "alone": lambda row: row.alone,
     }[config.getoption("suite")]
     config.hook.pytest_deselected(items=[item for item in items if not kept(rows[item])])
-    items[:] = sorted(
-        filter(lambda item: kept(rows[item]), items), key=lambda one: not rows[one].first
-    )
+    items[:] = [item for item in items if kept(rows[item])]
+    items.sort(key=lambda item: not rows[item].first)
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
-import subprocess
 import tempfile
 import threading
 import time
@@ -13,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from codegemma_ui import machine
@@ -109,14 +108,11 @@ def downloads() -> list[int]:
 
 def children(command: str) -> list[int]:
     """The ids of this process's living children with this in their command."""
-    done = subprocess.run(
-        ["ps", "-A", "-o", "pid=,ppid=,stat=,args="], capture_output=True, text=True, check=True
-    )
     found = []
-    for line in done.stdout.splitlines():
-        pid, parent, state, arguments = line.split(None, 3)
-        if int(parent) == os.getpid() and not state.startswith("Z") and command in arguments:
-            found.append(int(pid))
+    for child in psutil.Process().children():
+        with contextlib.suppress(psutil.NoSuchProcess, psutil.ZombieProcess):
+            if command in " ".join(child.cmdline()):
+                found.append(child.pid)
     return found
 
 

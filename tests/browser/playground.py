@@ -181,6 +181,15 @@ class Playground:
             text,
         )
 
+    def fill_number(self, name: str, value: str) -> None:
+        """Type into a number's field, and leave it."""
+        field = self.page.locator(f"#{name} input[type=number]")
+        expect(field).to_be_visible()
+        self.page.wait_for_timeout(100)  # a control that has just appeared is still being filled
+        field.fill(value)
+        field.press("Tab")
+        expect(field).to_have_value(value)
+
     def choose(self, name: str, option: str) -> None:
         """Pick from a dropdown by what it shows."""
         self.page.locator(f"#{name} input").click()

@@ -40,20 +40,11 @@ def number(playground: Playground, name: str) -> str:
     return playground.page.locator(f"#{name} input[type=number]").input_value()
 
 
-def fill_number(playground: Playground, name: str, value: str) -> None:
-    field = playground.page.locator(f"#{name} input[type=number]")
-    expect(field).to_be_visible()
-    playground.page.wait_for_timeout(100)  # a control that has just appeared is still being filled
-    field.fill(value)
-    field.press("Tab")
-    expect(field).to_have_value(value)
-
-
 def choose_settings(playground: Playground) -> None:
     page = playground.page
     page.locator("#advanced > button").click()
     for name, value in NUMBERS.items():
-        fill_number(playground, name, value)
+        playground.fill_number(name, value)
     page.locator("#layout").get_by_text("SPM").click()
     page.locator("#path textarea, #path input").fill("src/한글.py")
     page.locator("#files textarea").fill(FILES)
@@ -407,7 +398,7 @@ def test_what_is_typed_while_the_server_is_lost_comes_back_when_it_does(
         expect(playground.page.locator(".toast-body")).to_be_hidden()
         expect(playground.status).to_be_hidden()
         playground.write("after", "second = 2\n")
-        fill_number(playground, "max-length", "96")
+        playground.fill_number("max-length", "96")
         playground.page.locator("#ending").get_by_text("CRLF").click()
         with playground.page.expect_navigation(timeout=20 * SECONDS):
             network.down = False

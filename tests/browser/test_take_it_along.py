@@ -60,15 +60,6 @@ def recorded_in(address: str) -> dict[str, Any]:
     return json.loads(zlib.decompress(base64.urlsafe_b64decode(padded), wbits=-15))
 
 
-def set_number(playground: Playground, name: str, value: str) -> None:
-    field = playground.page.locator(f"#{name} input[type=number]")
-    expect(field).to_be_visible()
-    playground.page.wait_for_timeout(100)  # a control that has just appeared is still being filled
-    field.fill(value)
-    field.press("Tab")
-    expect(field).to_have_value(value)
-
-
 def number(playground: Playground, name: str) -> str:
     return playground.page.locator(f"#{name} input[type=number]").input_value()
 
@@ -95,9 +86,9 @@ def completed(scripted: Scripted, playground: Playground) -> Playground:
         "section[data-view=recorded]", state="attached"
     )  # it has settled
     playground.page.locator("#advanced > button").click()
-    set_number(playground, "temperature", "0.5")
-    set_number(playground, "seed", "7")
-    set_number(playground, "max-length", "200")
+    playground.fill_number("temperature", "0.5")
+    playground.fill_number("seed", "7")
+    playground.fill_number("max-length", "200")
     playground.page.locator("#layout").get_by_text("SPM").click()
     playground.choose("code-language", "javascript")
     playground.write("before", PREFIX)
