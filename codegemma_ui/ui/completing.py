@@ -64,6 +64,9 @@ def wire(
     """
     blocks = blocks_under_construction()
     outputs = results(page)
+    pressed: set[str | None] = (
+        set()
+    )  # sessions whose completion runs: another press of the button is none
 
     async def complete(
         run: render.Run, language: Language, session: str | None
@@ -96,10 +99,21 @@ def wire(
     async def show_completion(
         request: gr.Request, ending: str, language: Language, *given: Any
     ) -> AsyncGenerator[list[Any]]:
+        # Not Gradio's trigger_mode "once": that also drops a press that comes between a run's last update,
+        # which enables the button, and the end of the event.
+        if request.session_hash in pressed:
+            yield [SKIP] * len(outputs)
+            return
+        pressed.add(request.session_hash)
         run = render.Run(dict(zip(asked_by(page), given, strict=True)), ending)
-        async with aclosing(complete(run, language, request.session_hash)) as steps:
-            async for update in steps:
-                yield update
+        try:
+            async with aclosing(complete(run, language, request.session_hash)) as steps:
+                async for update in steps:
+                    if run.over:
+                        pressed.discard(request.session_hash)
+                    yield update
+        finally:
+            pressed.discard(request.session_hash)
 
     async def show_branch(
         asked: str, language: Language, request: gr.Request
@@ -136,7 +150,7 @@ def wire(
         inputs=[page.ending, page.language_choice, *asked_by(page).values()],
         outputs=outputs,
         concurrency_limit=None,
-        trigger_mode="once",
+        trigger_mode="multiple",
         **PRIVATE,
     )
     page.branch_ask.change(

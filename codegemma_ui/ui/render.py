@@ -88,6 +88,11 @@ class Run:
         return with_ending(self.request.get("suffix") or "", self.ending)
 
     @property
+    def over(self) -> bool:
+        """Nothing more comes: it has ended, failed or been stopped."""
+        return self.stopped or (self.progress is not None and self.progress.last is not None)
+
+    @property
     def recording(self) -> Recording | None:
         """Once it has ended, by itself or because somebody stopped it."""
         if self.progress is None or self.prompt is None:

@@ -8,6 +8,18 @@ from playwright.sync_api import expect
 from tests.browser.conftest import Scripted
 from tests.browser.playground import Playground
 
+PRESS_AT_ONCE = """() => {
+    window.pressed = false;
+    const button = document.getElementById("complete");
+    new MutationObserver((_, observer) => {
+        if (button.disabled) return;
+        observer.disconnect();
+        button.click();
+        window.pressed = true;
+    }).observe(button, { attributes: true });
+}"""
+"""Clicks the button in the very moment in which it is enabled."""
+
 
 def stop(way: str, playground: Playground, scripted: Scripted) -> float:
     """Stop a completion that writes; returns the seconds until the page says so."""
@@ -61,4 +73,29 @@ def test_the_next_completion_works_after_a_stop(playground: Playground, scripted
     scripted.client.pause_s = 0.01
     playground.press_complete()
     playground.wait_until_done()
+    assert playground.text("middle") == scripted.client.middle
+
+
+def test_a_press_as_soon_as_the_button_is_enabled_counts(
+    playground: Playground, scripted: Scripted
+) -> None:
+    scripted.client.pause_s = 0.05
+    for round_ in range(1, 6):
+        playground.press_complete()
+        expect(playground.editor("middle")).to_contain_text("sys")
+        playground.page.evaluate(PRESS_AT_ONCE)
+        playground.page.keyboard.press("Escape")
+        playground.page.wait_for_function("window.pressed")
+        expect(playground.stop_button).to_be_enabled()
+        playground.page.keyboard.press("Escape")
+        playground.wait_until_idle()
+        assert scripted.client.ended == 2 * round_
+
+
+def test_two_presses_at_once_complete_once(playground: Playground, scripted: Scripted) -> None:
+    playground.page.evaluate(
+        "() => { const c = document.getElementById('complete'); c.click(); c.click(); }"
+    )
+    playground.wait_until_done()
+    assert scripted.client.ended == 1
     assert playground.text("middle") == scripted.client.middle
