@@ -8,8 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from codegemma_ui import machine
-from codegemma_ui.errors import BackendMissing, NotEnoughMemory, UnknownBackend
-from codegemma_ui.presets import Preset
+from codegemma_ui.errors import (
+    BackendMissing,
+    NotEnoughMemory,
+    UnknownBackend,
+    UnsupportedPrecision,
+)
+from codegemma_ui.presets import LARGE, Preset
 from codegemma_ui.settings import PARALLEL, Settings
 
 
@@ -48,7 +53,8 @@ def worker_command(choice: Choice, folder: Path, settings: Settings) -> list[str
         devices = settings.model_parallel
         parted = ["--model-parallel", str(devices)] if devices > 1 else []
         device = ["--torch-device", settings.torch_device] if choice.backend == "torch" else []
-        return [*command, "--backend", choice.backend, "--dtype", choice.dtype, *parted, *device]
+        dtype = settled_dtype(choice)
+        return [*command, "--backend", choice.backend, "--dtype", dtype, *parted, *device]
     server = settings.server
     assert server is not None  # `check_backend` has seen to it
     return [
@@ -80,6 +86,33 @@ def check_backend(choice: Choice, settings: Settings) -> None:
     backend = machine.backend(choice.backend, settings.pythons.get(choice.backend))
     if not backend.installed:
         raise BackendMissing(f"{backend.name} is not installed.", backend.install)
+    if choice.dtype == "int4" and (choice.backend != "torch" or machine.gpus()):
+        where = f"the backend {choice.backend}" if choice.backend != "torch" else "a GPU"
+        raise UnsupportedPrecision(
+            f"int4 runs on torch and a CPU. Received: {where}, whose compiler widens whole matrices of four "
+            "bits before it multiplies.",
+            "Choose int8, or the backend torch on a CPU.",
+        )
+
+
+def settled_dtype(choice: Choice, freed: int = 0) -> str:
+    """The precision that a choice comes to on this machine.
+
+    "auto" stays where a card's abilities or the loaded model decide. A large model on a CPU comes to the
+    widest of bfloat16, int8 and, on torch, int4 that fits in the memory.
+
+    Args:
+        freed: bytes that what runs now gives back when it ends.
+    """
+    preset, main = choice.preset, machine.memory_bytes()
+    small = preset.parameters is None or preset.parameters < LARGE
+    if choice.dtype != "auto" or small or main is None or machine.gpus():
+        return choice.dtype
+    fitting = ("bfloat16", "int8", "int4") if choice.backend == "torch" else ("bfloat16", "int8")
+    return next(
+        (dtype for dtype in fitting if (preset.memory_bytes(dtype) or 0) <= main[1] + freed),
+        fitting[-1],
+    )
 
 
 def check_memory(choice: Choice, freed: int = 0, devices: int = 1, at_once: int = 1) -> None:
@@ -96,7 +129,7 @@ def check_memory(choice: Choice, freed: int = 0, devices: int = 1, at_once: int 
     if choice.backend == machine.OPENAI:  # the memory is elsewhere
         return
     cards = machine.gpus()
-    dtype = choice.dtype
+    dtype = settled_dtype(choice, freed)
     if dtype == "auto":
         dtype = "bfloat16" if cards else "float32"
     preset = choice.preset

@@ -54,6 +54,12 @@ class UnknownBackend(BadInput):
     code = "unknown_backend"
 
 
+class UnsupportedPrecision(BadInput):
+    """The backend cannot keep weights so."""
+
+    code = "unsupported_precision"
+
+
 class EngineError(PlaygroundError):
     """The worker could not do what it was asked."""
 

@@ -31,6 +31,10 @@ EXPORT_FILE = "export.json"
 """What an export is of, in its folder; `export.folder` writes it."""
 
 CODEGEMMA_CONTEXT = 8192
+
+LARGE = 500_000_000
+"""Parameters from which on a model is limited by its memory on a CPU: "auto" takes half width there."""
+
 GEMMA_TERMS = "https://ai.google.dev/gemma/terms"
 GEMMA_POLICY = "https://ai.google.dev/gemma/prohibited_use_policy"
 

@@ -14,7 +14,7 @@ from codegemma_ui.errors import BadInput, UnknownBackend, UnknownPreset
 from codegemma_ui.machine import BACKENDS, OPENAI, TOGETHER
 from codegemma_ui.messages import DEFAULT_MAX_LENGTH, DEFAULT_TIME_LIMIT_S
 
-DTYPES = ("auto", "float32", "bfloat16", "float16", "int8")
+DTYPES = ("auto", "float32", "bfloat16", "float16", "int8", "int4")
 LANGUAGES = ("auto", "en", "ko")
 ALLOW_SWITCH = ("everyone", "nobody", "login")
 TORCH_DEVICES = ("auto", "cpu", "cuda", "mps")

@@ -165,7 +165,7 @@ def test_a_space_listens_on_every_address() -> None:
         ({"CODEGEMMA_UI_MAX_LENGTH": "nan"}, BadInput, "Received: 'nan'"),
         ({"CODEGEMMA_UI_MAX_CONCURRENCY": "0"}, BadInput, "must be a number from 1 to 64"),
         ({"CODEGEMMA_UI_MAX_CONCURRENCY": "65"}, BadInput, "Received: '65'"),
-        ({"CODEGEMMA_UI_DTYPE": "int4"}, BadInput, "must be one of auto"),
+        ({"CODEGEMMA_UI_DTYPE": "int3"}, BadInput, "must be one of auto"),
         ({"CODEGEMMA_UI_METRICS": "maybe"}, BadInput, "Received: 'maybe'"),
         ({"CODEGEMMA_UI_LOG_LEVEL": "loud"}, BadInput, "warning, info, debug"),
     ],

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import getpass
 import importlib
 import logging
@@ -35,6 +37,8 @@ def before_import(backend: str, torch_device: str = "auto", keep_compiled: bool 
             sys.modules[name] = None  # type: ignore[assignment]  # an import of it now fails
     compiled.use(backend, keep_compiled)
     if backend == "torch":
+        # Huge pages: CodeGemma 2B in bfloat16 writes 1.15 times as many tokens a second (two cores).
+        os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
         # Unasked, Keras takes a Mac's "mps" before anything else (3.15).
         os.environ["KERAS_TORCH_DEVICE"] = torch_device_name(torch_device)
     logging.getLogger("absl").setLevel(logging.ERROR)
@@ -134,6 +138,14 @@ def _tensorflow_device() -> Device:
 
 
 _DEVICES = {"jax": _jax_device, "torch": _torch_device, "tensorflow": _tensorflow_device}
+
+
+def return_free_memory() -> None:
+    """Give back to the system what this process has freed: glibc keeps it in pieces, up to a gigabyte after
+    a large model was loaded or XLA has compiled for it."""
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError, AttributeError):  # another C library
+            ctypes.CDLL(None).malloc_trim(0)
 
 
 def memory_in_use(backend: str, device: Device, devices: int = 1) -> int:

@@ -1,10 +1,16 @@
-"""From a local preset folder to a model in the right precision. Knows nothing of prompts or tokens."""
+"""From a local preset folder to steps in the right precision. Knows nothing of prompts or tokens.
+
+KerasHub says how a preset's files become variables; the variables themselves are never made. Each value is
+arranged as it is read, so that a large model stands in memory once.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import importlib
-from collections.abc import Iterator
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -12,80 +18,131 @@ from unittest import mock
 import numpy as np
 
 from codegemma_ui.engine import failures, parallel, precision
-from codegemma_ui.engine.environment import Device
+from codegemma_ui.engine.environment import Device, return_free_memory
 from codegemma_ui.engine.precision import Precision
+from codegemma_ui.engine.steps import Steps, stop_array
+
+Report = Callable[[float], None]
+
+LARGE = 1 << 24
+"""Numbers of a variable after which what was freed goes back to the system."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model that is ready to run.
+
+    Attributes:
+        steps: its passes, not yet compiled.
+        precision: what it runs in.
+        parameters: how many weights it has.
+        summary: KerasHub's own `summary()`.
+    """
+
+    steps: Steps
+    precision: Precision
+    parameters: int
+    summary: str
 
 
 def load(
-    folder: Path, dtype: str, device: Device, model_parallel: int = 1
-) -> tuple[Any, Precision]:
-    """Load a `GemmaCausalLM`.
+    folder: Path,
+    backend: str,
+    dtype: str,
+    device: Device,
+    model_parallel: int = 1,
+    report: Report = lambda _: None,
+) -> Model:
+    """Load a Gemma.
 
     Args:
-        folder: a local KerasHub preset.
+        folder: a local preset.
+        backend: the one that Keras runs on.
         dtype: as `precision.choose` takes it. Where "auto" comes to float16 and that overflows in this
             model, float32 takes its place.
         device: where it will run.
         model_parallel: over how many devices like this one it is parted; jax only.
-
-    Returns:
-        The model, in what its weights are loaded in, and the precision that it is to run in.
+        report: called with the share of the weights that have been read.
     """
-    chosen = precision.choose(dtype, device)
     if model_parallel > 1:
         parallel.distribute(folder, model_parallel)
-    model = _from_preset(folder, chosen.loads)
-    if dtype == "auto" and chosen.weights == "float16" and not _finite(model):
+    chosen = precision.choose(dtype, device, _parameters(folder))
+    model = _load(folder, backend, chosen, report)
+    if dtype == "auto" and chosen.weights == "float16" and not _finite(model.steps):
         del model
-        chosen = precision.choose("float32", device)
-        model = _from_preset(folder, chosen.loads)
-    return model, chosen
+        model = _load(folder, backend, precision.choose("float32", device, 0), report)
+    return model
 
 
-def _from_preset(folder: Path, dtype: str) -> Any:
-    keras_nlp = importlib.import_module("keras_nlp")
+def _load(folder: Path, backend: str, chosen: Precision, report: Report) -> Model:
+    from codegemma_ui.engine import steps
+    from codegemma_ui.engine.steps import weights
+
+    models = importlib.import_module("keras_nlp").models
+    with _of_preset(folder):
+        with _unmade_variables(), _untrained(models.GemmaCausalLM):
+            model = models.GemmaCausalLM.from_preset(
+                str(folder), dtype=chosen.loads, load_weights=False
+            )
+        shape = weights.shape_of(model.backbone, chosen)
+        assembler = weights.Assembler(steps.arrangement(backend, shape, chosen), report)
+        with _unmade_variables(), _taking(assembler):
+            models.GemmaBackbone.from_preset(str(folder), dtype=chosen.loads)
+        arranged = assembler.weights()
+    return Model(steps.create(backend, shape, arranged), chosen, shape.parameters, _summary(model))
+
+
+def _parameters(folder: Path) -> int:
+    models = importlib.import_module("keras_nlp").models
+    with _of_preset(folder), _unmade_variables():
+        return int(models.GemmaBackbone.from_preset(str(folder), load_weights=False).count_params())
+
+
+def _summary(model: Any) -> str:
+    lines: list[str] = []
+    model.summary(print_fn=lambda line, **_: lines.append(line), line_length=80)
+    return "\n".join(lines)
+
+
+@contextlib.contextmanager
+def _of_preset(folder: Path) -> Iterator[None]:
     try:
-        with _nothing_drawn():
-            return keras_nlp.models.GemmaCausalLM.from_preset(str(folder), dtype=dtype)
+        yield
     except Exception as error:
         raise failures.of_preset(error, folder)  # noqa: B904  # often the error itself
 
 
 @contextlib.contextmanager
-def _nothing_drawn() -> Iterator[None]:
-    """What weights start as is loaded over, so it is not drawn in here.
-
-    Drawing 2.5 billion random numbers takes time. On torch weights start as memory that nobody has touched,
-    which takes none: then the largest, the embedding, is read before the others are there.
-    """
-    initializers = importlib.import_module("keras").initializers
-    with contextlib.ExitStack() as stack:
-        for name in ("RandomNormal", "VarianceScaling"):
-            kind = getattr(initializers, name)
-            stack.enter_context(mock.patch.object(kind, "__call__", _anything))
+def _unmade_variables() -> Iterator[None]:
+    """Variables that layers create have a shape and no value."""
+    keras = importlib.import_module("keras")
+    with keras.StatelessScope(initialize_variables=False):
         yield
 
 
-def _anything(_: Any, shape: Any, dtype: Any = None, **_more: Any) -> Any:
+@contextlib.contextmanager
+def _taking(assembler: Any) -> Iterator[None]:
+    """What a variable is assigned goes to the assembler."""
     keras = importlib.import_module("keras")
-    if keras.backend.backend() != "torch":
-        return keras.ops.zeros(shape, dtype=dtype)
-    device = keras.ops.zeros(0).device  # where Keras puts weights
-    torch = importlib.import_module("torch")
-    dtype = getattr(torch, keras.backend.standardize_dtype(dtype))
-    return torch.empty(shape, dtype=dtype, device=device)
+
+    def take(variable: Any, value: Any) -> None:
+        assembler.take(variable, value)
+        if math.prod(variable.shape) >= LARGE:
+            return_free_memory()
+
+    with mock.patch.object(keras.Variable, "assign", take):
+        yield
 
 
-def _finite(model: Any) -> bool:
+@contextlib.contextmanager
+def _untrained(kind: Any) -> Iterator[None]:
+    """A model is made without an optimizer, which would make variables with values."""
+    with mock.patch.object(kind, "compile"):
+        yield
+
+
+def _finite(steps: Steps) -> bool:
     """Whether a short forward pass stays within the precision's range."""
-    keras = importlib.import_module("keras")
-    token_ids = np.arange(16, dtype="int32")[None, :]
-    logits = model({"token_ids": token_ids, "padding_mask": np.ones_like(token_ids)})
-    return bool(np.isfinite(keras.ops.convert_to_numpy(keras.ops.cast(logits, "float32"))).all())
-
-
-def summary(model: Any) -> str:
-    """The model's own `summary()`, as text."""
-    lines: list[str] = []
-    model.summary(print_fn=lambda line, **_: lines.append(line), line_length=80)
-    return "\n".join(lines)
+    ids = np.arange(32, dtype=np.int32)
+    _, picked, _ = steps.read(steps.allocate(256), ids, 0, 31, stop_array(()))
+    return bool(np.isfinite(picked.logprobs[:, 0]).all())

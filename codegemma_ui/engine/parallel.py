@@ -100,3 +100,13 @@ def mesh() -> Any | None:
 
     distribution = keras.distribution.distribution()
     return None if distribution is None else distribution.device_mesh.backend_mesh
+
+
+def place_of(variable: Any) -> Any | None:
+    """The `jax.sharding.NamedSharding` that a variable's value belongs in; None where there is one device."""
+    import keras
+
+    distribution = keras.distribution.distribution()
+    if distribution is None:
+        return None
+    return distribution.get_variable_layout(variable).backend_layout

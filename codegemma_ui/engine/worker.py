@@ -127,6 +127,7 @@ class WarmUp:
         if compiles and self.pause_s == 0:
             try:
                 self._ready, self._total = next(self._programs)
+                environment.return_free_memory()
             except StopIteration:
                 self.pause_s = LOOK_S
             except Exception:  # such as too little memory: a request that needs it will say so
@@ -174,16 +175,18 @@ def _come_up(
 
     vocabulary, devices = Vocabulary(arguments.folder), arguments.model_parallel
 
-    def load() -> tuple[steps.Steps, str, int, str]:
-        model, precision = loading.load(arguments.folder, arguments.dtype, device, devices)
-        parameters, summary = int(model.count_params()), loading.summary(model)
-        write({"worker": "state", "state": "warming", "progress": 0.0})
-        passes = steps.create(arguments.backend, model, precision, takes_weights=True)
-        return passes, precision.weights, parameters, summary
+    def report(share: float) -> None:
+        write({"worker": "state", "state": "loading", "progress": share})
+
+    def load() -> loading.Model:
+        return loading.load(
+            arguments.folder, arguments.backend, arguments.dtype, device, devices, report
+        )
 
     # On a thread that ends, and takes torch's team of OpenMP threads with it: see `steps/torch.py`.
     with ThreadPoolExecutor(1) as aside:
-        passes, dtype, parameters, summary = aside.submit(load).result()
+        model = aside.submit(load).result()
+    passes = model.steps
     at_once = arguments.max_concurrency if steps.takes_rows(passes) else 1
     decoder = (
         SharedDecoder(passes, arguments.context_length, at_once)
@@ -196,12 +199,12 @@ def _come_up(
     loaded = Loaded(
         preset=arguments.preset,
         backend=arguments.backend,
-        dtype=dtype,
+        dtype=model.precision.weights,
         device=device.name if devices == 1 else f"{devices} × {device.name}",
-        parameters=parameters,
+        parameters=model.parameters,
         memory_bytes=environment.memory_in_use(arguments.backend, device, devices),
         context_length=arguments.context_length,
-        summary=summary,
+        summary=model.summary,
         note=_note(passes),
         at_once=at_once,
     )

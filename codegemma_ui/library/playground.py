@@ -44,7 +44,8 @@ class Playground:
             `kaggle://…`.
         backend: "tensorflow", "jax" or "torch"; without it `CODEGEMMA_UI_BACKEND`, then `KERAS_BACKEND`, then
             tensorflow.
-        dtype: "float32", "bfloat16", "float16", "int8"; "auto" is float32 on a CPU, half width on a GPU.
+        dtype: "float32", "bfloat16", "float16", "int8", "int4"; "auto" is half width on a GPU and for a
+            large model, else float32.
 
     Raises:
         BadInput, BackendMissing, NotEnoughMemory, DownloadFailed, LoadFailed: of `codegemma_ui.errors`. It

@@ -48,8 +48,10 @@ TABLE: dict[str, tuple[str, str]] = {
     "backend": ("Backend", "백엔드"),
     "precision": ("Precision", "정밀도"),
     "precision_info": (
-        "int8 keeps weights in a quarter of float32's bytes; on a CPU it is fastest with torch.",
-        "int8은 가중치를 float32의 4분의 1 크기로 둡니다. CPU에서는 torch에서 가장 빠릅니다.",
+        "bfloat16 keeps weights in half of float32's bytes, int8 in a quarter; int4, on torch and a CPU, "
+        "in a sixth. A large model on a CPU is faster the fewer they are.",
+        "bfloat16은 가중치를 float32의 절반, int8은 4분의 1 크기로 두고, int4는 torch와 CPU에서 "
+        "6분의 1 크기로 둡니다. CPU에서 큰 모델은 가중치가 작을수록 빠릅니다.",
     ),
     "precision_served": (
         "The model computes in the server's own precision.",
@@ -932,6 +934,10 @@ TABLE: dict[str, tuple[str, str]] = {
     "error_not_allowed": ("Not allowed here", "여기서는 할 수 없습니다"),
     "error_unknown_preset": ("Unknown model", "알 수 없는 모델입니다"),
     "error_unknown_backend": ("Unknown backend", "알 수 없는 백엔드입니다"),
+    "error_unsupported_precision": (
+        "The backend has no such precision",
+        "이 백엔드에서 쓸 수 없는 정밀도입니다",
+    ),
     "error_backend_missing": ("Backend not installed", "백엔드가 설치되어 있지 않습니다"),
     "error_not_enough_memory": ("Not enough memory", "메모리가 부족합니다"),
     "error_load_failed": ("The model could not be loaded", "모델을 불러오지 못했습니다"),

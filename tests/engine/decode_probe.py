@@ -10,10 +10,12 @@ hundred tokens in every precision instead.
 """
 # ruff: noqa: E402 - what may be imported depends on the backend, so that is settled first
 
+import importlib
 import itertools
 import json
 import os
 import sys
+import tempfile
 import time
 from collections import Counter
 from pathlib import Path
@@ -29,11 +31,12 @@ import keras
 import keras_nlp
 import numpy as np
 
-from codegemma_ui.engine import steps
+from codegemma_ui.engine import loading, steps
 from codegemma_ui.engine.decode import Decoder
+from codegemma_ui.engine.environment import CPU
 from codegemma_ui.engine.precision import Precision
 from codegemma_ui.engine.sampling import Choice, Sampling
-from tests.engine.decode_prompts import CURSOR, SNIPPETS
+from tests.engine.decode_prompts import CURSOR, LARGE_DTYPES, SNIPPETS
 
 BOS, FIM_PREFIX, FIM_MIDDLE, FIM_SUFFIX = 2, 4, 5, 6
 STOPS = (1, 4, 5, 6, 7)
@@ -82,7 +85,7 @@ def load(name: str) -> keras_nlp.models.GemmaCausalLM:
 
 def decoding(model: keras_nlp.models.GemmaCausalLM) -> dict:
     """What the decoder does with a model."""
-    decoder = Decoder(steps.create(BACKEND, model, FLOAT32), context_length=512)
+    decoder = Decoder(steps.of_model(BACKEND, model, FLOAT32), context_length=512)
     progress = list(decoder.warm_up())
     while decoder.steps.compiling:
         time.sleep(0.1)
@@ -98,7 +101,7 @@ def decoding(model: keras_nlp.models.GemmaCausalLM) -> dict:
         "sampled": sampled(decoder, Prompts(model)),
         "alternatives": alternatives(decoder, model, Prompts(model)),
         "forced": forced(decoder, Prompts(model)),
-        "taken": taken(decoder, model, Prompts(model)),  # last: the model is of no use afterwards
+        "taken": taken(decoder, model, Prompts(model)),
     }
 
 
@@ -122,6 +125,8 @@ def precisions() -> dict:
             )
             for dtype in ("bfloat16", "float16", "int8")
         },
+        "large": {dtype: large(dtype) for dtype in LARGE_DTYPES[BACKEND]},
+        "int4": int4() if BACKEND == "torch" else None,
         "gemma2": random_model(
             FLOAT32,
             prompt_lengths=(5, 33, 129),
@@ -132,6 +137,41 @@ def precisions() -> dict:
             use_sliding_window_attention=True,
             sliding_window_size=20,
         ),
+    }
+
+
+def large(dtype: str) -> dict:
+    """A model whose matrices are large enough for blocks; torch is told that it is a large one."""
+    if BACKEND == "torch":
+        importlib.import_module("codegemma_ui.engine.steps.torch").LARGE = 0
+    return random_model(
+        Precision(dtype, "float32"),
+        prompt_lengths=(5, 140),
+        compiles=True,
+        coarse=True,
+        vocabulary_size=20_000,
+        hidden_dim=64,
+        intermediate_dim=16_384,
+        head_dim=16,
+    )
+
+
+def int4() -> dict:
+    """What four bits lose of a matrix, and what the kernel makes of them, each in shares of the largest."""
+    torch = importlib.import_module("torch")
+    products = importlib.import_module("codegemma_ui.engine.steps.torch_products")
+    random = torch.Generator().manual_seed(3)
+    values = torch.randn(192, 128, generator=random) + 0.5
+    embedding = products.int4_embedding(values)
+    kept = products.int4_rows(embedding, torch.arange(192))
+    x = torch.randn(3, 128, generator=random)
+    product, right = products.product(x, *embedding.output), x @ kept.T
+    groups = values.reshape(192, -1, products.GROUP)
+    steps_of = ((groups.amax(-1) - groups.amin(-1)) / 15).repeat_interleave(products.GROUP, dim=-1)
+    return {
+        "kept_error": float(((kept - values).abs() / steps_of).max()),
+        "product_error": float((product - right).abs().max() / right.abs().max()),
+        "bytes": sum(one.numel() * one.element_size() for one in embedding.output),
     }
 
 
@@ -401,17 +441,14 @@ def full_logprobs(
 
 
 def taken(decoder: Decoder, model: keras_nlp.models.GemmaCausalLM, prompts: Prompts) -> dict:
-    """Tokens of the model that keeps its weights, and of steps that took them; what is left there."""
+    """Tokens of the model in memory, and of the same weights read from a preset as the worker reads them."""
     prompt = prompts.snippet(SNIPPETS[1])
     kept = until_stop(decoder, prompt, SNIPPETS_LENGTH)
-    emptied = Decoder(steps.create(BACKEND, model, FLOAT32, takes_weights=True), context_length=512)
-    left = 0
-    for variable in model.backbone.transformer_layers[0].variables:
-        try:
-            left += keras.ops.convert_to_numpy(variable).size
-        except Exception:
-            continue  # freed: jax and tensorflow refuse to read it
-    return {"kept": kept, "taken": until_stop(emptied, prompt, SNIPPETS_LENGTH), "left": left}
+    with tempfile.TemporaryDirectory() as folder:
+        model.save_to_preset(folder)
+        read = loading.load(Path(folder), BACKEND, "float32", CPU)
+    emptied = Decoder(read.steps, context_length=512)
+    return {"kept": kept, "taken": until_stop(emptied, prompt, SNIPPETS_LENGTH)}
 
 
 def random_model(
@@ -444,7 +481,7 @@ def random_model(
     model = keras_nlp.models.GemmaCausalLM(backbone=backbone, preprocessor=None)
     if coarse:
         coarsen(backbone)
-    decoder = Decoder(steps.create(BACKEND, model, precision), context_length=1500)
+    decoder = Decoder(steps.of_model(BACKEND, model, precision), context_length=1500)
     random = np.random.default_rng(0)
     errors: dict[int, float] = {}
     for length in prompt_lengths:

@@ -40,3 +40,10 @@ SNIPPETS = (
     "        if left[0] < right[0]:\n            merged.append(left.pop(0))\n        else:\n"
     "            <CURSOR>\n    return merged + left + right\n",
 )
+
+LARGE_DTYPES = {
+    "jax": ("bfloat16", "float16", "int8"),
+    "tensorflow": ("bfloat16", "float16", "int8"),
+    "torch": ("float32", "bfloat16", "float16", "int8"),
+}
+"""Of each backend the precisions in which large matrices are multiplied by another way than small ones."""

@@ -22,7 +22,7 @@ import keras_nlp
 import numpy as np
 
 from codegemma_ui import presets
-from codegemma_ui.engine import loading, steps
+from codegemma_ui.engine import loading
 from codegemma_ui.engine.decode import Decoder
 from codegemma_ui.engine.environment import CPU
 from codegemma_ui.engine.sampling import Sampling
@@ -69,8 +69,7 @@ def make(name: str) -> None:
 
 
 def ask(folder: Path) -> dict[str, Any]:
-    model, precision = loading.load(folder, "float32", CPU, DEVICES)
-    made: Any = steps.create("jax", model, precision, takes_weights=True)
+    made: Any = loading.load(folder, "jax", "float32", CPU, DEVICES).steps
     decoder = Decoder(made, context_length=256)
     answers = [write(decoder, sides, sampling) for sides in PROMPTS for sampling in SAMPLINGS]
     before = made.compilations

@@ -39,7 +39,7 @@ def main() -> None:
     models = Path(__file__).parents[2] / "codegemma_ui" / "models"
     preset = next(models.glob("*/config.json")).parent
     model = keras_nlp.models.GemmaCausalLM.from_preset(str(preset), dtype="float32")
-    compiled = steps.create("jax", model, FLOAT32)
+    compiled = steps.of_model("jax", model, FLOAT32)
     assert steps.takes_rows(compiled)
     decoder = SharedDecoder(compiled, context_length=256, most=AT_ONCE)
     places = watch_places(decoder)
@@ -182,7 +182,7 @@ def random_model() -> dict[str, Any]:
         dtype="float32",
     )
     model = keras_nlp.models.GemmaCausalLM(backbone=backbone, preprocessor=None)
-    compiled = steps.create("jax", model, FLOAT32)
+    compiled = steps.of_model("jax", model, FLOAT32)
     assert steps.takes_rows(compiled)
     decoder = SharedDecoder(compiled, context_length=512, most=2)
     list(decoder.warm_up())

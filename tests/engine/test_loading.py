@@ -49,8 +49,8 @@ def keras_nlp() -> Any:
 
 
 @pytest.fixture(scope="module")
-def model() -> Any:
-    return loading.load(presets.BUNDLED_FOLDER, "auto", CPU)[0]
+def model(keras_nlp: Any) -> Any:
+    return keras_nlp.models.GemmaCausalLM.from_preset(str(presets.BUNDLED_FOLDER), dtype="float32")
 
 
 @pytest.fixture
@@ -60,17 +60,22 @@ def copied(tmp_path: Path) -> Path:
 
 def test_auto_precision_follows_the_device() -> None:
     for device, dtype in ((CPU, "float32"), (NEW_CARD, "bfloat16"), (OLD_CARD, "float16")):
-        model, chosen = loading.load(presets.BUNDLED_FOLDER, "auto", device)
-        assert chosen == Precision(dtype, dtype)
-        assert model.backbone.compute_dtype == dtype
-        assert model.backbone.variable_dtype == dtype
+        loaded = loading.load(presets.BUNDLED_FOLDER, "jax", "auto", device)
+        assert loaded.precision == Precision(dtype, dtype)
+        assert loaded.steps.allocate(256)[0][0].dtype == dtype
+        assert loaded.steps.weight_bytes >= loaded.parameters * (4 if dtype == "float32" else 2)
 
 
 def test_a_cpu_computes_in_float32_whatever_it_keeps() -> None:
-    for dtype in ("bfloat16", "float16", "int8"):
-        assert precision.choose(dtype, CPU) == Precision(dtype, "float32")
-    assert precision.choose("int8", NEW_CARD) == Precision("int8", "bfloat16")
-    assert precision.choose("int8", OLD_CARD) == Precision("int8", "float16")
+    for dtype in ("bfloat16", "float16", "int8", "int4"):
+        assert precision.choose(dtype, CPU, 0) == Precision(dtype, "float32")
+    assert precision.choose("int8", NEW_CARD, 0) == Precision("int8", "bfloat16")
+    assert precision.choose("int8", OLD_CARD, 0) == Precision("int8", "float16")
+
+
+def test_auto_is_half_width_for_a_large_model_on_a_cpu() -> None:
+    for parameters, dtype in ((270_000_000, "float32"), (2_506_172_416, "bfloat16")):
+        assert precision.choose("auto", CPU, parameters) == Precision(dtype, "float32")
 
 
 def test_float16_that_overflows_falls_back_to_float32(model: Any, tmp_path: Path) -> None:
@@ -80,8 +85,9 @@ def test_float16_that_overflows_falls_back_to_float32(model: Any, tmp_path: Path
         model.save_to_preset(str(tmp_path / "loud"))
     finally:
         model.set_weights(weights)
-    assert loading.load(tmp_path / "loud", "auto", OLD_CARD)[1].weights == "float32"
-    assert loading.load(tmp_path / "loud", "float16", OLD_CARD)[1].weights == "float16"  # as asked
+    for dtype, comes_to in (("auto", "float32"), ("float16", "float16")):  # the latter as asked
+        loaded = loading.load(tmp_path / "loud", "jax", dtype, OLD_CARD)
+        assert loaded.precision.weights == comes_to
 
 
 def test_token_ids_equal_kerashubs(model: Any, vocabulary: Vocabulary) -> None:
@@ -109,16 +115,26 @@ def test_the_table_is_kerashubs(keras_nlp: Any) -> None:
 
 
 def test_summary_is_the_models_own(model: Any) -> None:
-    text = loading.summary(model)
-    assert "gemma_backbone" in text
-    assert f"{presets.bundled().parameters:,}" in text
+    lines: list[str] = []
+    model.summary(print_fn=lambda line, **_: lines.append(line), line_length=80)
+    loaded = loading.load(presets.BUNDLED_FOLDER, "jax", "float32", CPU)
+    assert loaded.summary == "\n".join(lines)
+    assert f"{presets.bundled().parameters:,}" in loaded.summary
+
+
+def test_the_share_that_has_been_read_is_reported() -> None:
+    shares: list[float] = []
+    loading.load(presets.BUNDLED_FOLDER, "jax", "float32", CPU, report=shares.append)
+    assert shares == sorted(shares)
+    assert shares[0] > 0
+    assert shares[-1] == 1
 
 
 def test_a_truncated_shard_is_named_as_damaged(copied: Path) -> None:
     shard = copied / "model_00001.weights.h5"
     shard.write_bytes(shard.read_bytes()[: shard.stat().st_size // 2])
     with pytest.raises(Exception) as caught:
-        loading.load(copied, "float32", CPU)
+        loading.load(copied, "jax", "float32", CPU)
     error = readable(caught.value, "load")
     assert error.code == "corrupt_file"
     assert "Delete" in error.hint
@@ -128,7 +144,7 @@ def test_a_truncated_shard_is_named_as_damaged(copied: Path) -> None:
 def test_a_damaged_config_is_readable(copied: Path, file: str) -> None:
     (copied / file).write_text("{")
     with pytest.raises(Exception) as caught:
-        loading.load(copied, "float32", CPU)
+        loading.load(copied, "jax", "float32", CPU)
     assert readable(caught.value, "load").code in ("corrupt_file", "load_failed")
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from codegemma_ui.engine import steps
 from tests.engine import decoding
+from tests.engine.decode_prompts import LARGE_DTYPES
 from tests.engine.test_decode import FLOAT32_TOLERANCE
 
 BFLOAT16_TOLERANCE = 0.1  # 8 bits of mantissa
@@ -39,6 +40,26 @@ def test_narrow_weights_are_computed_with_in_full(report: Any, dtype: str) -> No
     assert narrow["cache_dtype"] == "float32"
     assert narrow["spread"] > 0.5
     assert narrow["note"] is None
+
+
+def test_large_matrices_are_multiplied_in_blocks(report: Any) -> None:
+    assert tuple(report["large"]) == LARGE_DTYPES[report["backend"]]
+    for dtype, large in report["large"].items():
+        # torch takes a prefill's rows in bfloat16 where that is faster.
+        rounds = report["backend"] == "torch" and dtype != "float32"
+        tolerance = BFLOAT16_TOLERANCE if rounds else FLOAT32_TOLERANCE
+        assert max(large["errors"].values()) < tolerance, dtype
+        assert large["spread"] > 0.5
+        assert large["note"] is None
+
+
+def test_int4_loses_half_a_step_and_multiplies_what_it_keeps(report: Any) -> None:
+    if report["backend"] == "torch":
+        assert report["int4"]["kept_error"] < 0.6  # of a step; scales are rounded too
+        assert report["int4"]["product_error"] < 0.02
+        assert (
+            report["int4"]["bytes"] == 192 * 128 * 5 / 8
+        )  # a bit of scale and zero point a weight
 
 
 def test_what_gemma_2_has_more_is_done_as_kerashub_does_it(report: Any) -> None:

@@ -145,7 +145,7 @@ def test_tensorflow_is_never_imported_beside_another_backend(backend: str) -> No
         "from codegemma_ui.engine import environment, loading\n"
         f"environment.before_import({backend!r})\n"
         "from codegemma_ui import presets\n"
-        f"loading.load(presets.BUNDLED_FOLDER, 'auto', environment.device({backend!r}))\n"
+        f"loading.load(presets.BUNDLED_FOLDER, {backend!r}, 'auto', environment.device({backend!r}))\n"
         "print([name for name in sys.modules if name.startswith('tensorflow')"
         " and sys.modules[name] is not None], file=sys.stdout)\n"
     )

@@ -25,10 +25,9 @@ import keras_nlp
 import numpy as np
 
 from codegemma_ui import export_command, presets
-from codegemma_ui.engine import loading, steps
+from codegemma_ui.engine import loading
 from codegemma_ui.engine.decode import Decoder
 from codegemma_ui.engine.environment import CPU
-from codegemma_ui.engine.precision import Precision
 from codegemma_ui.engine.sampling import Sampling
 from codegemma_ui.errors import EngineError
 from codegemma_ui.export import source, transformers_files, weights
@@ -106,10 +105,8 @@ def export(name: str, form: str, dtype: str | None, to: str | None = None) -> No
 
 def ask_engine(name: str) -> list[dict[str, Any]]:
     """The engine's greedy tokens for each prompt, each with its lead over the second best, in nats."""
-    model, _ = loading.load(OUT / name, "float32", CPU)
-    decoder = Decoder(
-        steps.create(BACKEND, model, Precision("float32", "float32")), context_length=512
-    )
+    model = keras_nlp.models.GemmaCausalLM.from_preset(str(OUT / name), dtype="float32")
+    decoder = Decoder(loading.load(OUT / name, BACKEND, "float32", CPU).steps, context_length=512)
     prompts = [prompt.token_ids for prompt in cases.prompts(Vocabulary(OUT / name))]
     np.savez(OUT / f"{name}.npz", *full_pass(model, prompts))
     answers = []

@@ -17,10 +17,9 @@ os.environ["CXX"] = "no-such-compiler"
 environment.before_import(BACKEND)
 
 from codegemma_ui import presets
-from codegemma_ui.engine import generation, loading, steps
+from codegemma_ui.engine import generation, loading
 from codegemma_ui.engine.decode import Decoder
 from codegemma_ui.engine.environment import CPU
-from codegemma_ui.engine.precision import Precision
 from codegemma_ui.messages import DoneEvent, Loaded, TokenEvent, parse_request
 from codegemma_ui.recording import Recording
 from codegemma_ui.vocabulary import Vocabulary
@@ -30,8 +29,7 @@ CONTEXT_LENGTH = 512
 
 
 def main() -> None:
-    model, _ = loading.load(presets.BUNDLED_FOLDER, "float32", CPU)
-    compiled = steps.create(BACKEND, model, Precision("float32", "float32"))
+    compiled = loading.load(presets.BUNDLED_FOLDER, BACKEND, "float32", CPU).steps
     decoder = Decoder(compiled, context_length=CONTEXT_LENGTH)
     vocabulary = Vocabulary(presets.BUNDLED_FOLDER)
 

@@ -96,7 +96,7 @@ def test_the_precision_is_the_cards(
     monkeypatch.setenv("KERAS_TORCH_DEVICE", "cuda")  # as the worker has settled it by then
     device = environment.device(backend)
     assert device.name == card
-    assert precision.choose("auto", device) == precision.Precision(dtype, dtype)
+    assert precision.choose("auto", device, 2_506_172_416) == precision.Precision(dtype, dtype)
 
 
 @pytest.mark.parametrize(

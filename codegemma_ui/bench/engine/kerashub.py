@@ -10,7 +10,7 @@ import numpy as np
 
 from codegemma_ui.bench.engine import keras_process
 from codegemma_ui.bench.engine.subject import Facts, Generated, Request, serve
-from codegemma_ui.engine import loading
+from codegemma_ui.engine import precision
 
 
 class KerasHub:
@@ -20,19 +20,18 @@ class KerasHub:
         started = time.perf_counter()
         self._backend, self._device = given.backend, keras_process.begin(given)
         quantized = given.dtype == "int8"
-        model, _ = loading.load(
-            given.weights, "float32" if quantized else given.dtype, self._device
-        )
+        dtype = "float32" if quantized else precision.choose(given.dtype, self._device, 0).weights
+        models = importlib.import_module("keras_nlp").models
+        backbone = models.GemmaBackbone.from_preset(str(given.weights), dtype=dtype)
         if quantized:  # of weights and, token by token, of activations
-            model.backbone.quantize("int8")
-        keras_nlp = importlib.import_module("keras_nlp")
+            backbone.quantize("int8")
         # Without a preprocessor it takes ids, and the padded length is the length it generates to.
-        self._model = keras_nlp.models.GemmaCausalLM(backbone=model.backbone, preprocessor=None)
+        self._model = models.GemmaCausalLM(backbone=backbone, preprocessor=None)
         self.facts = Facts(
             load_s=time.perf_counter() - started,
             warm_up_s=0.0,
-            parameters=int(model.count_params()),
-            weight_bytes=keras_process.weight_bytes(model.backbone),
+            parameters=int(backbone.count_params()),
+            weight_bytes=keras_process.weight_bytes(backbone),
             device=self._device.name,
             note="hands out nothing before its last token",
         )

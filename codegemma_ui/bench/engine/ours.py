@@ -42,10 +42,8 @@ class Ours:
         from codegemma_ui.engine.sampling import Sampling
 
         def load() -> tuple[steps.Steps, int, float]:
-            model, precision = loading.load(given.weights, given.dtype, device)
-            loaded, parameters = time.perf_counter(), int(model.count_params())
-            compiled = steps.create(given.backend, model, precision, takes_weights=True)
-            return compiled, parameters, loaded
+            model = loading.load(given.weights, given.backend, given.dtype, device)
+            return model.steps, model.parameters, time.perf_counter()
 
         with ThreadPoolExecutor(1) as aside:  # on a thread that ends, as the worker does
             compiled, parameters, loaded = aside.submit(load).result()

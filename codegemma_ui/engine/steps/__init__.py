@@ -10,11 +10,14 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol, TypeGuard
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeGuard
 
 import numpy as np
 
 from codegemma_ui.engine.precision import Precision
+
+if TYPE_CHECKING:
+    from codegemma_ui.engine.steps.weights import Arrangement, Shape, Weights
 
 BACKENDS = ("tensorflow", "jax", "torch")
 
@@ -250,22 +253,52 @@ class RowSteps(Steps, Protocol):
         ...
 
 
-def create(backend: str, model: Any, precision: Precision, takes_weights: bool = False) -> Steps:
-    """Compile-on-demand steps for a model. Imports only the named backend's module.
+def arrangement(backend: str, shape: Shape, precision: Precision) -> Arrangement:
+    """How a backend wants the weights of a model to be kept. Imports only the named backend's module.
 
     Args:
         backend: "tensorflow", "jax" or "torch": the one Keras runs on in this process.
-        model: a `keras_nlp.models.GemmaCausalLM`.
-        precision: what its weights are kept in from now on, and what is computed in.
-        takes_weights: whether the model's own weights may be freed once they are copied: it cannot run
-            by itself any more, and a large model does not stand in memory twice.
-
-    Returns:
-        The steps.
+        shape: of the model.
+        precision: what its weights are kept in, and what is computed in.
 
     Raises:
         ValueError: no such backend, or not the one that Keras runs on.
     """
+    arranged: Arrangement = _module(backend).arrangement(shape, precision)
+    return arranged
+
+
+def create(backend: str, shape: Shape, weights: Weights) -> Steps:
+    """Compile-on-demand steps for a model.
+
+    Args:
+        backend: as in `arrangement`.
+        shape: of the model.
+        weights: its own, in that arrangement.
+
+    Raises:
+        ValueError: no such backend, or not the one that Keras runs on.
+    """
+    steps: Steps = _module(backend).create(shape, weights)
+    return steps
+
+
+def of_model(backend: str, model: Any, precision: Precision) -> Steps:
+    """Steps for a `keras_nlp.models.GemmaCausalLM` that is in memory; it stays as it is.
+
+    Raises:
+        ValueError: as in `arrangement`.
+    """
+    module = _module(backend)
+    from codegemma_ui.engine.steps import weights
+
+    shape = weights.shape_of(model.backbone, precision)
+    arranged = weights.of_model(model, module.arrangement(shape, precision))
+    steps: Steps = module.create(shape, arranged)
+    return steps
+
+
+def _module(backend: str) -> Any:
     if backend not in BACKENDS:
         raise ValueError(
             f"The backend should be one of {', '.join(BACKENDS)}. Received: {backend!r}"
@@ -277,9 +310,7 @@ def create(backend: str, model: Any, precision: Precision, takes_weights: bool =
             f"The backend should be the one Keras runs on, {keras.backend.backend()!r}; set "
             f"KERAS_BACKEND before keras is imported to change it. Received: {backend!r}"
         )
-    module = importlib.import_module(f"{__name__}.{backend}")
-    steps: Steps = module.create(model, precision, takes_weights)
-    return steps
+    return importlib.import_module(f"{__name__}.{backend}")
 
 
 def takes_rows(steps: Steps) -> TypeGuard[RowSteps]:

@@ -9,13 +9,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from keras import ops
 
-from codegemma_ui.engine.steps.weights import WIDTHS, Apart, Narrow, Shape, Weights
-
-MAX_WAVELENGTH = 10_000.0
+from codegemma_ui.engine.steps.weights import WIDTHS, Apart, Layer, Narrow, Shape, Weights
 
 Cache = tuple[Any, Any]
 """One layer's keys and values, each of shape `cache_shape(...)`."""
@@ -28,8 +26,8 @@ class Kernels(Protocol):
         """Rows times a matrix, laid out as the backend wants it: (S, inputs) to (S, outputs)."""
         ...
 
-    def multiply_narrow(self, x: Any, values: Any) -> Any:
-        """Rows times the values of a `Narrow`, widened: (S, inputs) to (S, outputs)."""
+    def multiply_narrow(self, x: Any, matrix: Narrow) -> Any:
+        """Rows times a narrow matrix: (S, inputs) to (S, outputs)."""
         ...
 
     def embed(self, embedding: Any, token_ids: Any) -> Any:
@@ -73,6 +71,28 @@ def cache_bytes(shape: Shape, length: int) -> int:
     return 2 * len(shape.windows) * math.prod(cache_shape(shape, length)) * WIDTHS[shape.dtype]
 
 
+class Surroundings(NamedTuple):
+    """What every layer's attention needs to know of a chunk's positions.
+
+    Attributes:
+        offset: of the first token in the cache, int32 scalar.
+        cos: (S, 1, head_dim / 2) float32, of the rotary embedding; `sin` alike.
+        masks: for each window that a layer has, (S, length) float32: 0 where a position sees a key, else a
+            number that no score survives.
+    """
+
+    offset: Any
+    cos: Any
+    sin: Any
+    masks: dict[int | None, Any]
+
+
+def surroundings(shape: Shape, size: int, offset: Any, length: int) -> Surroundings:
+    """Those of a chunk of `size` tokens from `offset` on, in a cache of `length`."""
+    positions = offset + ops.arange(size, dtype="int32")
+    return Surroundings(offset, *_rotations(positions, shape), _masks(shape, positions, length))
+
+
 def hidden(
     shape: Shape,
     weights: Weights,
@@ -85,7 +105,7 @@ def hidden(
 
     Args:
         shape: of the model.
-        weights: from `weights.pack`.
+        weights: from `weights.Assembler`.
         kernels: the backend's.
         caches: per layer its keys and values.
         token_ids: int32 tensor of shape `(S,)`; S is static.
@@ -95,30 +115,64 @@ def hidden(
         The caches with the chunk's keys and values written, and the last layer's output,
         `(S, hidden_dim)`.
     """
-    size, length = token_ids.shape[0], caches[0][0].shape[-2]
+    around = surroundings(shape, token_ids.shape[0], offset, caches[0][0].shape[-2])
+    x = embed(shape, kernels, weights.embedding, token_ids)
+    written = []
+    for one, cache, window in zip(weights.layers, caches, shape.windows, strict=True):
+        cache, x = layer(shape, kernels, one, cache, window, around, x)
+        written.append(cache)
+    return tuple(written), x
+
+
+def embed(shape: Shape, kernels: Kernels, embedding: Any, token_ids: Any) -> Any:
+    """The first layer's input for `(S,)` tokens: `(S, hidden_dim)`."""
+    if isinstance(embedding, Narrow):
+        x = ops.cast(kernels.embed_narrow(embedding.values, token_ids), shape.dtype)
+        if embedding.scale is not None:
+            scale = ops.take(embedding.scale, token_ids, axis=0)[:, None]
+            x = ops.cast(x * scale, shape.dtype)
+    else:
+        x = kernels.embed(embedding, token_ids)
+    return x * ops.cast(math.sqrt(shape.hidden_dim), x.dtype)
+
+
+def layer(
+    shape: Shape,
+    kernels: Kernels,
+    weights: Layer,
+    cache: Cache,
+    window: int | None,
+    around: Surroundings,
+    x: Any,
+) -> tuple[Cache, Any]:
+    """Run one layer on a chunk: from `(S, hidden_dim)` to the cache and `(S, hidden_dim)`."""
+    size = x.shape[0]
     heads, kv_heads, head_dim = shape.num_query_heads, shape.num_key_value_heads, shape.head_dim
     groups, new_shape = heads // kv_heads, cache_shape(shape, size)
-    positions = offset + ops.arange(size, dtype="int32")
-    masks = _masks(shape, positions, length)  # each (S, length)
 
-    def attend(cache: Cache, q: Any, k: Any, v: Any, window: int | None) -> tuple[Cache, Any]:
+    def attend(q: Any, k: Any, v: Any) -> tuple[Cache, Any]:
         keys, values = cache
-        keys = kernels.write(keys, ops.reshape(ops.transpose(k, (1, 0, 2)), new_shape), offset)
-        values = kernels.write(values, ops.reshape(ops.transpose(v, (1, 0, 2)), new_shape), offset)
+        length = keys.shape[-2]
+        keys = kernels.write(
+            keys, ops.reshape(ops.transpose(k, (1, 0, 2)), new_shape), around.offset
+        )
+        values = kernels.write(
+            values, ops.reshape(ops.transpose(v, (1, 0, 2)), new_shape), around.offset
+        )
 
         # (kv_heads, groups x S, head_dim): the queries that share keys stand together.
         q = ops.transpose(ops.reshape(q, (size, kv_heads, groups, head_dim)), (1, 2, 0, 3))
         q = ops.reshape(q, (*keys.shape[:-2], groups * size, head_dim))
         scores = ops.einsum("...qd,...kd->...qk", q, keys)
         scores = _cap(ops.cast(scores, "float32"), shape.attention_logit_soft_cap)
-        scores = ops.reshape(scores, (kv_heads, groups, size, length)) + masks[window]
+        scores = ops.reshape(scores, (kv_heads, groups, size, length)) + around.masks[window]
         shares = ops.cast(ops.softmax(scores, axis=-1), q.dtype)
         shares = ops.reshape(shares, (*keys.shape[:-2], groups * size, length))
         mixed = ops.matmul(shares, values)
         mixed = ops.reshape(mixed, (heads, size, head_dim))
         return (keys, values), ops.transpose(mixed, (1, 0, 2))
 
-    return _layers(shape, weights, kernels, caches, token_ids, positions, attend)
+    return _layer(shape, kernels, weights, x, around.cos, around.sin, attend)
 
 
 def hidden_rows(
@@ -142,66 +196,55 @@ def hidden_rows(
     """
     rows, length = token_ids.shape[0], caches[0][0].shape[-2]
     heads, kv_heads, head_dim = shape.num_query_heads, shape.num_key_value_heads, shape.head_dim
-    groups = heads // kv_heads
+    groups, new_shape = heads // kv_heads, (rows, *cache_shape(shape, 1))
+    cos, sin = _rotations(positions, shape)
     masks = {  # (N, 1, 1, length)
         window: mask[:, None, None, :] for window, mask in _masks(shape, positions, length).items()
     }
-
-    def attend(cache: Cache, q: Any, k: Any, v: Any, window: int | None) -> tuple[Cache, Any]:
-        new_shape = (rows, *cache_shape(shape, 1))
-        keys = kernels.write_rows(cache[0], ops.reshape(k, new_shape), positions)
-        values = kernels.write_rows(cache[1], ops.reshape(v, new_shape), positions)
-        q = ops.reshape(q, (*keys.shape[:-2], groups, head_dim))
-        scores = ops.einsum("...qd,...kd->...qk", q, keys)
-        scores = _cap(ops.cast(scores, "float32"), shape.attention_logit_soft_cap)
-        scores = ops.reshape(scores, (rows, kv_heads, groups, length)) + masks[window]
-        shares = ops.cast(ops.softmax(scores, axis=-1), q.dtype)
-        mixed = ops.matmul(ops.reshape(shares, (*keys.shape[:-2], groups, length)), values)
-        return (keys, values), ops.reshape(mixed, (rows, heads, head_dim))
-
-    return _layers(shape, weights, kernels, caches, token_ids, positions, attend)
-
-
-Attend = Callable[[Cache, Any, Any, Any, int | None], tuple[Cache, Any]]
-"""Writes keys and values to a layer's cache, and mixes what its queries see of it: from `q`
-`(S, heads, head_dim)`, `k` and `v` `(S, kv_heads, head_dim)` and the layer's window to the cache and
-`(S, heads, head_dim)`."""
-
-
-def _layers(
-    shape: Shape,
-    weights: Weights,
-    kernels: Kernels,
-    caches: Sequence[Cache],
-    token_ids: Any,
-    positions: Any,
-    attend: Attend,
-) -> tuple[tuple[Cache, ...], Any]:
-    """Embed `(S,)` tokens that stand at `(S,)` positions, and run them through all layers."""
-    size, width = token_ids.shape[0], shape.num_query_heads * shape.head_dim
-    x = _embed(kernels, weights.embedding, token_ids, shape.dtype)  # (S, hidden_dim)
-    x = x * ops.cast(math.sqrt(shape.hidden_dim), x.dtype)
-    cos, sin = _rotations(positions, shape.head_dim)
-
+    x = embed(shape, kernels, weights.embedding, token_ids)
     written = []
-    for layer, cache, window in zip(weights.layers, caches, shape.windows, strict=True):
-        q, k, v = _heads(kernels, _norm(x, layer.attention_norm, shape), layer.qkv, shape)
-        cache, mixed = attend(cache, _rotate(q, cos, sin), _rotate(k, cos, sin), v, window)
+    for one, cache, window in zip(weights.layers, caches, shape.windows, strict=True):
+
+        def attend(
+            q: Any, k: Any, v: Any, cache: Cache = cache, window: int | None = window
+        ) -> tuple[Cache, Any]:
+            keys = kernels.write_rows(cache[0], ops.reshape(k, new_shape), positions)
+            values = kernels.write_rows(cache[1], ops.reshape(v, new_shape), positions)
+            q = ops.reshape(q, (*keys.shape[:-2], groups, head_dim))
+            scores = ops.einsum("...qd,...kd->...qk", q, keys)
+            scores = _cap(ops.cast(scores, "float32"), shape.attention_logit_soft_cap)
+            scores = ops.reshape(scores, (rows, kv_heads, groups, length)) + masks[window]
+            shares = ops.cast(ops.softmax(scores, axis=-1), q.dtype)
+            mixed = ops.matmul(ops.reshape(shares, (*keys.shape[:-2], groups, length)), values)
+            return (keys, values), ops.reshape(mixed, (rows, heads, head_dim))
+
+        cache, x = _layer(shape, kernels, one, x, cos, sin, attend)
         written.append(cache)
-
-        mixed = ops.reshape(mixed, (size, width))
-        attended = _multiply(kernels, mixed, layer.output)
-        if layer.post_attention_norm is not None:
-            attended = _norm(attended, layer.post_attention_norm, shape)
-        x = x + attended
-
-        gate, up = _gate_up(kernels, _norm(x, layer.feed_forward_norm, shape), layer.gate_up)
-        fed = _multiply(kernels, _gated(gate, up), layer.down)
-        if layer.post_feed_forward_norm is not None:
-            fed = _norm(fed, layer.post_feed_forward_norm, shape)
-        x = x + fed
-
     return tuple(written), x
+
+
+Attend = Callable[[Any, Any, Any], tuple[Cache, Any]]
+"""Writes keys and values to a layer's cache, and mixes what its queries see of it: from `q`
+`(S, heads, head_dim)`, `k` and `v` `(S, kv_heads, head_dim)` to the cache and `(S, heads, head_dim)`."""
+
+
+def _layer(
+    shape: Shape, kernels: Kernels, weights: Layer, x: Any, cos: Any, sin: Any, attend: Attend
+) -> tuple[Cache, Any]:
+    q, k, v = _heads(kernels, _norm(x, weights.attention_norm, shape), weights.qkv, shape)
+    cache, mixed = attend(_rotate(q, cos, sin), _rotate(k, cos, sin), v)
+
+    mixed = ops.reshape(mixed, (x.shape[0], shape.num_query_heads * shape.head_dim))
+    attended = _multiply(kernels, mixed, weights.output)
+    if weights.post_attention_norm is not None:
+        attended = _norm(attended, weights.post_attention_norm, shape)
+    x = x + attended
+
+    gate, up = _gate_up(kernels, _norm(x, weights.feed_forward_norm, shape), weights.gate_up)
+    fed = _multiply(kernels, _gated(gate, up), weights.down)
+    if weights.post_feed_forward_norm is not None:
+        fed = _norm(fed, weights.post_feed_forward_norm, shape)
+    return cache, x + fed
 
 
 def logits(shape: Shape, weights: Weights, kernels: Kernels, x: Any) -> Any:
@@ -213,8 +256,7 @@ def logits(shape: Shape, weights: Weights, kernels: Kernels, x: Any) -> Any:
 def _multiply(kernels: Kernels, x: Any, matrix: Any) -> Any:
     if not isinstance(matrix, Narrow):
         return kernels.multiply(x, matrix)
-    product = kernels.multiply_narrow(x, matrix.values)
-    return product if matrix.scale is None else ops.cast(product * matrix.scale, x.dtype)
+    return kernels.multiply_narrow(x, matrix)
 
 
 def _heads(kernels: Kernels, x: Any, matrix: Any, shape: Shape) -> tuple[Any, Any, Any]:
@@ -241,15 +283,6 @@ def _gate_up(kernels: Kernels, x: Any, matrix: Any) -> tuple[Any, Any]:
     return both[:, :width], both[:, width:]
 
 
-def _embed(kernels: Kernels, embedding: Any, token_ids: Any, dtype: str) -> Any:
-    if not isinstance(embedding, Narrow):
-        return kernels.embed(embedding, token_ids)
-    rows = ops.cast(kernels.embed_narrow(embedding.values, token_ids), dtype)
-    if embedding.scale is None:
-        return rows
-    return ops.cast(rows * ops.take(embedding.scale, token_ids, axis=0)[:, None], dtype)
-
-
 def _norm(x: Any, scale: Any, shape: Shape) -> Any:
     wide = ops.cast(x, "float32")
     wide = wide * ops.rsqrt(ops.mean(ops.square(wide), axis=-1, keepdims=True) + shape.epsilon)
@@ -265,10 +298,10 @@ def _gated(gate: Any, up: Any) -> Any:
     return gate * up / (1.0 + ops.exp(bent * (-2.0 * math.sqrt(2.0 / math.pi))))
 
 
-def _rotations(positions: Any, head_dim: int) -> tuple[Any, Any]:
+def _rotations(positions: Any, shape: Shape) -> tuple[Any, Any]:
     """Cosines and sines of the rotary embedding, each (S, 1, head_dim / 2), float32."""
-    half = head_dim // 2
-    speeds = MAX_WAVELENGTH ** (-ops.arange(half, dtype="float32") / half)
+    half = shape.head_dim // 2
+    speeds = shape.max_wavelength ** (-ops.arange(half, dtype="float32") / half)
     angles = ops.cast(positions, "float32")[:, None, None] * speeds
     return ops.cos(angles), ops.sin(angles)
 

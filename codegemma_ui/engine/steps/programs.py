@@ -71,11 +71,13 @@ class Programs:
             The caches, the choice after `last`, and the logits it was made from, `(vocabulary_size,)`.
         """
         caches, x = hidden(self._shape, weights, self._kernels, caches, token_ids, offset)
+        return caches, *self.end_read(weights, x, last, stop_ids)
+
+    def end_read(self, weights: Weights, x: Any, last: Any, stop_ids: Any) -> tuple[Picks, Any]:
+        """What `read` does with the last layer's output, `(S, hidden_dim)`."""
         # `take`, because XLA under tensorflow wants `slice`'s start as a constant, and compiles again for
         # every prompt length; under torch it reads the start back with `.item()`, which cannot be traced.
-        x = ops.take(x, ops.reshape(last, (1,)), axis=0)
-        scores = logits(self._shape, weights, self._kernels, x)
-        return caches, self._picks(scores, stop_ids), scores[0]
+        return self.end_step(weights, ops.take(x, ops.reshape(last, (1,)), axis=0), stop_ids)
 
     def step(
         self,
@@ -87,8 +89,12 @@ class Programs:
     ) -> tuple[tuple[Cache, ...], Picks, Any]:
         """Write one token: as `read` of `(1,)`."""
         caches, x = hidden(self._shape, weights, self._kernels, caches, token_id, position)
+        return caches, *self.end_step(weights, x, stop_ids)
+
+    def end_step(self, weights: Weights, x: Any, stop_ids: Any) -> tuple[Picks, Any]:
+        """What `step` does with the last layer's output, `(1, hidden_dim)`."""
         scores = logits(self._shape, weights, self._kernels, x)
-        return caches, self._picks(scores, stop_ids), scores[0]
+        return self._picks(scores, stop_ids), scores[0]
 
     def check(
         self,
@@ -102,8 +108,14 @@ class Programs:
     ) -> tuple[tuple[Cache, ...], Picks, Any]:
         """As `read`, with a row after each of the `(S,)` tokens: the token `given` for it, or a choice."""
         caches, x = hidden(self._shape, weights, self._kernels, caches, token_ids, offset)
+        return caches, *self.end_check(weights, x, last, stop_ids, given)
+
+    def end_check(
+        self, weights: Weights, x: Any, last: Any, stop_ids: Any, given: Any
+    ) -> tuple[Picks, Any]:
+        """What `check` does with the last layer's output, `(S, hidden_dim)`."""
         scores = logits(self._shape, weights, self._kernels, x)
-        return caches, self._picks(scores, stop_ids, given), ops.take(scores, last, axis=0)
+        return self._picks(scores, stop_ids, given), ops.take(scores, last, axis=0)
 
     def draw(self, scores: Any, drawing: Drawing, number: Any) -> tuple[Any, Any]:
         """See `drawing.draw`."""

@@ -26,16 +26,34 @@ from codegemma_ui.engine.steps.programs import Picks, Programs
 Caches = tuple[tuple[tf.Variable, tf.Variable], ...]
 
 
+class TensorflowArrangement(weights.Arrangement):
+    def own(self, tensor: tf.Tensor) -> tf.Tensor:
+        return tf.identity(tensor)
+
+    def columns(self, values: tf.Tensor) -> Any:
+        return weights.in_columns(values) if _on_cpu() else values
+
+    def bits(self, values: tf.Tensor) -> tf.Tensor | None:
+        return tf.bitcast(values, tf.uint16) if _on_cpu() else None
+
+
+def _on_cpu() -> bool:
+    return not tf.config.list_physical_devices("GPU")
+
+
 class TensorflowKernels:
     """Matrices are (inputs, outputs), as on jax: both are XLA's."""
 
     def multiply(self, x: tf.Tensor, matrix: tf.Tensor) -> tf.Tensor:
         return tf.matmul(x, matrix)
 
-    def multiply_narrow(self, x: tf.Tensor, values: tf.Tensor) -> tf.Tensor:
+    def multiply_narrow(self, x: tf.Tensor, matrix: weights.Narrow) -> tf.Tensor:
+        rows = weights.block_rows(matrix.values)
+        if rows is not None:
+            return weights.scaled(_in_blocks(x, matrix, rows), matrix)
         # Without the barrier XLA widens every matrix before the loop over tokens, and keeps it so.
-        x, values = xla_optimization_barrier([x, values])
-        return tf.matmul(x, tf.cast(values, x.dtype), transpose_b=True)
+        x, values = xla_optimization_barrier([x, matrix.values])
+        return weights.scaled(tf.matmul(x, tf.cast(values, x.dtype), transpose_b=True), matrix)
 
     def embed(self, embedding: tf.Tensor, token_ids: tf.Tensor) -> tf.Tensor:
         return tf.transpose(tf.gather(embedding, token_ids, axis=1))
@@ -48,6 +66,26 @@ class TensorflowKernels:
 
     def write(self, cache: tf.Tensor, new: tf.Tensor, offset: tf.Tensor) -> tf.Tensor:
         return ops.slice_update(cache, (*[0] * (len(cache.shape) - 2), offset, 0), new)
+
+
+def _in_blocks(x: tf.Tensor, matrix: weights.Narrow, rows: int) -> tf.Tensor:
+    """As in `jax.py`."""
+    values = matrix.values if matrix.bits is None else matrix.bits
+    outputs, inputs = values.shape[-2:]
+    size, each = x.shape[0], outputs // rows
+    parts = tf.transpose(tf.reshape(x, (size, -1, inputs)), (1, 0, 2))
+
+    def times(at: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
+        index, block = at
+        if matrix.bits is not None:
+            block = tf.bitcast(block, tf.bfloat16)
+        part = tf.gather(parts, index // each)
+        return tf.matmul(part, tf.cast(block, x.dtype), transpose_b=True)
+
+    blocks = tf.reshape(values, (-1, rows, inputs))
+    products = ops.map(times, (tf.range(blocks.shape[0]), blocks))
+    products = tf.reduce_sum(tf.reshape(products, (-1, each, size, rows)), axis=0)
+    return tf.reshape(tf.transpose(products, (1, 0, 2)), (size, outputs))
 
 
 class Compiled:
@@ -82,24 +120,16 @@ class TensorflowSteps:
     """`Steps` on tensorflow. Its cache is a tuple of variables, two per layer.
 
     Args:
-        model: a `keras_nlp.models.GemmaCausalLM`.
-        precision: of weights and activations.
-        takes_weights: whether the model's own weights may be freed once they are copied.
+        shape: of the model.
+        arranged: its weights, from `TensorflowArrangement`.
     """
 
     note: str | None = None
     compiling = 0
     takes_rows = False
 
-    def __init__(self, model: Any, precision: Precision, takes_weights: bool = False) -> None:
-        self.shape = weights.shape_of(model.backbone, precision)
-        self._weights = weights.pack(
-            model.backbone,
-            precision,
-            own=tf.identity,
-            outputs_first=False,
-            release=_free if takes_weights else None,
-        )
+    def __init__(self, shape: weights.Shape, arranged: weights.Weights) -> None:
+        self.shape, self._weights = shape, arranged
         self._compile(ALTERNATIVES)
 
     def _compile(self, alternatives: int) -> None:
@@ -205,11 +235,9 @@ def _fetch(picks: Picks, count: int | None = None) -> Picked:
     return Picked(picks.ids.numpy()[:count], picks.logprobs.numpy()[:count])
 
 
-def _free(variable: Any) -> None:
-    value = variable.value
-    tf.raw_ops.AssignVariableOp(resource=value.handle, value=tf.zeros(0, value.dtype))
+def arrangement(shape: weights.Shape, precision: Precision) -> TensorflowArrangement:
+    return TensorflowArrangement(shape, precision)
 
 
-def create(model: Any, precision: Precision, takes_weights: bool) -> TensorflowSteps:
-    """Steps for a `GemmaCausalLM` built on tensorflow."""
-    return TensorflowSteps(model, precision, takes_weights)
+def create(shape: weights.Shape, arranged: weights.Weights) -> TensorflowSteps:
+    return TensorflowSteps(shape, arranged)

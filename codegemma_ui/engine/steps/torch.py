@@ -14,8 +14,6 @@ from __future__ import annotations
 
 import copy
 import os
-import shutil
-import sys
 import threading
 import traceback
 from collections.abc import Callable
@@ -30,29 +28,58 @@ from torch.utils._pytree import tree_flatten, tree_unflatten
 
 from codegemma_ui.engine import compiled
 from codegemma_ui.engine.precision import Precision
-from codegemma_ui.engine.steps import Drawing, Picked, weights
+from codegemma_ui.engine.steps import ALTERNATIVES, Drawing, Picked, weights
 from codegemma_ui.engine.steps.forward import Cache, cache_bytes, cache_shape
 from codegemma_ui.engine.steps.programs import Programs
-from codegemma_ui.engine.steps.torch_graph import multiply_in_loops, trace
+from codegemma_ui.engine.steps.torch_graph import (
+    compile_graph,
+    cxx_compiler,
+    forget_compiled_files,
+    multiply_in_loops,
+    trace,
+)
 from codegemma_ui.engine.steps.torch_replay import Replayed
+from codegemma_ui.engine.steps.weights import WIDENED, Arrangement, Narrow, Shape, Weights, scaled
 
-WIDENED = 1 << 24
-"""The most numbers that are widened at once where nothing compiles the widening away: 64 MB in float32, and
-not the 2 GB of CodeGemma's embedding."""
+
+class TorchArrangement(Arrangement):
+    """On the device that Keras has chosen."""
+
+    outputs_first = True
+
+    def tensor(self, variable: Any, value: Any) -> torch.Tensor:
+        del variable
+        if isinstance(value, torch.Tensor):
+            tensor = value.detach()
+        else:
+            array = np.ascontiguousarray(value)
+            # torch knows no array of bfloat16; by way of float32, as Keras goes, it takes ten times as long.
+            half = array.dtype.name == "bfloat16"
+            tensor = torch.from_numpy(array.view(np.int16) if half else array)
+            tensor = tensor.view(torch.bfloat16) if half else tensor
+        device = os.environ.get("KERAS_TORCH_DEVICE")
+        return tensor.to(device, getattr(torch, self.precision.loads))
+
+    def own(self, tensor: torch.Tensor) -> torch.Tensor:
+        return tensor.clone(memory_format=torch.contiguous_format)
 
 
 class TorchKernels:
     """Matrices are (outputs, inputs), as `torch.nn.Linear` has them; the cache is written in place."""
 
-    def multiply(self, x: torch.Tensor, matrix: torch.Tensor) -> torch.Tensor:
+    def multiply(self, x: torch.Tensor, matrix: Any) -> torch.Tensor:
         return functional.linear(x, matrix)
 
-    def multiply_narrow(self, x: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
-        rows = max(1, WIDENED // values.shape[1])
-        parts = [functional.linear(x, part.to(x.dtype)) for part in torch.split(values, rows)]
-        return parts[0] if len(parts) == 1 else torch.cat(parts, dim=-1)
+    def multiply_narrow(self, x: torch.Tensor, matrix: Narrow) -> torch.Tensor:
+        rows = max(1, WIDENED // matrix.values.shape[1])
+        parts = [
+            functional.linear(x, part.to(x.dtype)) for part in torch.split(matrix.values, rows)
+        ]
+        product: torch.Tensor = parts[0] if len(parts) == 1 else torch.cat(parts, dim=-1)
+        widened: torch.Tensor = scaled(product, matrix)
+        return widened
 
-    def embed(self, embedding: torch.Tensor, token_ids: torch.Tensor) -> torch.Tensor:
+    def embed(self, embedding: Any, token_ids: torch.Tensor) -> torch.Tensor:
         return functional.embedding(token_ids, embedding)
 
     def embed_narrow(self, values: torch.Tensor, token_ids: torch.Tensor) -> torch.Tensor:
@@ -67,40 +94,28 @@ class TorchSteps:
     """`Steps` on torch. Its cache is a tuple of tensors, two per layer, written in place.
 
     Args:
-        model: a `keras_nlp.models.GemmaCausalLM`.
-        precision: of weights and activations.
-        takes_weights: whether the model's own weights may be freed once they are copied.
+        shape: of the model.
+        arranged: its weights, from `TorchArrangement`.
         compiles: whether inductor compiles the graphs; otherwise they run as they are.
     """
 
     takes_rows = False
 
-    def __init__(
-        self,
-        model: Any,
-        precision: Precision,
-        takes_weights: bool = False,
-        compiles: bool = True,
-    ) -> None:
-        self.shape = weights.shape_of(model.backbone, precision)
-        with torch.no_grad():
-            self._weights = weights.pack(
-                model.backbone,
-                precision,
-                own=lambda tensor: tensor.clone(memory_format=torch.contiguous_format),
-                outputs_first=True,
-                release=_free if takes_weights else None,
-            )
-        self._programs = Programs(self.shape, TorchKernels())
+    def __init__(self, shape: Shape, arranged: Weights, compiles: bool = True) -> None:
+        self.shape, self._weights = shape, arranged
+        self._programs = self._made(ALTERNATIVES)
         self._device = self._weights.final_norm.device
         self._dtype = getattr(torch, self.shape.dtype)
         self._compiles = compiles
         self.note: str | None = None
-        self._graphs: dict[tuple[str, int, int], Callable[..., Any]] = {}
+        self._graphs: dict[tuple[Any, ...], Callable[..., Any]] = {}
         self.compiling = self._compiled = 0
         self._to_compile: list[tuple[Any, ...]] = []
         if compiles and self._device.type == "cpu" and not cxx_compiler():
             self._run_uncompiled("no C++ compiler found. Install g++, or name yours in CXX")
+
+    def _made(self, alternatives: int) -> Programs:
+        return Programs(self.shape, TorchKernels(), alternatives)
 
     @property
     def compilations(self) -> int:
@@ -191,7 +206,7 @@ class TorchSteps:
 
     def telling(self, alternatives: int) -> TorchSteps:
         other = copy.copy(self)
-        other._programs = Programs(self.shape, TorchKernels(), alternatives)
+        other._programs = self._made(alternatives)
         other._graphs, other._to_compile, other.compiling, other._compiled = {}, [], 0, 0
         return other
 
@@ -262,7 +277,7 @@ class TorchSteps:
                     if not compiled.throw_away():
                         raise
                     traceback.print_exc()
-                    _forget_files()
+                    forget_compiled_files()
                     run = self._compile(key, graph, every, arguments)
                 self._graphs[key] = run
                 self._compiled += 1
@@ -283,52 +298,12 @@ class TorchSteps:
         # A cache of its own: compiling runs the graph, which writes.
         cache = self.allocate(key[2]) if key[2] else ()
         inputs = [*arguments, *(tensor for layer in cache for tensor in layer)]
-        # Not torch.compile: there is no Python left to guard against, which saves 3 s here and
-        # half a millisecond per call.
-        from torch._guards import TracingContext, tracing
-        from torch._inductor import compile as compile_graph
-        from torch._subclasses import FakeTensorMode
-        from torch.fx.experimental.symbolic_shapes import ShapeEnv
-
-        _keep_headers_with_the_rest()
         multiply_in_loops(graph)
-        # Without a context of its own inductor passes its cache on disk by (torch 2.13).
-        context = TracingContext(FakeTensorMode(shape_env=ShapeEnv()))
-        with tracing(context), torch.no_grad():
-            fast: Callable[..., Any] = compile_graph(graph, [*every, *inputs])
-            fast(*every, *inputs)  # compile errors may come with the first call
+        fast = compile_graph(graph, [*every, *inputs])
         run: Callable[..., Any] = partial(fast, *every)
         if self._device.type == "cuda" and key[0] in ("step", "check"):
             return Replayed(run, len(arguments))
         return run
-
-
-def _keep_headers_with_the_rest() -> None:
-    """Have inductor put precompiled headers where its other files are.
-
-    Else they are in a folder for temporary files that has the user's name (torch 2.13), where nothing throws
-    a damaged one away.
-    """
-    from torch._inductor import codecache
-    from torch._inductor.runtime.cache_dir_utils import cache_dir
-
-    headers = f"{cache_dir()}/precompiled_headers"
-    for name, folder in (("_HEADER_DIR", headers), ("_HEADER_LOCK_DIR", f"{headers}/locks")):
-        if hasattr(codecache, name):
-            setattr(codecache, name, folder)
-
-
-def _forget_files() -> None:
-    """Have inductor look for its files on the disk again."""
-    from torch._inductor import codecache
-    from torch._inductor.cpu_vec_isa import valid_vec_isa_list
-    from torch._inductor.utils import clear_caches
-
-    clear_caches()
-    cached: Any
-    for cached in (getattr(codecache, "_precompile_header", None), valid_vec_isa_list):
-        if hasattr(cached, "cache_clear"):
-            cached.cache_clear()
 
 
 def _soonest(job: tuple[Any, ...]) -> tuple[bool, int, int, int]:
@@ -337,26 +312,32 @@ def _soonest(job: tuple[Any, ...]) -> tuple[bool, int, int, int]:
     return name == "draw", length, ("step", "check", "read", "draw").index(name), size
 
 
-def cxx_compiler() -> str | None:
-    """The C++ compiler that inductor would use on a CPU, or None.
-
-    Returns:
-        The path of what the variable CXX names, or of the platform's usual compiler: the search of
-        `torch._inductor.config.cpp.cxx` (torch 2.13).
-    """
-    usual = {"darwin": "clang++", "win32": "cl"}.get(sys.platform, "g++")
-    return shutil.which(os.environ.get("CXX", usual))
-
-
 def _fetch(rows: list[Any]) -> Picked:
     ids, logprobs = (torch.cat(parts).cpu().numpy() for parts in zip(*rows, strict=True))
     return Picked(ids, logprobs)
 
 
-def _free(variable: Any) -> None:
-    variable.value.data = torch.empty(0, dtype=variable.value.dtype)
+LARGE = 500_000_000
+"""Parameters from which on a CPU runs a model a layer at a time."""
 
 
-def create(model: Any, precision: Precision, takes_weights: bool) -> TorchSteps:
-    """Steps for a `GemmaCausalLM` built on torch."""
-    return TorchSteps(model, precision, takes_weights)
+def arrangement(shape: Shape, precision: Precision) -> TorchArrangement:
+    """How torch wants the weights of a model."""
+    from codegemma_ui.engine.steps import torch_layers
+
+    layered = _is_large(shape) or precision.weights == "int4"
+    return (torch_layers.LayeredArrangement if layered else TorchArrangement)(shape, precision)
+
+
+def create(shape: Shape, arranged: Weights) -> TorchSteps:
+    """Steps for weights that `arrangement` has arranged."""
+    from codegemma_ui.engine.steps import torch_layers
+    from codegemma_ui.engine.steps.torch_products import Int4Embedding
+
+    if _is_large(shape) or isinstance(arranged.embedding, Int4Embedding):
+        return torch_layers.LayeredSteps(shape, arranged)
+    return TorchSteps(shape, arranged)
+
+
+def _is_large(shape: Shape) -> bool:
+    return shape.parameters >= LARGE and os.environ.get("KERAS_TORCH_DEVICE", "cpu") == "cpu"

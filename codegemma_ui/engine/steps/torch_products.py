@@ -1,0 +1,267 @@
+"""torch on a CPU: rows times a matrix that is far larger than the processor's caches.
+
+A token that is decoded reads every weight once, so it takes as long as that reading does, and torch's own
+products read slower than the memory gives. Multiplied and summed by a loop that inductor compiles, one row
+takes half the time (16,384 x 2,048 in bfloat16, two cores of an EPYC: 1.9 ms for 3.4 to 4.0; in int8 1.1 for
+1.6). One such product a shape serves all layers, its weights being arguments. What reads fastest depends on
+the processor and on how many rows there are, so it is measured once, where the model is loaded.
+"""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch.nn import functional
+
+from codegemma_ui.engine.steps.torch_graph import compile_graph, cxx_compiler, trace
+from codegemma_ui.engine.steps.weights import WIDENED, Narrow
+
+GROUP = 32
+"""Weights that share a scale and a zero point in int4."""
+
+FEW = 8
+"""Rows of a verification."""
+
+MANY = 64
+"""Rows that stand for those of a prefill."""
+
+Product = Callable[[torch.Tensor, torch.Tensor, torch.Tensor | None], torch.Tensor]
+"""From `(S, inputs)` float32, values and scales to `(S, outputs)` float32."""
+
+
+class Int4(NamedTuple):
+    """A matrix in four bits, as torch's kernel for CPUs wants it.
+
+    Attributes:
+        packed: uint8, (outputs, inputs / 2), in an order of the kernel's own.
+        scales: bfloat16, (inputs / GROUP, outputs, 2): of each group its scale, and the value of 8.
+    """
+
+    packed: torch.Tensor
+    scales: torch.Tensor
+
+
+class Int4Embedding(NamedTuple):
+    """An embedding in four bits: twice, since the kernel's order does not give up a row.
+
+    Attributes:
+        rows: uint8, (vocabulary_size, hidden_dim / 2): two neighbours in a byte, the first one low.
+        row_scales: bfloat16, (vocabulary_size, hidden_dim / GROUP, 2), as in `Int4`.
+        output: for the output layer.
+    """
+
+    rows: torch.Tensor
+    row_scales: torch.Tensor
+    output: Int4
+
+
+def int4(values: torch.Tensor) -> Int4:
+    """Quantise an (outputs, inputs) matrix."""
+    return _int4(*_int4_codes(values))
+
+
+def int4_embedding(values: torch.Tensor) -> Int4Embedding:
+    """Quantise a (vocabulary_size, hidden_dim) embedding."""
+    codes, scales = _int4_codes(values)
+    return Int4Embedding(codes[:, ::2] | (codes[:, 1::2] << 4), scales, _int4(codes, scales))
+
+
+def _int4(codes: torch.Tensor, scales: torch.Tensor) -> Int4:
+    pack = torch.ops.aten._convert_weight_to_int4pack_for_cpu
+    parts = torch.split(codes, _rows_at_once(codes, 64))
+    packed = torch.cat([pack(part.to(torch.int32), 1) for part in parts])
+    return Int4(packed, scales.transpose(0, 1).contiguous())
+
+
+def int4_rows(embedding: Int4Embedding, token_ids: torch.Tensor) -> torch.Tensor:
+    """Rows of an embedding: (S,) ids to (S, hidden_dim) float32."""
+    rows, scales = embedding.rows[token_ids], embedding.row_scales[token_ids].float()
+    codes = torch.stack((rows & 15, rows >> 4), dim=-1).reshape(rows.shape[0], -1, GROUP)
+    return (((codes.float() - 8) * scales[..., :1]) + scales[..., 1:]).flatten(1)
+
+
+def _int4_codes(values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Codes from 0 to 15, uint8 (outputs, inputs), and scales as in `Int4Embedding.row_scales`."""
+    codes, scales = zip(
+        *(_int4_codes_of(part) for part in torch.split(values, _rows_at_once(values))), strict=True
+    )
+    return torch.cat(codes), torch.cat(scales)
+
+
+def _int4_codes_of(rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    groups = rows.float().reshape(rows.shape[0], -1, GROUP)
+    least, most = groups.amin(-1, keepdim=True), groups.amax(-1, keepdim=True)
+    # As they are kept, so that the codes make up for their rounding.
+    scale = ((most - least).clamp(min=1e-8) / 15).bfloat16()
+    middle = (least + 8 * scale.float()).bfloat16()
+    codes = torch.round((groups - middle.float()) / scale.float() + 8).clamp(0, 15)
+    return codes.to(torch.uint8).flatten(1), torch.cat((scale, middle), dim=-1)
+
+
+def _rows_at_once(values: torch.Tensor, step: int = 1) -> int:
+    return max(1, WIDENED // values.shape[1] // step) * step
+
+
+@torch.library.custom_op("codegemma_ui::product", mutates_args=())
+def product(x: torch.Tensor, values: torch.Tensor, scale: torch.Tensor | None) -> torch.Tensor:
+    """Rows times a matrix: (S, inputs) to (S, outputs), both float32.
+
+    Args:
+        x: float32.
+        values: of a `Narrow`, `in_columns`, or `Int4.packed`.
+        scale: theirs.
+    """
+    chosen = _chosen.get(_key(x.shape[0], values))
+    return (chosen or _stock(values))(x, values, scale)
+
+
+@product.register_fake
+def _(x: torch.Tensor, values: torch.Tensor, scale: torch.Tensor | None) -> torch.Tensor:  # noqa: ARG001
+    return x.new_empty((x.shape[0], values.shape[-2]))
+
+
+_chosen: dict[tuple[Any, ...], Product] = {}
+"""What was measured to be fastest, by `_key`."""
+
+
+def _key(rows: int, values: torch.Tensor) -> tuple[Any, ...]:
+    return (rows if rows in (1, FEW) else MANY, tuple(values.shape), values.dtype)
+
+
+def _stock(values: torch.Tensor) -> Product:
+    return kernel_int4 if values.dtype == torch.uint8 else wide_bfloat16
+
+
+def wide_bfloat16(
+    x: torch.Tensor, values: torch.Tensor, scale: torch.Tensor | None
+) -> torch.Tensor:
+    """Rounds the rows to bfloat16; sums are float32 within a block."""
+    return _wide(x, values, scale, torch.bfloat16)
+
+
+def wide_float32(x: torch.Tensor, values: torch.Tensor, scale: torch.Tensor | None) -> torch.Tensor:
+    """Widens some rows of the matrix at a time."""
+    return _wide(x, values, scale, torch.float32)
+
+
+def _wide(
+    x: torch.Tensor, values: torch.Tensor, scale: torch.Tensor | None, dtype: torch.dtype
+) -> torch.Tensor:
+    total: torch.Tensor | None = None
+    blocks = values[None] if values.dim() == 2 else values
+    for block, part in zip(blocks, x.to(dtype).chunk(len(blocks), dim=-1), strict=True):
+        rows = [
+            functional.linear(part, some.to(dtype)) for some in block.split(_rows_at_once(block))
+        ]
+        sums = (rows[0] if len(rows) == 1 else torch.cat(rows, dim=-1)).float()
+        total = sums if total is None else total + sums
+    assert total is not None
+    return total if scale is None else total * scale
+
+
+def kernel_int8(x: torch.Tensor, values: torch.Tensor, scale: torch.Tensor | None) -> torch.Tensor:
+    """torch's kernel for int8."""
+    assert scale is not None
+    if values.dim() == 2:
+        return torch._weight_int8pack_mm(x, values, scale)
+    parts = zip(values, x.chunk(len(values), dim=-1), strict=True)
+    return torch.stack(
+        [torch._weight_int8pack_mm(part.contiguous(), block, scale) for block, part in parts]
+    ).sum(0)
+
+
+def kernel_int4(x: torch.Tensor, values: torch.Tensor, scale: torch.Tensor | None) -> torch.Tensor:
+    """torch's kernel for int4; it rounds the rows to bfloat16."""
+    multiply = torch.ops.aten._weight_int4pack_mm_for_cpu
+    product: torch.Tensor = multiply(x.bfloat16(), values, GROUP, scale).float()
+    return product
+
+
+def _in_a_loop(x: torch.Tensor, values: torch.Tensor, *scale: torch.Tensor) -> torch.Tensor:
+    """What inductor makes one loop of."""
+    wide, rows = values.float(), []
+    for row in x:
+        if values.dim() == 2:
+            rows.append((wide * row).sum(-1))
+        else:
+            rows.append((wide * row.view(len(values), 1, -1)).sum(-1).sum(0))
+    sums = torch.stack(rows)
+    return sums * scale[0] if scale else sums
+
+
+def prepare(largest: Narrow | Int4, others: Iterable[Narrow | Int4]) -> str | None:
+    """Compile a product for one row of each kind of matrix, and choose what is fastest.
+
+    Args:
+        largest: of a layer's matrices, which is measured with one row, `FEW` and `MANY`.
+        others: what is measured holds for them too.
+
+    Returns:
+        Why nothing is compiled, or None.
+    """
+    note = None if cxx_compiler() else "no C++ compiler found. Install g++, or name yours in CXX"
+    fastest = []
+    for matrix in (largest, *others):
+        values, scale = matrix[:2]
+        compiled: list[Product] = []
+        if values.dtype != torch.uint8 and note is None:
+            try:
+                compiled.append(_compiled(_rows(1, values), values, scale))
+            except Exception as error:  # inductor and the C++ compiler each have their own
+                traceback.print_exc()
+                note = f"{type(error).__name__}: {error}".splitlines()[0]
+        for at, rows in enumerate((1, FEW, MANY)):
+            candidates = [*_candidates(values, rows), *(compiled if rows == 1 else ())]
+            if matrix is largest:
+                fastest.append(_fastest(candidates, _rows(rows, values), values, scale))
+            best = fastest[at]
+            _chosen[_key(rows, values)] = (
+                candidates[best] if best < len(candidates) else candidates[0]
+            )
+    return note
+
+
+def _rows(count: int, values: torch.Tensor) -> torch.Tensor:
+    return torch.randn(count, values.shape[-1] * (len(values) if values.dim() == 3 else 1))
+
+
+def _candidates(values: torch.Tensor, rows: int) -> Sequence[Product]:
+    if values.dtype == torch.uint8:
+        return (kernel_int4,)
+    if values.dtype == torch.int8 and rows != MANY:
+        return (kernel_int8, wide_bfloat16)
+    return (wide_float32,) if values.dtype == torch.float32 else (wide_float32, wide_bfloat16)
+
+
+def _compiled(x: torch.Tensor, values: torch.Tensor, scale: torch.Tensor | None) -> Product:
+    inputs = (x, values) if scale is None else (x, values, scale)
+    run = compile_graph(trace(_in_a_loop, inputs), inputs)
+    if scale is None:
+        return lambda x, values, scale: run(x, values)  # noqa: ARG005
+    return run
+
+
+def _fastest(
+    candidates: Sequence[Product],
+    x: torch.Tensor,
+    values: torch.Tensor,
+    scale: torch.Tensor | None,
+) -> int:
+    """Which of them takes the least time, by the better of two tries after a first."""
+    if len(candidates) == 1:
+        return 0
+
+    def seconds(candidate: Product) -> float:
+        spent = []
+        for _ in range(3):
+            started = time.perf_counter()
+            candidate(x, values, scale)
+            spent.append(time.perf_counter() - started)
+        return min(spent[1:])
+
+    times = [seconds(candidate) for candidate in candidates]
+    return times.index(min(times))

@@ -1,0 +1,85 @@
+"""What "auto" comes to on a machine, and what is refused before anything is downloaded."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from codegemma_ui import choice, machine, presets
+from codegemma_ui.choice import Choice
+from codegemma_ui.errors import NotEnoughMemory, UnsupportedPrecision
+from codegemma_ui.machine import Backend, Gpu
+from codegemma_ui.settings import Settings
+
+TWO_B, SEVEN_B = (presets.named(name) for name in ("code_gemma_2b_en", "code_gemma_7b_en"))
+
+
+@pytest.fixture
+def has(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Sets what the machine has: gigabytes that are free, and cards."""
+
+    def set_to(free_gb: float, *cards: Gpu) -> None:
+        free = int(free_gb * 1e9)
+        monkeypatch.setattr(machine, "memory_bytes", lambda: (free, free))
+        monkeypatch.setattr(machine, "gpus", lambda: cards)
+
+    monkeypatch.setattr(
+        machine, "backend", lambda name, python=None: Backend(name, "1.0", python, "")
+    )
+    return set_to
+
+
+@pytest.mark.parametrize(
+    ("free_gb", "backend", "dtype"),
+    [
+        (15, "torch", "bfloat16"),
+        (15, "tensorflow", "bfloat16"),
+        (5, "jax", "int8"),
+        (5, "torch", "int8"),
+        (2.4, "torch", "int4"),
+        (2.4, "jax", "int8"),  # which `check_memory` then refuses, with the sum
+    ],
+)
+def test_auto_is_the_widest_that_fits(has: Any, free_gb: float, backend: str, dtype: str) -> None:
+    has(free_gb)
+    chosen = Choice(TWO_B, backend, "auto")
+    assert choice.settled_dtype(chosen) == dtype
+    command = choice.worker_command(chosen, presets.BUNDLED_FOLDER, Settings())
+    assert command[command.index("--dtype") + 1] == dtype
+
+
+def test_auto_counts_what_a_switch_frees(has: Any) -> None:
+    has(2.4)
+    assert choice.settled_dtype(Choice(TWO_B, "jax", "auto"), freed=6_000_000_000) == "bfloat16"
+
+
+def test_auto_is_left_to_the_engine_where_a_card_or_a_small_model_decides(has: Any) -> None:
+    has(5)
+    assert choice.settled_dtype(Choice(presets.bundled(), "jax", "auto")) == "auto"
+    has(5, Gpu("a card", 16 * 10**9, 16 * 10**9))
+    assert choice.settled_dtype(Choice(TWO_B, "jax", "auto")) == "auto"
+
+
+def test_what_is_asked_for_is_not_changed(has: Any) -> None:
+    has(5)
+    assert choice.settled_dtype(Choice(TWO_B, "jax", "float32")) == "float32"
+
+
+def test_seven_billions_fit_in_int4(has: Any) -> None:
+    has(12)
+    assert choice.settled_dtype(Choice(SEVEN_B, "torch", "auto")) == "int4"
+    choice.check_memory(Choice(SEVEN_B, "torch", "auto"))
+    with pytest.raises(NotEnoughMemory, match="in int8"):
+        choice.check_memory(Choice(SEVEN_B, "jax", "auto"))
+
+
+def test_int4_is_refused_where_nothing_multiplies_by_it(has: Any) -> None:
+    has(15)
+    choice.check_backend(Choice(TWO_B, "torch", "int4"), Settings())
+    for backend in ("jax", "tensorflow"):
+        with pytest.raises(UnsupportedPrecision, match=backend):
+            choice.check_backend(Choice(TWO_B, backend, "int4"), Settings())
+    has(15, Gpu("a card", 16 * 10**9, 16 * 10**9))
+    with pytest.raises(UnsupportedPrecision, match="a GPU"):
+        choice.check_backend(Choice(TWO_B, "torch", "int4"), Settings())
