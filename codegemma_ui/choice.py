@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from codegemma_ui import machine
+from codegemma_ui import machine, memory
 from codegemma_ui.errors import (
     BackendMissing,
     NotEnoughMemory,
@@ -28,6 +28,10 @@ class Choice:
 
     def named(self) -> dict[str, str]:
         return {"preset": self.preset.name, "backend": self.backend, "dtype": self.dtype}
+
+    def label(self) -> str:
+        """As a sentence names it."""
+        return f"{self.preset.label} ({self.backend}, {self.dtype})"
 
 
 Command = Callable[[Choice, Path], Sequence[str]]
@@ -110,37 +114,38 @@ def settled_dtype(choice: Choice, freed: int = 0) -> str:
         return choice.dtype
     fitting = ("bfloat16", "int8", "int4") if choice.backend == "torch" else ("bfloat16", "int8")
     return next(
-        (dtype for dtype in fitting if (preset.memory_bytes(dtype) or 0) <= main[1] + freed),
+        (dtype for dtype in fitting if (memory.needed(preset, choice.backend, dtype) or 0) <= main[1] + freed),
         fitting[-1],
     )
 
 
-def check_memory(choice: Choice, freed: int = 0, devices: int = 1, at_once: int = 1) -> None:
+def check_memory(
+    choice: Choice,
+    freed: int = 0,
+    devices: int = 1,
+    at_once: int = 1,
+    offered: Sequence[Preset] = (),
+) -> None:
     """Whether the model fits, before anything is loaded.
 
     Args:
         freed: bytes that what runs now gives back when it ends.
         devices: that the model is parted over.
         at_once: requests that it is to work on at once, where its backend can.
+        offered: the models to choose from.
 
     Raises:
         NotEnoughMemory: with the sum.
     """
     if choice.backend == machine.OPENAI:  # the memory is elsewhere
         return
-    cards = machine.gpus()
-    dtype = settled_dtype(choice, freed)
-    if dtype == "auto":
-        dtype = "bfloat16" if cards else "float32"
-    preset = choice.preset
-    need, main = preset.memory_bytes(dtype), machine.memory_bytes()
-    if need is None or main is None:
+    dtype, preset = memory.settled(settled_dtype(choice, freed)), choice.preset
+    need, most = memory.needed(preset, choice.backend, dtype), memory.free_bytes(freed, devices)
+    if need is None or most is None:
         return
     # Each row has a cache of its own, and a prompt is read in one more.
     rows = at_once if at_once > 1 and choice.backend in machine.TOGETHER else 0
     need += int(1.1 * rows * preset.cache_bytes(dtype))
-    together = sum(card.memory_bytes for card in cards[:devices])
-    most = max([main[1] + freed, together, *(card.memory_bytes for card in cards)])
     if need > most:
         weights = preset.weights_bytes(dtype) or 0
         cache = (1 + rows) * preset.cache_bytes(dtype)
@@ -149,6 +154,6 @@ def check_memory(choice: Choice, freed: int = 0, devices: int = 1, at_once: int 
             f"{preset.label} needs about {need / 1e9:.1f} GB in {dtype} ({weights / 1e9:.1f} of weights + "
             f"{cache / 1e9:.1f} of cache for {times}{preset.context_length:,} tokens, and a tenth); "
             f"{most / 1e9:.1f} GB are free here.",
-            "Choose a smaller model or a half-width precision, or close other programs"
-            + (", or lower --max-concurrency." if rows else "."),
+            memory.hint(preset, choice.backend, dtype, offered)
+            + (" Or lower --max-concurrency." if rows else ""),
         )

@@ -3,8 +3,9 @@
 One worker process lives at a time. Requests and switches stand in one line (`turns`), so that no more
 generations run together than the worker takes, whichever door they came through, and a switch waits for
 those that run. A new worker starts only after the old one has ended; if the new one cannot load, the old
-choice comes back; if one dies, the same comes up again, unless that goes on (`crashes`). Nothing here
-imports a framework or a web page.
+choice comes back; if one dies, the same comes up again, unless that goes on (`crashes`) or it never completed
+anything: then the last choice that did comes back. A model that nobody asks for some time may leave memory,
+and comes back with the next request. Nothing here imports a framework or a web page.
 """
 
 from __future__ import annotations
@@ -13,18 +14,21 @@ import asyncio
 import itertools
 import logging
 import threading
-from collections.abc import AsyncIterator, Mapping, Sequence
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from codegemma_ui import machine, presets
+from codegemma_ui import machine, memory, presets
 from codegemma_ui.choice import Choice, Command, check_backend, check_memory, worker_command
 from codegemma_ui.crashes import MAX_CRASHES, Crashes
 from codegemma_ui.endings import EndedWhileLoading
 from codegemma_ui.errors import (
+    ChoiceFailed,
     LoadFailed,
+    NotEnoughMemory,
     NotReady,
     PlaygroundError,
     UnknownPreset,
@@ -34,15 +38,18 @@ from codegemma_ui.fetching import fetch
 from codegemma_ui.messages import (
     LAST_EVENTS,
     CompletionRequest,
+    DoneEvent,
     ErrorEvent,
     Event,
     Loaded,
     PromptEvent,
     State,
     Status,
+    TokenEvent,
     event_from_dict,
     parse_request,
 )
+from codegemma_ui.pace import Measured, Pace
 from codegemma_ui.presets import Preset
 from codegemma_ui.settings import Settings
 from codegemma_ui.streams import Stream
@@ -57,6 +64,9 @@ log = logging.getLogger(__name__)
 
 STARTED_AGAIN = "It is being started again; try once more in a moment."
 
+IDLE_LOOK_S = 5.0
+"""The longest time between two looks at whether the model is idle."""
+
 
 class EngineClient:
     """See the module. All methods may be called from any thread.
@@ -64,16 +74,28 @@ class EngineClient:
     Args:
         settings: the operator's choices.
         command: builds the worker's command; tests put a scripted worker here.
+        clock: seconds; only differences count.
     """
 
-    def __init__(self, settings: Settings, command: Command | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        command: Command | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.settings = settings
         self._worker_command = command or partial(worker_command, settings=settings)
         self._presets = list(presets.offered(settings.preset, *settings.extra_presets))
         self._lock = threading.RLock()
         self._turns = Turns()
         self._ids = itertools.count(1)
+        self._clock = clock
         self._worker: Worker | None = None
+        self._worked: Worker | None = None  # the last one that completed anything
+        self._asleep: Worker | None = None  # what left memory, idle
+        self._last_used_s = clock()
+        self._pace = Pace()
+        self._paced: Choice | None = None  # the choice that the pace is of
         self._streams: dict[str, Stream] = {}  # by request, those that the worker works on
         self._transition: Transition | None = None
         self._error: PlaygroundError | None = None
@@ -84,6 +106,7 @@ class EngineClient:
         self._vocabularies: dict[Path, Vocabulary] = {}
         self._target = Choice(presets.named(settings.preset), settings.backend, settings.dtype)
         self._closed = False
+        self._closing = threading.Event()
 
     # What there is
 
@@ -102,8 +125,9 @@ class EngineClient:
         """The loaded preset's; before it is there, the chosen one's, else the bundled one's."""
         with self._lock:
             folder = presets.BUNDLED_FOLDER
-            if self._worker is not None:
-                folder = self._worker.folder
+            known = self._worker or self._asleep
+            if known is not None:
+                folder = known.folder
             elif self._target.preset.local:
                 folder = Path(self._target.preset.handle)
         return self._vocabulary(folder)
@@ -126,16 +150,16 @@ class EngineClient:
             streams = list(self._streams.values())
             loaded = worker.loaded if worker else None
             choice = worker.choice if worker else self._target
-            phase = transition.phase if transition else None
-            if phase is None and any(stream.stopped for stream in streams):
-                phase = "ending"
+            asleep = self._asleep.loaded if self._asleep else None
+            known = loaded or asleep
+            phase = transition.phase if transition else _phase(streams)
             return Status(
                 state=self._state(loaded, transition),
                 preset=choice.preset.name,
                 backend=choice.backend,
-                dtype=loaded.dtype if loaded else choice.dtype,
-                device=loaded.device if loaded else None,
-                parameters=loaded.parameters if loaded else choice.preset.parameters,
+                dtype=known.dtype if known else choice.dtype,
+                device=known.device if known else None,
+                parameters=known.parameters if known else choice.preset.parameters,
                 memory_bytes=loaded.memory_bytes if loaded else None,
                 context_length=_context_length(choice, loaded),
                 at_once=loaded.at_once if loaded else 1,
@@ -144,6 +168,8 @@ class EngineClient:
                 phase=phase,
                 progress=transition.progress if transition else None,
                 switching_to=transition.target.named() if transition else None,
+                returns_to=self._returns_to(transition),
+                tokens_per_s=self._pace.speed(),
                 error=_error_fields(error) if error else None,
                 note=self._note(loaded) if loaded else None,
                 compilations=worker.compilations if worker else None,
@@ -151,6 +177,20 @@ class EngineClient:
                 lacks=loaded.lacks if loaded else (),
                 summary=loaded.summary if loaded else None,
             )
+
+    def _returns_to(self, transition: Transition | None) -> dict[str, str] | None:
+        if transition is None or transition.restoring or transition.because:
+            return None
+        before = self._worker or transition.before
+        return before.choice.named() if before else None
+
+    def wait_s(self, ahead: int) -> float | None:
+        """About how long until so many requests have ended; None where nothing tells, as during a switch."""
+        with self._lock:
+            if self._transition is not None:
+                return None
+            running = [one.measured for one in self._streams.values() if one.measured]
+            return self._pace.wait_s(running, ahead, self._clock())
 
     def _note(self, loaded: Loaded) -> str | None:
         """What the worker notes, and whether it takes fewer requests at once than it was to."""
@@ -172,7 +212,9 @@ class EngineClient:
                 case "loading" | "stopping":
                     return "loading"
         if loaded is None:
-            return "starting" if transition is not None else "failed"
+            if transition is not None:
+                return "starting"
+            return "asleep" if self._asleep is not None else "failed"
         return "busy" if self._streams else "ready"
 
     # Completing
@@ -191,7 +233,10 @@ class EngineClient:
         except PlaygroundError as error:
             yield ErrorEvent.of(error)
             return
-        turn = self._turns.join()
+        with self._lock:  # it may not fall asleep in between
+            self._last_used_s = self._clock()
+            self._wake()
+            turn = self._turns.join()
         stream = Stream(f"r{next(self._ids)}", turn, asyncio.get_running_loop())
         finished = False
         try:
@@ -211,6 +256,7 @@ class EngineClient:
                 self._cancel(stream)  # the turn goes back when the worker says it has stopped
             else:
                 self._turns.give_back(turn)
+            self._last_used_s = self._clock()
 
     def _send(self, stream: Stream, request: CompletionRequest) -> None:
         """Hand a request to the worker.
@@ -218,7 +264,8 @@ class EngineClient:
         Raises:
             NotReady, or what made the last start fail: there is no worker.
         """
-        stream.time_limit_s = request.time_limit_s
+        stream.time_limit_s, stream.max_length = request.time_limit_s, request.max_length
+        stream.measured = Measured(self._clock(), request.time_limit_s, request.score)
         with self._lock:
             worker = self._worker
             if worker is None:
@@ -244,6 +291,31 @@ class EngineClient:
     def start(self) -> None:
         """Bring up the chosen model in the background."""
         self._begin(self._target)
+        if self.settings.idle_minutes:
+            threading.Thread(target=self._watch_idle, daemon=True, name="idle").start()
+
+    def _watch_idle(self) -> None:
+        pause_s = min(IDLE_LOOK_S, 60 * self.settings.idle_minutes / 4)
+        while not self._closing.wait(pause_s):
+            self.sleep_if_idle()
+
+    def sleep_if_idle(self) -> None:
+        """Let the model leave memory where nobody has asked for anything long enough."""
+        with self._lock:
+            worker = self._worker
+            idle_s = self._clock() - self._last_used_s
+            wanted = self.settings.idle_minutes and idle_s >= 60 * self.settings.idle_minutes
+            if not wanted or worker is None or self._transition or not self._turns.unused:
+                return
+            self._worker, self._asleep = None, worker
+        log.info("asleep: nobody asked for anything in %g minutes", self.settings.idle_minutes)
+        if worker.process is not None:
+            worker.process.stop()
+
+    def _wake(self) -> None:
+        """Load again what sleeps, before the requests in the queue."""
+        if self._asleep is not None and self._transition is None:
+            self._begin(self._asleep.choice, first_in_line=True)
 
     def switch(
         self, preset: str | None = None, backend: str | None = None, dtype: str | None = None
@@ -280,6 +352,7 @@ class EngineClient:
 
     def close(self) -> None:
         """End the worker and everything under way."""
+        self._closing.set()
         with self._lock:
             self._closed = True
             transition = self._transition
@@ -307,19 +380,29 @@ class EngineClient:
         check_backend(target, self.settings)
         worker = self._worker
         freed = machine.resident_bytes(worker.process.pid) if worker and worker.process else 0
-        check_memory(target, freed, self.settings.model_parallel, self.settings.max_concurrency)
+        check_memory(
+            target,
+            freed,
+            self.settings.model_parallel,
+            self.settings.max_concurrency,
+            self._presets,
+        )
 
     def _begin(
-        self, target: Choice, *, first_in_line: bool = False, because: WorkerDied | None = None
+        self, target: Choice, *, first_in_line: bool = False, because: PlaygroundError | None = None
     ) -> None:
-        """Start or switch, on a thread; `because` is shown meanwhile."""
+        """Start or switch, on a thread; `because` is shown meanwhile, and after it where a choice failed."""
         transition = Transition(target)
+        transition.because = because if isinstance(because, ChoiceFailed) else None
         with self._lock:
             if self._closed:
                 return
             previous, self._transition = self._transition, transition
             self._error = because
             self._target = target if self._worker is None else self._target
+            transition.slept, self._asleep = self._asleep, None
+            if transition.slept is not None and transition.slept.choice != target:
+                transition.before = transition.slept
         if first_in_line or self._worker is None:
             self._join(transition, first=True)
         elif target.preset.local:  # whoever asks from now on means the new choice
@@ -370,7 +453,8 @@ class EngineClient:
             with self._lock:
                 if self._transition is transition:
                     self._transition = None
-                    self._error = error
+                    self._error = error or transition.because
+                    self._last_used_s = self._clock()
                     if error is None and self._worker is None and transition.cancelled.is_set():
                         self._error = NotReady(
                             "Loading was cancelled.", "Choose a model and a backend."
@@ -410,6 +494,8 @@ class EngineClient:
             transition.before = old
             transition.phase = "stopping"
             old.process.stop()
+        if transition.slept is not None and transition.slept.process is not None:
+            transition.slept.process.stop()  # it may still be ending
         self._bring_up(transition, folder)
 
     def _go_back(self, transition: Transition) -> None:
@@ -443,7 +529,10 @@ class EngineClient:
         times = 0
         while True:
             times += 1
-            worker = Worker(transition.target, folder)
+            worker = Worker(transition.target, folder, self._needs_less(transition.target))
+            before = transition.before
+            if before is not None and before.choice != worker.choice:
+                worker.replaced = before
             distrusted = transition.target.backend in self._distrusted
             try:
                 self._start(worker, transition)
@@ -468,6 +557,13 @@ class EngineClient:
                 self._crashes.came_up()
                 self._distrusted.discard(transition.target.backend)
                 return
+
+    def _needs_less(
+        self, choice: Choice, dtype: str | None = None, max_length: int | None = None
+    ) -> str:
+        """What to do where a choice does not fit into memory."""
+        dtype = dtype or memory.settled(choice.dtype)
+        return memory.hint(choice.preset, choice.backend, dtype, self._presets, max_length)
 
     def _distrust(self, worker: Worker, already: bool, explained: bool = False) -> bool:
         """Whether to start a worker that failed once more, without what earlier ones have compiled."""
@@ -501,6 +597,9 @@ class EngineClient:
                 self._worker = worker
                 assert worker.loaded is not None
                 self._turns.admit(worker.loaded.at_once)
+                if worker.choice != self._paced:
+                    self._pace.forget()
+                self._paced = worker.choice
         if self._closed:
             process.stop()
         if exit_code is not None:  # as soon as it was up
@@ -523,14 +622,54 @@ class EngineClient:
         if stream is None:
             return  # a stale token: its request has ended here
         event = event_from_dict(message)
-        if isinstance(event, PromptEvent):
-            stream.watch(lambda: self._on_overdue(stream))
+        measured = stream.measured
+        assert measured is not None  # since it was sent
+        match event:
+            case PromptEvent():
+                measured.room = event.max_length - event.prompt_tokens - event.forced_tokens
+                stream.watch(lambda: self._on_overdue(stream))
+            case TokenEvent() if not event.forced:
+                measured.add_token(self._clock())
+            case ErrorEvent() if event.code == NotEnoughMemory.code:
+                event = self._on_out_of_memory(event, stream)
         if isinstance(event, LAST_EVENTS):
             with self._lock:
                 self._streams.pop(stream.request_id, None)
+                self._pace.add(measured)
+                if isinstance(event, DoneEvent):
+                    self._on_completed()
             stream.ended()
             self._turns.give_back(stream.turn)
         stream.put(event)
+
+    def _on_completed(self) -> None:
+        """The choice that runs works."""
+        if self._worker is not None:
+            self._worker.completed = True
+            self._worked = self._worker
+        if isinstance(self._error, ChoiceFailed) and self._transition is None:
+            self._error = None  # whoever asks now has seen what runs
+
+    def _on_out_of_memory(self, event: ErrorEvent, stream: Stream) -> ErrorEvent:
+        """Say what would need less; where the choice never completed anything, bring back what did."""
+        with self._lock:
+            worker = self._worker
+            if worker is None or worker.loaded is None:
+                return event
+            back = self._what_worked(worker)
+            if back is not None and self._transition is None:
+                failed = _choice_failed(worker, event.message, back)
+                self._begin(back.choice, first_in_line=True, because=failed)
+                return ErrorEvent.of(failed)
+            hint = self._needs_less(worker.choice, worker.loaded.dtype, stream.max_length)
+            return replace(event, hint=hint)
+
+    def _what_worked(self, worker: Worker) -> Worker | None:
+        """What comes back where this one fails: another choice, if it never completed anything."""
+        if worker.completed:
+            return None
+        back = self._worked or worker.replaced
+        return back if back is not None and back.choice != worker.choice else None
 
     def _on_overdue(self, stream: Stream) -> None:
         worker = self._worker
@@ -546,24 +685,27 @@ class EngineClient:
                 return  # it was told to stop
             self._worker = None
             streams, self._streams = list(self._streams.values()), {}
-            self._crashes.note()
+            back = self._what_worked(worker) if streams else None
+            if back is None:
+                self._crashes.note()
             if worker.suspects_cache:
                 self._distrusted.add(worker.choice.backend)
         log.error("worker died (exit code %s): %s", code, worker.last_words())
-        died = WorkerDied(
-            f"The model's process ended unexpectedly (exit code {code}).", STARTED_AGAIN
-        )
-        if self._crashes.too_often:
+        said = f"The model's process ended unexpectedly (exit code {code})."
+        died: PlaygroundError = WorkerDied(said, STARTED_AGAIN)
+        if back is not None:
+            died = _choice_failed(worker, said, back)
+        if back is None and self._crashes.too_often:
             self._error = died = WorkerDied(
                 f"The model's process ended {MAX_CRASHES} times within a minute.",
                 "It is not started again by itself. Choose a model and a backend to try again.",
                 code="worker_gone",
             )
         elif (under_way := self._transition) is None:
-            self.restarts += 1
-            self._begin(worker.choice, first_in_line=True, because=died)
+            self.restarts += back is None
+            self._begin((back or worker).choice, first_in_line=True, because=died)
         else:  # a download: requests wait for it, and should it fail, for this one to come back
-            under_way.before = worker
+            under_way.before = back or worker
             self._join(under_way, first=True)
         for stream in streams:
             stream.ended()
@@ -575,6 +717,26 @@ def _context_length(choice: Choice, loaded: Loaded | None) -> int:
     """What the preset was trained for; a server may have less room."""
     told = loaded.context_length if loaded and choice.backend == machine.OPENAI else None
     return told or choice.preset.context_length
+
+
+def _phase(streams: Sequence[Stream]) -> str | None:
+    """What the model does, where that is not writing."""
+    running = [one.measured for one in streams if one.measured]
+    if any(stream.stopped for stream in streams):
+        return "ending"
+    if running and all(one.score for one in running):
+        return "scoring"
+    if running and not any(one.tokens for one in running):
+        return "prefill"
+    return None
+
+
+def _choice_failed(worker: Worker, said: str, back: Worker) -> ChoiceFailed:
+    return ChoiceFailed(
+        f"{worker.choice.label()} could not complete anything, and {back.choice.label()} takes its place "
+        f"again. {said}",
+        f"Try again with {back.choice.preset.label}, or choose another model, backend or precision.",
+    )
 
 
 def _error_fields(error: PlaygroundError) -> dict[str, str]:

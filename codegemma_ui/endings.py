@@ -77,6 +77,7 @@ class EndedWhileLoading(LoadFailed):
         killed_for_memory: the system counted a kill for want of memory meanwhile.
         need_bytes: what its model needs by the table, where known.
         free_bytes: what was free when it started, where known.
+        needs_less: what to do where memory was too little.
 
     Attributes:
         explained: its last words say what is wrong: it would end so again.
@@ -91,6 +92,7 @@ class EndedWhileLoading(LoadFailed):
         killed_for_memory: bool = False,
         need_bytes: int | None = None,
         free_bytes: int | None = None,
+        needs_less: str = "",
     ) -> None:
         said, name = last_line(stderr), signal_of(exit_code)
         variables = framework_variables.named_in(said)
@@ -102,7 +104,7 @@ class EndedWhileLoading(LoadFailed):
             message += f" Its last words: {said.rstrip('.')}."
         super().__init__(
             message,
-            _hint(variables, name, killed_for_memory, need_bytes, free_bytes),
+            _hint(variables, name, killed_for_memory, need_bytes, free_bytes, needs_less),
         )
         self.exit_code, self.explained = exit_code, bool(variables)
 
@@ -113,17 +115,17 @@ def _hint(
     killed_for_memory: bool,
     need_bytes: int | None,
     free_bytes: int | None,
+    needs_less: str,
 ) -> str:
     if variables:
         return framework_variables.correct(variables)
-    smaller = "choose a smaller model or a half-width precision."
     if name == "SIGKILL" and killed_for_memory:
-        return f"The system killed it since memory ran out: {smaller}"
+        return f"The system killed it since memory ran out. {needs_less}".strip()
     if name == "SIGKILL" and need_bytes and free_bytes and need_bytes > NEAR * free_bytes:
         return (
             f"The system killed it. It needs about {need_bytes / 1e9:.1f} GB of the "
-            f"{free_bytes / 1e9:.1f} GB that were free, so memory is the likely reason: {smaller}"
-        )
+            f"{free_bytes / 1e9:.1f} GB that were free, so memory is the likely reason. {needs_less}"
+        ).strip()
     if name in ("SIGKILL", "SIGTERM"):
         return "The system, or somebody on it, ended it; nothing here says why."
     return "The log has the rest of what it said."

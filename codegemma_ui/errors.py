@@ -90,6 +90,12 @@ class WorkerDied(EngineError):
     code = "worker_died"
 
 
+class ChoiceFailed(EngineError):
+    """A model loaded, but could not complete anything; what worked before it comes back."""
+
+    code = "choice_failed"
+
+
 class NotReady(EngineError):
     """No model is loaded, and none is on its way."""
 

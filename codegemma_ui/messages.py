@@ -16,7 +16,9 @@ from codegemma_ui import fim
 from codegemma_ui.errors import BadInput, PlaygroundError
 
 StopReason = Literal["stop_token", "max_length", "time_limit", "scored", "server"]
-State = Literal["starting", "downloading", "loading", "warming", "ready", "busy", "failed"]
+State = Literal[
+    "starting", "downloading", "loading", "warming", "ready", "busy", "asleep", "failed"
+]
 STATES: tuple[State, ...] = get_args(State)
 
 DEFAULT_MAX_LENGTH = 128
@@ -210,6 +212,20 @@ def _shown(value: object) -> str:
 # Events
 
 
+@dataclass(frozen=True, kw_only=True)
+class PrefillEvent:
+    """How much of the prompt is in the KV cache; before the first token only.
+
+    Attributes:
+        prefilled_tokens: tokens that are.
+        total_tokens: tokens of the prompt, with what is forced.
+    """
+
+    event: ClassVar[str] = "prefill"
+    prefilled_tokens: int
+    total_tokens: int
+
+
 @dataclass(frozen=True)
 class Alternative:
     """A token the model might have chosen: one of the five likeliest."""
@@ -340,10 +356,11 @@ class ErrorEvent:
         return cls(code=error.code, message=error.message, hint=error.hint)
 
 
-Event = PromptEvent | TokenEvent | DoneEvent | CancelledEvent | ErrorEvent
+Event = PromptEvent | PrefillEvent | TokenEvent | DoneEvent | CancelledEvent | ErrorEvent
 LAST_EVENTS = (DoneEvent, CancelledEvent, ErrorEvent)
 _EVENTS: dict[str, Any] = {
-    one.event: one for one in (PromptEvent, TokenEvent, DoneEvent, CancelledEvent, ErrorEvent)
+    one.event: one
+    for one in (PromptEvent, PrefillEvent, TokenEvent, DoneEvent, CancelledEvent, ErrorEvent)
 }
 
 
@@ -418,18 +435,22 @@ class Status:
     """The state of the playground at one moment; `/status` returns it.
 
     Attributes:
-        state: what the engine does now. During a switch it speaks of the new model.
+        state: what the engine does now. During a switch it speaks of the new model. "asleep" is a model that
+            left memory because nobody asked for it; the next request loads it again.
         preset, backend, dtype: the loaded model, or the one on its way while none is loaded.
         device, parameters, memory_bytes, context_length, summary, note, lacks, at_once: as in `Loaded`.
         serving: requests that the model works on.
         queue_length: requests that wait.
         phase: the step of a start or switch: "downloading", "waiting" (for a running completion),
-            "stopping" (the old worker), "loading", "warming"; "ending" where a completion was stopped and
-            the engine has not let go of it yet; else None.
-        progress: from 0 to 1 while downloading or warming, where known.
+            "stopping" (the old worker), "loading", "warming". While busy: "ending" where a completion was
+            stopped and the engine has not let go of it yet, "scoring", "prefill" before the first token.
+            Else None.
+        progress: from 0 to 1 while downloading, loading or warming, where known.
         compilations: programs that the model's process has compiled; once `warm` is 1 no request adds any.
         warm: the share of its programs that are compiled, from 0 to 1; None while no model is loaded.
-        switching_to: `{"preset": …, "backend": …, "dtype": …}` during a switch, else None.
+        switching_to: `{"preset": …, "backend": …, "dtype": …}` during a start or switch, else None.
+        returns_to: the same of what comes back where that fails or is cancelled; None where nothing does.
+        tokens_per_s: how fast the last completion was written; None until one was.
         error: `{"code": …, "message": …, "hint": …}` of the last failed start or switch, until the
             next one.
     """
@@ -448,6 +469,8 @@ class Status:
     phase: str | None = None
     progress: float | None = None
     switching_to: dict[str, str] | None = None
+    returns_to: dict[str, str] | None = None
+    tokens_per_s: float | None = None
     error: dict[str, str] | None = None
     note: str | None = None
     compilations: int | None = None

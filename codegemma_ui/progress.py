@@ -21,6 +21,7 @@ from codegemma_ui.messages import (
     DoneEvent,
     ErrorEvent,
     Event,
+    PrefillEvent,
     PromptEvent,
     TokenEvent,
     event_to_dict,
@@ -56,6 +57,7 @@ class Progress:
     Attributes:
         completion: the fields of `done`, filled as they become known.
         prompt: the prompt event, once it came.
+        prefill: how much of the prompt is prefilled, once that was told.
         tokens: every token event so far.
         last: the event that ended the stream, once it came.
     """
@@ -64,6 +66,7 @@ class Progress:
         self._prefix, self._suffix = prefix, suffix
         self.completion = Completion()
         self.prompt: PromptEvent | None = None
+        self.prefill: PrefillEvent | None = None
         self.tokens: list[TokenEvent] = []
         self.last: DoneEvent | CancelledEvent | ErrorEvent | None = None
 
@@ -75,6 +78,8 @@ class Progress:
                 self.completion = replace(
                     self.completion, prompt=event.prompt, prompt_tokens=event.prompt_tokens
                 )
+            case PrefillEvent():
+                self.prefill = event
             case TokenEvent():
                 self.tokens.append(event)
             case DoneEvent() | CancelledEvent():

@@ -19,6 +19,7 @@ LANGUAGES = ("auto", "en", "ko")
 ALLOW_SWITCH = ("everyone", "nobody", "login")
 TORCH_DEVICES = ("auto", "cpu", "cuda", "mps")
 MAX_CONCURRENCY = 64
+MAX_IDLE_MINUTES = 7 * 24 * 60
 LOG_LEVELS = ("warning", "info", "debug")
 
 MAX_DEVICES = 64
@@ -57,6 +58,7 @@ class Settings:
         time_limit_s: the longest one generation may take.
         queue_size: requests that may wait.
         max_concurrency: requests that one model works on at once, on a backend that can.
+        idle_minutes: after so long without a request the model leaves memory; 0 is never.
         language: of the page; "auto" follows the browser.
         allow_switch: who may change the model, which all visitors share; "login" is whoever has logged in.
         pythons: backend name -> interpreter of another environment for its worker.
@@ -84,6 +86,7 @@ class Settings:
     time_limit_s: float = DEFAULT_TIME_LIMIT_S
     queue_size: int = 16
     max_concurrency: int = 1
+    idle_minutes: float = 0.0
     language: str = "auto"
     allow_switch: str = "everyone"
     pythons: Mapping[str, str] = field(default_factory=dict)
@@ -180,6 +183,12 @@ def add_serve_flags(parser: argparse.ArgumentParser) -> None:
     _flag(parser, "--max-length", "where the slider starts", DEFAULT_MAX_LENGTH)
     _flag(parser, "--queue-size", "requests that may wait", "16")
     _flag(parser, "--max-concurrency", f"requests at once, on {', '.join(TOGETHER)}", "1")
+    _flag(
+        parser,
+        "--idle-minutes",
+        "let a model leave memory that nobody has asked for so long; 0 is never",
+        "0",
+    )
     _flag(parser, "--language", ", ".join(LANGUAGES), "auto")
     _flag(
         parser,
@@ -322,6 +331,7 @@ def resolve(
         time_limit_s=number("time_limit", DEFAULT_TIME_LIMIT_S, 0.1, 3600),
         queue_size=integer("queue_size", 16, 1, 1000),
         max_concurrency=at_once,
+        idle_minutes=number("idle_minutes", 0.0, 0, MAX_IDLE_MINUTES),
         language=one_of("language", "auto", LANGUAGES),
         allow_switch=one_of(
             "allow_switch", "everyone" if _is_loopback(host) else "nobody", ALLOW_SWITCH

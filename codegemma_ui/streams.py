@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from codegemma_ui.messages import Event
+from codegemma_ui.pace import Measured
 from codegemma_ui.turns import Turn
 
 log = logging.getLogger(__name__)
@@ -26,6 +27,8 @@ class Stream:
         turn: its place in the line.
         loop: of its caller.
         time_limit_s: counted from its first dispatch.
+        max_length: as it was asked for.
+        measured: how it goes, once the worker has it.
         stopped: it was cancelled, and the worker has not said yet that it has ended.
     """
 
@@ -33,6 +36,8 @@ class Stream:
     turn: Turn
     loop: asyncio.AbstractEventLoop
     time_limit_s: float = 0.0
+    max_length: int = 0
+    measured: Measured | None = None
     stopped: bool = False
     events: asyncio.Queue[Event] = field(default_factory=asyncio.Queue)
     _timer: threading.Timer | None = None

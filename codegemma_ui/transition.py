@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from codegemma_ui.choice import Choice
+from codegemma_ui.errors import PlaygroundError
 from codegemma_ui.process import LineProcess
 from codegemma_ui.turns import Turn
 from codegemma_ui.worker_process import Worker
@@ -25,6 +26,8 @@ class Transition:
         phase, progress: as in `messages.Status`.
         before: what served until this or an earlier switch took its place.
         restoring: it brings `before` back, and cannot be called off.
+        slept: what had left memory, idle, until this began.
+        because: what failed, where that made it necessary; still told once it is done.
     """
 
     target: Choice
@@ -33,6 +36,8 @@ class Transition:
     progress: float | None = None
     before: Worker | None = None
     restoring: bool = False
+    slept: Worker | None = None
+    because: PlaygroundError | None = None
     cancelled: threading.Event = field(default_factory=threading.Event)
     done: threading.Event = field(default_factory=threading.Event)
     _end_process: Callable[[], None] | None = None

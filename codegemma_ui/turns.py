@@ -34,8 +34,15 @@ class Turns:
 
     @property
     def waiting(self) -> int:
-        """How many stand in line behind the holders."""
-        return len(self._waiting)
+        """How many requests stand in line behind the holders; a switch is none."""
+        with self._lock:
+            return sum(not turn.alone for turn in self._waiting)
+
+    @property
+    def unused(self) -> bool:
+        """Whether nobody holds the floor or waits for it."""
+        with self._lock:
+            return not self._holders and not self._waiting
 
     def admit(self, at_once: int) -> None:
         """Let so many hold the floor from now on; who holds it keeps it."""

@@ -69,6 +69,12 @@ class Prompt:
         return tuple(token.id for token in self.tokens)
 
     @property
+    def trimmed(self) -> bool:
+        """Whether anything was cut to fit."""
+        cut = (self.trimmed_prefix_tokens, self.trimmed_suffix_tokens, self.trimmed_context_tokens)
+        return cut != (0, 0, 0)
+
+    @property
     def text(self) -> str:
         """From the first control token to `<|fim_middle|>`."""
         return fim.text_of(self.segments)

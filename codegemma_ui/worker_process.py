@@ -13,10 +13,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from codegemma_ui import endings, machine
+from codegemma_ui import endings, machine, memory
 from codegemma_ui.choice import Choice
 from codegemma_ui.endings import EndedWhileLoading
-from codegemma_ui.errors import LoadFailed
+from codegemma_ui.errors import LoadFailed, NotEnoughMemory
 from codegemma_ui.messages import Loaded
 from codegemma_ui.process import LineProcess, environment
 
@@ -29,6 +29,7 @@ class Worker:
     Args:
         choice: what it runs.
         folder: the preset's.
+        needs_less: what to do where its memory is too little to load.
 
     Attributes:
         process: once it was started.
@@ -36,10 +37,15 @@ class Worker:
         compilations, warm: as in `messages.Status`.
         exit_code: once it is gone.
         suspects_cache: once it failed: it may come up without the compiled programs of earlier ones.
+        completed: whether it has completed anything.
+        replaced: the one whose place it took, where that served another choice.
     """
 
-    def __init__(self, choice: Choice, folder: Path) -> None:
+    def __init__(self, choice: Choice, folder: Path, needs_less: str = "") -> None:
         self.choice, self.folder = choice, folder
+        self._needs_less = needs_less
+        self.completed = False
+        self.replaced: Worker | None = None
         self.process: LineProcess | None = None
         self.loaded: Loaded | None = None
         self.compilations: int | None = None
@@ -82,7 +88,10 @@ class Worker:
                         self.loaded = replace(self.loaded, note=message["note"])
                 case "failed":
                     self.suspects_cache = message.get("suspects_cache", False)
-                    error = LoadFailed(message["message"], message["hint"], message["code"])
+                    hint, code = message["hint"], message["code"]
+                    if code == NotEnoughMemory.code:
+                        hint = hint or self._needs_less
+                    error = LoadFailed(message["message"], hint, code)
                     self._came_up.set_exception(error)
                 case _:
                     on_event(message)
@@ -114,14 +123,16 @@ class Worker:
             times: how often in a row.
         """
         assert self.exit_code is not None
-        dtype = "float32" if self.choice.dtype == "auto" else self.choice.dtype
         return EndedWhileLoading(
             self.exit_code,
             self.last_words(),
             times,
             killed_for_memory=(endings.oom_kills() or 0) > (self._oom_kills or 0),
-            need_bytes=self.choice.preset.memory_bytes(dtype),
+            need_bytes=memory.needed(
+                self.choice.preset, self.choice.backend, memory.settled(self.choice.dtype)
+            ),
             free_bytes=self._free_bytes,
+            needs_less=self._needs_less,
         )
 
     def complete(self, request_id: str, request: Mapping[str, Any]) -> None:

@@ -3,7 +3,7 @@
 The request's prefix is the script; its first word says what happens, a number may follow:
 
     slow [S]     a token every S seconds (0.02), until cancelled, 500 of them, or the time limit
-    read S       S seconds of reading before the first token, in passes of 10 ms between which it hears
+    read S       S seconds of prefill before the first token, in passes of 10 ms between which it hears
     deaf S       one dispatch of S seconds, in which it hears nothing
     hang         a dispatch that never ends
     oom          runs out of memory where max_length is over 64
@@ -64,6 +64,11 @@ def read() -> None:
     os._exit(0)
 
 
+def prefill(request_id: str, tokens: int) -> None:
+    event = {"event": "prefill", "prefilled_tokens": tokens, "total_tokens": 1000}
+    write({"request_id": request_id, **event})
+
+
 def token(request_id: str, index: int, text: str) -> None:
     write(
         {
@@ -119,9 +124,11 @@ def complete(request_id: str, request: dict) -> None:
             write_slowly(request_id, request, float(number or 0.02))
             return
         case "read":
-            until = time.monotonic() + float(number)
+            begun, until = time.monotonic(), time.monotonic() + float(number)
             while request_id not in cancelled and time.monotonic() < until:
                 time.sleep(0.01)
+                share = min(1.0, (time.monotonic() - begun) / float(number))
+                prefill(request_id, int(1000 * share))
         case "deaf":
             time.sleep(float(number))
         case "hang":
@@ -176,7 +183,10 @@ def main() -> None:
     threading.Thread(target=read, daemon=True).start()
     write({"worker": "state", "state": "loading"})
     print("a library that prints")
-    time.sleep(float(options.get("--load-s", "0.05")))
+    load_s = float(options.get("--load-s", "0.05"))
+    for tenths in range(10):
+        write({"worker": "state", "state": "loading", "progress": tenths / 10})
+        time.sleep(load_s / 10)
     write({"worker": "state", "state": "warming", "progress": 0.5})
     if options["--backend"] == options.get("--fail"):
         write({"worker": "failed", "code": "load_failed", "message": "scripted", "hint": "again"})

@@ -174,6 +174,5 @@ def _is_memory(error: BaseException, text: str) -> bool:
 
 def _out_of_memory(text: str) -> NotEnoughMemory:
     return NotEnoughMemory(
-        f"There was not enough memory. {text[:200]}".strip(),
-        "Lower max_length, choose a half-width precision, or choose a smaller model.",
-    )
+        f"There was not enough memory. {text[:200]}".strip()
+    )  # the page's process knows what else is on offer, and says what to do

@@ -17,7 +17,7 @@ from codegemma_ui.errors import BadInput
 from codegemma_ui.messages import parse_request
 from codegemma_ui.progress import Progress
 from codegemma_ui.recording import LONGEST
-from codegemma_ui.ui import render
+from codegemma_ui.ui import render, unfinished
 from codegemma_ui.ui.completions import Call, Completions
 from codegemma_ui.ui.components import Page
 from codegemma_ui.ui.events import AT_ONCE, PRIVATE, SKIP, blocks_under_construction
@@ -71,6 +71,7 @@ def wire(
     async def complete(
         run: render.Run, language: Language, session: str | None
     ) -> AsyncGenerator[list[Any]]:
+        run.time_limit_s = client.settings.time_limit_s
         refusal = completions.arrival()
         if refusal is not None:  # at once: no updates before it
             run.progress = Progress(run.prefix, run.suffix)
@@ -81,6 +82,7 @@ def wire(
             yield _started(run, client.status().preset, language)
             async for update in show(run, call, language):
                 yield update
+        run.context_length = client.status().context_length
         yield ended(run, language)
 
     async def show(run: render.Run, call: Call, language: Language) -> AsyncGenerator[list[Any]]:
@@ -135,6 +137,8 @@ def wire(
         try:
             question = json.loads(asked)
             run = render.Run.of(recording.from_dict(question["recording"]), question["parent"])
+            run.time_limit_s = client.settings.time_limit_s
+            run.context_length = client.status().context_length
         except (ValueError, KeyError, TypeError, RecursionError):
             return [SKIP] * len(outputs)
         except BadInput as error:
@@ -206,14 +210,18 @@ async def follow(
     async with aclosing(call.stream(run.request)) as progresses:
         async for run.progress in progresses:
             run.seen_s = time.monotonic()
-            run.ahead = call.ahead
-            if run.prompt is None:
-                run.waits_for = waits_for(client.status(), client.presets(), language)
-            if run.progress.tokens and run.first_token_s is None:
-                run.first_token_s = run.seen_s
             new_prompt = run.prompt is None and run.progress.prompt is not None
             if new_prompt:
                 run.prompt = _prompt(client, run.request)
+                run.begun_s = run.seen_s
+            if run.prompt is None:
+                run.ahead = call.ahead
+                run.wait_s = client.wait_s(run.ahead) if run.ahead else None
+                run.waits_for = waits_for(client.status(), client.presets(), language)
+            else:
+                run.ahead, run.waits_for = 0, ""
+            if run.first_token_s is None and run.written:
+                run.first_token_s = run.seen_s
             grown = run.middle != middle
             middle = run.middle
             if run.progress.last is None:
@@ -279,7 +287,9 @@ def ended(run: render.Run, language: Language, opened: str = "") -> list[Any]:
         render.raw_prompt(run, language),
         render.raw_output(run, language),
         tokens.view(recorded, run.parent, language) if recorded else SKIP,
-        render.error_notice(error.code, error.message, error.hint, language) if error else opened,
+        render.error_notice(error.code, error.message, error.hint, language)
+        if error
+        else opened or unfinished.notice(run, language),
         gr.update(interactive=True),
         gr.update(interactive=False),
         run,

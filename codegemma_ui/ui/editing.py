@@ -60,7 +60,14 @@ def _wire_counting(page: Page, client: EngineClient) -> None:
             ),
         ]
         return [
-            render.token_sum(prompt, int(max_length or 0), language, trained=trained),
+            render.token_sum(
+                prompt,
+                int(max_length or 0),
+                language,
+                trained=trained,
+                tokens_per_s=status.tokens_per_s,
+                time_limit_s=client.settings.time_limit_s,
+            ),
             xray.view(prompt, before, after, room, language),
             boundaries_view.view(findings, before, after, language),
         ]
@@ -75,7 +82,7 @@ def _wire_counting(page: Page, client: EngineClient) -> None:
             page.files.change,
             page.ending.change,
             page.language_choice.change,
-            page.serving.change,
+            page.counts_by.change,
             blocks_under_construction().load,
         ],
         count,

@@ -34,7 +34,7 @@ class Follower:
             page.notices,
             page.summary,
             page.footer,
-            page.serving,
+            page.counts_by,
             page.shown,
         ]
         page.timer.tick(
@@ -50,7 +50,8 @@ class Follower:
     ) -> list[Any]:
         """Updates for what differs; everything else is left alone."""
         locked = permission.why_locked(self._settings, request.username, language)
-        now = shown(self._client.status(), self._client.presets(), language, locked)
+        status, limit_s = self._client.status(), self._settings.time_limit_s
+        now = shown(status, self._client.presets(), language, locked, limit_s)
         if now == last:
             return [SKIP] * len(self.outputs)
 
@@ -63,18 +64,18 @@ class Follower:
             # A value that fits is left alone: another event may be setting it at this moment.
             fits = max_length and max_length <= most
             slider = gr.update(maximum=most) if fits else gr.update(maximum=most, value=most)
-        cancellable = now.switching and not now.locked
+        cancellable = now.cancellable and not now.locked
         return [
             now.line if differs("line") else SKIP,
             *self._choices(now, differs("choice"), differs("precisions") or differs("locked")),
             slider,
             gr.update(visible=True if cancellable else "hidden")
-            if differs("switching") or differs("locked")
+            if differs("cancellable") or differs("locked")
             else SKIP,
             now.notices if differs("notices") else SKIP,
             now.summary if differs("summary") else SKIP,
             now.footer if differs("footer") else SKIP,
-            now.serving if differs("serving") else SKIP,
+            now.counts_by if differs("counts_by") else SKIP,
             now,
         ]
 

@@ -66,7 +66,7 @@ def build(client: EngineClient, settings: Settings) -> gr.Blocks:
         page.controls["timer"] = gr.Timer(STATUS_INTERVAL_S)
         page.controls["shown"] = gr.State(None)
         page.controls["result"] = gr.State(None)
-        page.controls["serving"] = gr.State(None)
+        page.controls["counts_by"] = gr.State(None)
         page.controls["lesson_open"] = gr.State(None)
         completions = handlers.wire(page, client, settings)
         if settings.api:

@@ -74,6 +74,7 @@ def wire(
         if run.recording is None or run.stopped:
             yield [*nothing, quiz_view.view(None, language, state="failed")]
             return
+        yield [*nothing, quiz_view.view(None, language, state="scoring")]
         rows = [
             await attempt("you", guess, truth, run, request.session_hash),
             written(run, truth),
@@ -109,12 +110,7 @@ def wire(
     def _room(run: render.Run, forced: Sequence[int]) -> int:
         """`max_length` that holds the prompt and what is forced, where that leaves the prompt as it is."""
         asked, prompt = int(run.request["max_length"]), run.prompt
-        cut = prompt and (
-            prompt.trimmed_prefix_tokens,
-            prompt.trimmed_suffix_tokens,
-            prompt.trimmed_context_tokens,
-        )
-        if prompt is None or cut != (0, 0, 0):
+        if prompt is None or prompt.trimmed:
             return asked
         needed = max(asked, len(prompt.tokens) + len(forced))
         return min(needed, client.status().context_length)

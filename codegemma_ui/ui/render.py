@@ -14,11 +14,23 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from codegemma_ui import presets
-from codegemma_ui.messages import CancelledEvent, DoneEvent, ErrorEvent, parse_request
+from codegemma_ui.messages import (
+    DEFAULT_TIME_LIMIT_S,
+    CancelledEvent,
+    DoneEvent,
+    ErrorEvent,
+    TokenEvent,
+    parse_request,
+)
+from codegemma_ui.pace import LEAST_TOKENS, most_left_s
 from codegemma_ui.progress import Progress
 from codegemma_ui.recording import LONGEST, Recording
+from codegemma_ui.ui import durations
 from codegemma_ui.ui.strings import Language, error_hint, error_title, template, text
 from codegemma_ui.vocabulary import Prompt
+
+TOLD_QUEUE_S = 0.5
+"""A shorter wait in the queue is not worth a word."""
 
 _TEMPLATE_CHARACTERS = str.maketrans(
     {"$": "&#36;", "{": "&#123;", "}": "&#125;", "`": "&#96;", "\\": "&#92;", "\r": "&#13;"}
@@ -46,10 +58,15 @@ class Run:
         prompt: as the model gets it.
         progress: what is known so far; None before anything is.
         ahead: how many requests stand before this one, at this moment.
+        wait_s: about how long these take; None where nothing tells.
         waits_for: what the engine does before this one's turn, in words; empty where nothing can be told.
+        time_limit_s: how long it may take, from its first dispatch on.
+        context_length: the most `max_length` may be.
+        arrived_s: `time.monotonic()` when it was asked for.
+        begun_s: the same when the model got it.
         stopped: a person stopped it.
         cut: what it had written when a reload of its page ended it; the tokens went with that page.
-        first_token_s: `time.monotonic()` when the page saw the first token.
+        first_token_s: the same when the page saw the first token that was not forced.
         seen_s: the same when it saw the latest.
     """
 
@@ -59,7 +76,12 @@ class Run:
     prompt: Prompt | None = None
     progress: Progress | None = None
     ahead: int = 0
+    wait_s: float | None = None
     waits_for: str = ""
+    time_limit_s: float = DEFAULT_TIME_LIMIT_S
+    context_length: int = 0
+    arrived_s: float = field(default_factory=time.monotonic)
+    begun_s: float | None = None
     stopped: bool = False
     cut: str | None = None
     first_token_s: float | None = None
@@ -126,6 +148,18 @@ class Run:
         ended = self.stopped or self.cut is not None
         return ended or bool(self.progress and self.progress.last)
 
+    @property
+    def unfinished(self) -> bool:
+        """Whether a limit ended it before the model did."""
+        last = self.progress.last if self.progress else None
+        return isinstance(last, DoneEvent) and last.stop_reason in ("time_limit", "max_length")
+
+    @property
+    def written(self) -> list[TokenEvent]:
+        """The tokens that were not forced."""
+        tokens = self.progress.tokens if self.progress else []
+        return [token for token in tokens if not token.forced]
+
     def slim(self) -> None:
         """Let go of what no view shows: the page keeps this for as long as it is open, and an hour longer."""
         if self.progress is not None:
@@ -140,10 +174,22 @@ class Run:
         known = self.progress.completion.tokens_per_s
         if known is not None or isinstance(self.progress.last, DoneEvent):
             return known
-        count = len(self.progress.tokens)
-        if count < 3 or self.first_token_s is None or self.seen_s <= self.first_token_s:
+        count = len(self.written)
+        if count < LEAST_TOKENS or self.first_token_s is None or self.seen_s <= self.first_token_s:
             return None
         return (count - 1) / (self.seen_s - self.first_token_s)
+
+    def limit_left_s(self) -> float:
+        """Time that its limit still leaves."""
+        begun_s = self.seen_s if self.begun_s is None else self.begun_s
+        return max(0.0, begun_s + self.time_limit_s - self.seen_s)
+
+    def room_left(self) -> int:
+        """Tokens that `max_length` still leaves, once the prompt is known."""
+        if self.progress is None or self.progress.prompt is None:
+            return 0
+        told = self.progress.prompt
+        return max(0, told.max_length - told.prompt_tokens - len(self.progress.tokens))
 
 
 def dotted(parts: Iterable[str]) -> str:
@@ -159,7 +205,6 @@ def caption(run: Run | None, language: Language) -> str:
     if run is None:
         key = "<kbd>Ctrl</kbd>+<kbd>Enter</kbd>"
         return _line("idle", [text("caption_idle", language, key=key)])
-    completion = run.progress.completion if run.progress else None
     count = len(run.progress.tokens) if run.progress else 0
     parts = [_reason(run, language)]
     if count:
@@ -168,20 +213,54 @@ def caption(run: Run | None, language: Language) -> str:
         )
     speed = run.speed()
     if speed is not None:
-        parts.append(text("speed", language, speed=f"{speed:.0f}"))
-    if completion and completion.ttft_s is not None:
-        parts.append(text("first_token", language, seconds=f"{completion.ttft_s:.2f}"))
+        parts.append(text("speed", language, speed=durations.speed(speed)))
+    parts.extend(_first_token(run, language))
+    parts.extend(_left(run, speed, language))
     kind = "running"
     if run.ended:
         stopped = run.stopped or run.cut is not None
         kind = "failed" if run.error else "stopped" if stopped else "done"
+        kind += " unfinished" if run.unfinished else ""
     return _line(kind, parts)
+
+
+def _first_token(run: Run, language: Language) -> list[str]:
+    """When the first token came, and how long the request stood in the queue before that."""
+    ttft_s = run.progress.completion.ttft_s if run.progress else None
+    if ttft_s is None and run.first_token_s is not None and run.begun_s is not None:
+        ttft_s = run.first_token_s - run.begun_s
+    if ttft_s is None:
+        return []
+    told = {"seconds": durations.seconds(ttft_s)}
+    queued_s = 0.0 if run.begun_s is None else run.begun_s - run.arrived_s
+    if queued_s < TOLD_QUEUE_S:
+        return [text("first_token", language, **told)]
+    return [text("first_token_queued", language, **told, queued=durations.seconds(queued_s))]
+
+
+def _left(run: Run, speed: float | None, language: Language) -> list[str]:
+    """How long a run may still take; of one in the queue, about how long until its turn."""
+    if run.ended:
+        return []
+    if run.ahead and run.wait_s is not None:
+        return [text("about", language, time=durations.about(run.wait_s, language))]
+    by_limit_s = run.limit_left_s()
+    most_s = most_left_s(run.room_left(), speed, by_limit_s)
+    if speed is None or most_s is None or not run.written:
+        return []
+    time_left = durations.about(most_s, language)
+    if most_s < by_limit_s:
+        return [text("at_most_left", language, time=time_left)]
+    more = max(1, round(speed * most_s))
+    return [text("limit_left", language, time=time_left, count=more)]
 
 
 def _reason(run: Run, language: Language) -> str:
     if not run.ended:
         if run.middle or (run.progress and run.progress.tokens):
             return text("caption_writing", language)
+        if run.progress and run.progress.prompt:
+            return _prefilling(run.progress, language)
         if run.ahead:
             return text("caption_queued", language, ahead=run.ahead)
         if run.waits_for:
@@ -199,6 +278,14 @@ def _reason(run: Run, language: Language) -> str:
             return text("stop_unnamed", language)
         return f"{text('stop_token', language)} {_control(completion.stop_token)}"
     return text(f"stop_{completion.stop_reason}", language)
+
+
+def _prefilling(progress: Progress, language: Language) -> str:
+    if progress.prefill is not None:
+        done, total = progress.prefill.prefilled_tokens, progress.prefill.total_tokens
+        return text("caption_prefilling", language, done=f"{done:,}", total=f"{total:,}")
+    count = progress.completion.prompt_tokens or 0
+    return text("caption_prefill", language, count=f"{count:,}")
 
 
 def _line(kind: str, parts: Iterable[str]) -> str:
@@ -293,8 +380,21 @@ def raw_output(run: Run | None, language: Language) -> str:
 # The sum, notices, the foot of the page
 
 
-def token_sum(prompt: Prompt, max_length: int, language: Language, *, trained: bool = True) -> str:
-    """`prompt 22 + room 106 = 128`, how much was cut, and whether the model knows the prompt's order."""
+def token_sum(
+    prompt: Prompt,
+    max_length: int,
+    language: Language,
+    *,
+    trained: bool = True,
+    tokens_per_s: float | None = None,
+    time_limit_s: float = DEFAULT_TIME_LIMIT_S,
+) -> str:
+    """`prompt 22 + room 106 = 128`, how much was cut, and whether the model knows the prompt's order.
+
+    Args:
+        tokens_per_s: how fast the last completion was written, where one was.
+        time_limit_s: how long a completion may take: said where that allows less than the room.
+    """
     used = len(prompt.token_ids)
     numbers = {
         "prompt": f"<b>{used:,}</b>",
@@ -310,9 +410,23 @@ def token_sum(prompt: Prompt, max_length: int, language: Language, *, trained: b
             suffix=f"{prompt.trimmed_suffix_tokens:,}",
         )
         line += f'<div class="trimmed">{cut}</div>'
+    if tokens_per_s is not None and tokens_per_s * time_limit_s < max_length - used:
+        allowed = text(
+            "limit_allows",
+            language,
+            speed=durations.speed(tokens_per_s),
+            limit=f"{time_limit_s:g}",
+            count=f"{_rounded(tokens_per_s * time_limit_s):,}",
+        )
+        line += f'<div class="trimmed">{escape(allowed)}</div>'
     if not trained:
         line += f'<div class="trimmed">{escape(text("spm_untrained", language))}</div>'
     return line
+
+
+def _rounded(count: float) -> int:
+    """To tens: it is an estimate."""
+    return max(1, round(count)) if count < 20 else 10 * round(count / 10)
 
 
 def error_notice(code: str, message: str, hint: str, language: Language) -> str:
@@ -320,7 +434,7 @@ def error_notice(code: str, message: str, hint: str, language: Language) -> str:
     title, translated = escape(error_title(code, language)), error_hint(code, language)
     said = f"<p>{escape(translated)}</p>" if translated else ""
     return (
-        f'<div class="notice error" role="alert"><strong>{title}</strong>{said}'
+        f'<div class="notice error" role="alert" data-code="{escape(code)}"><strong>{title}</strong>{said}'
         f"<p>{escape(message)}</p>{_hint(hint)}</div>"
     )
 

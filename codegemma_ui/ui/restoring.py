@@ -123,6 +123,8 @@ class Restorer:
                 opened = kept.get("opened") is True
                 said = taking.opened(recorded, self._client, language) if opened else ""
                 run = render.Run.of(recorded, None)
+                run.time_limit_s = self._client.settings.time_limit_s
+                run.context_length = self._client.status().context_length
                 updates = completing.ended(run, language, opened=said)
                 told = take.recorded(recorded, opened=opened, ready=True)
         elif kept:

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from codegemma_ui.errors import WorkerDied
+from codegemma_ui.errors import ChoiceFailed, WorkerDied
 from codegemma_ui.machine import OPENAI
-from codegemma_ui.messages import AS_SERVED, Status
+from codegemma_ui.messages import AS_SERVED, DEFAULT_TIME_LIMIT_S, Status
 from codegemma_ui.presets import Preset
 from codegemma_ui.ui import render
 from codegemma_ui.ui.strings import Language, text
@@ -25,11 +25,12 @@ class Shown:
         line: the status line, HTML.
         choice: (preset, backend, dtype) for the dropdowns.
         context_length: the slider's end, in tokens.
-        switching: a switch is under way and can be cancelled.
+        cancellable: a switch is under way, and there is something to go back to.
         notices: what a person should know, HTML.
         summary: of the loaded model, HTML.
         footer: HTML.
-        serving: (preset, dtype) whose vocabulary counts the tokens.
+        counts_by: what the token sum depends on: the preset whose vocabulary counts, and the speed where a
+            completion may meet its time limit.
         precisions: what the choice of a precision means for the model.
         locked: why this visitor may not switch; empty where they may.
     """
@@ -37,16 +38,22 @@ class Shown:
     line: str
     choice: tuple[str | None, str | None, str | None]
     context_length: int
-    switching: bool
+    cancellable: bool
     notices: str
     summary: str
     footer: str
-    serving: str | None
+    counts_by: tuple[str | None, float | None]
     precisions: str
     locked: str = ""
 
 
-def shown(status: Status, offered: Sequence[Preset], language: Language, locked: str = "") -> Shown:
+def shown(
+    status: Status,
+    offered: Sequence[Preset],
+    language: Language,
+    locked: str = "",
+    time_limit_s: float = DEFAULT_TIME_LIMIT_S,
+) -> Shown:
     """Fold a status into what the page shows of it."""
     by_name = {preset.name: preset for preset in offered}
     target = status.switching_to
@@ -60,11 +67,11 @@ def shown(status: Status, offered: Sequence[Preset], language: Language, locked:
         line=_line(status, by_name, language),
         choice=choice,
         context_length=status.context_length,
-        switching=target is not None,
+        cancellable=target is not None and status.returns_to is not None,
         notices=_notices(status, chosen, language),
         summary=render.summary(status.summary, language),
         footer=render.footer(by_name.get(status.preset or ""), language),
-        serving=status.preset,
+        counts_by=(status.preset, _speed_that_matters(status, time_limit_s)),
         precisions=_precisions(chosen, choice[1], language),
         locked=locked,
     )
@@ -75,11 +82,14 @@ def waits_for(status: Status, offered: Sequence[Preset], language: Language) -> 
     by_name = {preset.name: preset for preset in offered}
     if status.switching_to:
         return _state(status, status.switching_to, by_name, language)
-    if status.phase == "ending":
-        return text("phase_ending", language)
-    if status.warm is not None and status.warm < 1:  # it compiles between requests
-        return text("state_warming", language, name=_label(status.preset, None, by_name))
-    return ""
+    return text("phase_ending", language) if status.phase == "ending" else ""
+
+
+def _speed_that_matters(status: Status, time_limit_s: float) -> float | None:
+    speed = status.tokens_per_s
+    if speed is None or speed * time_limit_s >= status.context_length:
+        return None
+    return round(speed, 1)
 
 
 def _precisions(preset: Preset | None, backend: str | None, language: Language) -> str:
@@ -102,10 +112,11 @@ def _line(status: Status, by_name: dict[str, Preset], language: Language) -> str
             text("still_serving", language, name=_label(status.preset, status.backend, by_name))
         )
     else:
-        # Before a model is loaded its device and size are not known yet.
-        parts.append(_label(status.preset, None, by_name))
         dtype = text("as_served", language) if status.dtype == AS_SERVED else status.dtype
-        parts.extend(filter(None, (status.backend, dtype, status.device)))
+        if not target:  # else the state names both
+            parts.extend(filter(None, (_label(status.preset, None, by_name), status.backend)))
+        # Before a model is loaded its device and size are not known yet.
+        parts.extend(filter(None, (dtype, status.device)))
         if status.parameters:
             count = _short(status.parameters, 1000, ("", "K", "M", "B"))
             parts.append(text("parameters", language, count=count))
@@ -133,6 +144,8 @@ def _state(
 ) -> str:
     if target is None:
         name = _label(status.preset, None, by_name)
+        if status.phase in ("ending", "scoring", "prefill"):
+            return text(f"phase_{status.phase}", language)
         return text(f"state_{status.state}", language, name=name)
     if status.phase in ("waiting", "stopping"):
         return text(f"phase_{status.phase}", language)
@@ -161,7 +174,8 @@ def _short(number: int, step: int, units: Sequence[str]) -> str:
 def _notices(status: Status, chosen: Preset | None, language: Language) -> str:
     notices = []
     # A switch has done with what was said before it; a restart is what an error speaks of.
-    if status.error and (not status.switching_to or status.error["code"] == WorkerDied.code):
+    restarting = status.error and status.error["code"] in (WorkerDied.code, ChoiceFailed.code)
+    if status.error and (not status.switching_to or restarting):
         notices.append(render.error_notice(**status.error, language=language))
     if chosen and chosen.instruct:
         notices.append(render.notice(text("instruct", language)))

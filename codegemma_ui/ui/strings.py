@@ -139,7 +139,20 @@ TABLE: dict[str, tuple[str, str]] = {
     "caption_waiting": ("Waiting for the model", "모델을 기다리고 있습니다"),
     "caption_waiting_for": ("Waiting: {what}", "대기 중: {what}"),
     "caption_queued": ("Waiting: {ahead} ahead of you", "대기 중: 앞에 {ahead}명"),
+    "caption_prefill": ("Prefilling {count} tokens", "프롬프트 {count}토큰 프리필 중"),
+    "caption_prefilling": (
+        "Prefilling: {done} of {total} tokens",
+        "프리필 중: {total}토큰 중 {done}토큰",
+    ),
     "caption_writing": ("Writing", "쓰는 중"),
+    "about": ("about {time}", "약 {time}"),
+    "at_most_left": ("at most {time} left", "길어야 {time} 남음"),
+    "limit_left": (
+        "the time limit comes in {time}, after about {count} more tokens",
+        "{time} 뒤 시간 제한, 그때까지 약 {count}토큰",
+    ),
+    "in_seconds": ("{count} s", "{count}초"),
+    "in_minutes": ("{count} min", "{count}분"),
     "stop_token": ("stopped at", "멈춘 곳:"),
     "stop_unnamed": (
         "stopped by itself; the server does not say at which token",
@@ -159,6 +172,23 @@ TABLE: dict[str, tuple[str, str]] = {
     "token": ("1 token", "1토큰"),
     "speed": ("{speed} tok/s", "초당 {speed}토큰"),
     "first_token": ("first token after {seconds} s", "첫 토큰까지 {seconds}초"),
+    "first_token_queued": (
+        "first token {seconds} s after {queued} s in the queue",
+        "대기 {queued}초, 첫 토큰까지 {seconds}초",
+    ),
+    "unfinished_time_limit": (
+        "Not finished: after {tokens} the time limit of {limit} ended it.",
+        "끝나지 않았습니다. {tokens}을 쓴 뒤 시간 제한({limit})에 걸렸습니다.",
+    ),
+    "unfinished_max_length": (
+        "Not finished: after {tokens} max_length ({limit}) was reached.",
+        "끝나지 않았습니다. {tokens}을 쓴 뒤 max_length({limit})에 도달했습니다.",
+    ),
+    "go_on": ("Go on", "이어서 쓰기"),
+    "limit_allows": (
+        "At {speed} tok/s the {limit} s limit allows about {count} tokens",
+        "초당 {speed}토큰이면 제한 시간 {limit}초 안에 약 {count}토큰을 쓸 수 있습니다",
+    ),
     # Panes
     "program": ("Program", "프로그램"),
     "raw_prompt": ("Raw prompt", "원본 프롬프트"),
@@ -568,6 +598,7 @@ TABLE: dict[str, tuple[str, str]] = {
     "quiz_compare": ("Compare with the model", "모델과 비교"),
     "quiz_back": ("Put it back", "되돌려 놓기"),
     "quiz_busy": ("The model is filling in…", "모델이 채우는 중…"),
+    "quiz_scoring": ("Scoring the answers…", "답을 채점하는 중…"),
     "quiz_failed": (
         "The model did not finish; try again.",
         "모델이 끝내지 못했습니다. 다시 시도하세요.",
@@ -877,7 +908,13 @@ TABLE: dict[str, tuple[str, str]] = {
     "state_busy": ("writing", "쓰는 중"),
     "phase_waiting": ("waiting for the running completion", "진행 중인 채우기를 기다리는 중"),
     "phase_stopping": ("stopping the old model", "이전 모델을 멈추는 중"),
+    "phase_prefill": ("prefilling the prompt", "프롬프트 프리필 중"),
+    "phase_scoring": ("scoring", "채점하는 중"),
     "phase_ending": ("the stopped completion is ending", "멈춘 채우기를 마무리하는 중"),
+    "state_asleep": (
+        "asleep: comes back with the next request",
+        "쉬는 중: 다음 요청이 오면 다시 불러옵니다",
+    ),
     "state_failed": ("not loaded", "불러오지 못함"),
     "still_serving": ("{name} still answers", "그동안 {name} 모델이 응답합니다"),
     "parameters": ("{count} parameters", "매개변수 {count}개"),
@@ -949,6 +986,10 @@ TABLE: dict[str, tuple[str, str]] = {
     "error_no_such_device": ("No such device", "그런 장치가 없습니다"),
     "error_not_enough_devices": ("Not enough devices", "장치가 부족합니다"),
     "error_worker_died": ("The model stopped unexpectedly", "모델이 예기치 않게 종료되었습니다"),
+    "error_choice_failed": (
+        "That choice cannot complete here",
+        "이 선택으로는 채울 수 없습니다",
+    ),
     "error_worker_gone": ("The model keeps stopping", "모델이 계속 종료됩니다"),
     "error_not_ready": ("No model is loaded", "불러온 모델이 없습니다"),
     "error_download_failed": ("The download failed", "내려받지 못했습니다"),
@@ -1042,8 +1083,12 @@ TABLE: dict[str, tuple[str, str]] = {
     ),
     "hint_disk_full": ("Free some room and try again.", "공간을 확보한 뒤 다시 시도해 주세요."),
     "hint_not_enough_memory": (
-        "Choose a smaller model, a half-width precision, or a lower max_length.",
-        "더 작은 모델이나 절반 정밀도를 고르거나 max_length를 낮춰 주세요.",
+        "What would need less memory stands below.",
+        "메모리를 덜 쓰는 방법은 아래에 있습니다.",
+    ),
+    "hint_choice_failed": (
+        "What worked before takes its place again; try again, or choose something else.",
+        "전에 쓰던 것으로 되돌립니다. 다시 시도하거나 다른 것을 고르세요.",
     ),
     "hint_worker_died": (
         "It is being started again; try once more in a moment.",

@@ -19,6 +19,7 @@ from codegemma_ui.messages import (
     DoneEvent,
     ErrorEvent,
     Event,
+    PrefillEvent,
     PromptEvent,
     Status,
     TokenEvent,
@@ -44,6 +45,9 @@ class ScriptedClient:
         requests: every raw request that came.
         untold: tokens are those of a server that tells nothing of them, nor where it stopped.
         ended: how many of them have ended, in whatever way.
+        limit: tokens after which the time limit ends it, if set; it goes on from what is forced.
+        prefilled: `(prefilled, total)` tokens that it tells, after which it stays there, if set.
+        expected_wait_s: what `wait_s` returns.
         switches: every `switch` that came, as (preset, backend, dtype).
         now: what `status` returns.
     """
@@ -60,6 +64,9 @@ class ScriptedClient:
         self.failure: PlaygroundError | None = None
         self.serving = True
         self.untold = False
+        self.limit: int | None = None
+        self.prefilled: tuple[int, int] | None = None
+        self.expected_wait_s: float | None = None
         self.requests: list[dict[str, object]] = []
         self.ended = 0
         self.switches: list[tuple[str | None, str | None, str | None]] = []
@@ -97,6 +104,11 @@ class ScriptedClient:
         )
         self.serving = False
 
+    def be_asleep(self) -> None:
+        """As if the bundled model had left memory, idle."""
+        self.be_ready(state="asleep", memory_bytes=None, summary=None)
+        self.serving = False
+
     def be(self, **facts: object) -> None:
         """Change single fields of the status."""
         self.now = replace(self.now, **facts)  # type: ignore[arg-type]
@@ -121,6 +133,9 @@ class ScriptedClient:
             for name in machine.BACKENDS
         )
 
+    def wait_s(self, ahead: int) -> float | None:
+        return self.expected_wait_s
+
     def vocabulary(self) -> Vocabulary:
         return self._vocabulary
 
@@ -137,7 +152,8 @@ class ScriptedClient:
             "backend": backend or self.now.backend or "",
             "dtype": dtype or self.now.dtype or "",
         }
-        self.be(state="loading", phase="loading", switching_to=target)
+        before = {name: str(getattr(self.now, name)) for name in target}
+        self.be(state="loading", phase="loading", switching_to=target, returns_to=before)
 
     def cancel_switch(self) -> None:
         self.be_ready()
@@ -167,6 +183,10 @@ class ScriptedClient:
             trimmed_prefix_tokens=prompt.trimmed_prefix_tokens,
             trimmed_suffix_tokens=prompt.trimmed_suffix_tokens,
         )
+        if self.prefilled is not None:
+            yield PrefillEvent(prefilled_tokens=self.prefilled[0], total_tokens=self.prefilled[1])
+            while self.prefilled is not None:
+                await asyncio.sleep(0.01)
         stop = self._vocabulary.control_id(fim.FILE_SEPARATOR)
         pieces = re.findall(r"\s+|\w+|[^\w\s]", self.middle)
         ids = [300 + index for index in range(len(pieces))]
@@ -185,6 +205,10 @@ class ScriptedClient:
             ]
         if request.score:
             ids, pieces = ids[: len(request.forced)], pieces[: len(request.forced)]
+        reached = self.limit is not None and len(request.forced) + self.limit < len(ids)
+        if reached:
+            ids = ids[: len(request.forced) + (self.limit or 0)]
+            pieces = pieces[: len(ids)]
         blind = request.score and not any(
             part.role == "suffix" and part.text for part in prompt.segments
         )
@@ -201,7 +225,7 @@ class ScriptedClient:
         if self.failure is not None:
             yield ErrorEvent.of(self.failure)
             return
-        if not ended and not request.score and not self.untold:
+        if not ended and not request.score and not self.untold and not reached:
             yield self._token(len(ids), stop, fim.FILE_SEPARATOR, False, False, True)
             ids.append(stop)
             pieces.append(fim.FILE_SEPARATOR)
@@ -212,7 +236,7 @@ class ScriptedClient:
             raw_output="".join(pieces),
             middle=middle,
             program=fim.splice(request.prefix, middle, request.suffix),
-            stop_reason="scored" if request.score else "stop_token",
+            stop_reason="scored" if request.score else "time_limit" if reached else "stop_token",
             stop_token=fim.FILE_SEPARATOR if ended else None,
             token_ids=tuple(ids),
             prompt_tokens=len(prompt.token_ids),

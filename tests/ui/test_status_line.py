@@ -8,7 +8,7 @@ import pytest
 
 from codegemma_ui import presets
 from codegemma_ui.messages import STATES, Status
-from codegemma_ui.ui.status_line import shown
+from codegemma_ui.ui.status_line import shown, waits_for
 
 READY = Status(
     state="ready",
@@ -46,7 +46,8 @@ def test_a_download_tells_its_percentage_and_who_still_serves() -> None:
     assert "downloading CodeGemma 2B · torch 37%" in now.line
     assert "Bundled FIM model · jax still answers" in now.line
     assert now.choice == ("code_gemma_2b_en", "torch", "auto")
-    assert now.switching
+    assert not now.cancellable  # there is nothing to go back to
+    assert shown(replace(status, returns_to=SWITCHING), OFFERED, "en").cancellable
 
 
 @pytest.mark.parametrize(
@@ -61,6 +62,46 @@ def test_a_download_tells_its_percentage_and_who_still_serves() -> None:
 )
 def test_each_phase_of_a_switch_has_words(phase: str | None, said: str) -> None:
     assert said in shown(replace(READY, phase=phase, switching_to=SWITCHING), OFFERED, "en").line
+
+
+def test_a_first_load_names_the_model_once() -> None:
+    status = replace(READY, state="loading", phase="loading", progress=0.4, summary=None)
+    line = shown(replace(status, switching_to=SWITCHING), OFFERED, "en").line
+    assert "loading CodeGemma 2B · torch 40%" in line
+    assert 'value="0.40"' in line
+    assert line.count("torch") == 1
+    assert "Bundled" not in line
+
+
+@pytest.mark.parametrize(
+    ("phase", "said"),
+    [
+        (None, "writing"),
+        ("prefill", "prefilling the prompt"),
+        ("scoring", "scoring"),
+        ("ending", "the stopped completion is ending"),
+    ],
+)
+def test_a_busy_model_says_what_it_does(phase: str | None, said: str) -> None:
+    line = shown(replace(READY, state="busy", phase=phase), OFFERED, "en").line
+    assert f"<strong>{said}</strong>" in line
+
+
+def test_compiling_in_the_background_is_never_what_a_request_waits_for() -> None:
+    assert waits_for(replace(READY, warm=0.3), OFFERED, "en") == ""
+    assert waits_for(replace(READY, switching_to=SWITCHING), OFFERED, "en") != ""
+
+
+def test_a_model_that_sleeps_says_how_it_comes_back() -> None:
+    asleep = replace(READY, state="asleep", memory_bytes=None, summary=None)
+    assert "asleep: comes back with the next request" in shown(asleep, OFFERED, "en").line
+    assert "다음 요청이 오면" in shown(asleep, OFFERED, "ko").line
+
+
+def test_the_sum_is_drawn_anew_for_a_speed_that_may_meet_the_limit() -> None:
+    slow, fast = replace(READY, tokens_per_s=2.13), replace(READY, tokens_per_s=300.0)
+    assert shown(slow, OFFERED, "en").counts_by == ("bundled", 2.1)
+    assert shown(fast, OFFERED, "en").counts_by == ("bundled", None)
 
 
 def test_an_error_is_shown_once_the_switch_is_over() -> None:

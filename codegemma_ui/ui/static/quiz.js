@@ -195,6 +195,7 @@
       said,
     );
     if (facts.state === "busy") said.textContent = words.quiz_busy;
+    if (facts.state === "scoring") said.textContent = words.quiz_scoring;
     if (facts.state === "failed") said.textContent = words.quiz_failed;
     if (!hole.compared) return;
     stage.append(element("p", { className: "verdict", text: verdict(hole.compared, words) }), ...table(hole.compared, words));

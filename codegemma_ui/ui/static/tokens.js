@@ -49,6 +49,16 @@
     });
   }
 
+  // The button of a completion that ended at a limit (`ui/unfinished.py`): the same tokens first, then more.
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest?.("[data-go-on]");
+    if (!button || !branches[current]) return;
+    const { recording } = branches[current];
+    const request = { ...recording.request, max_length: Number(button.dataset.goOn) };
+    const ids = recording.tokens.map(([id]) => id);
+    write({ ...recording, request }, ids, ids.length);
+  });
+
   const show = (index) => {
     const { recording, parent, at } = branches[index];
     playground.ask("show-ask", { recording, parent: parent === null ? null : { branch: parent, at } });

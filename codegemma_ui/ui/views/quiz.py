@@ -12,8 +12,16 @@ NAME = "quiz"
 
 WORDS = (
     *("quiz_title", "quiz_how", "quiz_hide", "quiz_load", "quiz_nothing_selected", "quiz_hidden"),
-    *("quiz_guess", "quiz_compare", "quiz_back", "quiz_busy", "quiz_failed", "quiz_changed"),
-    *("quiz_compared", "quiz_who", "quiz_text", "quiz_exact", "quiz_parses", "quiz_likelihood"),
+    *("quiz_guess", "quiz_compare", "quiz_back", "quiz_busy", "quiz_scoring", "quiz_failed"),
+    *(
+        "quiz_changed",
+        "quiz_compared",
+        "quiz_who",
+        "quiz_text",
+        "quiz_exact",
+        "quiz_parses",
+        "quiz_likelihood",
+    ),
     *("quiz_you", "quiz_model", "quiz_truth", "quiz_same", "quiz_other", "quiz_is_python"),
     *("quiz_no_python", "quiz_not_parsed", "quiz_unscored", "quiz_tokens", "quiz_nothing"),
     *("quiz_likelihood_is", "quiz_only_python", "quiz_one_in", "quiz_locale"),
@@ -54,7 +62,7 @@ def view(comparison: Comparison | None, language: Language, *, state: str = "idl
     """The quiz; what is hidden, and what was guessed, the page keeps to itself.
 
     Args:
-        state: "idle", "busy" while the model writes, or "failed" where it did not.
+        state: "idle", "busy" while the model writes, "scoring", or "failed" where it did not write.
     """
     facts: dict[str, Any] = {"state": state}
     if comparison is not None:
