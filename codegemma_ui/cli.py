@@ -164,11 +164,13 @@ def _parser() -> shell.Parser:
     export.add_argument("--json", action="store_true", help="what was written as one JSON object")
     export.set_defaults(run=_export)
 
-    presets = commands.add_parser("presets", help="list the models")
+    presets = commands.add_parser("presets", help="list the models, and the memory they need")
+    settings.add_preset_flags(presets)
     presets.add_argument("--json", action="store_true")
     presets.set_defaults(run=_presets)
 
     doctor = commands.add_parser("doctor", help="what this machine has, and what is missing")
+    settings.add_preset_flags(doctor)
     settings.add_server_flags(doctor)
     doctor.add_argument("--json", action="store_true")
     doctor.set_defaults(run=_doctor)
@@ -221,9 +223,14 @@ def _export(parsed: argparse.Namespace) -> int:
 
 
 def _presets(parsed: argparse.Namespace) -> int:
-    from codegemma_ui import presets
+    from codegemma_ui import memory, presets
 
-    rows = [presets.describe(preset) for preset in presets.offered()]
+    backend = settings.resolve(parsed, _without_model()).backend
+    shown = presets.offered() if parsed.preset is None else (presets.named(parsed.preset),)
+    rows = [
+        {**presets.describe(one), "memory_bytes": memory.by_precision(one, backend)}
+        for one in shown
+    ]
     if parsed.json:
         print(json.dumps(rows, indent=2))
         return DONE
@@ -231,6 +238,8 @@ def _presets(parsed: argparse.Namespace) -> int:
         size = f"{row['parameters'] / 1e9:.2f}B" if row["parameters"] else "?"
         download = f"{row['download_bytes'] / 1e9:.1f} GB" if row["download_bytes"] else "none"
         print(f"{row['name']:<32}{size:>7}  download {download:<8} context {row['context_length']}")
+        if sizes := memory.sizes(row["memory_bytes"]):
+            print(f"{'':<32}memory {sizes}")
         if row["note"]:
             print(f"{'':<32}{row['note']}")
     return DONE
@@ -239,7 +248,7 @@ def _presets(parsed: argparse.Namespace) -> int:
 def _doctor(parsed: argparse.Namespace) -> int:
     from codegemma_ui import doctor
 
-    report = doctor.examine(settings.resolve(parsed, _without_model()))
+    report = doctor.examine(settings.resolve(parsed, _without_model()), only=parsed.preset)
     print(json.dumps(report, indent=2) if parsed.json else doctor.as_text(report))
     return DONE
 

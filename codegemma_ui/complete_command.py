@@ -10,13 +10,14 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from codegemma_ui import interrupts, settings, text_files
+from codegemma_ui import coming_up, interrupts, settings, text_files
 from codegemma_ui.cli import BAD_INPUT, CANCELLED, DONE, ENGINE_ERROR
 from codegemma_ui.client import EngineClient
 from codegemma_ui.errors import BadInput
 from codegemma_ui.fim import BYTE_ORDER_MARK
 from codegemma_ui.messages import (
     CancelledEvent,
+    DoneEvent,
     ErrorEvent,
     Event,
     TokenEvent,
@@ -118,8 +119,10 @@ async def _stream(client: EngineClient, raw: Mapping[str, object], as_json: bool
 
     async def come_up() -> None:
         """Waits for the model apart from the stream, so that Ctrl+C can end it while loading."""
-        while client.status().state not in ("ready", "failed"):
-            await asyncio.sleep(0.02)
+        with coming_up.Line() as line:
+            while (status := client.status()).state not in ("ready", "failed"):
+                line.show(status)
+                await asyncio.sleep(0.02)
 
     waiting = asyncio.create_task(come_up())
     interrupts.call_on(interrupts.ENDING, interrupt)
@@ -136,5 +139,8 @@ def _show(event: Event, as_json: bool) -> None:
         print(to_json(event_to_dict(event)), flush=True)
     elif isinstance(event, TokenEvent) and not event.past_end:
         print(event.text, end="", flush=True)
+    elif isinstance(event, DoneEvent) and event.stop_reason == "time_limit":
+        said = f"not finished: the time limit ended it after {event.completion_tokens} tokens"
+        print(f"\n{said}; --time-limit raises it", file=sys.stderr)
     elif isinstance(event, ErrorEvent):
         print(f"error: {event.message} {event.hint}".strip(), file=sys.stderr)

@@ -8,41 +8,40 @@ import shutil
 import sys
 from typing import Any
 
-from codegemma_ui import __version__, cache_folder, framework_variables, machine, presets
+from codegemma_ui import __version__, cache_folder, framework_variables, machine, memory, presets
 from codegemma_ui.download import credentials_present
 from codegemma_ui.presets import Preset
 from codegemma_ui.settings import RemoteServer, Settings
 
 _CXX_COMPILERS = ("cl",) if sys.platform == "win32" else ("g++", "clang++")
 
-LARGE = 1_000_000_000
-"""Parameters from which a CPU has to be told how. With CodeGemma 2B's shape in bfloat16 torch needed 7.7 GB
-to load and complete; jax, which widens whole matrices to read a prompt, was past 13."""
 
-LARGE_ON_A_CPU = "--backend torch --dtype bfloat16"
-
-
-def examine(settings: Settings) -> dict[str, Any]:
+def examine(settings: Settings, only: str | None = None) -> dict[str, Any]:
     """Look at backends, devices, memory and credentials; no secret is ever read out.
+
+    Args:
+        only: the one preset to tell of; None is all.
 
     Returns:
         A JSON object: `version`, `python`, `platform`, `memory` and `gpus` (bytes), `backends`,
         `cxx_compiler` (torch compiles its CPU step with it), `credentials` (present or not),
         `cache` with its `folder` and the `problem` where it cannot be used, `ignored` with the variables that
         a model's process does not follow and why, `max_concurrency` and, in `together`, the backends on which
-        it counts, `presets` with what is missing for each, an empty list where it can run, and the flags to
-        run it with where these matter;
+        it counts, `presets` with what is missing for each, an empty list where it can run, the memory that it
+        needs by precision (bytes), and in `fits` the precisions that this machine has the memory for;
         and `server`, which the backend "openai" would ask, or null.
     """
-    memory = machine.memory_bytes()
+    main = machine.memory_bytes()
     gpus = machine.gpus()
     credentials = credentials_present()
+    free = memory.free_bytes(devices=settings.model_parallel)
+    shown = presets.offered(settings.preset, *settings.extra_presets)
     backends = [machine.backend(name, settings.pythons.get(name)) for name in settings.backends]
     return {
         "version": __version__,
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "memory": None if memory is None else {"total": memory[0], "available": memory[1]},
+        "memory": None if main is None else {"total": main[0], "available": main[1]},
         "gpus": [
             {"name": gpu.name, "total": gpu.memory_bytes, "free": gpu.free_bytes} for gpu in gpus
         ],
@@ -65,12 +64,12 @@ def examine(settings: Settings) -> dict[str, Any]:
         "presets": [
             {
                 "name": preset.name,
-                "missing": _missing(
-                    preset, memory, gpus, credentials, backends, settings.model_parallel
-                ),
-                "flags": LARGE_ON_A_CPU if not gpus and _large(preset) else None,
+                "missing": _missing(preset, settings.backend, free, credentials, backends),
+                "memory_bytes": memory.by_precision(preset, settings.backend),
+                "fits": _fits(preset, settings.backend, free),
             }
-            for preset in presets.offered(settings.preset, *settings.extra_presets)
+            for preset in shown
+            if only is None or preset == presets.named(only)
         ],
     }
 
@@ -102,33 +101,35 @@ def _cache() -> dict[str, str | None]:
     return {"folder": str(found[0].folder) if found[0].folder else None, "problem": problem}
 
 
-def _large(preset: Preset) -> bool:
-    return (preset.parameters or 0) >= LARGE
+def _fits(preset: Preset, backend: str, free: int | None) -> list[str] | None:
+    """The precisions that there is memory for; None where that cannot be told."""
+    figures = memory.by_precision(preset, backend)
+    if free is None or any(need is None for need in figures.values()):
+        return None
+    return [dtype for dtype, need in figures.items() if (need or 0) <= free]
 
 
 def _missing(
     preset: Preset,
-    memory: tuple[int, int] | None,
-    gpus: tuple[machine.Gpu, ...],
+    backend: str,
+    free: int | None,
     credentials: dict[str, bool],
     backends: list[machine.Backend],
-    devices: int,
 ) -> list[str]:
     missing = []
     if not any(backend.installed for backend in backends):
         missing.append(f"a backend: {machine.install('tensorflow')}")
     if preset.handle.startswith("kaggle://") and not credentials["kaggle"]:
         missing.append("a Kaggle key: KAGGLE_API_TOKEN, or KAGGLE_USERNAME and KAGGLE_KEY")
-    dtype = "bfloat16" if gpus or _large(preset) else "float32"
-    need = preset.memory_bytes(dtype)
-    together = sum(gpu.memory_bytes for gpu in gpus[:devices])
-    most = max([memory[1] if memory else 0, together, *(gpu.memory_bytes for gpu in gpus)])
-    if need is not None and most and need > most:
-        missing.append(f"memory: about {need / 1e9:.1f} GB in {dtype}, {most / 1e9:.1f} GB free")
+    if free is not None and _fits(preset, backend, free) == []:
+        needs = memory.by_precision(preset, backend)
+        least = min(memory.PRECISIONS, key=lambda dtype: needs[dtype] or 0)
+        need = needs[least] or 0
+        missing.append(f"memory: about {need / 1e9:.1f} GB in {least}, {free / 1e9:.1f} GB free")
     download = preset.download_bytes or 0
-    free = shutil.disk_usage("/").free
-    if download > free:
-        missing.append(f"disk: {download / 1e9:.1f} GB to download, {free / 1e9:.1f} GB free")
+    room = shutil.disk_usage("/").free
+    if download > room:
+        missing.append(f"disk: {download / 1e9:.1f} GB to download, {room / 1e9:.1f} GB free")
     return missing
 
 
@@ -172,7 +173,17 @@ def as_text(report: dict[str, Any]) -> str:
     for preset in report["presets"]:
         missing = preset["missing"]
         lines.append(f"{'-' if missing else '+'} {preset['name']}")
-        if preset["flags"]:
-            lines.append(f"    runs best on a CPU with {preset['flags']}")
+        lines.extend(_memory_lines(preset))
         lines.extend(f"    needs {one}" for one in missing)
     return "\n".join(lines)
+
+
+def _memory_lines(preset: dict[str, Any]) -> list[str]:
+    """What a preset needs by precision, and which of these fit, where not all do."""
+    sizes = memory.sizes(preset["memory_bytes"])
+    if not sizes:
+        return []
+    lines, fits = [f"    memory {sizes}"], preset["fits"]
+    if fits is not None and 0 < len(fits) < len(memory.PRECISIONS):
+        lines.append(f"    fits in {', '.join(fits)}: --dtype {fits[0]}")
+    return lines

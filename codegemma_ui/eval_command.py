@@ -15,7 +15,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from codegemma_ui import fim, interrupts, presets, settings
+from codegemma_ui import coming_up, fim, interrupts, presets, settings
 from codegemma_ui.cli import BAD_INPUT, CANCELLED, DONE, ENGINE_ERROR
 from codegemma_ui.client import EngineClient
 from codegemma_ui.errors import BadInput, EngineError
@@ -191,9 +191,7 @@ async def _come_up(client: EngineClient) -> None:
     """
     told = ""
     while (status := client.status()).state not in ("ready", "failed"):
-        step = f"{status.preset} on {status.backend}: {status.state}"
-        if status.state == "downloading" and status.progress is not None:
-            step += f" {10 * int(10 * status.progress)}%"
+        step = coming_up.step(status)
         if step != told:
             _say(step)
             told = step

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from codegemma_ui import machine
 from codegemma_ui.messages import DEFAULT_MAX_LENGTH
@@ -21,6 +21,15 @@ def needed(preset: Preset, backend: str, dtype: str) -> int | None:
 def by_precision(preset: Preset, backend: str) -> dict[str, int | None]:
     """The same for every precision on offer."""
     return {dtype: needed(preset, backend, dtype) for dtype in PRECISIONS}
+
+
+def sizes(figures: Mapping[str, int | None]) -> str:
+    """Return what `by_precision` told as a person reads it; empty where nobody knows."""
+    known = {dtype: need / 1e9 for dtype, need in figures.items() if need is not None}
+    return " · ".join(
+        f"{dtype} {need:.1f} GB" if need >= 0.1 else f"{dtype} {need:.2f} GB"
+        for dtype, need in known.items()
+    )
 
 
 def settled(dtype: str) -> str:

@@ -42,6 +42,11 @@ class Output:
         return len(self.token_ids)
 
     @property
+    def new(self) -> int:
+        """Tokens that were not forced."""
+        return max(0, self.count - self._forced)
+
+    @property
     def middle(self) -> str:
         """Up to the first stop token."""
         return "".join(self._middle)
@@ -113,7 +118,7 @@ def last_event(
     Args:
         reason: why it stopped; None where a person stopped it.
         loaded: says preset, backend and precision.
-        times_s: when it began, and when its first and its last token came.
+        times_s: when it began, and when its first and its last token came that were not forced.
     """
     started, first, last = times_s
     kind = CancelledEvent if reason is None else DoneEvent
@@ -129,7 +134,7 @@ def last_event(
         completion_tokens=output.count,
         logprob=output.logprob,
         ttft_s=first - started if output.count else None,
-        tokens_per_s=(output.count - 1) / (last - first) if last > first else None,
+        tokens_per_s=(output.new - 1) / (last - first) if last > first and output.new > 1 else None,
         preset=loaded.preset,
         backend=loaded.backend,
         dtype=loaded.dtype,

@@ -269,7 +269,6 @@ def describe(preset: Preset) -> dict[str, Any]:
         "handle": preset.handle,
         "parameters": preset.parameters,
         "download_bytes": preset.download_bytes,
-        "memory_bytes": {dtype: preset.memory_bytes(dtype) for dtype in ("float32", "bfloat16")},
         "context_length": preset.context_length,
         "layouts": list(preset.layouts),
         "note": note,

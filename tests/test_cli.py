@@ -136,7 +136,19 @@ def test_presets_lists_the_table() -> None:
     rows = json.loads(run("presets", "--json").stdout)
     assert [row["name"] for row in rows][:2] == ["bundled", "code_gemma_2b_en"]
     assert rows[1]["handle"] == "kaggle://keras/codegemma/keras/code_gemma_2b_en/2"
-    assert b"code_gemma_7b_en" in run("presets").stdout
+    text = run("presets").stdout.decode()
+    assert "code_gemma_7b_en" in text
+    for row in rows:
+        assert list(row["memory_bytes"]) == ["float32", "bfloat16", "float16", "int8"]
+    assert f"memory float32 {rows[1]['memory_bytes']['float32'] / 1e9:.1f} GB" in text
+
+
+def test_presets_may_be_asked_for_one() -> None:
+    (row,) = json.loads(run("presets", "--json", "--preset", "code_gemma_7b_en").stdout)
+    assert row["name"] == "code_gemma_7b_en"
+    done = run("presets", "--preset", "nonsense")
+    assert done.returncode == 2
+    assert b"Received: 'nonsense'" in done.stderr
 
 
 def test_doctor_tells_what_is_missing_and_no_secret(tmp_path: Path) -> None:
@@ -145,10 +157,8 @@ def test_doctor_tells_what_is_missing_and_no_secret(tmp_path: Path) -> None:
     missing = {preset["name"]: preset["missing"] for preset in report["presets"]}
     assert missing["bundled"] == []
     assert "Kaggle key" in missing["code_gemma_2b_en"][0]
-    flags = {preset["name"]: preset["flags"] for preset in report["presets"]}
-    if not report["gpus"]:
-        assert flags["code_gemma_2b_en"] == "--backend torch --dtype bfloat16"
-    assert flags["bundled"] is None
+    fits = {preset["name"]: preset["fits"] for preset in report["presets"]}
+    assert fits["bundled"] == ["float32", "bfloat16", "float16", "int8"]
     assert [backend["name"] for backend in report["backends"]] == ["tensorflow", "jax", "torch"]
     secrets = {"KAGGLE_USERNAME": "somebody", "KAGGLE_KEY": "hush-hush", "HF_TOKEN": "hf_hush"}
     done = run("doctor", **environ, **secrets)

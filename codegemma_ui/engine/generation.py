@@ -64,7 +64,7 @@ def generate(
         )
         for choice in choices:
             last = clock()
-            first = last if output.count == 0 else first
+            first = last if output.new == 0 else first
             free = output.count >= len(forced)
             if free and choice.id in vocabulary.stop_ids:
                 reason = "stop_token"

@@ -213,9 +213,10 @@ def _wait(client: EngineClient) -> None:
     """
     told = ""
     while (now := client.status()).state not in ("ready", "failed"):
-        if now.phase == "downloading" and (now.progress is not None or not told):
+        told_of = now.phase == "downloading" or (now.phase == "loading" and now.progress)
+        if told_of and (now.progress is not None or not told):
             share = "" if now.progress is None else f" {now.progress:.0%}"
-            if told != (told := f"\rdownloading {now.preset}{share}"):
+            if told != (told := f"\r{now.phase} {now.preset}{share}"):
                 print(told, end="", file=sys.stderr, flush=True)
         time.sleep(POLL_S)
     if told:

@@ -146,7 +146,7 @@ class Asker:
                         reason = told
                         break
                     last = clock()
-                    first = last if output.count == 0 else first
+                    first = last if output.new == 0 else first
                     if output.count >= len(forced) and told.id in self.vocabulary.stop_ids:
                         reason = "stop_token"
                     elif output.count + 1 == room:

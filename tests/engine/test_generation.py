@@ -153,6 +153,15 @@ def test_speeds_are_of_the_tokens(vocabulary: Vocabulary) -> None:
     assert alone.tokens_per_s is None
 
 
+def test_forced_tokens_count_for_no_speed(vocabulary: Vocabulary) -> None:
+    given = vocabulary.encode("sys.")
+    alone = run(vocabulary, [vocabulary.eos_id], forced="sys.")[-1]
+    assert alone.ttft_s == 1.0 + len(given)  # a tick each, and the first that the model wrote
+    assert alone.tokens_per_s is None
+    more = run(vocabulary, [*vocabulary.encode("x") * 2, vocabulary.eos_id], forced="sys.")[-1]
+    assert more.tokens_per_s == 1.0
+
+
 def test_trimming_is_told(vocabulary: Vocabulary) -> None:
     prompt = run(vocabulary, [], prefix="x = 1\n" * 400, suffix="y\n", max_length=64)[0]
     assert prompt.trimmed_prefix_tokens > 0
