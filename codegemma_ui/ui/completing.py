@@ -120,10 +120,13 @@ def wire(
     async def show_branch(
         asked: str, language: Language, request: gr.Request
     ) -> AsyncGenerator[list[Any]]:
-        """Write on from forced tokens: `{"request": …, "ending": …, "forced": […], "parent": …}`."""
+        """Write on from forced tokens: `{"request": …, "ending": …, "forced": […], "parent": …}`.
+
+        `otherwise` may hold the `preset` whose tokens these are, and their `text` for every other one.
+        """
         try:
             question = json.loads(asked)
-            raw = {**question["request"], "forced": question["forced"]}
+            raw = {**question["request"], "forced": _forced(question, client)}
             run = render.Run(raw, question["ending"], question["parent"])
         except (ValueError, KeyError, TypeError):
             yield [SKIP] * len(outputs)
@@ -197,6 +200,16 @@ class News:
 
     prompt: bool
     middle: bool
+
+
+def _forced(question: Mapping[str, Any], client: EngineClient) -> Any:
+    """What a branch begins with: token ids, or their text where these ids mean nothing to what runs."""
+    otherwise, status = question.get("otherwise"), client.status()
+    if otherwise is None or (
+        otherwise["preset"] == status.preset and "token_ids" not in status.lacks
+    ):
+        return question["forced"]
+    return otherwise["text"]
 
 
 async def follow(

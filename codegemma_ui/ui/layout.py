@@ -66,7 +66,6 @@ def build(client: EngineClient, settings: Settings) -> gr.Blocks:
         page.controls["timer"] = gr.Timer(STATUS_INTERVAL_S)
         page.controls["shown"] = gr.State(None)
         page.controls["result"] = gr.State(None)
-        page.controls["counts_by"] = gr.State(None)
         page.controls["lesson_open"] = gr.State(None)
         completions = handlers.wire(page, client, settings)
         if settings.api:
@@ -335,6 +334,8 @@ def _panes(page: Page) -> None:
         *("lesson_ask", "quiz_ask", "take_ask", "open_ask", "kept"),
     ):
         page.add(name, gr.Textbox, labels={"label": name}, visible="hidden")
+    # No `gr.State`: its change is not heard where an event outside the queue made it (6.31).
+    page.add("counts_by", gr.Textbox, labels={"label": "counts_by"}, visible="hidden")
     page.add("recorded", gr.HTML, labels={}, visible="hidden")
     with page.add("summary_fold", gr.Accordion, labels={"label": "summary"}, open=False):
         page.add("summary", gr.HTML, labels={}, value=render.summary(None, "en"))

@@ -42,7 +42,7 @@ class Shown:
     notices: str
     summary: str
     footer: str
-    counts_by: tuple[str | None, float | None]
+    counts_by: str
     precisions: str
     locked: str = ""
 
@@ -71,7 +71,7 @@ def shown(
         notices=_notices(status, chosen, language),
         summary=render.summary(status.summary, language),
         footer=render.footer(by_name.get(status.preset or ""), language),
-        counts_by=(status.preset, _speed_that_matters(status, time_limit_s)),
+        counts_by=f"{status.preset} {_speed_that_matters(status, time_limit_s)}",
         precisions=_precisions(chosen, choice[1], language),
         locked=locked,
     )

@@ -96,6 +96,7 @@ TABLE: dict[str, tuple[str, str]] = {
     "complete": ("Complete", "채우기"),
     "stop": ("Stop", "멈추기"),
     "max_length": ("max_length", "max_length"),
+    "counts_by": ("What the token sum depends on", "토큰 계산의 기준"),
     "max_length_info": (
         "Prompt and middle together, in tokens",
         "프롬프트와 채울 코드를 합한 토큰 수",

@@ -10,7 +10,7 @@ LEAST_MORE = 64
 
 
 def notice(run: render.Run, language: Language) -> str:
-    """What ended it, and a button that goes on; `static/tokens.js` sends the request. Else empty."""
+    """What ended it, and a button that goes on; `static/go_on.js` sends the request. Else empty."""
     if not run.unfinished or run.progress is None or run.recording is None:
         return ""
     last, count = run.progress.completion, len(run.progress.tokens)

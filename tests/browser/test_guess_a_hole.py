@@ -133,3 +133,14 @@ def test_a_program_to_try_is_a_click_away_and_the_quiz_speaks_korean(
     playground.page.locator("#quiz .compare").click()
     expect(row(playground, "model")).to_be_visible()
     assert playground.page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_scoring_is_told_apart_from_filling_in(playground: Playground, scripted: Scripted) -> None:
+    start(playground)
+    scripted.client.middle = TRUTH
+    scripted.client.pause_s = 0.15
+    playground.page.locator("#quiz .compare").click()
+    said = playground.page.locator("#quiz .said")
+    expect(said).to_have_text("The model is filling in…")
+    expect(said).to_have_text("Scoring the answers…")
+    expect(row(playground, "truth")).to_be_visible()

@@ -29,6 +29,13 @@
     current = branches.length - 1;
   }
 
+  // What a continuation of a recording branches off; null where the view does not hold that.
+  playground.branchOf = (recording) => {
+    const key = JSON.stringify(recording);
+    const branch = branches.findIndex((one) => one.key === key);
+    return branch < 0 ? null : { branch, at: recording.tokens.length };
+  };
+
   (playground.keepers ??= {}).tokens = {
     get: () => (branches.length ? { current, branches: branches.map(({ key, ...one }) => one) } : null),
     set: (kept) => {
@@ -48,16 +55,6 @@
       parent: { branch: current, at },
     });
   }
-
-  // The button of a completion that ended at a limit (`ui/unfinished.py`): the same tokens first, then more.
-  document.addEventListener("click", (event) => {
-    const button = event.target.closest?.("[data-go-on]");
-    if (!button || !branches[current]) return;
-    const { recording } = branches[current];
-    const request = { ...recording.request, max_length: Number(button.dataset.goOn) };
-    const ids = recording.tokens.map(([id]) => id);
-    write({ ...recording, request }, ids, ids.length);
-  });
 
   const show = (index) => {
     const { recording, parent, at } = branches[index];

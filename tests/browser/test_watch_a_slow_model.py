@@ -1,0 +1,107 @@
+"""A model at two tokens a second: what the page says while one waits, and how one goes on from a limit."""
+
+from __future__ import annotations
+
+import re
+
+from playwright.sync_api import expect
+
+from codegemma_ui.errors import ChoiceFailed, WorkerDied
+from tests.browser.conftest import OpenPage, Scripted
+from tests.browser.playground import Playground
+from tests.browser.scripted_client import MIDDLE
+
+
+def test_who_waits_sees_about_how_long(scripted: Scripted, open_page: OpenPage) -> None:
+    scripted.client.serving = False
+    first, second = (open_page(scripted.url) for _ in range(2))
+    first.press_complete()
+    expect(first.caption).to_contain_text("Waiting")
+    scripted.client.expected_wait_s = 41
+    second.press_complete()
+    expect(second.caption).to_contain_text("Waiting: 1 ahead of you · about 40 s")
+    scripted.client.expected_wait_s = 17
+    expect(second.caption).to_contain_text("about 15 s")
+    scripted.client.serving = True
+    second.wait_until_done()
+    expect(second.caption).to_contain_text(
+        re.compile(r"first token 0\.04 s after [\d.]+ s in the q")
+    )
+
+
+def test_a_prompt_that_is_prefilled_says_how_far_it_is(
+    playground: Playground, scripted: Scripted
+) -> None:
+    scripted.client.be(warm=0.3)  # other programs are compiled meanwhile; that is nobody's wait
+    scripted.client.prefilled = (512, 2000)
+    playground.press_complete()
+    expect(playground.caption).to_contain_text("Prefilling: 512 of 2,000 tokens")
+    expect(playground.caption).not_to_contain_text("compiling")
+    scripted.client.prefilled = None
+    playground.wait_until_done()
+
+
+def test_an_end_at_the_limit_goes_on_to_the_end(playground: Playground, scripted: Scripted) -> None:
+    scripted.client.limit = 9
+    playground.press_complete()
+    playground.wait_until_done()
+    notice = playground.page.locator("#outcome .notice.unfinished")
+    expect(notice).to_contain_text("Not finished: after 9 tokens the time limit of 120 s ended it.")
+    expect(playground.caption).to_have_class(re.compile("unfinished"))
+    written = playground.page.evaluate(
+        "document.querySelector('#middle .cm-content').cmTile.view.state.doc.toString()"
+    )
+    assert MIDDLE.startswith(written)
+    scripted.client.limit = None
+    with playground.a_run():
+        notice.get_by_role("button", name="Go on").click()
+    playground.wait_until_done()
+    playground.wait_for_text("middle", MIDDLE)
+    first, second = scripted.client.requests
+    assert second["forced"] == [300 + index for index in range(9)]
+    assert {**second, "forced": first.get("forced")}["max_length"] == first["max_length"]
+    expect(notice).to_have_count(0)
+    expect(playground.caption).not_to_have_class(re.compile("unfinished"))
+
+
+def test_what_the_limit_allows_is_said_before_a_run(
+    playground: Playground, scripted: Scripted
+) -> None:
+    expect(playground.token_sum).to_be_visible()
+    scripted.client.be(tokens_per_s=0.4)
+    expect(playground.page.locator("#token-sum")).to_contain_text(
+        "At 0.4 tok/s the 120 s limit allows about 50 tokens"
+    )
+
+
+def test_a_model_that_sleeps_says_so_and_wakes(playground: Playground, scripted: Scripted) -> None:
+    scripted.client.be_asleep()
+    expect(playground.status).to_contain_text("asleep: comes back with the next request")
+    playground.press_complete()
+    scripted.client.be_loading()
+    scripted.client.be(progress=0.4)
+    expect(playground.caption).to_contain_text("Waiting: loading Bundled FIM model")
+    expect(playground.caption).to_contain_text("40%")
+    expect(playground.page.locator("#status progress")).to_have_attribute("value", "0.40")
+    expect(playground.page.locator("#cancel-switch")).to_be_hidden()  # nothing to go back to
+    scripted.client.be_ready()
+    playground.wait_until_done()
+
+
+def test_a_crash_is_told_once(playground: Playground, scripted: Scripted) -> None:
+    died = WorkerDied("The model's process ended unexpectedly (exit code -9).", "Try again.")
+    scripted.client.failure = died
+    playground.press_complete()
+    expect(playground.answer).to_contain_text("exit code -9")
+    scripted.client.be(error={"code": died.code, "message": died.message, "hint": died.hint})
+    everywhere = playground.page.locator("#notices .notice.error")
+    expect(everywhere).to_have_count(1)
+    expect(everywhere).to_be_hidden()
+
+
+def test_everybody_else_is_told_what_runs_again(playground: Playground, scripted: Scripted) -> None:
+    failed = ChoiceFailed("CodeGemma 2B (jax, int8) could not complete anything.", "Try again.")
+    scripted.client.be(error={"code": failed.code, "message": failed.message, "hint": failed.hint})
+    everywhere = playground.page.locator("#notices .notice.error")
+    expect(everywhere).to_contain_text("That choice cannot complete here")
+    expect(everywhere).to_contain_text("CodeGemma 2B (jax, int8)")
