@@ -31,7 +31,7 @@ class Choice:
 
     def label(self) -> str:
         """As a sentence names it."""
-        return f"{self.preset.label} ({self.backend}, {self.dtype})"
+        return f"{self.preset.title} ({self.backend}, {self.dtype})"
 
 
 Command = Callable[[Choice, Path], Sequence[str]]

@@ -735,7 +735,7 @@ def _choice_failed(worker: Worker, said: str, back: Worker) -> ChoiceFailed:
     return ChoiceFailed(
         f"{worker.choice.label()} could not complete anything, and {back.choice.label()} takes its place "
         f"again. {said}",
-        f"Try again with {back.choice.preset.label}, or choose another model, backend or precision.",
+        f"Try again with {back.choice.preset.title}, or choose another model, backend or precision.",
     )
 
 

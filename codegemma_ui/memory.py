@@ -77,7 +77,7 @@ def hint(
         ]
         if narrower:
             steps.append(f"choose the precision {_either(narrower)}")
-        needs = {one.label: needed(one, backend, dtype) for one in offered}
+        needs = {one.title: needed(one, backend, dtype) for one in offered}
         smaller = {label: need for label, need in needs.items() if need is not None and need < now}
         if smaller:
             steps.append(

@@ -74,6 +74,11 @@ class Preset:
         return layout == "ltr" or layout in self.layouts
 
     @property
+    def title(self) -> str:
+        """The label without what it says of size and kind, for a sentence."""
+        return self.label.split(" · ")[0]
+
+    @property
     def local(self) -> bool:
         """Already a folder on this machine: nothing to download."""
         return "://" not in self.handle

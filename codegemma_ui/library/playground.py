@@ -213,7 +213,8 @@ def _wait(client: EngineClient) -> None:
     """
     told = ""
     while (now := client.status()).state not in ("ready", "failed"):
-        told_of = now.phase == "downloading" or (now.phase == "loading" and now.progress)
+        watched = now.phase == "loading" and now.progress is not None and sys.stderr.isatty()
+        told_of = now.phase == "downloading" or watched
         if told_of and (now.progress is not None or not told):
             share = "" if now.progress is None else f" {now.progress:.0%}"
             if told != (told := f"\r{now.phase} {now.preset}{share}"):

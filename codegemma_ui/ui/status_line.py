@@ -159,7 +159,7 @@ def _state(
 
 def _label(preset: str | None, backend: str | None, by_name: dict[str, Preset]) -> str:
     known = by_name.get(preset or "")
-    name = known.label.split(" · ")[0] if known else preset or "?"
+    name = known.title if known else preset or "?"
     return f"{name} · {backend}" if backend else name
 
 
