@@ -692,7 +692,12 @@ class EngineClient:
                 self._distrusted.add(worker.choice.backend)
         log.error("worker died (exit code %s): %s", code, worker.last_words())
         said = f"The model's process ended unexpectedly (exit code {code})."
-        died: PlaygroundError = WorkerDied(said, STARTED_AGAIN)
+        next_step = STARTED_AGAIN
+        if worker.killed_for_memory and worker.loaded is not None:
+            said += " The system killed it since memory ran out."
+            most = max((one.max_length for one in streams), default=None)
+            next_step += " " + self._needs_less(worker.choice, worker.loaded.dtype, most)
+        died: PlaygroundError = WorkerDied(said, next_step)
         if back is not None:
             died = _choice_failed(worker, said, back)
         if back is None and self._crashes.too_often:

@@ -116,6 +116,12 @@ class Worker:
         """
         self._came_up.result()
 
+    @property
+    def killed_for_memory(self) -> bool:
+        """Whether the system counted a kill for want of memory since it was started, and a kill ended it."""
+        killed = self.exit_code is not None and endings.signal_of(self.exit_code) == "SIGKILL"
+        return killed and (endings.oom_kills() or 0) > (self._oom_kills or 0)
+
     def ended_while_loading(self, times: int = 1) -> EndedWhileLoading:
         """The error, once it is gone.
 
@@ -127,7 +133,7 @@ class Worker:
             self.exit_code,
             self.last_words(),
             times,
-            killed_for_memory=(endings.oom_kills() or 0) > (self._oom_kills or 0),
+            killed_for_memory=self.killed_for_memory,
             need_bytes=memory.needed(
                 self.choice.preset, self.choice.backend, memory.settled(self.choice.dtype)
             ),

@@ -211,6 +211,31 @@ def test_a_crash_is_told_and_the_next_request_is_served(client: EngineClient) ->
     assert complete(client, prefix="after")[-1].event == "done"
 
 
+def test_a_kill_for_want_of_memory_is_told_with_what_would_need_less(
+    client: EngineClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wait_for(client, "ready")
+    kills = [0]
+    monkeypatch.setattr("codegemma_ui.endings.oom_kills", lambda: kills[0])
+    client.switch(backend="tensorflow")
+    assert complete(client, prefix="x")[-1].event == "done"
+    (pid,) = worker_pids()
+
+    async def killed() -> list[Event]:
+        events: list[Event] = []
+        async for event in client.complete({"prefix": "slow", "max_length": 256}):
+            events.append(event)
+            if len(events) == 3:
+                kills[0] += 1
+                os.kill(pid, signal.SIGKILL)
+        return events
+
+    told = asyncio.run(killed())[-1]
+    assert isinstance(told, ErrorEvent)
+    assert "exit code -9). The system killed it since memory ran out." in told.message
+    assert "ower max_length, which is 256" in told.hint
+
+
 def test_three_crashes_within_a_minute_stop_the_restarts(client: EngineClient) -> None:
     for _ in range(3):
         complete(client, prefix="crash")

@@ -66,6 +66,11 @@ class TestAKill:
         died = EndedWhileLoading(-9, killed_for_memory=True)
         assert "since memory ran out" in died.hint
 
+    def test_names_what_would_need_less(self) -> None:
+        said = "Choose the precision bfloat16 or close other programs."
+        died = EndedWhileLoading(-9, killed_for_memory=True, needs_less=said)
+        assert died.hint == f"The system killed it since memory ran out. {said}"
+
     def test_of_a_model_that_nearly_fills_it_likely_is(self) -> None:
         died = EndedWhileLoading(-9, need_bytes=9 * 10**9, free_bytes=10**10)
         assert "about 9.0 GB of the 10.0 GB that were free" in died.hint

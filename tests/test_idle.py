@@ -14,6 +14,7 @@ import pytest
 from codegemma_ui.client import Choice, EngineClient
 from codegemma_ui.messages import DoneEvent, ErrorEvent
 from codegemma_ui.server import health
+from codegemma_ui.server.metrics import Metrics
 from codegemma_ui.settings import Settings
 from tests.test_client import WORKER, complete, wait_for, worker_pids
 
@@ -72,6 +73,7 @@ def test_it_sleeps_after_so_long_and_the_next_request_wakes_it(idle: Idle) -> No
         200,
         {"status": "ok", "state": "asleep", "queue_length": 0},
     )
+    assert 'codegemma_ui_state{state="asleep"} 1.0' in Metrics(lambda: status, int).page().decode()
     done = complete(idle.client, prefix="again")[-1]
     assert isinstance(done, DoneEvent)
     assert done.middle == "again"

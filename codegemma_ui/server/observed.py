@@ -36,7 +36,7 @@ class _Seen:
     def add(self, event: Event) -> None:
         now = time.monotonic()
         match event:
-            case TokenEvent():
+            case TokenEvent() if not event.forced:
                 if self.first_s is None:
                     self.first_s = now
                     self.metrics.first_token.observe(now - self.arrived_s)

@@ -51,6 +51,18 @@ def test_a_stream_and_a_result_say_the_same(playground: Playground) -> None:
     assert last.program == result.program
 
 
+def test_what_a_limit_cut_off_goes_on_exactly(playground: Playground) -> None:
+    asked = {"prefix": TABLE.prefix, "suffix": "", "layout": "ltr"}
+    whole = playground.complete(**asked, max_length=128)
+    assert whole.prompt_tokens is not None
+    cut = playground.complete(**asked, max_length=whole.prompt_tokens + 16)
+    assert (cut.stop_reason, len(cut.tokens)) == ("max_length", 16)
+    assert len(whole.tokens) > 16
+    went_on = playground.complete(**asked, max_length=128, forced=cut.token_ids)
+    assert went_on.token_ids == whole.token_ids
+    assert went_on.middle == whole.middle
+
+
 def test_a_prompt_is_the_one_that_the_model_receives(playground: Playground) -> None:
     fields = {"path": "main.py", "files": [{"path": "a.py", "text": "x = 1\n"}], "layout": "spm"}
     prompt = playground.prompt("import ", "\n\nx()\n", **fields)
