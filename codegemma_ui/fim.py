@@ -50,6 +50,9 @@ SUFFIX_SHARE = 0.25
 """The part of the context that the suffix keeps when both sides are too long: code depends more on what
 stands before it."""
 
+CUT_STEP = 64
+"""Tokens by which a cut moves while a person types: at each move, nothing after it is in the prefix cache."""
+
 
 @dataclass(frozen=True)
 class File:
@@ -109,13 +112,29 @@ def text_of(parts: Sequence[Segment]) -> str:
     return "".join(part.text for part in parts)
 
 
-def share_budget(prefix_tokens: int, suffix_tokens: int, budget: int) -> tuple[int, int]:
-    """Decide how many tokens each side keeps.
+def cut_step(budget: int) -> int:
+    """`CUT_STEP`, or less where that would be more than a quarter of the budget: a power of two."""
+    step = CUT_STEP
+    while step > max(1, budget // 4):
+        step //= 2
+    return step
+
+
+def whole_steps(tokens: int, step: int) -> int:
+    """The least multiple of `step` that holds so many tokens."""
+    return -(-tokens // step) * step
+
+
+def share_budget(
+    prefix_tokens: int, suffix_tokens: int, budget: int, step: int = 1
+) -> tuple[int, int]:
+    """Decide how many tokens each side may keep.
 
     Args:
         prefix_tokens: tokens of the whole prefix.
         suffix_tokens: tokens of the whole suffix.
         budget: tokens that both may use together, at least 0.
+        step: tokens by which the prefix may grow before the suffix keeps fewer.
 
     Returns:
         Tokens of the prefix's tail and of the suffix's head, together at most `budget`. A side that
@@ -124,7 +143,8 @@ def share_budget(prefix_tokens: int, suffix_tokens: int, budget: int) -> tuple[i
     if prefix_tokens + suffix_tokens <= budget:
         return prefix_tokens, suffix_tokens
     suffix_share = int(budget * SUFFIX_SHARE)
-    suffix_kept = min(suffix_tokens, max(suffix_share, budget - prefix_tokens))
+    left = budget - whole_steps(prefix_tokens, step)
+    suffix_kept = min(suffix_tokens, max(suffix_share, left))
     return min(prefix_tokens, budget - suffix_kept), suffix_kept
 
 

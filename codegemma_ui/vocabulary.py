@@ -167,8 +167,14 @@ class Vocabulary:
         layout: fim.Layout = "psm",
         path: str = "",
         files: Sequence[fim.File] = (),
+        *,
+        steady: bool = True,
     ) -> Prompt:
         """Build the prompt, trimmed so that at least `fim.MIN_ROOM` of `max_length` tokens stay free.
+
+        While a person types at the cursor, what is cut stays the same for `fim.cut_step` tokens, so that the
+        prefix cache still serves: a multiple of it is cut from the prefix, counted from its beginning, which
+        typing leaves alone; and the prefix takes from the suffix and from the files in such steps only.
 
         A byte-order mark at the head of the prefix or of a file is no part of its text: models are trained
         on texts without one.
@@ -180,6 +186,7 @@ class Vocabulary:
             layout: the order of the two sides; in "ltr" the suffix has no part.
             path: of the file that is being written; left out where it takes more than a quarter of the room.
             files: of the same project; those nearest to the end get what the sides leave.
+            steady: keep the cut where it is while a person types; else keep as much as fits.
         """
         text = prefix.removeprefix(fim.BYTE_ORDER_MARK)
         suffix = "" if layout == "ltr" else suffix
@@ -189,11 +196,16 @@ class Vocabulary:
         if path_tokens > budget // 4:
             path, path_tokens = "", 0
         budget -= path_tokens
+        step = fim.cut_step(budget) if steady else 1
         prefix_tokens, suffix_tokens = self.count(text), self.count(suffix)
-        prefix_kept, suffix_kept = fim.share_budget(prefix_tokens, suffix_tokens, budget)
-        tail = self._tail(text, prefix_tokens, prefix_kept)
+        prefix_kept, suffix_kept = fim.share_budget(prefix_tokens, suffix_tokens, budget, step)
+        tail = self._tail(text, prefix_tokens, prefix_kept, step)
         head = self._head(suffix, suffix_tokens, suffix_kept)
-        kept, trimmed_files = self._fitting(files, budget - prefix_kept - suffix_kept)
+        room = budget - suffix_kept
+        kept, trimmed_files = self._fitting(files, room - prefix_kept)
+        if trimmed_files:
+            room -= min(room, fim.whole_steps(prefix_kept, step))
+            kept, trimmed_files = self._fitting(files, room)
         parts = fim.segments(tail, head, layout, path, kept)
         starts = {"prefix": len(prefix) - len(tail)}
         tokens = [PromptToken(self.bos_id, "<bos>", "bos")]
@@ -245,17 +257,16 @@ class Vocabulary:
         start = 1 + token_ids.index(self._control_ids[fim.FIM_PREFIX])
         return next(at for at in range(start, len(token_ids)) if token_ids[at] in control)
 
-    def _tail(self, text: str, tokens: int, kept: int) -> str:
-        """The longest end of `text` that starts where a token does, `kept` tokens at most."""
+    def _tail(self, text: str, tokens: int, kept: int, step: int = 1) -> str:
+        """The longest end of `text`, `kept` tokens at most, that starts after a multiple of `step` tokens."""
         if kept >= tokens:
             return text
         starts = self._token_starts(text)
-        # Cut text is encoded anew, and a merge may fall differently at the cut: then cut one more.
-        while kept > 0:
-            tail = text[starts[len(starts) - kept] :]
+        # Cut text is encoded anew, and a merge may fall differently at the cut: then cut more.
+        for first in range(fim.whole_steps(tokens - kept, step), tokens, step):
+            tail = text[starts[first] :]
             if self.count(tail) <= kept:
                 return tail
-            kept -= 1
         return ""
 
     def _head(self, text: str, tokens: int, kept: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import unicodedata
 from pathlib import Path
 
@@ -138,7 +139,8 @@ def test_a_long_context_is_trimmed_at_its_far_ends(
     assert prefix.endswith(kept["prefix"])
     assert suffix.startswith(kept["suffix"])
     assert len(prompt.token_ids) <= max_length - fim.MIN_ROOM
-    assert len(prompt.token_ids) >= max_length - fim.MIN_ROOM - 10  # no room is wasted
+    step = fim.cut_step(max_length - fim.MIN_ROOM - 4)
+    assert len(prompt.token_ids) > max_length - fim.MIN_ROOM - step - 10  # no room is wasted
     assert prompt.trimmed_prefix_tokens == vocabulary.count(prefix) - vocabulary.count(
         kept["prefix"]
     )
@@ -154,10 +156,83 @@ def test_left_to_right_keeps_the_end_of_the_prefix_alone(
     prefix = "start " + "x = 1\n" * 400
     prompt = vocabulary.prompt(prefix, "never read", max_length, "ltr")
     assert prefix.endswith(prompt.text)
-    assert max_length - fim.MIN_ROOM - 10 <= len(prompt.token_ids) <= max_length - fim.MIN_ROOM
+    step = fim.cut_step(max_length - fim.MIN_ROOM - 1)
+    most = max_length - fim.MIN_ROOM
+    assert most - step - 10 < len(prompt.token_ids) <= most
     assert prompt.trimmed_prefix_tokens == vocabulary.count(prefix) - vocabulary.count(prompt.text)
     assert prompt.trimmed_suffix_tokens == 0
     assert {token.role for token in prompt.tokens} == {"bos", "prefix"}
+
+
+def test_where_nobody_types_as_much_is_kept_as_fits(vocabulary: Vocabulary) -> None:
+    text = "x = 1\n" * 400
+    for max_length in range(500, 513):
+        prompt = vocabulary.prompt(text, text, max_length, steady=False)
+        assert max_length - fim.MIN_ROOM - 1 <= len(prompt.tokens) <= max_length - fim.MIN_ROOM
+
+
+PYTHON = "".join(
+    f"def area_{number}(width, height):\n    return width * height + {number}\n\n\n"
+    for number in range(60)
+)
+KOREAN = "".join(
+    f"def 넓이_{number}(너비, 높이):\n    # 사각형의 넓이를 돌려준다\n    return 너비 * 높이\n\n"
+    for number in range(40)
+)
+
+
+@pytest.mark.parametrize("text", [PYTHON, KOREAN], ids=["python", "korean"])
+@pytest.mark.parametrize("files", [(), (fim.File("a.py", "a = [1, 2, 3]\n" * 90),)])
+@pytest.mark.parametrize("max_length", [300, 512])
+def test_the_cut_stays_while_a_person_types(
+    vocabulary: Vocabulary, text: str, files: tuple[fim.File, ...], max_length: int
+) -> None:
+    """From an empty prefix on, so that the suffix gives way first, then the files, then the prefix."""
+    cuts: list[object] = []
+    ends = range(0, min(len(text), 1500), 4)
+    for end in ends:
+        prompt = vocabulary.prompt(text[:end], PYTHON, max_length, "spm", "b.py", files)
+        before = [part.text for part in prompt.segments if part.role in ("context", "suffix")]
+        assert prompt.trimmed_suffix_tokens > 0
+        cuts.append((*before, prompt.trimmed_prefix_tokens))
+    typed = vocabulary.count(text[: ends[-1]])
+    assert typed > 400
+    # One more where the suffix is down to its share, and one where the prefix itself begins to be cut.
+    assert 2 <= len(set(cuts)) - 1 <= typed // fim.CUT_STEP + 2
+    # Half a word may have a token more than the whole: at a cut that is just about to move, it moves back.
+    moves = sum(one != other for one, other in itertools.pairwise(cuts))
+    assert moves <= typed // fim.CUT_STEP + 4
+
+
+@given(
+    prefix=st.integers(0, 3000),
+    suffix=st.integers(0, 3000),
+    budget=st.integers(0, 2000),
+)
+def test_shares_are_fair_and_leave_less_than_a_step(prefix: int, suffix: int, budget: int) -> None:
+    step = fim.cut_step(budget)
+    assert step in (1, 2, 4, 8, 16, 32, 64)
+    assert step <= max(1, budget // 4)
+    prefix_kept, suffix_kept = fim.share_budget(prefix, suffix, budget, step)
+    assert 0 <= prefix_kept <= prefix
+    assert 0 <= suffix_kept <= suffix
+    assert prefix_kept + suffix_kept <= budget
+    if prefix + suffix > budget:
+        assert prefix_kept + suffix_kept > budget - step
+        assert suffix_kept >= min(suffix, int(budget * fim.SUFFIX_SHARE))
+        assert prefix_kept >= min(prefix, budget - int(budget * fim.SUFFIX_SHARE) - step)
+    else:
+        assert (prefix_kept, suffix_kept) == (prefix, suffix)
+
+
+@given(suffix=st.integers(0, 3000), budget=st.integers(256, 2000), start=st.integers(0, 2000))
+def test_shares_move_once_in_a_step(suffix: int, budget: int, start: int) -> None:
+    kept = [
+        fim.share_budget(prefix, suffix, budget, fim.CUT_STEP)[1]
+        for prefix in range(start, start + fim.CUT_STEP)
+        if prefix + suffix > budget
+    ]
+    assert sum(one != other for one, other in itertools.pairwise(kept)) <= 1
 
 
 def test_what_fits_is_not_trimmed(vocabulary: Vocabulary) -> None:

@@ -81,11 +81,12 @@ def fit(
         task.suffix[: fim.MAX_SIDE_CHARACTERS],
         max_length,
         setup.layout,
+        steady=False,  # nobody types
     )
     sides = {part.role: part.text for part in prompt.segments}
     if setup.hide_suffix:  # with the same prefix: a longer one would hide what the suffix is worth
         sides["suffix"] = ""
-        prompt = vocabulary.prompt(sides["prefix"], "", max_length, setup.layout)
+        prompt = vocabulary.prompt(sides["prefix"], "", max_length, setup.layout, steady=False)
     return prompt, sides["prefix"], sides.get("suffix", "")
 
 

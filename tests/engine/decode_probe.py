@@ -31,11 +31,14 @@ import keras
 import keras_nlp
 import numpy as np
 
+from codegemma_ui import fim
 from codegemma_ui.engine import loading, steps
 from codegemma_ui.engine.decode import Decoder
 from codegemma_ui.engine.environment import CPU
 from codegemma_ui.engine.precision import Precision
 from codegemma_ui.engine.sampling import Choice, Sampling
+from codegemma_ui.presets import BUNDLED_FOLDER as PRESET
+from codegemma_ui.vocabulary import Vocabulary
 from tests.engine.decode_prompts import CURSOR, LARGE_DTYPES, SNIPPETS
 
 BOS, FIM_PREFIX, FIM_MIDDLE, FIM_SUFFIX = 2, 4, 5, 6
@@ -51,6 +54,17 @@ EDGES = {
     512: (257, 498, 511),
 }
 SNIPPETS_LENGTH = 192
+
+TYPED = {
+    "python": "".join(
+        f"def area_{number}(width, height):\n    return width * height + {number}\n\n\n"
+        for number in range(40)
+    ),
+    "korean": "".join(
+        f"def 넓이_{number}(너비, 높이):\n    # 사각형의 넓이를 돌려준다\n    return 너비\n\n"
+        for number in range(30)
+    ),
+}
 
 
 TINY = {
@@ -69,12 +83,10 @@ def main() -> None:
 
 def load(name: str) -> keras_nlp.models.GemmaCausalLM:
     """A model of the bundled preset's vocabulary, in float32."""
-    models = Path(__file__).parents[2] / "codegemma_ui" / "models"
-    preset = str(next(models.glob("*/config.json")).parent)
     if name == "bundled":
-        return keras_nlp.models.GemmaCausalLM.from_preset(preset, dtype="float32")
+        return keras_nlp.models.GemmaCausalLM.from_preset(str(PRESET), dtype="float32")
     keras.utils.set_random_seed(11)
-    tokenizer = keras_nlp.models.GemmaTokenizer.from_preset(preset)
+    tokenizer = keras_nlp.models.GemmaTokenizer.from_preset(str(PRESET))
     backbone = keras_nlp.models.GemmaBackbone(tokenizer.vocabulary_size(), **TINY, dtype="float32")
     # Fresh weights find all tokens as likely, so that rounding would choose: 40 times the logits do not.
     scale = backbone.get_layer("final_normalization").scale
@@ -95,6 +107,7 @@ def decoding(model: keras_nlp.models.GemmaCausalLM) -> dict:
         "compilations": compilations(decoder, Prompts(model)),
         "greedy": greedy(decoder, model, Prompts(model)),
         "reused": reused(decoder, Prompts(model)),
+        "typed": typed(decoder),
         "drafted": drafted(decoder, Prompts(model)),
         "interrupted": interrupted(decoder, Prompts(model)),
         "cache_shapes": cache_shapes(decoder),
@@ -318,6 +331,25 @@ def reused(decoder: Decoder, prompts: Prompts) -> list[dict]:
                 "read_afresh": fresh.read_tokens,
             }
         )
+    return results
+
+
+def typed(decoder: Decoder) -> list[dict]:
+    """A person types at the end of a prefix that is cut, a character a request: what is prefilled."""
+    vocabulary = Vocabulary(PRESET)
+    results = []
+    for (language, text), layout in itertools.product(TYPED.items(), fim.FIM_LAYOUTS):
+        before, after = text[:-300], text[-300:] * 4
+        prefilled = []
+        for end in range(len(text) - 300, len(text)):
+            prompt = vocabulary.prompt(text[:end], after, 512, layout)
+            assert prompt.trimmed_prefix_tokens > 0
+            next(decoder.decode(prompt.token_ids, 512, GREEDY))
+            prefilled.append(decoder.read_tokens)
+        kept = sum(token.role == "suffix" for token in prompt.tokens)
+        new = vocabulary.count(text) - vocabulary.count(before)
+        case = {"language": language, "layout": layout, "typed": new, "suffix": kept}
+        results.append({**case, "prefilled": prefilled})
     return results
 
 

@@ -18,6 +18,7 @@ from codegemma_ui.engine.decode import KEPT, Decoder
 from codegemma_ui.engine.planning import CHUNKS
 from codegemma_ui.engine.precision import Precision
 from codegemma_ui.engine.sampling import Sampling
+from codegemma_ui.fim import CUT_STEP
 from tests.engine import decoding
 from tests.engine.scripted_steps import ScriptedSteps
 
@@ -90,6 +91,15 @@ class TestOnEveryBackend:
             assert read[name] == 8
         for name in ("changed in the middle", "the first once more"):
             assert read[name] < 0.7 * afresh[name]
+
+    def test_while_a_person_types_at_a_cut_text_little_is_prefilled(self, report: Any) -> None:
+        assert len(report["typed"]) == 4
+        for case in report["typed"]:
+            most = CUT_STEP + (case["suffix"] if case["layout"] == "psm" else 0)
+            _, *keystrokes = case["prefilled"]  # the first finds nothing kept
+            over = sum(prefilled > most for prefilled in keystrokes)
+            assert case["typed"] > 100
+            assert over <= case["typed"] // CUT_STEP + 1, case
 
     def test_tokens_after_a_reused_beginning_are_those_without(self, report: Any) -> None:
         for case in report["reused"]:

@@ -7,6 +7,7 @@ from typing import get_args
 
 import pytest
 
+from codegemma_ui import fim
 from codegemma_ui.messages import DoneEvent, ErrorEvent, StopReason, TokenEvent
 from codegemma_ui.progress import Progress
 from codegemma_ui.ui import render
@@ -118,7 +119,9 @@ def test_an_error_keeps_what_came() -> None:
 def test_the_sum_adds_up(vocabulary: Vocabulary) -> None:
     prompt = vocabulary.prompt("x = 1\n" * 100, "y = 2\n" * 50, 64)
     html = render.token_sum(prompt, 64, "en")
-    assert "room <b>16</b> = <b>64</b>" in html
+    room = 64 - len(prompt.tokens)
+    assert fim.MIN_ROOM <= room < fim.MIN_ROOM + fim.cut_step(44)
+    assert f"room <b>{room}</b> = <b>64</b>" in html
     assert f"{prompt.trimmed_prefix_tokens} tokens cut" in html
 
 
