@@ -114,7 +114,11 @@ def settled_dtype(choice: Choice, freed: int = 0) -> str:
         return choice.dtype
     fitting = ("bfloat16", "int8", "int4") if choice.backend == "torch" else ("bfloat16", "int8")
     return next(
-        (dtype for dtype in fitting if (memory.needed(preset, choice.backend, dtype) or 0) <= main[1] + freed),
+        (
+            dtype
+            for dtype in fitting
+            if (memory.needed(preset, choice.backend, dtype) or 0) <= main[1] + freed
+        ),
         fitting[-1],
     )
 

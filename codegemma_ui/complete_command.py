@@ -20,6 +20,7 @@ from codegemma_ui.messages import (
     DoneEvent,
     ErrorEvent,
     Event,
+    PrefillEvent,
     TokenEvent,
     event_to_dict,
     parse_request,
@@ -107,7 +108,10 @@ async def _stream(client: EngineClient, raw: Mapping[str, object], as_json: bool
         waiting.cancel()
 
     async def consume() -> int:
+        prefill = _PrefillLine()
         async for event in client.complete(raw):
+            if not as_json and sys.stderr.isatty():
+                prefill.show(event)
             if interrupted and not isinstance(event, CancelledEvent | ErrorEvent):
                 client.cancel()
             _show(event, as_json)
@@ -132,6 +136,24 @@ async def _stream(client: EngineClient, raw: Mapping[str, object], as_json: bool
         _show(CancelledEvent(), as_json)
         return CANCELLED
     return await consume()
+
+
+class _PrefillLine:
+    """How far the prefill is, in one line on stderr, which the next event takes away."""
+
+    def __init__(self) -> None:
+        self._width = 0
+
+    def show(self, event: Event) -> None:
+        """Write it, or take it away."""
+        said = ""
+        if isinstance(event, PrefillEvent):
+            said = f"Prefilling: {event.prefilled_tokens:,} of {event.total_tokens:,} tokens"
+        elif not self._width:
+            return
+        end = "" if said else "\r"
+        print(f"\r{said.ljust(self._width)}", end=end, file=sys.stderr, flush=True)
+        self._width = len(said)
 
 
 def _show(event: Event, as_json: bool) -> None:

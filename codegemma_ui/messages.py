@@ -1,8 +1,8 @@
 """What crosses the process line: requests, events and status, as dataclasses and as flat JSON objects.
 
-One generation is a stream of events: one `prompt`, any number of `token`, then exactly one of `done`,
-`cancelled`, `error`. The page, the shell, the HTTP API and the tests all read these; nobody parses text
-that another part formatted. Pure.
+One generation is a stream of events: one `prompt`, any number of `prefill`, any number of `token`, then
+exactly one of `done`, `cancelled`, `error`. The page, the shell, the HTTP API and the tests all read these;
+nobody parses text that another part formatted. Pure.
 """
 
 from __future__ import annotations
@@ -212,20 +212,6 @@ def _shown(value: object) -> str:
 # Events
 
 
-@dataclass(frozen=True, kw_only=True)
-class PrefillEvent:
-    """How much of the prompt is in the KV cache; before the first token only.
-
-    Attributes:
-        prefilled_tokens: tokens that are.
-        total_tokens: tokens of the prompt, with what is forced.
-    """
-
-    event: ClassVar[str] = "prefill"
-    prefilled_tokens: int
-    total_tokens: int
-
-
 @dataclass(frozen=True)
 class Alternative:
     """A token the model might have chosen: one of the five likeliest."""
@@ -257,6 +243,20 @@ class PromptEvent:
     token_ids: tuple[int, ...] = ()
     roles: tuple[str, ...] = ()
     forced_tokens: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrefillEvent:
+    """How far the prefill is, where it takes more than one pass and a moment; at most four come a second.
+
+    Attributes:
+        prefilled_tokens: put through the model so far.
+        total_tokens: to be put through it: of the prompt and what is forced, what the prefix cache lacks.
+    """
+
+    event: ClassVar[str] = "prefill"
+    prefilled_tokens: int
+    total_tokens: int
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from dataclasses import asdict, fields, replace
 from typing import Any
 
@@ -57,16 +57,19 @@ class Progress:
     Attributes:
         completion: the fields of `done`, filled as they become known.
         prompt: the prompt event, once it came.
-        prefill: how much of the prompt is prefilled, once that was told.
+        prefill: the latest prefill event, if any came.
         tokens: every token event so far.
         last: the event that ended the stream, once it came.
     """
 
-    def __init__(self, prefix: str, suffix: str) -> None:
-        self._prefix, self._suffix = prefix, suffix
+    def __init__(
+        self, prefix: str, suffix: str, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._prefix, self._suffix, self._clock = prefix, suffix, clock
         self.completion = Completion()
         self.prompt: PromptEvent | None = None
         self.prefill: PrefillEvent | None = None
+        self._prefills: list[tuple[float, int]] = []  # seconds and tokens: the first, the latest
         self.tokens: list[TokenEvent] = []
         self.last: DoneEvent | CancelledEvent | ErrorEvent | None = None
 
@@ -80,6 +83,7 @@ class Progress:
                 )
             case PrefillEvent():
                 self.prefill = event
+                self._prefills[1:] = [(self._clock(), event.prefilled_tokens)]
             case TokenEvent():
                 self.tokens.append(event)
             case DoneEvent() | CancelledEvent():
@@ -89,6 +93,16 @@ class Progress:
                 self.last = event
             case ErrorEvent():
                 self.last = event
+
+    @property
+    def prefill_left_s(self) -> float | None:
+        """Seconds until the prompt is prefilled, at the speed so far; None where that is not known yet."""
+        if self.prefill is None or len(self._prefills) < 2:
+            return None
+        (began_s, before), (now_s, tokens) = self._prefills
+        if tokens <= before:
+            return None
+        return (self.prefill.total_tokens - tokens) * (now_s - began_s) / (tokens - before)
 
     def refresh(self) -> None:
         """Bring `completion` up to the tokens that came; the last event does it by itself."""
@@ -105,9 +119,12 @@ class Progress:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """All of `done`'s keys with the values so far, or the flat error event."""
+        """All of `done`'s keys with the values so far, those of `prefill` during it, or the flat error
+        event."""
         if self.last is not None:
             return event_to_dict(self.last)
+        if self.prefill is not None and not self.tokens:
+            return {**event_to_dict(self.prefill), **asdict(self.completion)}
         name = TokenEvent.event if self.tokens else PromptEvent.event
         return {"event": name, **asdict(self.completion)}
 

@@ -4,6 +4,7 @@ The request's prefix is the script; its first word says what happens, a number m
 
     slow [S]     a token every S seconds (0.02), until cancelled, 500 of them, or the time limit
     read S       S seconds of prefill before the first token, in passes of 10 ms between which it hears
+    prefill S    S seconds for each of four passes, and tells of each
     deaf S       one dispatch of S seconds, in which it hears nothing
     hang         a dispatch that never ends
     oom          runs out of memory where max_length is over 64
@@ -31,7 +32,19 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 options = dict(zip(sys.argv[1::2], sys.argv[2::2], strict=True))
-SCRIPTS = ("slow", "read", "deaf", "hang", "oom", "crash", "stale", "late", "lie", "echo")
+SCRIPTS = (
+    "slow",
+    "read",
+    "prefill",
+    "deaf",
+    "hang",
+    "oom",
+    "crash",
+    "stale",
+    "late",
+    "lie",
+    "echo",
+)
 cancelled: set[str] = set()
 requests: queue.Queue[dict] = queue.Queue()
 
@@ -129,6 +142,12 @@ def complete(request_id: str, request: dict) -> None:
                 time.sleep(0.01)
                 share = min(1.0, (time.monotonic() - begun) / float(number))
                 prefill(request_id, int(1000 * share))
+        case "prefill":
+            for done in range(4):
+                if request_id not in cancelled:
+                    progress = {"prefilled_tokens": done, "total_tokens": 4}
+                    write({"request_id": request_id, "event": "prefill", **progress})
+                    time.sleep(float(number))
         case "deaf":
             time.sleep(float(number))
         case "hang":

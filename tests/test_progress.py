@@ -6,8 +6,8 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 
-from codegemma_ui.messages import DoneEvent, Event, PromptEvent, TokenEvent
-from codegemma_ui.progress import Stop, updates
+from codegemma_ui.messages import DoneEvent, Event, PrefillEvent, PromptEvent, TokenEvent
+from codegemma_ui.progress import Progress, Stop, updates
 
 PROMPT = PromptEvent(
     prompt="p", prompt_tokens=4, max_length=64, trimmed_prefix_tokens=0, trimmed_suffix_tokens=0
@@ -42,6 +42,36 @@ def test_acceptance_first_token_and_the_end_are_always_told() -> None:
     assert dicts[-1]["event"] == "done"
     assert dicts[-1]["middle"] == "all"
     assert len({tuple(each) for each in dicts}) == 1  # the same keys in each
+
+
+def test_the_prefill_is_told_beside_the_keys_of_done() -> None:
+    async def events() -> AsyncIterator[Event]:
+        yield PROMPT
+        for tokens in (0, 2):
+            await asyncio.sleep(0.1)
+            yield PrefillEvent(prefilled_tokens=tokens, total_tokens=4)
+        await asyncio.sleep(0.1)
+        yield token(0)
+        yield DoneEvent(middle="0")
+
+    dicts, _ = collect(events())
+    told = [each for each in dicts if each["event"] == "prefill"]
+    assert [(each["prefilled_tokens"], each["total_tokens"]) for each in told] == [(0, 4), (2, 4)]
+    assert {name for each in told for name in each} == {
+        *dicts[0],
+        *("prefilled_tokens", "total_tokens"),
+    }
+    assert [each["event"] for each in dicts[-2:]] == ["token", "done"]
+
+
+def test_what_is_left_of_a_prefill_is_known_from_the_second_event_on() -> None:
+    now_s = 5.0
+    progress = Progress("", "", clock=lambda: now_s)
+    assert progress.prefill_left_s is None
+    for tokens, left_s in ((100, None), (100, None), (200, 16.0), (900, 2.0)):
+        progress.add(PrefillEvent(prefilled_tokens=tokens, total_tokens=1000))
+        assert progress.prefill_left_s == left_s
+        now_s += 1 if tokens == 100 else 14
 
 
 def test_a_slow_stream_is_told_ten_times_a_second() -> None:

@@ -98,6 +98,27 @@ def test_an_evaluation_that_nobody_reads(stream: str, tmp_path: Path, nobody: in
     assert not out
 
 
+def test_a_prefill_is_an_event_of_json_and_a_line_on_a_terminals_stderr() -> None:
+    asked = ("complete", "--prefix", "prefill 0.01", "--suffix", "text", "--backend", "jax")
+    out, said = start(*asked, "--json", module=SCRIPTED).communicate(timeout=60)
+    events = [json.loads(line) for line in out.splitlines()]
+    names = ["prompt", *["prefill"] * 4, "token", "done"]
+    assert [event["event"] for event in events] == names
+    assert events[2] == {"event": "prefill", "prefilled_tokens": 1, "total_tokens": 4}
+    assert said == b""
+    assert start(*asked, module=SCRIPTED).communicate(timeout=60) == (b"text", b"")
+    terminal, theirs = os.openpty()
+    process = start(*asked, module=SCRIPTED, stderr=theirs)
+    out, _ = process.communicate(timeout=60)
+    os.close(theirs)
+    said = os.read(terminal, 4096)
+    os.close(terminal)
+    assert out == b"text"
+    lines = [line.rstrip() for line in said.split(b"\r")]
+    assert lines[1:5] == [b"Prefilling: %d of 4 tokens" % done for done in range(4)]
+    assert not any(lines[5:])  # it is taken away
+
+
 def test_a_full_disk_is_told_in_a_sentence() -> None:
     with Path("/dev/full").open("w") as full:
         process = start("presets", stdout=full.fileno())

@@ -1,22 +1,28 @@
 """The decode loop: read what is new of the prompt, then write tokens, the same on every backend.
 
 This file deals in token ids. It knows nothing of text, cancelling or deadlines: whoever iterates stops when
-it has seen enough, and is asked between the passes that read a long prompt. The passes run on a thread of
-their own, one at a time, so that the next one is under way while a caller deals with the last one's tokens.
+it has seen enough, and is asked while a long prompt is prefilled, in passes of at most `pace.PASS_S`. The
+passes run on a thread of their own, one at a time, so that the next one is under way while a caller deals
+with the last one's tokens.
 """
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent import futures
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
 from codegemma_ui.engine import planning
 from codegemma_ui.engine.drafting import Account, Draft
+from codegemma_ui.engine.pace import Pace
 from codegemma_ui.engine.planning import CHUNKS
 from codegemma_ui.engine.sampling import GREEDY, Choice, Draws, Sampling, choices_of
 from codegemma_ui.engine.steps import Cache, Drawing, Picked, Scores, Steps, stop_array
@@ -45,6 +51,9 @@ CHECK_COST = 2.5
 BURST_S = 0.03
 """Seconds that a pass of several tokens may take: a person who stops waits no longer."""
 
+LOOK_S = 0.05
+"""Seconds between two looks, during a prefill, at whether it is over and how far it is."""
+
 MARGIN = 1e-3
 """How much likelier (in nats) the first choice must be than the second for a check's word to count. A check
 adds in another order than a step does; within rounding errors the step decides."""
@@ -63,6 +72,19 @@ class Memory:
     tokens: list[int] = field(default_factory=list)
 
 
+@dataclass(frozen=True)
+class Prefilled:
+    """How far the prefill of a prompt is that takes more than one pass.
+
+    Attributes:
+        tokens: put through the model so far.
+        total: to be put through it: what the prefix cache does not hold.
+    """
+
+    tokens: int
+    total: int
+
+
 @dataclass(eq=False)
 class Reading:
     """A prompt that is being read, with what is forced after it.
@@ -70,16 +92,32 @@ class Reading:
     Attributes:
         tokens: of both.
         free: where the prompt ends in them: a choice is told after each token from the last of the prompt on.
+        head: where the chunks that tell nothing, or only the last choice, end.
         memory: what has been read.
+        start: how many of the tokens the prefix cache held.
+        done: how many it holds by now.
+        longest: the largest chunk of the plan.
         plan: the passes still to come: offset, size, and where its tokens end.
+        passes: how many there are, those that are done among them.
         choices: what has been told so far.
     """
 
     tokens: list[int]
     free: int
+    head: int
     memory: Memory
-    plan: deque[tuple[int, int, int]]
+    start: int
+    done: int
+    longest: int = 0
+    plan: deque[tuple[int, int, int]] = field(default_factory=deque)
+    passes: int = 0
     choices: list[Choice] = field(default_factory=list)
+
+    def prefilled(self) -> Prefilled | None:
+        """How far it is; None where one pass does it all."""
+        if self.passes < 2:
+            return None
+        return Prefilled(self.done - self.start, len(self.tokens) - self.start)
 
 
 class Decoder:
@@ -118,6 +156,7 @@ class Decoder:
         self.context_length = context_length
         self.cache_lengths = planning.cache_lengths(context_length)
         self.read_tokens = 0
+        self.pace = Pace(steps.weight_bytes)
         self.kept = KEPT
         self._clock = clock
         self._memories: list[Memory] = []  # the last used one last
@@ -170,7 +209,11 @@ class Decoder:
 
     # Decode
 
-    def decode(
+    def decode(self, *arguments: Any, **named: Any) -> Iterator[Choice]:
+        """Yield the tokens of a `stream` alone; it takes the same arguments, and raises the same errors."""
+        return _choices(self.stream(*arguments, **named))
+
+    def stream(
         self,
         prompt_ids: Sequence[int],
         max_length: int,
@@ -180,11 +223,12 @@ class Decoder:
         cursor: int | None = None,
         over: Callable[[], bool] = _never,
         forced: Sequence[int] = (),
-    ) -> Iterator[Choice]:
+    ) -> Generator[Choice | Prefilled]:
         """Yield tokens until one of `stop_ids`, or until prompt and tokens together are `max_length` long.
 
-        The first comes as soon as the prompt has been read. The iterator may be closed or dropped at any
-        time; a prompt that fills `max_length` yields none.
+        The first comes as soon as the prompt has been prefilled; before it comes how far that is, where it
+        takes several passes and a while. The iterator may be closed or dropped at any time; a prompt that
+        fills `max_length` yields no token.
 
         Args:
             prompt_ids: the prompt, at least one token.
@@ -194,12 +238,13 @@ class Decoder:
             drafts: whether greedy tokens may be guessed from the context and checked together.
             cursor: where in the prompt the new tokens belong, as text: what stands before it is what they
                 go on from. None is its end.
-            over: asked between the passes that read the prompt; where it says so, nothing follows.
+            over: asked again and again during the prefill, by two threads; where it says so, the iterator
+                ends at once, and the model is free after the pass under way.
             forced: tokens that come first, however likely, stop tokens among them; what is drawn after them
                 is what the same seed draws at these places.
 
         Returns:
-            An iterator of choices. It raises RuntimeError when it is advanced after another
+            An iterator. It raises RuntimeError when it is advanced after another
             `decode()` has been called.
 
         Raises:
@@ -239,14 +284,20 @@ class Decoder:
         draft: Draft | None,
         over: Callable[[], bool],
         turn: int,
-    ) -> Iterator[Choice]:
+    ) -> Generator[Choice | Prefilled]:
         left, made = max_length - len(prompt), 0
         draws = Draws(sampling, left)
         account = Account(self._check_cost)
         if not left:
             return
         drawing = draws.at(len(forced))
-        under_way = self._submit(turn, self._read, prompt, forced, max_length, drawing, stops, over)
+        prefill = _Prefill(over)
+        under_way = self._submit(
+            turn, self._read, prompt, forced, max_length, drawing, stops, prefill
+        )
+        yield from prefill.follow(under_way)
+        if not under_way.done():
+            return
         while True:
             choices = under_way.result()[:left]
             made += len(choices)
@@ -303,11 +354,11 @@ class Decoder:
         max_length: int,
         drawing: Drawing,
         stops: np.ndarray,
-        over: Callable[[], bool],
+        prefill: _Prefill,
     ) -> list[Choice]:
         """Read the prompt, then what is forced; returns these tokens as choices, and one more."""
-        reading = self._begin(prompt, forced, max_length)
-        while reading.plan and not over():
+        reading = prefill.reading = self._begin(prompt, forced, max_length)
+        while reading.plan and not prefill.over():
             self._read_on(reading, drawing, stops)
         self._memories.append(reading.memory)
         return reading.choices
@@ -316,26 +367,44 @@ class Decoder:
         """What reads a prompt, from what a kept cache already holds of it."""
         length = self._length(max_length)
         memory, start = self._memory_for(prompt, length)
-        end = len(prompt) + len(forced)
         # Only checks tell of each position: with them, from the prompt's last token on, forced ones are read.
         head = len(prompt) - 1 if forced else len(prompt)
-        plan = [(offset, size, head) for offset, size in planning.chunks(start, head, length)]
-        if forced:
-            rows = planning.rows(head, end, WIDTH, length)
-            plan += [(offset, WIDTH, end) for offset in rows]
-        self.read_tokens = sum(size for _, size, _ in plan)
-        return Reading(prompt + forced, len(prompt), memory, deque(plan))
+        self.read_tokens = 0
+        reading = Reading(prompt + forced, len(prompt), head, memory, start, start)
+        self._plan(reading)
+        return reading
+
+    def _plan(self, reading: Reading) -> None:
+        """Plan the passes still to come, in chunks that are expected to take `pace.PASS_S` at most."""
+        longest = self.pace.longest()
+        if reading.longest == longest or reading.done > reading.head:
+            return
+        head, end, length = reading.head, len(reading.tokens), reading.memory.length
+        plan = [
+            (offset, size, head)
+            for offset, size in planning.chunks(reading.done, head, length, longest)
+        ]
+        if head < reading.free:  # some are forced
+            plan += [(offset, WIDTH, end) for offset in planning.rows(head, end, WIDTH, length)]
+        reading.passes += len(plan) - len(reading.plan)
+        reading.longest, reading.plan = longest, deque(plan)
 
     def _read_on(self, reading: Reading, drawing: Drawing, stops: np.ndarray) -> None:
         """One pass more; the last one draws the choice after all, where it is to be drawn."""
+        self._plan(reading)
         offset, size, end = reading.plan.popleft()
         memory, tokens = reading.memory, reading.tokens
         part, following = tokens[offset : min(offset + size, end)], tokens[offset + 1 :][:size]
         ids, given = np.full(size, PADDING_ID, np.int32), np.full(size, FREE, np.int32)
         ids[: len(part)], given[: len(following)] = part, following
         last = len(part) - 1
+        compilations, started = self.steps.compilations, self._clock()
         memory.cache, picked, scores = self._pass(memory.cache, ids, offset, last, stops, given)
+        if self.steps.compilations == compilations:
+            self.pace.add(size, self._clock() - started)
+        self.read_tokens += size
         memory.tokens = tokens[: offset + len(part)]
+        reading.done = len(memory.tokens)
         if size == WIDTH:
             first = reading.free - 1 + len(reading.choices) - offset
             reading.choices += choices_of(picked.rows(first, len(part)))
@@ -411,6 +480,47 @@ class Decoder:
             memory.tokens += [token, *guess[: len(choices) - 1]]
         self._memories.append(memory)
         return choices if choices else self._write(token, 1, stops, GREEDY, account)
+
+
+class _Prefill:
+    """What a caller knows of the prefill that it waits for.
+
+    Args:
+        over: says that the caller wants nothing more.
+
+    Attributes:
+        reading: what is being prefilled, once that has begun.
+    """
+
+    def __init__(self, over: Callable[[], bool]) -> None:
+        self._over, self._left = over, threading.Event()
+        self.reading: Reading | None = None
+
+    def over(self) -> bool:
+        """Whether nothing more is wanted; once so, always so."""
+        if not self._left.is_set() and self._over():
+            self._left.set()
+        return self._left.is_set()
+
+    def follow(self, under_way: Future[list[Choice]]) -> Generator[Prefilled]:
+        """Yield how far it is, until it is done or over."""
+        told: Prefilled | None = None
+        try:
+            while not futures.wait((under_way,), LOOK_S).done and not self.over():
+                now = None if self.reading is None else self.reading.prefilled()
+                if now is not None and now != told:
+                    told = now
+                    yield now
+        except GeneratorExit:
+            self._left.set()
+            raise
+
+
+def _choices(events: Generator[Choice | Prefilled]) -> Iterator[Choice]:
+    with closing(events):
+        for event in events:
+            if isinstance(event, Choice):
+                yield event
 
 
 def _smoothed(before: float, now: float) -> float:

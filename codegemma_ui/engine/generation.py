@@ -10,12 +10,15 @@ import math
 import time
 from collections.abc import Callable, Iterator
 
-from codegemma_ui.engine.decode import Decoder
+from codegemma_ui.engine.decode import Decoder, Prefilled
 from codegemma_ui.engine.sampling import Sampling
-from codegemma_ui.messages import CompletionRequest, Event, Loaded, StopReason
+from codegemma_ui.messages import CompletionRequest, Event, Loaded, PrefillEvent, StopReason
 from codegemma_ui.output import Output, last_event
 from codegemma_ui.prompting import forced_ids, prompt_event
 from codegemma_ui.vocabulary import Vocabulary
+
+PREFILL_INTERVAL_S = 0.25
+"""Seconds between two `prefill` events."""
 
 
 def generate(
@@ -33,11 +36,11 @@ def generate(
         vocabulary: the loaded preset's.
         decoder: the loaded model's.
         loaded: says preset, backend and precision in the last event.
-        cancelled: asked between dispatches.
+        cancelled: asked between dispatches, and during the prefill by two threads.
         clock: seconds; only differences count.
 
     Yields:
-        One `prompt`, the `token` events, then one `done` or `cancelled`. Failures are raised,
+        One `prompt`, `prefill` and `token` events, then one `done` or `cancelled`. Failures are raised,
         `BadInput` among them: what is forced does not fit.
     """
     prompt = vocabulary.prompt_of(request)
@@ -48,12 +51,13 @@ def generate(
     output = Output(vocabulary, len(forced))
     reason: StopReason | None = "scored" if request.score and not forced else None
     started = first = last = clock()
+    shown_s = -math.inf
 
     def late() -> bool:
         return clock() - started >= request.time_limit_s
 
     if reason is None and not cancelled():
-        choices = decoder.decode(
+        events = decoder.stream(
             prompt_ids,
             len(prompt_ids) + room,
             Sampling(request.temperature, request.top_k, request.top_p, request.seed),
@@ -62,7 +66,12 @@ def generate(
             over=lambda: cancelled() or late(),
             forced=forced,
         )
-        for choice in choices:
+        for choice in events:
+            if isinstance(choice, Prefilled):
+                if clock() - shown_s >= PREFILL_INTERVAL_S:
+                    shown_s = clock()
+                    yield PrefillEvent(prefilled_tokens=choice.tokens, total_tokens=choice.total)
+                continue
             last = clock()
             first = last if output.new == 0 else first
             free = output.count >= len(forced)
@@ -82,5 +91,5 @@ def generate(
             if reason is not None or cancelled():
                 break
         if reason is None and not cancelled() and late():
-            reason = "time_limit"  # while the prompt was being read
+            reason = "time_limit"  # during the prefill
     yield last_event(request, prompt, output, reason, loaded, (started, first, last))

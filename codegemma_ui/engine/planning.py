@@ -34,7 +34,7 @@ def chunk_sizes(length: int) -> tuple[int, ...]:
     return tuple(size for size in CHUNKS if size <= length)
 
 
-def chunks(start: int, end: int, length: int) -> list[tuple[int, int]]:
+def chunks(start: int, end: int, length: int, longest: int = CHUNKS[-1]) -> list[tuple[int, int]]:
     """The chunks that read the tokens from `start` to `end`, at the least cost.
 
     A chunk never passes the cache's end, where jax and tensorflow would shift it back over earlier keys: one
@@ -44,15 +44,16 @@ def chunks(start: int, end: int, length: int) -> list[tuple[int, int]]:
         start: how many tokens the cache already holds.
         end: how many it is to hold.
         length: of the cache, at least `end`.
+        longest: the largest chunk that may be taken, one of `CHUNKS`.
 
     Returns:
         `(offset, size)` of each, in order. Only the last may reach beyond `end`.
     """
     if end <= start:
         return []
-    longest = chunk_sizes(length)[-1]
+    longest = min(longest, chunk_sizes(length)[-1])
     whole = max(0, (end - start - 1) // longest)
-    sizes = [longest] * whole + list(_sizes(end - start - whole * longest))
+    sizes = [longest] * whole + list(_sizes(end - start - whole * longest, longest))
     plan = []
     for size in sizes:
         plan.append((min(start, length - size), size))
@@ -69,12 +70,13 @@ def rows(start: int, end: int, size: int, length: int) -> list[int]:
 
 
 @lru_cache(maxsize=1024)
-def _sizes(count: int) -> tuple[int, ...]:
+def _sizes(count: int, longest: int) -> tuple[int, ...]:
     """The cheapest chunks that hold a count of tokens, longest first; none is longer than the count needs."""
+    allowed = [size for size in CHUNKS if size <= longest]
     best: list[tuple[int, tuple[int, ...]]] = [(0, ())]
     for tokens in range(1, count + 1):
         ways = []
-        for size in CHUNKS:
+        for size in allowed:
             cost, rest = best[max(0, tokens - size)]
             ways.append((cost + size + DISPATCH, (size, *rest)))
         best.append(min(ways))

@@ -12,22 +12,23 @@ from __future__ import annotations
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 
 import numpy as np
 
 from codegemma_ui.engine.decode import (
     BURST_S,
     KEPT,
+    LOOK_S,
     PADDING_ID,
     Decoder,
     Memory,
+    Prefilled,
     Reading,
 )
 from codegemma_ui.engine.drafting import Draft
-from codegemma_ui.engine.planning import CHUNKS
 from codegemma_ui.engine.sampling import GREEDY, Choice, Draws, Sampling, choices_of
 from codegemma_ui.engine.steps import BURST, Cache, Drawing, Picked, RowSteps, stop_array
 
@@ -45,6 +46,7 @@ class Row:
 
     Attributes:
         left: how many tokens may still come; `made` have.
+        longest: the largest chunk that it is expected to be read in.
         told: what the caller is to hear: tokens, then None, or what went wrong.
         gone: the caller listens no more; set by its own thread at any time.
         ended: nothing more comes, or is wanted; set by the decoder's thread.
@@ -63,6 +65,7 @@ class Row:
     stops: np.ndarray
     over: Callable[[], bool]
     left: int
+    longest: int
     made: int = 0
     told: SimpleQueue[list[Choice] | Picked | Exception | None] = field(default_factory=SimpleQueue)
     gone: bool = False
@@ -76,7 +79,7 @@ class Row:
     @property
     def passes(self) -> int:
         """How many are still to read it."""
-        whole = -(-(len(self.prompt) + len(self.forced)) // CHUNKS[-1])
+        whole = -(-(len(self.prompt) + len(self.forced)) // self.longest)
         return len(self.reading.plan) if self.reading else whole
 
     def take(self, ids: Sequence[int]) -> None:
@@ -170,23 +173,39 @@ class SharedDecoder(Decoder):
         draft: Draft | None,  # noqa: ARG002 - there are none
         over: Callable[[], bool],
         turn: int,  # noqa: ARG002 - nobody's turn ends another's
-    ) -> Iterator[Choice]:
+    ) -> Generator[Choice | Prefilled]:
         left = max_length - len(prompt)
         if not left:
             return
         draws = Draws(sampling, left)
-        row = Row(prompt, forced, max_length, draws, stops, over, left)
+        row = Row(prompt, forced, max_length, draws, stops, over, left, self.pace.longest())
         with self._lock:
             self._rows.append(row)
             self._came += 1
             if not self._runs:
                 self._runs = True
                 self._thread.submit(self._turn_of_all)
+        shown: Prefilled | None = None
+        look_s: float | None = LOOK_S
         try:
-            while (told := row.told.get()) is not None:
+            while True:
+                try:
+                    told = row.told.get(timeout=look_s)
+                except Empty:
+                    if row.over():
+                        return
+                    reading = row.reading
+                    now = None if reading is None else reading.prefilled()
+                    if now is not None and now != shown:
+                        shown = now
+                        yield now
+                    continue
+                if told is None:
+                    return
                 if isinstance(told, Exception):
                     raise told
                 yield from choices_of(told) if isinstance(told, Picked) else told
+                look_s = None  # it is prefilled
         finally:
             row.gone = True
 

@@ -111,7 +111,7 @@ class Playground:
     def stream(
         self, prefix: str = "", suffix: str = "", **fields: Any
     ) -> Generator[Event, None, None]:
-        """The events of a completion as they come: `prompt`, any number of `token`, then `done`.
+        """The events of a completion as they come: `prompt`, any `prefill` and `token`, then `done`.
 
         The first `next` starts it, closing the generator cancels it.
 

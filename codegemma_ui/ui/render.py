@@ -11,6 +11,7 @@ import html
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
+from math import ceil
 from typing import Any
 
 from codegemma_ui import presets
@@ -207,6 +208,8 @@ def caption(run: Run | None, language: Language) -> str:
         return _line("idle", [text("caption_idle", language, key=key)])
     count = len(run.progress.tokens) if run.progress else 0
     parts = [_reason(run, language)]
+    if not count and run.progress and (left_s := run.progress.prefill_left_s) is not None:
+        parts.append(text("caption_prefill_left", language, seconds=f"{ceil(left_s):,}"))
     if count:
         parts.append(
             text("token", language) if count == 1 else text("tokens", language, count=count)

@@ -35,7 +35,7 @@ def test_a_prompt_that_is_prefilled_says_how_far_it_is(
     scripted.client.be(warm=0.3)  # other programs are compiled meanwhile; that is nobody's wait
     scripted.client.prefilled = (512, 2000)
     playground.press_complete()
-    expect(playground.caption).to_contain_text("Prefilling: 512 of 2,000 tokens")
+    expect(playground.caption).to_contain_text("Reading the prompt: 512 of 2,000 tokens")
     expect(playground.caption).not_to_contain_text("compiling")
     scripted.client.prefilled = None
     playground.wait_until_done()

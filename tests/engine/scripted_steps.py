@@ -19,6 +19,7 @@ class ScriptedSteps:
     note = None
     compiling = 0
     compilations = 0
+    weight_bytes = 0
     vocabulary_size = 50
 
     def __init__(self) -> None:

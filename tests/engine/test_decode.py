@@ -8,16 +8,17 @@ steps.
 from __future__ import annotations
 
 import threading
+import time
 from typing import Any
 
 import numpy as np
 import pytest
 
 from codegemma_ui.engine import decode, planning, steps
-from codegemma_ui.engine.decode import KEPT, Decoder
+from codegemma_ui.engine.decode import KEPT, LOOK_S, Decoder, Prefilled
 from codegemma_ui.engine.planning import CHUNKS
 from codegemma_ui.engine.precision import Precision
-from codegemma_ui.engine.sampling import Sampling
+from codegemma_ui.engine.sampling import Choice, Sampling
 from codegemma_ui.fim import CUT_STEP
 from tests.engine import decoding
 from tests.engine.scripted_steps import ScriptedSteps
@@ -215,8 +216,10 @@ class TestForcedTokens:
 
     def test_a_reading_that_is_broken_off_gives_what_it_has(self, scripted: Any) -> None:
         decoder, _ = scripted
-        asked = iter([False, False, True])
-        choices = decoder.decode([1], 64, GREEDY, over=lambda: next(asked), forced=[5] * 20)
+        inner = decoder.steps
+        choices = decoder.decode(
+            [1], 64, GREEDY, over=lambda: len(inner.calls) == 2, forced=[5] * 20
+        )
         assert ids(choices) == [5] * 16
 
     def test_more_than_fit_are_refused(self, scripted: Any) -> None:
@@ -298,8 +301,8 @@ class TestTheLoop:
     ) -> None:
         decoder, inner = scripted
         prompt = [one % 60 for one in range(1500)]
-        asked = iter([False, True])
-        assert list(decoder.decode(prompt, 2000, sampling, over=lambda: next(asked))) == []
+        assert list(decoder.decode(prompt, 2000, sampling, over=lambda: bool(inner.calls))) == []
+        drain(decoder)
         assert [call[2:] for call in inner.calls] == [(0, 512)]
         next(decoder.decode(prompt, 2000, sampling))
         assert inner.calls[1][2] == 512
@@ -343,6 +346,108 @@ class TestTheLoop:
             "read",
             "write",
         ]  # before the first request
+
+
+class SlowSteps(ScriptedSteps):
+    """A large model on a slow machine: a token takes 20 ms to prefill, a pass 100 ms more.
+
+    Attributes:
+        now_s: what its clock shows.
+    """
+
+    weight_bytes = 5_000_000_000
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now_s = 0.0
+        self.passes: list[tuple[int, float]] = []  # size, seconds
+
+    def _note(self, name: str, cache: Any, offset: int, size: int) -> None:
+        super()._note(name, cache, offset, size)
+        seconds = 0.1 + 0.02 * size
+        self.now_s += seconds
+        if name != "write":
+            self.passes.append((size, seconds))
+
+
+class TestPrefill:
+    def test_no_pass_of_a_large_model_takes_longer_than_half_a_second(self) -> None:
+        inner = SlowSteps()
+        decoder = Decoder(inner, 4096, clock=lambda: inner.now_s)
+        assert len(list(decoder.decode([7] * 951, 960, GREEDY, drafts=False))) == 9
+        sizes = [size for size, _ in inner.passes]
+        assert sizes[0] == 8  # nothing is measured yet
+        # One of 32 is tried, and found to take 0.74 s.
+        assert sizes.count(32) == 1
+        assert [size for size, seconds in inner.passes if seconds > 0.5] == [32]
+        assert decoder.read_tokens == sum(sizes)
+
+    def test_passes_that_are_fast_grow(self) -> None:
+        inner = SlowSteps()
+        decoder = Decoder(inner, 4096, clock=lambda: inner.now_s / 100)
+        next(decoder.decode([7] * 2000, 2100, GREEDY))
+        sizes = [size for size, _ in inner.passes]
+        assert sizes[:3] == [8, 512, 512]
+
+    def test_a_small_model_is_planned_as_ever(self, scripted: Any) -> None:
+        decoder, inner = scripted
+        next(decoder.decode([7] * 1300, 2000, GREEDY))
+        passes = [(offset, size) for name, _, offset, size in inner.calls if name != "write"]
+        assert passes == planning.chunks(0, 1300, 2048)
+
+    def test_it_tells_how_far_it_is_beyond_what_was_kept(self, scripted: Any) -> None:
+        decoder, inner = scripted
+        next(decoder.decode([7] * 300, 2000, GREEDY))
+        drain(decoder)
+        inner.calls.clear()
+        goes_on = threading.Semaphore(0)
+        read = inner.read
+        inner.read = lambda *given: goes_on.acquire(timeout=10) and read(*given)
+        events = decoder.stream([7] * 300 + [20] * 1500, 2000, GREEDY)
+        assert next(events) == Prefilled(0, 1500)
+        goes_on.release()
+        assert next(events) == Prefilled(512, 1500)
+        goes_on.release()
+        assert next(events) == Prefilled(1024, 1500)
+        goes_on.release(9)
+        rest = list(events)
+        assert all(isinstance(event, Choice) for event in rest)
+        assert len(rest) == 200
+
+    def test_one_pass_tells_nothing(self, scripted: Any) -> None:
+        decoder, inner = scripted
+        read = inner.read
+        inner.read = lambda *given: time.sleep(3 * LOOK_S) or read(*given)
+        assert all(isinstance(event, Choice) for event in decoder.stream([7] * 32, 40, GREEDY))
+
+    @pytest.mark.parametrize("closes", [False, True])
+    def test_a_stop_does_not_wait_for_the_pass_under_way_and_none_follows(
+        self, scripted: Any, closes: bool
+    ) -> None:
+        decoder, inner = scripted
+        under_way, goes_on, stopped = threading.Event(), threading.Event(), threading.Event()
+        read = inner.read
+
+        def slow(*given: Any) -> Any:
+            under_way.set()
+            goes_on.wait(10)
+            return read(*given)
+
+        inner.read = slow
+        events = decoder.stream([7] * 1500, 2000, GREEDY, over=stopped.is_set)
+        assert next(events) == Prefilled(0, 1500)
+        assert under_way.wait(10)
+        if closes:
+            events.close()
+        else:
+            stopped.set()
+            assert list(events) == []
+        stopped.clear()  # a worker forgets a request that has ended
+        assert inner.calls == []  # the pass is still under way
+        goes_on.set()
+        assert next(decoder.decode([7] * 1500, 2000, GREEDY)).id == 8
+        offsets = [call[2] for call in inner.calls if call[0] != "write"]
+        assert offsets[:2] == [0, 512]  # one pass of the first, and the second goes on from it
 
 
 class TestReuse:

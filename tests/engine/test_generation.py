@@ -9,11 +9,11 @@ from typing import cast
 import pytest
 
 from codegemma_ui import fim
-from codegemma_ui.engine.decode import Decoder
+from codegemma_ui.engine.decode import Decoder, Prefilled
 from codegemma_ui.engine.generation import generate
 from codegemma_ui.engine.sampling import Choice, Sampling
 from codegemma_ui.errors import BadInput
-from codegemma_ui.messages import CompletionRequest, Event, Loaded, TokenEvent
+from codegemma_ui.messages import CompletionRequest, Event, Loaded, PrefillEvent, TokenEvent
 from codegemma_ui.vocabulary import Vocabulary
 
 LOADED = Loaded(
@@ -34,7 +34,7 @@ class ScriptedDecoder:
     def __init__(self, ids: Sequence[int], then: int) -> None:
         self.ids, self.then = ids, then
 
-    def decode(
+    def stream(
         self,
         prompt_ids: Sequence[int],
         max_length: int,
@@ -115,7 +115,7 @@ def test_the_time_limit_keeps_what_was_generated(vocabulary: Vocabulary) -> None
 
 def test_the_time_limit_counts_the_reading_of_the_prompt(vocabulary: Vocabulary) -> None:
     class Slow(ScriptedDecoder):
-        def decode(self, *given: object, over: Callable[[], bool], **more: object) -> Iterator:
+        def stream(self, *given: object, over: Callable[[], bool], **more: object) -> Iterator:
             while not over():  # a prompt of many passes
                 pass
             return iter(())
@@ -132,6 +132,32 @@ def test_the_time_limit_counts_the_reading_of_the_prompt(vocabulary: Vocabulary)
         )
     )[-1]
     assert (last.event, last.stop_reason, last.middle) == ("done", "time_limit", "")
+
+
+def test_the_prefill_is_told_at_most_four_times_a_second(vocabulary: Vocabulary) -> None:
+    now_s = 0.0
+
+    class Prefilling(ScriptedDecoder):
+        def stream(self, *given: object, **more: object) -> Iterator:
+            nonlocal now_s
+            for tokens in range(0, 1000, 10):
+                yield Prefilled(tokens, 1000)
+                now_s += 0.0625
+            yield Choice(vocabulary.eos_id, -0.5, ((vocabulary.eos_id, -0.5),))
+
+    request = CompletionRequest(prefix="x")
+    decoder = cast(Decoder, Prefilling([], 0))
+    events = list(
+        generate(request, vocabulary, decoder, LOADED, lambda: False, clock=lambda: now_s)
+    )
+    assert [event.event for event in events if event.event != "prefill"] == [
+        *("prompt", "token", "done")
+    ]
+    told = [event for event in events if isinstance(event, PrefillEvent)]
+    assert events[1 : 1 + len(told)] == told
+    assert told[0] == PrefillEvent(prefilled_tokens=0, total_tokens=1000)
+    assert len(told) == 25
+    assert events[-1].ttft_s == 6.25
 
 
 def test_a_cancel_keeps_what_was_generated(vocabulary: Vocabulary) -> None:

@@ -22,7 +22,7 @@ import pytest
 
 from codegemma_ui import machine
 from codegemma_ui.engine import planning
-from codegemma_ui.engine.decode import Decoder
+from codegemma_ui.engine.decode import Decoder, Prefilled
 from codegemma_ui.engine.sampling import Sampling
 from codegemma_ui.engine.sharing import SharedDecoder
 from codegemma_ui.engine.steps import BURST
@@ -209,6 +209,41 @@ def test_of_a_crowd_of_newcomers_none_waits_for_more_than_a_dispatch_of_others(
     _, *between = [call[3] for call in after[:last] if call[0] == "rows"]  # the first was under way
     assert between
     assert sum(between) <= BURST
+
+
+def test_each_is_told_how_far_its_prefill_is(scripted: Any) -> None:
+    decoder, inner = scripted
+    goes_on = threading.Semaphore(0)
+    read = inner.read
+    inner.read = lambda *given: goes_on.acquire(timeout=10) and read(*given)
+    events = decoder.stream([7] * 1500, 1600, GREEDY)
+    for prefilled in (0, 512, 1024):
+        assert next(events) == Prefilled(prefilled, 1500)
+        goes_on.release()
+    assert len(list(events)) == 100
+
+
+def test_a_stop_does_not_wait_for_the_pass_under_way(scripted: Any) -> None:
+    decoder, inner = scripted
+    under_way, goes_on, stopped = threading.Event(), threading.Event(), threading.Event()
+    read = inner.read
+
+    def slow(*given: Any) -> Any:
+        under_way.set()
+        goes_on.wait(10)
+        return read(*given)
+
+    inner.read = slow
+    events = decoder.stream([7] * 1500, 1600, GREEDY, over=stopped.is_set)
+    assert next(events) == Prefilled(0, 1500)
+    assert under_way.wait(10)
+    stopped.set()
+    assert list(events) == []
+    stopped.clear()
+    assert inner.calls == []  # the pass is still under way
+    goes_on.set()
+    assert len(ids(decoder.decode([3], 20, GREEDY))) == 19
+    assert [call[0] for call in inner.calls].count("read") == 1  # no pass followed it
 
 
 def test_rows_go_on_side_by_side(scripted: Any) -> None:

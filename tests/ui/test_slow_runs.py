@@ -69,10 +69,10 @@ def test_a_prompt_that_is_prefilled_is_told_apart_from_a_wait(vocabulary: Vocabu
     run = slow_run(vocabulary, 0)
     run.waits_for = ""
     assert run.prompt is not None
-    assert f"Prefilling {len(run.prompt.tokens)} tokens" in render.caption(run, "en")
+    assert f"Reading the prompt: {len(run.prompt.tokens)} tokens" in render.caption(run, "en")
     assert run.progress is not None
     run.progress.add(PrefillEvent(prefilled_tokens=512, total_tokens=2000))
-    assert "Prefilling: 512 of 2,000 tokens" in render.caption(run, "en")
+    assert "Reading the prompt: 512 of 2,000 tokens" in render.caption(run, "en")
     assert "2,000토큰 중 512토큰" in render.caption(run, "ko")
 
 

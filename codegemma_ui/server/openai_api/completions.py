@@ -41,7 +41,6 @@ class Form:
 
     Attributes:
         stream: whether the answer is to come in pieces.
-        tells_tokens: whether a piece without text says something all the same.
         ask: what is to be written.
 
     Raises:
@@ -60,7 +59,6 @@ class Form:
             if given.get("logprobs") is None
             else fields.whole(given, "logprobs", 0, 0, MAX_LOGPROBS)
         )
-        self.tells_tokens = self._logprobs is not None
         self._usage_chunk = _wants_usage(given, self.stream)
         sides, self._offset = _sides(given, vocabulary)
         request = {"temperature": 1.0, **sides}
@@ -82,6 +80,10 @@ class Form:
     def whole(self, piece: Piece, writing: Writing) -> dict[str, Any]:
         """The answer at once."""
         return self._object(piece, _reason(writing)) | {"usage": _usage(writing)}
+
+    def tells(self, piece: Piece) -> bool:
+        """Whether a stream has a chunk for a piece: one without text has logprobs at the most."""
+        return piece.progress is None and (bool(piece.text) or self._logprobs is not None)
 
     def part(self, piece: Piece) -> dict[str, Any]:
         """A chunk of a stream."""

@@ -44,7 +44,6 @@ class Form:
     """
 
     closing = b""
-    tells_tokens = True
 
     def __init__(self, given: Mapping[str, Any], served: str, context_length: int) -> None:
         for name in _NOT_DONE:
@@ -54,6 +53,7 @@ class Form:
         self.stream = fields.flag(given, "stream")
         self._served = served
         self._ids = fields.flag(given, "return_tokens")
+        self._tells_progress = fields.flag(given, "return_progress")
         self._paths = fields.names(given, "response_fields")
         self._context_length = context_length
         files, self._dropped = _files(given)
@@ -84,14 +84,19 @@ class Form:
         answer = {**self._end(writing), "content": piece.text, "tokens": self._ids_of(piece)}
         return _chosen(answer, self._paths)
 
+    def tells(self, piece: Piece) -> bool:
+        """Whether a stream has a chunk for a piece: for each token, even where its text waits."""
+        return piece.progress is None or self._tells_progress
+
     def part(self, piece: Piece) -> dict[str, Any]:
         """A chunk of a stream."""
-        return {
+        part = {
             "index": 0,
             "content": piece.text,
             "tokens": [token.id for token, _ in piece.tokens],
             "stop": False,
         }
+        return part if piece.progress is None else {**part, "prompt_progress": vars(piece.progress)}
 
     def last(self, writing: Writing) -> list[dict[str, Any]]:
         """The chunk that ends a stream, the only one of it that `response_fields` is about."""

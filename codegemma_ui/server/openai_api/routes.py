@@ -209,7 +209,7 @@ async def _stream(
     await send({"type": "http.response.start", "status": 200, "headers": kind})
     with contextlib.suppress(TimeoutError):
         while isinstance(piece := await ready.get(), Piece):
-            if piece.text or form.tells_tokens:
+            if form.tells(piece):
                 await _send_event(send, form.part(piece))
         for event in form.last(writing) if piece is None else [piece.body]:
             await _send_event(send, event)

@@ -14,6 +14,7 @@ from codegemma_ui.messages import (
     DoneEvent,
     ErrorEvent,
     Event,
+    PrefillEvent,
     PromptEvent,
     TokenEvent,
 )
@@ -28,15 +29,34 @@ _ENDED: dict[str, Ended] = {"stop_token": "eos", "server": "eos"}
 
 
 @dataclass(frozen=True)
+class PromptProgress:
+    """How far the prefill is, as llama.cpp tells it.
+
+    Attributes:
+        total: tokens of the prompt.
+        cache: those that the prefix cache held.
+        processed: those that it holds by now.
+        time_ms: since the engine began.
+    """
+
+    total: int
+    cache: int
+    processed: int
+    time_ms: int
+
+
+@dataclass(frozen=True)
 class Piece:
-    """A piece of the answer's text.
+    """A piece of the answer's text, or news of the prefill before it.
 
     Attributes:
         tokens: those whose text is shown with it; each with the character of the answer it begins at.
+        progress: of the prefill.
     """
 
     text: str = ""
     tokens: tuple[tuple[TokenEvent, int], ...] = ()
+    progress: PromptProgress | None = None
 
     def __add__(self, other: Piece) -> Piece:
         return Piece(self.text + other.text, self.tokens + other.tokens)
@@ -91,7 +111,8 @@ class Writing:
         )
 
     async def pieces(self, events: AsyncGenerator[Event]) -> AsyncGenerator[Piece]:
-        """Yield an empty piece when the engine begins, then the text as far as it may be shown.
+        """Yield an empty piece when the engine begins, those of its prefill, then the text as far as it may
+        be shown.
 
         Closes `events`, which frees the engine and the place in the line: also where the caller has all it
         wanted before the engine is done.
@@ -105,6 +126,8 @@ class Writing:
                     case PromptEvent():
                         self.prompt, self.began_s = event, time.monotonic()
                         yield Piece()
+                    case PrefillEvent():
+                        yield Piece(progress=self._progress(event))
                     case TokenEvent() if self.ended:
                         return
                     case TokenEvent() if not event.forced:
@@ -118,6 +141,16 @@ class Writing:
                         yield self._rest()
                     case ErrorEvent():
                         raise Problem.told(event)
+
+    def _progress(self, event: PrefillEvent) -> PromptProgress:
+        cache = self.prompt_tokens - event.total_tokens
+        spent = time.monotonic() - self.began_s
+        return PromptProgress(
+            total=self.prompt_tokens,
+            cache=cache,
+            processed=cache + event.prefilled_tokens,
+            time_ms=round(1000 * spent),
+        )
 
     def _take(self, token: TokenEvent) -> Piece:
         now = time.monotonic()

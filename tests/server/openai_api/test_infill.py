@@ -94,6 +94,28 @@ def test_a_stream_has_its_keys_too(llama_cpp: httpx.Client, http: httpx.Client) 
     assert [each["stop"] for each in ours] == [False] * (len(ours) - 1) + [True]
 
 
+def chunks_of(http: httpx.Client, **asked: object) -> list[dict]:
+    text = http.post("/infill", json={**asked, "stream": True}).text
+    return [json.loads(line.removeprefix("data: ")) for line in text.splitlines() if line]
+
+
+def test_a_stream_tells_the_prefill_where_that_is_asked_for(http: httpx.Client) -> None:
+    asked = {"input_prefix": "prefill 0.01", "input_suffix": "text"}
+    told = chunks_of(http, **asked, return_progress=True)
+    before, after = told[:4], told[4:]
+    assert after[0]["content"] == "text"
+    assert not any("prompt_progress" in each for each in after)
+    progress = [each["prompt_progress"] for each in before]
+    assert [each["processed"] for each in progress] == [1, 2, 3, 4]
+    assert {(each["total"], each["cache"]) for each in progress} == {(5, 1)}
+    times = [each["time_ms"] for each in progress]
+    assert times == sorted(times)
+    assert times[-1] >= 20
+    assert {each["content"] for each in before} == {""}
+    for quiet in (asked, {**asked, "return_progress": False}):
+        assert not any("prompt_progress" in each for each in chunks_of(http, **quiet))
+
+
 @pytest.mark.parametrize(
     "asked",
     [

@@ -1,0 +1,64 @@
+"""What the page says while a long prompt is prefilled, over a worker that does as it is told."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import sys
+from contextlib import aclosing
+from pathlib import Path
+
+import pytest
+
+from codegemma_ui.choice import Choice
+from codegemma_ui.client import EngineClient
+from codegemma_ui.settings import Settings
+from codegemma_ui.ui import render
+from codegemma_ui.ui.completing import follow
+from codegemma_ui.ui.completions import Completions
+from codegemma_ui.ui.strings import LANGUAGES, Language
+
+WORKER = Path(__file__).parents[1] / "scripted_worker.py"
+
+pytestmark = pytest.mark.usefixtures("every_backend")
+
+
+def command(choice: Choice, folder: Path) -> list[str]:
+    named = ("--preset", choice.preset.name, "--backend", choice.backend)
+    return [sys.executable, str(WORKER), *named]
+
+
+def captions(language: Language) -> list[str]:
+    """The line under the middle at each update of a completion, as text."""
+
+    async def collect(client: EngineClient) -> list[str]:
+        run = render.Run({"prefix": "prefill 0.4", "suffix": "text"})
+        with Completions(client, 4).call() as call:
+            async with aclosing(follow(run, call, client, language)) as updates:
+                told = [render.caption(run, language) async for _ in updates]
+        return [re.sub("<[^>]+>", "", each) for each in [*told, render.caption(run, language)]]
+
+    client = EngineClient(Settings(backend="jax"), command)
+    client.start()
+    try:
+        return asyncio.run(collect(client))
+    finally:
+        client.close()
+
+
+SAID = {
+    "en": "Reading the prompt: {done} of 4 tokens · about {left} s left",
+    "ko": "프롬프트 읽는 중: 4토큰 중 {done}토큰 · 약 {left}초 남음",
+}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_page_tells_how_far_it_is_and_from_the_second_time_on_how_long(
+    language: Language,
+) -> None:
+    said = list(dict.fromkeys(captions(language)))
+    first = SAID[language].format(done=0, left="").partition(" · ")[0]
+    assert first in said
+    for done in (1, 2, 3):
+        assert SAID[language].format(done=done, left=2 if done < 2 else 1) in said
+    assert "4" not in said[-1]  # nothing of it once it is done
