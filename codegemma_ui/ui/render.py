@@ -24,7 +24,7 @@ from codegemma_ui.messages import (
     parse_request,
 )
 from codegemma_ui.pace import LEAST_TOKENS, most_left_s
-from codegemma_ui.progress import Progress
+from codegemma_ui.progress import UPDATE_INTERVAL_S, Progress
 from codegemma_ui.recording import LONGEST, Recording
 from codegemma_ui.ui import durations
 from codegemma_ui.ui.strings import Language, error_hint, error_title, template, text
@@ -232,6 +232,10 @@ def _first_token(run: Run, language: Language) -> list[str]:
     ttft_s = run.progress.completion.ttft_s if run.progress else None
     if ttft_s is None and run.first_token_s is not None and run.begun_s is not None:
         ttft_s = run.first_token_s - run.begun_s
+        if (
+            ttft_s < UPDATE_INTERVAL_S
+        ):  # the page does not look more often; the engine tells it at the end
+            return []
     if ttft_s is None:
         return []
     told = {"seconds": durations.seconds(ttft_s)}
