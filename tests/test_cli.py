@@ -151,6 +151,13 @@ def test_presets_may_be_asked_for_one() -> None:
     assert b"Received: 'nonsense'" in done.stderr
 
 
+def test_doctor_may_be_asked_for_one() -> None:
+    report = json.loads(run("doctor", "--json", "--preset", "code_gemma_7b_en").stdout)
+    (row,) = report["presets"]
+    assert row["name"] == "code_gemma_7b_en"
+    assert list(row["memory_bytes"]) == ["float32", "bfloat16", "float16", "int8"]
+
+
 def test_doctor_tells_what_is_missing_and_no_secret(tmp_path: Path) -> None:
     environ = {"HOME": str(tmp_path)}
     report = json.loads(run("doctor", "--json", **environ).stdout)
