@@ -88,6 +88,12 @@ def _parser() -> shell.Parser:
     complete.add_argument(
         "--score", action="store_true", help="tell how likely what is forced is; write nothing"
     )
+    complete.add_argument(
+        "--no-stop-on-repetition",
+        dest="stop_on_repetition",
+        action="store_false",
+        help="go on where the model writes the same again and again",
+    )
     complete.add_argument("--json", action="store_true", help="one event a line")
     complete.set_defaults(run=_complete)
 

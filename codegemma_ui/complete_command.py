@@ -27,7 +27,10 @@ from codegemma_ui.messages import (
     to_json,
 )
 
-_REQUEST_FIELDS = ("max_length", "temperature", "top_k", "top_p", "seed", "layout", "score", "path")
+_REQUEST_FIELDS = (
+    *("max_length", "temperature", "top_k", "top_p", "seed", "layout", "score", "path"),
+    "stop_on_repetition",
+)
 
 
 def run(parsed: argparse.Namespace) -> int:

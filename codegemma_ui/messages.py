@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Literal, get_args
 from codegemma_ui import fim
 from codegemma_ui.errors import BadInput, PlaygroundError
 
-StopReason = Literal["stop_token", "max_length", "time_limit", "scored", "server"]
+StopReason = Literal["stop_token", "max_length", "time_limit", "scored", "repetition", "server"]
 State = Literal[
     "starting", "downloading", "loading", "warming", "ready", "busy", "asleep", "failed"
 ]
@@ -46,6 +46,8 @@ class CompletionRequest:
         files: other files of the same project, at most `MAX_FILES`, for the model to read before that.
         forced: what the middle begins with, however likely: text, or token ids, stop tokens among them.
         score: tell how likely `forced` is, and write nothing after it.
+        stop_on_repetition: stop where the model writes the same again and again (`repetition`). What is
+            forced never counts.
     """
 
     prefix: str = ""
@@ -61,6 +63,7 @@ class CompletionRequest:
     files: tuple[fim.File, ...] = ()
     forced: str | tuple[int, ...] = ()
     score: bool = False
+    stop_on_repetition: bool = True
 
     @classmethod
     def from_dict(cls, raw: Mapping[str, Any]) -> CompletionRequest:
@@ -114,7 +117,8 @@ def parse_request(raw: Mapping[str, object], context_length: int) -> CompletionR
         path=_path(given.get("path", "")),
         files=_files(given.get("files", ())),
         forced=_forced(given, context_length),
-        score=_flag(given, "score"),
+        score=_flag(given, "score", default.score),
+        stop_on_repetition=_flag(given, "stop_on_repetition", default.stop_on_repetition),
     )
 
 
@@ -197,8 +201,8 @@ def _forced(raw: Mapping[str, object], most: int) -> str | tuple[int, ...]:
     return tuple(value)  # type: ignore[arg-type]
 
 
-def _flag(raw: Mapping[str, object], name: str) -> bool:
-    value = raw.get(name, False)
+def _flag(raw: Mapping[str, object], name: str, default: bool) -> bool:
+    value = raw.get(name, default)
     if not isinstance(value, bool):
         raise BadInput(f"{name} must be true or false. Received: {_shown(value)}")
     return value
@@ -305,7 +309,9 @@ class Completion:
     Attributes:
         raw_output: all that was written, control tokens by their names.
         middle: up to the first stop token.
-        stop_reason: "server" where a server ended it by itself, without a stop token and before `max_length`.
+        stop_reason: "repetition" where the model wrote the same again and again, all of which the middle
+            keeps, since it has been shown: whoever wants less cuts it, and no update took back what another
+            told. "server" where a server ended it by itself, without a stop token and before `max_length`.
         token_ids: of the raw output.
         logprob: of all its tokens together; None where a server did not tell all of them.
     """

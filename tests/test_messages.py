@@ -65,6 +65,13 @@ def test_defaults() -> None:
     assert parse_request({"prefix": None, "max_length": None}, 512) == CompletionRequest()
 
 
+def test_a_switch_is_on_until_it_is_turned_off() -> None:
+    assert parse_request({}, 512).stop_on_repetition
+    assert not parse_request({"stop_on_repetition": False}, 512).stop_on_repetition
+    with pytest.raises(BadInput, match="stop_on_repetition must be true or false"):
+        parse_request({"stop_on_repetition": 1}, 512)
+
+
 def test_whole_floats_are_whole_numbers() -> None:
     assert parse_request({"max_length": 64.0, "top_k": 5.0}, 512).max_length == 64
 

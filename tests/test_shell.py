@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from codegemma_ui import cli, shell
+from codegemma_ui import cli, complete_command, shell
 from tests.evaluation.conftest import make_task, write_dataset
 
 ROOT = Path(__file__).parent.parent
@@ -117,6 +117,13 @@ def test_a_prefill_is_an_event_of_json_and_a_line_on_a_terminals_stderr() -> Non
     lines = [line.rstrip() for line in said.split(b"\r")]
     assert lines[1:5] == [b"Prefilling: %d of 4 tokens" % done for done in range(4)]
     assert not any(lines[5:])  # it is taken away
+
+
+@pytest.mark.parametrize(("flags", "stops"), [([], True), (["--no-stop-on-repetition"], False)])
+def test_the_shell_can_turn_off_the_stop_on_repetition(flags: list[str], stops: bool) -> None:
+    parsed = cli._parser().parse_args(["complete", *flags])
+    assert parsed.stop_on_repetition is stops
+    assert "stop_on_repetition" in complete_command._REQUEST_FIELDS
 
 
 def test_a_full_disk_is_told_in_a_sentence() -> None:

@@ -15,6 +15,7 @@ from codegemma_ui.engine.sampling import Sampling
 from codegemma_ui.messages import CompletionRequest, Event, Loaded, PrefillEvent, StopReason
 from codegemma_ui.output import Output, last_event
 from codegemma_ui.prompting import forced_ids, prompt_event
+from codegemma_ui.repetition import Repetition
 from codegemma_ui.vocabulary import Vocabulary
 
 PREFILL_INTERVAL_S = 0.25
@@ -49,6 +50,7 @@ def generate(
     yield prompt_event(request, prompt, forced)
     room = len(forced) if request.score else room
     output = Output(vocabulary, len(forced))
+    repetition = Repetition(samples=request.temperature > 0)
     reason: StopReason | None = "scored" if request.score and not forced else None
     started = first = last = clock()
     shown_s = -math.inf
@@ -79,13 +81,17 @@ def generate(
                 reason = "stop_token"
             elif output.count + 1 == room:
                 reason = "scored" if request.score else "max_length"
-            yield output.add(
+            token = output.add(
                 choice.id,
                 choice.logprob,
                 choice.alternatives,
                 math.exp(choice.stop_logprob),
                 ends=reason is not None,
             )
+            yield token
+            repeats = free and request.stop_on_repetition and repetition.add(token.text)
+            if reason is None and repeats:
+                reason = "repetition"
             if reason is None and last - started >= request.time_limit_s:
                 reason = "time_limit"
             if reason is not None or cancelled():

@@ -107,6 +107,7 @@ async def infill(client: EngineClient, task: Task, setup: Setup) -> Middle:
         "max_length": max_length,
         "temperature": 0.0,
         "layout": setup.layout,
+        "stop_on_repetition": False,  # a middle is judged as the model alone writes it
     }
     started = time.perf_counter()
     pieces: list[str] = []

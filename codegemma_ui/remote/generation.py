@@ -26,6 +26,7 @@ from codegemma_ui.remote.answers import ALTERNATIVES, Reader, Told, streamed_cho
 from codegemma_ui.remote.failures import NotSupported, broke_off, nonsense
 from codegemma_ui.remote.finish import reason_of
 from codegemma_ui.remote.server import Server
+from codegemma_ui.repetition import Repetition
 from codegemma_ui.vocabulary import Prompt, Vocabulary
 
 LOOK_S = 0.05
@@ -128,6 +129,7 @@ class Asker:
         yield prompt_event(request, prompt, forced)
         room = len(forced) if request.score else request.max_length - len(prompt.tokens)
         output = Output(self.vocabulary, len(forced))
+        repetition = Repetition(samples=request.temperature > 0)
         started = first = last = clock()
 
         def over() -> bool:
@@ -147,13 +149,18 @@ class Asker:
                         break
                     last = clock()
                     first = last if output.new == 0 else first
-                    if output.count >= len(forced) and told.id in self.vocabulary.stop_ids:
+                    free = output.count >= len(forced)
+                    if free and told.id in self.vocabulary.stop_ids:
                         reason = "stop_token"
                     elif output.count + 1 == room:
                         reason = "scored" if request.score else "max_length"
-                    yield output.add(
+                    token = output.add(
                         told.id, told.logprob, told.alternatives, ends=reason is not None
                     )
+                    yield token
+                    repeats = free and request.stop_on_repetition and repetition.add(token.text)
+                    if reason is None and repeats:
+                        reason = "repetition"
                     if reason is not None:
                         break
         except Over:

@@ -55,7 +55,7 @@ class Metrics:
         prefix = "codegemma_ui"
         self.requests = Counter(
             f"{prefix}_requests",
-            "Completions by result: stop_token, max_length, time_limit, cancelled, or an error's code",
+            "Completions by result: a stop_reason, cancelled, or an error's code",
             ["result"],
             registry=registry,
         )

@@ -95,7 +95,8 @@ class Taken:
             forced_text="".join(token.text for token in forced if not token.past_end),
             past=any(token.past_end for token in recording.tokens),
             ending=recording.ending,
-            ended=isinstance(last, DoneEvent) and last.stop_reason not in ("time_limit", "server"),
+            ended=isinstance(last, DoneEvent)
+            and last.stop_reason not in ("time_limit", "repetition", "server"),
         )
 
     def _kept(self, role: fim.Role) -> str:

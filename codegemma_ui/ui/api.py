@@ -34,6 +34,7 @@ def wire(client: EngineClient, completions: Completions) -> None:
         files: list[dict[str, str]] | None = None,
         forced: str | list[int] | None = None,
         score: bool = False,
+        stop_on_repetition: bool = True,
         request: gr.Request | None = None,
     ) -> AsyncGenerator[dict[str, Any]]:
         """Fill in the middle between prefix and suffix.
@@ -55,6 +56,7 @@ def wire(client: EngineClient, completions: Completions) -> None:
             "files": files,
             "forced": forced,
             "score": score,
+            "stop_on_repetition": stop_on_repetition,
         }
         refusal = completions.arrival()
         if refusal is not None:  # at once: no updates before it

@@ -188,6 +188,7 @@ def asked_by(page: Page) -> dict[str, Any]:
         "top_k": page.top_k,
         "top_p": page.top_p,
         "seed": page.seed,
+        "stop_on_repetition": page.stop_on_repetition,
         "layout": page.layout,
         "path": page.path,
         "files": page.files,

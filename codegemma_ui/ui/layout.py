@@ -269,6 +269,12 @@ def _advanced(page: Page, client: EngineClient) -> None:
                 value=None,
                 precision=0,
             )
+        page.add(
+            "stop_on_repetition",
+            gr.Checkbox,
+            labels={"label": "stop_on_repetition"},
+            value=True,
+        )
         with gr.Row(elem_id="shape"):
             page.add(
                 "layout",

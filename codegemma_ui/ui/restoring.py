@@ -26,7 +26,10 @@ from codegemma_ui.ui.strings import Language
 from codegemma_ui.ui.views import lessons as lessons_view
 from codegemma_ui.ui.views import take
 
-SETTINGS = ("max_length", "temperature", "top_k", "top_p", "seed", "layout", "path")
+SETTINGS = (
+    *("max_length", "temperature", "top_k", "top_p", "seed", "stop_on_repetition"),
+    *("layout", "path"),
+)
 """Kept controls that hold one field of a request, of the same name."""
 
 CONTROLS = (*SETTINGS, "ending", "code_language", "example", "files", "truth")

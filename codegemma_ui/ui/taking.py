@@ -91,6 +91,7 @@ def _wire_opening(page: Page, client: EngineClient) -> None:
         page.top_k,
         page.top_p,
         page.seed,
+        page.stop_on_repetition,
         page.layout,
         page.path,
         page.files,
@@ -123,7 +124,8 @@ def _wire_opening(page: Page, client: EngineClient) -> None:
     def _filled(recorded: Recording, code_language: object, most: int) -> list[Any]:
         request, default = recorded.request, CompletionRequest()
         known = [value for _, value in page.code_language.choices]
-        names = ("temperature", "top_k", "top_p", "seed", "layout", "path", "files")
+        names = ("temperature", "top_k", "top_p", "seed", "stop_on_repetition")
+        names += ("layout", "path", "files")
         advanced = any(getattr(request, name) != getattr(default, name) for name in names)
         files = [{"path": one.path, "text": one.text} for one in request.files]
         return [
@@ -136,6 +138,7 @@ def _wire_opening(page: Page, client: EngineClient) -> None:
             request.top_k,
             request.top_p,
             request.seed,
+            request.stop_on_repetition,
             request.layout,
             request.path,
             files,

@@ -27,6 +27,7 @@ def wire(page: Page) -> None:
         page.top_k,
         page.top_p,
         page.seed,
+        page.stop_on_repetition,
         page.code_language,
         page.ending,
         page.example,
@@ -68,6 +69,6 @@ def _values(state: State) -> list[Any]:
         files,
         state.max_length,
         state.layout,
-        *(0, 0, 1, None),
+        *(0, 0, 1, None, True),
         *("python", "LF", ""),
     ]

@@ -43,6 +43,7 @@ def expect_state(playground: Playground, scripted: Scripted, state: State) -> No
         "top_k": 0,
         "top_p": 1,
         "seed": None,
+        "stop_on_repetition": True,
         "layout": state.layout,
         "path": state.path,
         "files": [asdict(one) for one in state.files],

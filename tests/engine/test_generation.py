@@ -160,6 +160,36 @@ def test_the_prefill_is_told_at_most_four_times_a_second(vocabulary: Vocabulary)
     assert events[-1].ttft_s == 6.25
 
 
+LINE = "        self.kwargs = kwargs\n"
+
+
+def test_what_repeats_itself_is_stopped_and_kept(vocabulary: Vocabulary) -> None:
+    ids = vocabulary.encode(LINE * 60)
+    last = run(vocabulary, ids, max_length=900, time_limit_s=3600)[-1]
+    assert (last.event, last.stop_reason, last.stop_token) == ("done", "repetition", None)
+    assert (LINE * 60).startswith(last.middle)
+    assert 300 <= len(last.middle) <= 400
+    sampled = run(vocabulary, ids, max_length=900, time_limit_s=3600, temperature=0.5)[-1]
+    assert sampled.stop_reason == "repetition"
+    assert 600 <= len(sampled.middle) <= 700
+
+
+def test_it_goes_on_where_that_is_asked_for(vocabulary: Vocabulary) -> None:
+    ids = vocabulary.encode(LINE * 60)
+    last = run(vocabulary, ids, max_length=400, time_limit_s=3600, stop_on_repetition=False)[-1]
+    assert last.stop_reason == "max_length"
+    assert last.prompt_tokens + last.completion_tokens == 400
+
+
+@pytest.mark.parametrize("score", [False, True])
+def test_what_is_forced_never_counts_as_repetition(vocabulary: Vocabulary, score: bool) -> None:
+    ids = [vocabulary.eos_id]
+    asked = {"max_length": 900, "time_limit_s": 3600}
+    last = run(vocabulary, ids, forced=LINE * 40, score=score, **asked)[-1]
+    assert last.stop_reason == ("scored" if score else "stop_token")
+    assert last.middle == LINE * 40
+
+
 def test_a_cancel_keeps_what_was_generated(vocabulary: Vocabulary) -> None:
     last = run(vocabulary, [], cancel_after=4)[-1]
     assert (last.event, last.stop_reason, last.middle) == ("cancelled", None, "xxxx")

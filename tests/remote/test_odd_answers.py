@@ -98,6 +98,22 @@ def test_text_in_the_same_piece_as_the_reason_and_behind_it() -> None:
     assert (done.middle, done.stop_reason) == ("sys", "stop_token")
 
 
+@pytest.mark.parametrize("stops", [True, False])
+def test_what_repeats_itself_is_stopped_where_that_is_wanted(stops: bool) -> None:
+    line = "self.kwargs = kwargs\n"
+    request = {**REQUEST, "max_length": 512, "stop_on_repetition": stops}
+    with odd_server(Odd(pieces=(line,) * 30)) as url:
+        events = ask(RemoteServer(url, retries=0), request, can=TEXT_ALONE).events[0]
+    done = events[-1]
+    assert isinstance(done, DoneEvent)
+    if not stops:
+        assert (done.middle, done.stop_reason) == (line * 30, "stop_token")
+        return
+    assert done.stop_reason == "repetition"
+    assert (line * 30).startswith(done.middle or "")
+    assert 300 <= len(done.middle or "") < 400
+
+
 def test_done_without_a_reason_is_an_end() -> None:
     done = whole(Odd(body=lines(*SYS, DONE)))
     assert (done.middle, done.stop_reason) == ("sys", "server")

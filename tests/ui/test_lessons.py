@@ -66,4 +66,4 @@ def test_every_program_of_the_quiz_is_python_of_several_lines() -> None:
 def test_a_state_is_greedy_and_in_python() -> None:
     values = teaching._values(LESSONS[0].state)
     assert values[:2] == [LESSONS[0].state.prefix, LESSONS[0].state.suffix]
-    assert values[6:] == [0, 0, 1, None, "python", "LF", ""]
+    assert values[6:] == [0, 0, 1, None, True, "python", "LF", ""]

@@ -73,6 +73,7 @@ def test_settings_come_back_as_they_were(restorer: Restorer) -> None:
         "top_k": 40,
         "top_p": 0.9,
         "seed": None,
+        "stop_on_repetition": False,
         "layout": "spm",
         "path": "src/한글.py",
         "ending": "CRLF",

@@ -24,7 +24,7 @@ from codegemma_ui.vocabulary import Vocabulary
 DEFAULT_MAX_TOKENS = 16
 MAX_LOGPROBS = 5
 
-_SHARED = ("temperature", "top_p")  # mean here what they mean to `/complete`
+_SHARED = ("temperature", "top_p", "stop_on_repetition")  # mean here what they mean to `/complete`
 _READ = (
     *("model", "prompt", "suffix", "max_tokens", "stop", "stream", "stream_options", "logprobs"),
     *("top_k", "seed", "t_max_predict_ms"),

@@ -68,6 +68,7 @@ class Form:
             },
             "top_k": fields.top_k(given, DEFAULT_TOP_K),
             "seed": None if seed == RANDOM_SEED else seed,
+            "stop_on_repetition": given.get("stop_on_repetition"),
         }
         predict = fields.whole(given, "n_predict", -1, -1, fields.MAX_COUNT)
         # With 0 llama.cpp reads the prompt, for the next request to find it read, and writes one token too.

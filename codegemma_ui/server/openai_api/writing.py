@@ -24,7 +24,7 @@ from codegemma_ui.server.openai_api.stop_strings import StopStrings
 
 Ended = Literal["eos", "word", "limit"]
 
-_ENDED: dict[str, Ended] = {"stop_token": "eos", "server": "eos"}
+_ENDED: dict[str, Ended] = {"stop_token": "eos", "repetition": "eos", "server": "eos"}
 """`stop_reason` -> why an answer ended; any other is a limit."""
 
 

@@ -77,6 +77,7 @@
       stop_token: words.stop_token,
       max_length: words.stop_max_length,
       time_limit: words.stop_time_limit,
+      repetition: words.stop_repetition,
       server: words.stop_server,
     };
     const line = element("p", { className: "why" }, element("span", { text: reasons[last.stop_reason] ?? words.stop_you }));

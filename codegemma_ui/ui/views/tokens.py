@@ -26,6 +26,7 @@ WORDS = (
         "stop_unnamed",
         "stop_max_length",
         "stop_time_limit",
+        "stop_repetition",
         "stop_server",
         "stop_you",
     ),
