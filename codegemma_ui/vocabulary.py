@@ -198,13 +198,16 @@ class Vocabulary:
         budget -= path_tokens
         step = fim.cut_step(budget) if steady else 1
         prefix_tokens, suffix_tokens = self.count(text), self.count(suffix)
-        prefix_kept, suffix_kept = fim.share_budget(prefix_tokens, suffix_tokens, budget, step)
-        tail = self._tail(text, prefix_tokens, prefix_kept, step)
+        steady_tokens = wanted = self._steady_tokens(text, prefix_tokens, step)
+        if prefix_tokens + suffix_tokens <= budget:
+            wanted = prefix_tokens
+        prefix_kept, suffix_kept = fim.share_budget(wanted, suffix_tokens, budget, step)
+        tail = self._tail(text, wanted, prefix_kept, step)
         head = self._head(suffix, suffix_tokens, suffix_kept)
         room = budget - suffix_kept
         kept, trimmed_files = self._fitting(files, room - prefix_kept)
         if trimmed_files:
-            room -= min(room, fim.whole_steps(prefix_kept, step))
+            room -= min(room, fim.whole_steps(steady_tokens, step))
             kept, trimmed_files = self._fitting(files, room)
         parts = fim.segments(tail, head, layout, path, kept)
         starts = {"prefix": len(prefix) - len(tail)}
@@ -221,6 +224,15 @@ class Vocabulary:
             trimmed_suffix_tokens=suffix_tokens - self.count(head),
             trimmed_context_tokens=trimmed_files,
         )
+
+    def _steady_tokens(self, text: str, tokens: int, step: int) -> int:
+        """The tokens of a prefix, its last line counted as half a step at least.
+
+        Half a word may have more tokens than the whole: a line that is being typed is not to move the cut,
+        and back.
+        """
+        line = self.count(text.rpartition("\n")[2])
+        return tokens + max(0, step // 2 - line)
 
     def _fitting(self, files: Sequence[fim.File], budget: int) -> tuple[list[fim.File], int]:
         """What fits of the files, the last ones first, and how many tokens of their texts do not."""
@@ -263,7 +275,7 @@ class Vocabulary:
             return text
         starts = self._token_starts(text)
         # Cut text is encoded anew, and a merge may fall differently at the cut: then cut more.
-        for first in range(fim.whole_steps(tokens - kept, step), tokens, step):
+        for first in range(fim.whole_steps(tokens - kept, step), len(starts), step):
             tail = text[starts[first] :]
             if self.count(tail) <= kept:
                 return tail

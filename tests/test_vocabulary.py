@@ -140,7 +140,8 @@ def test_a_long_context_is_trimmed_at_its_far_ends(
     assert suffix.startswith(kept["suffix"])
     assert len(prompt.token_ids) <= max_length - fim.MIN_ROOM
     step = fim.cut_step(max_length - fim.MIN_ROOM - 4)
-    assert len(prompt.token_ids) > max_length - fim.MIN_ROOM - step - 10  # no room is wasted
+    # No room is wasted.
+    assert len(prompt.token_ids) > max_length - fim.MIN_ROOM - step - step // 2 - 10
     assert prompt.trimmed_prefix_tokens == vocabulary.count(prefix) - vocabulary.count(
         kept["prefix"]
     )
@@ -158,7 +159,7 @@ def test_left_to_right_keeps_the_end_of_the_prefix_alone(
     assert prefix.endswith(prompt.text)
     step = fim.cut_step(max_length - fim.MIN_ROOM - 1)
     most = max_length - fim.MIN_ROOM
-    assert most - step - 10 < len(prompt.token_ids) <= most
+    assert most - step - step // 2 - 10 < len(prompt.token_ids) <= most
     assert prompt.trimmed_prefix_tokens == vocabulary.count(prefix) - vocabulary.count(prompt.text)
     assert prompt.trimmed_suffix_tokens == 0
     assert {token.role for token in prompt.tokens} == {"bos", "prefix"}
@@ -199,9 +200,8 @@ def test_the_cut_stays_while_a_person_types(
     assert typed > 400
     # One more where the suffix is down to its share, and one where the prefix itself begins to be cut.
     assert 2 <= len(set(cuts)) - 1 <= typed // fim.CUT_STEP + 2
-    # Half a word may have a token more than the whole: at a cut that is just about to move, it moves back.
     moves = sum(one != other for one, other in itertools.pairwise(cuts))
-    assert moves <= typed // fim.CUT_STEP + 4
+    assert moves == len(set(cuts)) - 1  # and none moves back
 
 
 @given(

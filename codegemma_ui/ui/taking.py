@@ -124,8 +124,10 @@ def _wire_opening(page: Page, client: EngineClient) -> None:
     def _filled(recorded: Recording, code_language: object, most: int) -> list[Any]:
         request, default = recorded.request, CompletionRequest()
         known = [value for _, value in page.code_language.choices]
-        names = ("temperature", "top_k", "top_p", "seed", "stop_on_repetition")
-        names += ("layout", "path", "files")
+        names = (
+            *("temperature", "top_k", "top_p", "seed", "stop_on_repetition"),
+            *("layout", "path", "files"),
+        )
         advanced = any(getattr(request, name) != getattr(default, name) for name in names)
         files = [{"path": one.path, "text": one.text} for one in request.files]
         return [

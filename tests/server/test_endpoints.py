@@ -12,7 +12,7 @@ from codegemma_ui.server.bodies import Refused
 from codegemma_ui.server.endpoints import Endpoints, Parameter
 
 CALL = "/gradio_api/call/"
-FULL = ["echo", "x", 64, 0, 0, 1, None, "psm", "", None, None, False]
+FULL = ["echo", "x", 64, 0, 0, 1, None, "psm", "", None, None, False, True]
 FILE = {"path": "/etc/hostname", "meta": {"_type": "gradio.FileData"}}
 
 
@@ -54,7 +54,7 @@ def test_a_default_is_one_of_info(http: httpx.Client) -> None:
 @pytest.mark.parametrize(
     ("name", "body", "said"),
     [
-        ("complete", {"data": [*FULL, 1]}, "Received: 13 values, 12 are the most."),
+        ("complete", {"data": [*FULL, 1]}, "Received: 14 values, 13 are the most."),
         ("complete", {"data": None}, "in this order: prefix, suffix, max_length"),
         ("complete", {"data": {"prefix": "a"}}, "Received: dict."),
         ("complete", {"prefix": "a"}, "Received: nothing."),
@@ -89,7 +89,7 @@ def test_so_it_is_by_the_number_of_the_event(http: httpx.Client) -> None:
     number = {each["api_name"]: each["id"] for each in events if each["api_name"]}
     for path in ("queue/join", "run/predict"):
         body = {"fn_index": number["complete"], "session_hash": "s", "data": [*FULL, 1]}
-        assert "12 are the most" in refused(http, path, body)
+        assert "13 are the most" in refused(http, path, body)
     body = {"fn_index": number["complete"], "session_hash": "by-number", "data": ["echo", "x"]}
     assert http.post("/gradio_api/queue/join", json=body).status_code == 200
     with http.stream("GET", "/gradio_api/queue/data?session_hash=by-number") as stream:
