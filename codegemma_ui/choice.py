@@ -14,7 +14,7 @@ from codegemma_ui.errors import (
     UnknownBackend,
     UnsupportedPrecision,
 )
-from codegemma_ui.presets import LARGE, Preset
+from codegemma_ui.presets import Preset
 from codegemma_ui.settings import PARALLEL, Settings
 
 
@@ -28,6 +28,11 @@ class Choice:
 
     def named(self) -> dict[str, str]:
         return {"preset": self.preset.name, "backend": self.backend, "dtype": self.dtype}
+
+    def need_bytes(self) -> int | None:
+        """Memory that it needs on this machine, or None where nobody knows."""
+        dtype = memory.settled(self.preset, self.backend, self.dtype)
+        return memory.needed(self.preset, self.backend, dtype)
 
     def label(self) -> str:
         """As a sentence names it."""
@@ -57,7 +62,11 @@ def worker_command(choice: Choice, folder: Path, settings: Settings) -> list[str
         devices = settings.model_parallel
         parted = ["--model-parallel", str(devices)] if devices > 1 else []
         device = ["--torch-device", settings.torch_device] if choice.backend == "torch" else []
-        dtype = settled_dtype(choice)
+        dtype = choice.dtype
+        if (
+            not machine.gpus() and choice.preset.parameters is not None
+        ):  # else the worker knows more
+            dtype = memory.settled(choice.preset, choice.backend, dtype)
         return [*command, "--backend", choice.backend, "--dtype", dtype, *parted, *device]
     server = settings.server
     assert server is not None  # `check_backend` has seen to it
@@ -90,37 +99,13 @@ def check_backend(choice: Choice, settings: Settings) -> None:
     backend = machine.backend(choice.backend, settings.pythons.get(choice.backend))
     if not backend.installed:
         raise BackendMissing(f"{backend.name} is not installed.", backend.install)
-    if choice.dtype == "int4" and (choice.backend != "torch" or machine.gpus()):
+    if choice.dtype not in ("auto", *memory.precisions(choice.backend)):
         where = f"the backend {choice.backend}" if choice.backend != "torch" else "a GPU"
         raise UnsupportedPrecision(
-            f"int4 runs on torch and a CPU. Received: {where}, whose compiler widens whole matrices of four "
-            "bits before it multiplies.",
+            f"{choice.dtype} runs on torch and a CPU. Received: {where}, whose compiler widens whole "
+            "matrices of four bits before it multiplies.",
             "Choose int8, or the backend torch on a CPU.",
         )
-
-
-def settled_dtype(choice: Choice, freed: int = 0) -> str:
-    """The precision that a choice comes to on this machine.
-
-    "auto" stays where a card's abilities or the loaded model decide. A large model on a CPU comes to the
-    widest of bfloat16, int8 and, on torch, int4 that fits in the memory.
-
-    Args:
-        freed: bytes that what runs now gives back when it ends.
-    """
-    preset, main = choice.preset, machine.memory_bytes()
-    small = preset.parameters is None or preset.parameters < LARGE
-    if choice.dtype != "auto" or small or main is None or machine.gpus():
-        return choice.dtype
-    fitting = ("bfloat16", "int8", "int4") if choice.backend == "torch" else ("bfloat16", "int8")
-    return next(
-        (
-            dtype
-            for dtype in fitting
-            if (memory.needed(preset, choice.backend, dtype) or 0) <= main[1] + freed
-        ),
-        fitting[-1],
-    )
 
 
 def check_memory(
@@ -143,7 +128,8 @@ def check_memory(
     """
     if choice.backend == machine.OPENAI:  # the memory is elsewhere
         return
-    dtype, preset = memory.settled(settled_dtype(choice, freed)), choice.preset
+    preset = choice.preset
+    dtype = memory.settled(preset, choice.backend, choice.dtype, freed)
     need, most = memory.needed(preset, choice.backend, dtype), memory.free_bytes(freed, devices)
     if need is None or most is None:
         return

@@ -123,7 +123,7 @@ def _missing(
         missing.append("a Kaggle key: KAGGLE_API_TOKEN, or KAGGLE_USERNAME and KAGGLE_KEY")
     if free is not None and _fits(preset, backend, free) == []:
         needs = memory.by_precision(preset, backend)
-        least = min(memory.PRECISIONS, key=lambda dtype: needs[dtype] or 0)
+        least = min(needs, key=lambda dtype: needs[dtype] or 0)
         need = needs[least] or 0
         missing.append(f"memory: about {need / 1e9:.1f} GB in {least}, {free / 1e9:.1f} GB free")
     download = preset.download_bytes or 0
@@ -184,6 +184,6 @@ def _memory_lines(preset: dict[str, Any]) -> list[str]:
     if not sizes:
         return []
     lines, fits = [f"    memory {sizes}"], preset["fits"]
-    if fits is not None and 0 < len(fits) < len(memory.PRECISIONS):
+    if fits is not None and 0 < len(fits) < len(preset["memory_bytes"]):
         lines.append(f"    fits in {', '.join(fits)}: --dtype {fits[0]}")
     return lines

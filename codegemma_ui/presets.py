@@ -32,6 +32,9 @@ EXPORT_FILE = "export.json"
 
 CODEGEMMA_CONTEXT = 8192
 
+WIDTHS = {"float32": 4.0, "bfloat16": 2.0, "float16": 2.0, "int8": 1.0, "int4": 0.75}
+"""Bytes of a weight. int4: half, an eighth for scale and zero point, and CodeGemma 2B's embedding twice."""
+
 LARGE = 500_000_000
 """Parameters from which on a model is limited by its memory on a CPU: "auto" takes half width there."""
 
@@ -94,22 +97,18 @@ class Preset:
         """The weights as they are loaded, or None where nobody knows how many there are.
 
         Args:
-            dtype: "float32", "bfloat16", "float16" or "int8", which is loaded in bfloat16.
+            dtype: "float32", "bfloat16", "float16", "int8" or "int4".
         """
-        return None if self.parameters is None else self.parameters * _width(dtype)
+        return None if self.parameters is None else int(self.parameters * WIDTHS[dtype])
 
     def cache_bytes(self, dtype: str) -> int:
         """A full KV cache."""
-        return self.kv_bytes_per_token * self.context_length * _width(dtype) // 2
+        return self.kv_bytes_per_token * self.context_length * (2 if dtype == "float32" else 1)
 
     def memory_bytes(self, dtype: str) -> int | None:
         """An estimate of what it needs: weights and a full KV cache, plus a tenth."""
         weights = self.weights_bytes(dtype)
         return None if weights is None else int(1.1 * (weights + self.cache_bytes(dtype)))
-
-
-def _width(dtype: str) -> int:
-    return 4 if dtype == "float32" else 2
 
 
 def _codegemma(name: str, label: str, version: int, *, instruct: bool = False) -> Preset:

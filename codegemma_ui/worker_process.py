@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from codegemma_ui import endings, machine, memory
+from codegemma_ui import endings, machine
 from codegemma_ui.choice import Choice
 from codegemma_ui.endings import EndedWhileLoading
 from codegemma_ui.errors import LoadFailed, NotEnoughMemory
@@ -134,9 +134,7 @@ class Worker:
             self.last_words(),
             times,
             killed_for_memory=self.killed_for_memory,
-            need_bytes=memory.needed(
-                self.choice.preset, self.choice.backend, memory.settled(self.choice.dtype)
-            ),
+            need_bytes=self.choice.need_bytes(),
             free_bytes=self._free_bytes,
             needs_less=self._needs_less,
         )

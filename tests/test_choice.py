@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from codegemma_ui import choice, machine, presets
+from codegemma_ui import choice, machine, memory, presets
 from codegemma_ui.choice import Choice
 from codegemma_ui.errors import NotEnoughMemory, UnsupportedPrecision
 from codegemma_ui.machine import Backend, Gpu
@@ -37,38 +37,47 @@ def has(monkeypatch: pytest.MonkeyPatch) -> Any:
         (15, "tensorflow", "bfloat16"),
         (5, "jax", "int8"),
         (5, "torch", "int8"),
-        (2.4, "torch", "int4"),
-        (2.4, "jax", "int8"),  # which `check_memory` then refuses, with the sum
+        (3.3, "torch", "int4"),
+        (3.3, "jax", "int8"),  # which `check_memory` then refuses, with the sum
     ],
 )
 def test_auto_is_the_widest_that_fits(has: Any, free_gb: float, backend: str, dtype: str) -> None:
     has(free_gb)
+    assert memory.settled(TWO_B, backend, "auto") == dtype
     chosen = Choice(TWO_B, backend, "auto")
-    assert choice.settled_dtype(chosen) == dtype
     command = choice.worker_command(chosen, presets.BUNDLED_FOLDER, Settings())
     assert command[command.index("--dtype") + 1] == dtype
 
 
 def test_auto_counts_what_a_switch_frees(has: Any) -> None:
     has(2.4)
-    assert choice.settled_dtype(Choice(TWO_B, "jax", "auto"), freed=6_000_000_000) == "bfloat16"
+    assert memory.settled(TWO_B, "jax", "auto", freed=6_000_000_000) == "bfloat16"
 
 
-def test_auto_is_left_to_the_engine_where_a_card_or_a_small_model_decides(has: Any) -> None:
+def test_auto_is_float32_for_a_small_model_and_left_to_the_worker_where_it_knows_more(
+    has: Any,
+) -> None:
+    def asked(preset: presets.Preset) -> str:
+        command = choice.worker_command(
+            Choice(preset, "jax", "auto"), presets.BUNDLED_FOLDER, Settings()
+        )
+        return command[command.index("--dtype") + 1]
+
     has(5)
-    assert choice.settled_dtype(Choice(presets.bundled(), "jax", "auto")) == "auto"
+    assert asked(presets.bundled()) == "float32"
+    assert asked(presets.named("hf://owner/model")) == "auto"
     has(5, Gpu("a card", 16 * 10**9, 16 * 10**9))
-    assert choice.settled_dtype(Choice(TWO_B, "jax", "auto")) == "auto"
+    assert asked(TWO_B) == "auto"
 
 
 def test_what_is_asked_for_is_not_changed(has: Any) -> None:
     has(5)
-    assert choice.settled_dtype(Choice(TWO_B, "jax", "float32")) == "float32"
+    assert memory.settled(TWO_B, "jax", "float32") == "float32"
 
 
 def test_seven_billions_fit_in_int4(has: Any) -> None:
-    has(12)
-    assert choice.settled_dtype(Choice(SEVEN_B, "torch", "auto")) == "int4"
+    has(13)
+    assert memory.settled(SEVEN_B, "torch", "auto") == "int4"
     choice.check_memory(Choice(SEVEN_B, "torch", "auto"))
     with pytest.raises(NotEnoughMemory, match="in int8"):
         choice.check_memory(Choice(SEVEN_B, "jax", "auto"))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from codegemma_ui import memory, presets
 
 TWO, SEVEN = presets.named("code_gemma_2b_en"), presets.named("code_gemma_7b_en")
@@ -11,7 +13,24 @@ OFFERED = presets.offered()
 def test_every_precision_has_its_figure() -> None:
     figures = memory.by_precision(TWO, "jax")
     assert list(figures) == ["float32", "bfloat16", "float16", "int8"]
-    assert figures["float32"] == TWO.memory_bytes("float32")
+    assert list(memory.by_precision(TWO, "torch")) == [*figures, "int4"]
+    assert list(figures.values()) == sorted(figures.values(), key=lambda need: -(need or 0))
+
+
+@pytest.mark.parametrize(
+    ("backend", "dtype", "peak_gb"),
+    [
+        ("torch", "bfloat16", 6.06),
+        ("torch", "int8", 4.22),
+        ("torch", "int4", 3.18),
+        ("jax", "bfloat16", 6.64),
+        ("jax", "int8", 4.32),
+        ("tensorflow", "bfloat16", 8.58),
+    ],
+)
+def test_what_is_told_is_near_what_was_measured(backend: str, dtype: str, peak_gb: float) -> None:
+    """VmHWM of a worker with CodeGemma 2B's shape, prompts of 22 and 200 tokens, on two cores."""
+    assert memory.needed(TWO, backend, dtype) == pytest.approx(peak_gb * 1e9, rel=0.15)
 
 
 def test_narrower_precisions_and_the_next_smaller_model_are_proposed() -> None:
@@ -21,7 +40,7 @@ def test_narrower_precisions_and_the_next_smaller_model_are_proposed() -> None:
 
 
 def test_what_is_in_force_already_is_not() -> None:
-    said = memory.hint(presets.bundled(), "torch", "int8", OFFERED, 64)
+    said = memory.hint(presets.bundled(), "jax", "int8", OFFERED, 64)
     assert said == "Close other programs."
 
 
