@@ -142,7 +142,8 @@ def check_memory(
         times = f"{1 + rows} times " if rows else ""
         raise NotEnoughMemory(
             f"{preset.label} needs about {need / 1e9:.1f} GB in {dtype} ({weights / 1e9:.1f} of weights + "
-            f"{cache / 1e9:.1f} of cache for {times}{preset.context_length:,} tokens, and a tenth); "
+            f"{cache / 1e9:.1f} of cache for {times}{preset.context_length:,} tokens, a tenth, and what "
+            f"{choice.backend} takes); "
             f"{most / 1e9:.1f} GB are free here.",
             memory.hint(preset, choice.backend, dtype, offered)
             + (" Or lower --max-concurrency." if rows else ""),

@@ -21,14 +21,16 @@ def told(free_gb: float, monkeypatch: pytest.MonkeyPatch) -> tuple[dict, str]:
 
 def test_where_all_fits_nothing_is_advised(monkeypatch: pytest.MonkeyPatch) -> None:
     row, text = told(200, monkeypatch)
-    assert row["fits"] == list(memory.PRECISIONS)
+    assert row["fits"] == list(memory.precisions("tensorflow"))
     assert "fits in" not in text
     assert "best" not in text
 
 
 def test_where_only_some_fit_they_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     preset = presets.named(SEVEN)
-    wide, narrow = (memory.needed(preset, "jax", dtype) or 0 for dtype in ("float32", "bfloat16"))
+    wide, narrow = (
+        memory.needed(preset, "tensorflow", dtype) or 0 for dtype in ("float32", "bfloat16")
+    )
     row, text = told((wide + narrow) / 2e9, monkeypatch)
     assert row["fits"] == ["bfloat16", "float16", "int8"]
     assert "fits in bfloat16, float16, int8: --dtype bfloat16" in text

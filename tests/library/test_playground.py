@@ -106,7 +106,7 @@ def test_a_stream_that_nobody_reads_holds_nobody_up(scripted: Scripted) -> None:
             {"backend": "theano"},
             "backend must be one of tensorflow, jax, torch. Received: 'theano'",
         ),
-        ({"dtype": "int4"}, "dtype must be one of auto, float32"),
+        ({"dtype": "int3"}, "dtype must be one of auto, float32"),
         ({"preset": 2}, "preset must be a name or a folder. Received: 2"),
     ],
 )
