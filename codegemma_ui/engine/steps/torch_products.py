@@ -103,25 +103,32 @@ def _int4_codes_of(rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def _rows_at_once(values: torch.Tensor, step: int = 1) -> int:
-    return max(1, WIDENED // values.shape[1] // step) * step
+    return max(1, int(WIDENED // values.shape[1] // step)) * step
 
 
-@torch.library.custom_op("codegemma_ui::product", mutates_args=())
-def product(x: torch.Tensor, values: torch.Tensor, scale: torch.Tensor | None) -> torch.Tensor:
-    """Rows times a matrix: (S, inputs) to (S, outputs), both float32.
-
-    Args:
-        x: float32.
-        values: of a `Narrow`, `in_columns`, or `Int4.packed`.
-        scale: theirs.
-    """
+def _product(x: torch.Tensor, values: torch.Tensor, scale: torch.Tensor | None) -> torch.Tensor:
     chosen = _chosen.get(_key(x.shape[0], values))
     return (chosen or _stock(values))(x, values, scale)
 
 
-@product.register_fake
-def _(x: torch.Tensor, values: torch.Tensor, scale: torch.Tensor | None) -> torch.Tensor:  # noqa: ARG001
-    return x.new_empty((x.shape[0], values.shape[-2]))
+def _product_shape(
+    x: torch.Tensor,
+    values: torch.Tensor,
+    scale: torch.Tensor | None,  # noqa: ARG001
+) -> torch.Tensor:
+    shaped: torch.Tensor = x.new_empty((x.shape[0], values.shape[-2]))
+    return shaped
+
+
+product: Any = torch.library.custom_op("codegemma_ui::product", mutates_args=())(_product)
+"""Rows times a matrix: (S, inputs) to (S, outputs), both float32.
+
+Args:
+    x: float32.
+    values: of a `Narrow`, `in_columns`, or `Int4.packed`.
+    scale: theirs.
+"""
+product.register_fake(_product_shape)
 
 
 _chosen: dict[tuple[Any, ...], Product] = {}
