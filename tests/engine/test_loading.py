@@ -159,7 +159,8 @@ def test_a_damaged_config_is_readable(copied: Path, file: str) -> None:
 def test_every_backends_out_of_memory_is_one_error(error: Exception) -> None:
     told = readable(error)
     assert told.code == "not_enough_memory"
-    assert "max_length" in told.hint
+    assert told.message.startswith("There was not enough memory.")
+    assert told.hint == ""  # what would need less depends on what is in force: the client says it
 
 
 def test_a_missing_package_is_named_with_its_interpreter() -> None:
