@@ -125,7 +125,7 @@ async def a_switch_waits(served: Served) -> list[Figure]:
             tasks.append(asyncio.create_task(ask(http, "slow 0.004")))
             await until(http, lambda status, most=waiting: status["queue_length"] == most, "busy")
         await page.choose("backend", "tensorflow")
-        await until(http, lambda status: status["queue_length"] == 2)
+        await until(http, lambda status: status["switching_to"] is not None)
         tasks.append(asyncio.create_task(ask(http, "echo")))
         answered = await asyncio.gather(*tasks)
     out_of_order = sum(earlier[1] > later[1] for earlier, later in pairwise(answered))
