@@ -29,10 +29,13 @@ class Choice:
     def named(self) -> dict[str, str]:
         return {"preset": self.preset.name, "backend": self.backend, "dtype": self.dtype}
 
+    def settled_dtype(self, freed: int = 0) -> str:
+        """The precision that it comes to on this machine; see `memory.settled`."""
+        return memory.settled(self.preset, self.backend, self.dtype, freed)
+
     def need_bytes(self) -> int | None:
         """Memory that it needs on this machine, or None where nobody knows."""
-        dtype = memory.settled(self.preset, self.backend, self.dtype)
-        return memory.needed(self.preset, self.backend, dtype)
+        return memory.needed(self.preset, self.backend, self.settled_dtype())
 
     def label(self) -> str:
         """As a sentence names it."""
@@ -62,11 +65,9 @@ def worker_command(choice: Choice, folder: Path, settings: Settings) -> list[str
         devices = settings.model_parallel
         parted = ["--model-parallel", str(devices)] if devices > 1 else []
         device = ["--torch-device", settings.torch_device] if choice.backend == "torch" else []
-        dtype = choice.dtype
-        if (
-            not machine.gpus() and choice.preset.parameters is not None
-        ):  # else the worker knows more
-            dtype = memory.settled(choice.preset, choice.backend, dtype)
+        # Of a card, or of a model that nobody knows here, the worker knows more.
+        known = choice.preset.parameters is not None and not machine.gpus()
+        dtype = choice.settled_dtype() if known else choice.dtype
         return [*command, "--backend", choice.backend, "--dtype", dtype, *parted, *device]
     server = settings.server
     assert server is not None  # `check_backend` has seen to it
@@ -129,7 +130,7 @@ def check_memory(
     if choice.backend == machine.OPENAI:  # the memory is elsewhere
         return
     preset = choice.preset
-    dtype = memory.settled(preset, choice.backend, choice.dtype, freed)
+    dtype = choice.settled_dtype(freed)
     need, most = memory.needed(preset, choice.backend, dtype), memory.free_bytes(freed, devices)
     if need is None or most is None:
         return
@@ -143,8 +144,7 @@ def check_memory(
         raise NotEnoughMemory(
             f"{preset.label} needs about {need / 1e9:.1f} GB in {dtype} ({weights / 1e9:.1f} of weights + "
             f"{cache / 1e9:.1f} of cache for {times}{preset.context_length:,} tokens, a tenth, and what "
-            f"{choice.backend} takes); "
-            f"{most / 1e9:.1f} GB are free here.",
+            f"{choice.backend} takes); {most / 1e9:.1f} GB are free here.",
             memory.hint(preset, choice.backend, dtype, offered)
             + (" Or lower --max-concurrency." if rows else ""),
         )

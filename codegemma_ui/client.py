@@ -562,7 +562,7 @@ class EngineClient:
         self, choice: Choice, dtype: str | None = None, max_length: int | None = None
     ) -> str:
         """What to do where a choice does not fit into memory."""
-        dtype = dtype or memory.settled(choice.preset, choice.backend, choice.dtype)
+        dtype = dtype or choice.settled_dtype()
         return memory.hint(choice.preset, choice.backend, dtype, self._presets, max_length)
 
     def _distrust(self, worker: Worker, already: bool, explained: bool = False) -> bool:

@@ -24,7 +24,7 @@ from codegemma_ui.engine.steps import Steps, stop_array
 
 Report = Callable[[float], None]
 
-LARGE = 1 << 24
+LARGE_VARIABLE = 1 << 24
 """Numbers of a variable after which what was freed goes back to the system."""
 
 
@@ -66,7 +66,8 @@ def load(
     """
     if model_parallel > 1:
         parallel.distribute(folder, model_parallel)
-    chosen = precision.choose(dtype, device, _parameters(folder))
+    # Counting them takes a second, and "auto" alone asks for it.
+    chosen = precision.choose(dtype, device, _parameters(folder) if dtype == "auto" else 0)
     model = _load(folder, backend, chosen, report)
     if dtype == "auto" and chosen.weights == "float16" and not _finite(model.steps):
         del model
@@ -127,7 +128,7 @@ def _taking(assembler: Any) -> Iterator[None]:
 
     def take(variable: Any, value: Any) -> None:
         assembler.take(variable, value)
-        if math.prod(variable.shape) >= LARGE:
+        if math.prod(variable.shape) >= LARGE_VARIABLE:
             return_free_memory()
 
     with mock.patch.object(keras.Variable, "assign", take):

@@ -136,7 +136,7 @@ class TestOnEveryBackend:
             assert case["again"] == case["whole"]
             assert case["read"] <= 24  # the prompt was there
 
-    def test_steps_may_take_a_models_weights(self, report: Any) -> None:
+    def test_weights_read_from_a_preset_are_the_models(self, report: Any) -> None:
         taken = report["taken"]
         assert len(taken["kept"]) > 3
         assert taken["taken"] == taken["kept"]

@@ -40,6 +40,7 @@ from codegemma_ui.engine.steps.torch_graph import (
 )
 from codegemma_ui.engine.steps.torch_replay import Replayed
 from codegemma_ui.engine.steps.weights import WIDENED, Arrangement, Narrow, Shape, Weights, scaled
+from codegemma_ui.presets import LARGE
 
 
 class TorchArrangement(Arrangement):
@@ -317,10 +318,6 @@ def _fetch(rows: list[Any]) -> Picked:
     return Picked(ids, logprobs)
 
 
-LARGE = 500_000_000
-"""Parameters from which on a CPU runs a model a layer at a time."""
-
-
 def arrangement(shape: Shape, precision: Precision) -> TorchArrangement:
     """How torch wants the weights of a model."""
     from codegemma_ui.engine.steps import torch_layers
@@ -340,4 +337,5 @@ def create(shape: Shape, arranged: Weights) -> TorchSteps:
 
 
 def _is_large(shape: Shape) -> bool:
+    """Whether a CPU runs the model a layer at a time."""
     return shape.parameters >= LARGE and os.environ.get("KERAS_TORCH_DEVICE", "cpu") == "cpu"

@@ -51,6 +51,9 @@ class LayeredKernels(TorchKernels):
         return torch_products.int4_rows(embedding, token_ids)
 
 
+KERNELS = LayeredKernels()
+
+
 class LayeredSteps(TorchSteps):
     """`Steps` on torch, a layer at a time.
 
@@ -65,10 +68,13 @@ class LayeredSteps(TorchSteps):
             reason = torch_products.prepare(*_matrices(arranged))
         if reason is not None:
             self._run_uncompiled(reason)
+        # Flat, as graphs take them: once, and not again for every token.
+        self._embedding = tree_flatten(arranged.embedding)
+        self._layers = [tree_flatten(one) for one in arranged.layers]
+        self._outer = tree_flatten(Weights(arranged.embedding, (), arranged.final_norm))
 
     def _made(self, alternatives: int) -> Programs:
-        self._kernels = LayeredKernels()
-        return Programs(self.shape, self._kernels, alternatives)
+        return Programs(self.shape, KERNELS, alternatives)
 
     def _run(self, name: str, cache: tuple[forward.Cache, ...], *arguments: torch.Tensor) -> Any:
         if not cache:
@@ -78,7 +84,7 @@ class LayeredSteps(TorchSteps):
         windows = tuple(dict.fromkeys(self.shape.windows))
 
         def begin(embedding: Any, token_ids: Any, offset: Any) -> Any:
-            x = forward.embed(self.shape, self._kernels, embedding, token_ids)
+            x = forward.embed(self.shape, KERNELS, embedding, token_ids)
             around = forward.surroundings(self.shape, size, offset, length)
             return x, around.cos, around.sin, *(around.masks[window] for window in windows)
 
@@ -86,32 +92,34 @@ class LayeredSteps(TorchSteps):
             weights: Any, keys: Any, values: Any, x: Any, offset: Any, cos: Any, sin: Any, mask: Any
         ) -> Any:
             around = Surroundings(offset, cos, sin, {None: mask})
-            return forward.layer(
-                self.shape, self._kernels, weights, (keys, values), None, around, x
-            )[1]
+            return forward.layer(self.shape, KERNELS, weights, (keys, values), None, around, x)[1]
 
         def end(weights: Any, x: Any, *rest: Any) -> Any:
             picks, scores = getattr(self._programs, f"end_{name}")(weights, x, *rest)
             return *picks, scores
 
-        embedding, norm = self._weights.embedding, self._weights.final_norm
         with torch.no_grad():
             key = (size, length)
-            x, cos, sin, *masks = self._graph("begin", key, begin, embedding, token_ids, offset)
+            x, cos, sin, *masks = self._graph(
+                "begin", key, begin, self._embedding, token_ids, offset
+            )
             of = dict(zip(windows, masks, strict=True))
-            every = zip(self._weights.layers, cache, self.shape.windows, strict=True)
-            for weights, kept, window in every:
+            for weights, kept, window in zip(self._layers, cache, self.shape.windows, strict=True):
                 x = self._graph(
                     "layer", key, layer, weights, *kept, x, offset, cos, sin, of[window]
                 )
-            outer = Weights(embedding, (), norm)
-            return self._graph(f"end {name}", (size,), end, outer, x, *rest)
+            return self._graph(f"end {name}", (size,), end, self._outer, x, *rest)
 
     def _graph(
-        self, name: str, key: tuple[int, ...], function: Any, weights: Any, *tensors: Any
+        self,
+        name: str,
+        key: tuple[int, ...],
+        function: Any,
+        weights: tuple[list[Any], Any],
+        *tensors: Any,
     ) -> Any:
-        """Run a function of weights and tensors by its graph, traced when it first runs."""
-        every, form = tree_flatten(weights)
+        """Run a function of weights, flat, and tensors by its graph, traced when it first runs."""
+        every, form = weights
         graph = self._graphs.get((name, *key))
         if graph is None:
             count = len(every)
