@@ -29,14 +29,18 @@ Format = Literal[
     "unknown",
 ]
 
-LOADABLE: frozenset[Format] = frozenset({"keras_hub", "unknown"})
+LOADABLE: frozenset[Format] = frozenset({"keras_hub", "transformers", "unknown"})
 """What the engine may be able to load; of the unknown, loading it tells."""
+
+GEMMA_TYPES = ("gemma", "gemma2")
+"""transformers' `model_type` of what KerasHub makes a `GemmaBackbone` of."""
 
 CONFIG_FILE = "config.json"
 
 EXPECTED = (
     "a KerasHub preset with config.json, model.weights.h5 or model.weights.json, and "
-    "assets/tokenizer/vocabulary.spm"
+    "assets/tokenizer/vocabulary.spm, or a Gemma in transformers' format with config.json, safetensors and "
+    "tokenizer.model"
 )
 
 BACKBONE = "GemmaBackbone"
@@ -142,6 +146,30 @@ def format_of_config(config: Mapping[str, Any]) -> Seen:
     return Seen("unknown")
 
 
+def wanted(names: Iterable[str]) -> list[str]:
+    """The files of a repository that loading takes: beside transformers' format no other one."""
+    every = list(names)
+    if format_of(every).format != "transformers":
+        return every
+    return [name for name in every if re.fullmatch(_TRANSFORMERS_FILES, name)]
+
+
+_TRANSFORMERS_FILES = r"[^/]+\.json|tokenizer\.model|model[^/]*\.safetensors"
+
+
+def parameters_of(config: Mapping[str, Any]) -> int | None:
+    """How many weights a Gemma in transformers' format has; None where its config.json does not tell."""
+    try:
+        hidden, layers = config["hidden_size"], config["num_hidden_layers"]
+        queries = config["num_attention_heads"] * config["head_dim"]
+        keys = config["num_key_value_heads"] * config["head_dim"]
+        norms = 4 if config["model_type"] == "gemma2" else 2
+        layer = hidden * (2 * queries + 2 * keys + 3 * config["intermediate_size"] + norms)
+        return int(config["vocab_size"] * hidden + layers * layer + hidden)
+    except (KeyError, TypeError):
+        return None
+
+
 def other_architecture(config: Mapping[str, Any]) -> str | None:
     """The class of a KerasHub preset's model where it is another than CodeGemma's, such as `BertBackbone`."""
     registered = config.get("registered_name")
@@ -157,8 +185,17 @@ def wrong_at(path: Path) -> str | None:
     Raises:
         OSError: it cannot be read.
     """
-    seen = format_at(path)
+    seen, config = format_at(path), config_in(path)
     if not seen.loadable:
         return str(seen)
-    other = other_architecture(config_in(path))
+    if seen.format == "transformers" and config:
+        kind = config.get("model_type")
+        if kind not in GEMMA_TYPES:
+            return f"{seen} of the architecture {kind}"
+        has_weights = any(
+            path.glob("*.safetensors")
+        )  # not yet, where only small files were fetched
+        lacks = has_weights and not (path / "tokenizer.model").is_file()
+        return f"{seen} without tokenizer.model" if lacks else None
+    other = other_architecture(config)
     return None if other is None else f"a KerasHub preset of the architecture {other}"

@@ -147,7 +147,8 @@ def _from_folder(name: str, folder: Path) -> Preset:
     for file in ("metadata.json", FIM_FILE, PRECISIONS_FILE):
         with contextlib.suppress(OSError, ValueError):
             facts |= json.loads((folder / file).read_bytes())
-    parameters = facts.get("parameter_count")
+    config = model_format.config_in(folder)
+    parameters = facts.get("parameter_count", model_format.parameters_of(config))
     context_length = facts.get("context_length")
     layouts, exact = facts.get("layouts"), facts.get("exact")
     tasks = facts.get("tasks")

@@ -20,6 +20,16 @@ from codegemma_ui import fim
 from codegemma_ui.messages import CompletionRequest
 
 VOCABULARY_FILE = Path("assets", "tokenizer", "vocabulary.spm")
+TOKENIZER_MODEL = Path("tokenizer.model")
+"""The same file in a folder in transformers' format."""
+
+
+def vocabulary_file(folder: Path) -> Path:
+    """The SentencePiece vocabulary of a preset's folder; where there is none, where KerasHub keeps it."""
+    theirs = Path(folder) / TOKENIZER_MODEL
+    return theirs if theirs.is_file() else Path(folder) / VOCABULARY_FILE
+
+
 """Where a KerasHub preset keeps it."""
 
 _SPACE = "\N{LOWER ONE EIGHTH BLOCK}"  # SentencePiece writes a space as U+2581
@@ -95,7 +105,7 @@ class Vocabulary:
     """
 
     def __init__(self, preset_folder: Path) -> None:
-        path = Path(preset_folder) / VOCABULARY_FILE
+        path = vocabulary_file(preset_folder)
         if not path.is_file():
             raise ValueError(
                 f"A preset keeps its vocabulary in `{VOCABULARY_FILE}`. Received: {preset_folder}"

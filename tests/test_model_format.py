@@ -47,7 +47,7 @@ def test_a_listing_tells_the_format(expected: Format, names: tuple[str, ...]) ->
     seen = format_of([*CARD, *names])
     assert seen.format == expected
     assert seen.sign == "" if expected == "unknown" else seen.sign in names
-    assert seen.loadable == (expected in ("keras_hub", "unknown"))
+    assert seen.loadable == (expected in ("keras_hub", "transformers", "unknown"))
 
 
 def test_a_config_tells_the_format_where_there_are_no_weights() -> None:
@@ -80,20 +80,47 @@ def refused(name: str) -> UnknownPreset:
     return caught.value
 
 
-def test_a_transformers_folder_is_refused_by_its_name(tmp_path: Path) -> None:
-    folder = made(tmp_path / "codegemma-2b", *SHARDS, config={"model_type": "gemma"})
+CODEGEMMA_2B = {
+    **{"model_type": "gemma", "vocab_size": 256_000, "hidden_size": 2048},
+    **{"num_hidden_layers": 18, "num_attention_heads": 8, "num_key_value_heads": 1},
+    **{"head_dim": 256, "intermediate_size": 16_384},
+}
+
+
+def test_a_transformers_folder_of_a_gemma_is_a_preset(tmp_path: Path) -> None:
+    folder = made(tmp_path / "codegemma-2b", *SHARDS, "tokenizer.model", config=CODEGEMMA_2B)
+    preset = presets.named(str(folder))
+    assert preset.local
+    assert preset.parameters == presets.named("code_gemma_2b_en").parameters
+
+
+def test_of_another_architecture_in_transformers_format_that_is_said(tmp_path: Path) -> None:
+    folder = made(tmp_path / "codegemma-2b", *SHARDS, config={"model_type": "llama"})
     error = refused(str(folder))
     assert "KerasHub preset with config.json, model.weights.h5" in error.message
     assert (
-        f"Received: {folder} with {SHARDS[0]}, Hugging Face transformers' format." in error.message
+        f"Received: {folder} with {SHARDS[0]}, Hugging Face transformers' format of the architecture "
+        "llama." in error.message
     )
     assert error.hint.startswith("Choose code_gemma_2b_en: it is CodeGemma 2B as a KerasHub preset")
 
 
 def test_an_export_of_our_own_names_what_it_was_made_of(tmp_path: Path) -> None:
-    export = {"made": {"preset": "bundled", "format": "transformers", "dtype": "float32"}}
-    folder = made(tmp_path, "model.safetensors", config={"model_type": "gemma"}, export=export)
+    export = {"made": {"preset": "bundled", "format": "gguf", "dtype": "float32"}}
+    folder = made(tmp_path, "model.gguf", export=export)
     assert refused(str(folder)).hint == "It was exported from bundled: choose that."
+
+
+def test_of_transformers_format_only_what_is_read_is_wanted() -> None:
+    read = [*SHARDS, "config.json", "model.safetensors.index.json", "tokenizer.model"]
+    others = [
+        "codegemma-2b.gguf",
+        "pytorch_model.bin",
+        "original/consolidated.safetensors",
+        "README.md",
+    ]
+    assert model_format.wanted([*read, *others]) == read
+    assert model_format.wanted(["config.json", "a.gguf"]) == ["config.json", "a.gguf"]
 
 
 def test_a_file_is_refused_as_one(tmp_path: Path) -> None:

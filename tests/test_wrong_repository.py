@@ -11,7 +11,7 @@ import pytest
 
 from codegemma_ui.download import DownloadError, download
 from codegemma_ui.presets import BUNDLED_FOLDER
-from codegemma_ui.vocabulary import VOCABULARY_FILE
+from codegemma_ui.vocabulary import TOKENIZER_MODEL, VOCABULARY_FILE, Vocabulary
 from tests.hubs import Faults, HuggingFaceHub, KaggleHub, isolate_this_process, isolated_environment
 from tests.test_download import run
 
@@ -55,14 +55,36 @@ def refused(handle: str) -> DownloadError:
 # Hugging Face, as the command does it
 
 
-def test_googles_own_codegemma_is_told_from_its_listing(tmp_path: Path) -> None:
+def test_of_googles_own_codegemma_what_is_read_is_fetched(tmp_path: Path) -> None:
+    preset = made(tmp_path / "preset", *TRANSFORMERS, config={"model_type": "gemma"})
+    (preset / TRANSFORMERS[0]).write_bytes(b"y" * 200_000)  # of two files that are alike one comes
+    shutil.copyfile(BUNDLED_FOLDER / VOCABULARY_FILE, preset / TOKENIZER_MODEL)
+    with HuggingFaceHub(preset, "hf://google/codegemma-2b") as hub:
+        last = run(hub.handle, isolated_environment(tmp_path, hub)).last
+        assert last["event"] == "downloaded"
+        assert fetched(hub) == {"config.json", "tokenizer.model", *TRANSFORMERS[:2]}
+        assert Vocabulary(Path(last["path"])).size > 256
+
+
+def test_another_architecture_in_transformers_format_costs_its_config_alone(tmp_path: Path) -> None:
+    preset = made(tmp_path / "preset", *TRANSFORMERS, config={"model_type": "llama"})
+    shutil.copyfile(BUNDLED_FOLDER / VOCABULARY_FILE, preset / TOKENIZER_MODEL)
+    with HuggingFaceHub(preset, "hf://somebody/llama") as hub:
+        error = run(hub.handle, isolated_environment(tmp_path, hub)).last
+        assert error["code"] == "other_format"
+        assert "transformers' format of the architecture llama." in error["message"]
+        assert fetched(hub) == {"config.json"}
+
+
+def test_without_a_sentencepiece_vocabulary_the_listing_tells(tmp_path: Path) -> None:
     preset = made(tmp_path / "preset", *TRANSFORMERS, config={"model_type": "gemma"})
     with HuggingFaceHub(preset, "hf://google/codegemma-2b") as hub:
         error = run(hub.handle, isolated_environment(tmp_path, hub)).last
         assert error["code"] == "other_format"
         assert "hf://google/codegemma-2b is not a KerasHub preset" in error["message"]
         assert (
-            f"Received: {TRANSFORMERS[0]}, Hugging Face transformers' format." in error["message"]
+            f"Received: {TRANSFORMERS[0]}, Hugging Face transformers' format without tokenizer.model."
+            in error["message"]
         )
         assert error["hint"].startswith("Choose code_gemma_2b_en: it is CodeGemma 2B")
         assert fetched(hub) == set()

@@ -22,7 +22,8 @@ from codegemma_ui.download.inspecting import (
 from codegemma_ui.download.kaggle import Kaggle
 from codegemma_ui.download.source import ANSWER_SECONDS, Source, size_on_disk
 from codegemma_ui.download.words import WORDS, DownloadError, error_of, translate
-from codegemma_ui.model_format import CONFIG_FILE, format_of
+from codegemma_ui.model_format import CONFIG_FILE, format_of, wanted
+from codegemma_ui.vocabulary import TOKENIZER_MODEL, VOCABULARY_FILE
 
 Report = Callable[[int, int | None], None]
 Result = TypeVar("Result")
@@ -68,8 +69,8 @@ def download(
     else:
         raise _bad_handle(handle)
 
-    source.only = only
     try:
+        source.only = only
         cached = source.cached()
         if cached is not None:
             if only is None:
@@ -77,8 +78,11 @@ def download(
             return cached
         has_key = source.has_key()
         sizes = _list(source)
+        if only == VOCABULARY_FILE.as_posix() and TOKENIZER_MODEL.as_posix() in sizes:
+            only = source.only = TOKENIZER_MODEL.as_posix()
         if sizes and only not in sizes:
             check_listing(handle, source.words, sizes)
+        sizes = {name: sizes[name] for name in wanted(sizes)}
         if only is not None:
             sizes = {name: size for name, size in sizes.items() if name == only}
         _check_room(source, sizes)

@@ -7,6 +7,7 @@ from pathlib import Path
 from codegemma_ui.download.inspecting import other_format
 from codegemma_ui.download.source import ANSWER_SECONDS, check_key, size_on_disk
 from codegemma_ui.download.words import code_of, error_of, status_of
+from codegemma_ui.model_format import wanted
 
 
 @dataclass
@@ -18,6 +19,7 @@ class HuggingFace:
     only: str | None = None
     blobs: set[str] = field(default_factory=set)  # the preset's files by their names in the cache
     commit: str | None = None
+    wanted: list[str] | None = None  # by the listing; None is all
     unreachable: Exception | None = None
 
     @classmethod
@@ -68,6 +70,7 @@ class HuggingFace:
         # A blob is named by its ETag: the SHA-256 of a large file, the git hash of a small one.
         self.blobs = {file.lfs.sha256 if file.lfs else str(file.blob_id) for file in files}
         self.commit = info.sha
+        self.wanted = wanted(file.rfilename for file in files)
         return {file.rfilename: file.size or 0 for file in files}
 
     def folder(self) -> Path:
@@ -90,16 +93,18 @@ class HuggingFace:
         from huggingface_hub import snapshot_download
         from huggingface_hub.errors import RepositoryNotFoundError
 
-        wanted = None if self.only is None else [self.only]
+        patterns = self.wanted if self.only is None else [self.only]
         if self.unreachable is None:
             try:
-                return Path(snapshot_download(self.repo, allow_patterns=wanted))
+                return Path(snapshot_download(self.repo, allow_patterns=patterns))
             except RepositoryNotFoundError:
                 if self._is_dataset():
                     raise other_format(self.words["handle"], self.words, "a dataset") from None
                 raise
         try:
-            return Path(snapshot_download(self.repo, allow_patterns=wanted, local_files_only=True))
+            return Path(
+                snapshot_download(self.repo, allow_patterns=patterns, local_files_only=True)
+            )
         except FileNotFoundError:  # not in the cache, or not all of it
             raise self.unreachable from None
 

@@ -7,9 +7,15 @@ from pathlib import Path
 from codegemma_ui import model_format, presets
 from codegemma_ui.download.words import DownloadError, error_of
 from codegemma_ui.model_format import CONFIG_FILE
-from codegemma_ui.vocabulary import VOCABULARY_FILE, NotForFim, Vocabulary
+from codegemma_ui.vocabulary import (
+    TOKENIZER_MODEL,
+    VOCABULARY_FILE,
+    NotForFim,
+    Vocabulary,
+    vocabulary_file,
+)
 
-SMALL_FILES = (CONFIG_FILE, VOCABULARY_FILE.as_posix())
+SMALL_FILES = (CONFIG_FILE, VOCABULARY_FILE.as_posix(), TOKENIZER_MODEL.as_posix())
 """What tells of a KerasHub preset whether it fills in: kilobytes, and 4 MB for CodeGemma's vocabulary."""
 
 
@@ -30,6 +36,8 @@ def check_listing(handle: str, words: dict[str, str], names: Iterable[str]) -> N
         raise other_format(handle, words, str(seen))
     if CONFIG_FILE not in names:
         raise error_of("preset_not_found", words, f"a model without {CONFIG_FILE}")
+    if seen.format == "transformers" and TOKENIZER_MODEL.as_posix() not in names:
+        raise other_format(handle, words, f"{seen} without {TOKENIZER_MODEL}")
 
 
 def check_folder(handle: str, words: dict[str, str], folder: Path) -> None:
@@ -43,7 +51,7 @@ def check_folder(handle: str, words: dict[str, str], folder: Path) -> None:
         wrong = model_format.wrong_at(folder)
     if wrong is not None:
         raise other_format(handle, words, wrong)
-    if (folder / VOCABULARY_FILE).is_file():
+    if vocabulary_file(folder).is_file():
         try:
             Vocabulary(folder)
         except NotForFim as error:

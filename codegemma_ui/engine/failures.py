@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from codegemma_ui import framework_variables
+from codegemma_ui import framework_variables, model_format
 from codegemma_ui.errors import (
     BackendMissing,
     EngineError,
@@ -20,6 +20,7 @@ from codegemma_ui.errors import (
     NotEnoughMemory,
     PlaygroundError,
 )
+from codegemma_ui.vocabulary import TOKENIZER_MODEL
 
 _MEMORY_WORDS = (
     "RESOURCE_EXHAUSTED",
@@ -45,7 +46,10 @@ _CORRUPT_WORDS = (
 )
 """What h5py and json say of a file that is not whole."""
 
-PRESET = "A preset is a KerasHub folder with config.json, weights and a SentencePiece vocabulary."
+PRESET = (
+    "A preset is a KerasHub folder, or one of transformers, with config.json, weights and a SentencePiece "
+    "vocabulary."
+)
 
 READ_ON = "The log has the rest of what the model's process said."
 
@@ -135,6 +139,11 @@ def _not_a_gemma(folder: Path) -> str | None:
         return "there is no config.json"
     except OSError:
         return None
+    if (
+        model_format.format_of_config(config if isinstance(config, dict) else {}).format
+        == "transformers"
+    ):
+        return _not_a_gemma_of_transformers(folder, config)
     name = config.get("class_name") if isinstance(config, dict) else None
     if name != "GemmaBackbone":
         return f"its config.json is of {name or 'no KerasHub model'}, not of GemmaBackbone"
@@ -142,6 +151,16 @@ def _not_a_gemma(folder: Path) -> str | None:
         return "there are no weights, *.weights.h5"
     if not any(folder.rglob("vocabulary.spm")):
         return "there is no vocabulary.spm"
+    return None
+
+
+def _not_a_gemma_of_transformers(folder: Path, config: dict[str, Any]) -> str | None:
+    if config.get("model_type") not in model_format.GEMMA_TYPES:
+        return f"its config.json is of {config.get('model_type')}, not of a Gemma"
+    if not any(folder.glob("*.safetensors")):
+        return "there are no weights, *.safetensors"
+    if not (folder / TOKENIZER_MODEL).is_file():
+        return f"there is no {TOKENIZER_MODEL}"
     return None
 
 

@@ -10,13 +10,14 @@ import contextlib
 import importlib
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
 import numpy as np
 
+from codegemma_ui import model_format
 from codegemma_ui.engine import failures, parallel, precision
 from codegemma_ui.engine.environment import Device, return_free_memory
 from codegemma_ui.engine.precision import Precision
@@ -85,7 +86,7 @@ def _load(folder: Path, backend: str, chosen: Precision, report: Report) -> Mode
             model = models.GemmaCausalLM.from_preset(
                 str(folder), dtype=chosen.loads, load_weights=False
             )
-        shape = weights.shape_of(model.backbone, chosen)
+        shape = _as_it_says(folder, weights.shape_of(model.backbone, chosen))
         assembler = weights.Assembler(steps.arrangement(backend, shape, chosen), report)
         with _unmade_variables(), _taking(assembler):
             models.GemmaBackbone.from_preset(str(folder), dtype=chosen.loads)
@@ -97,6 +98,19 @@ def _parameters(folder: Path) -> int:
     models = importlib.import_module("keras_nlp").models
     with _of_preset(folder), _unmade_variables():
         return int(models.GemmaBackbone.from_preset(str(folder), load_weights=False).count_params())
+
+
+def _as_it_says(folder: Path, shape: Any) -> Any:
+    """The shape with what KerasHub's converter (0.32) passes over in a config.json of transformers."""
+    config = model_format.config_in(folder)
+    if config.get("model_type") not in model_format.GEMMA_TYPES:
+        return shape
+    rope = config.get("rope_parameters") or config  # since transformers 5, and before
+    return replace(
+        shape,
+        epsilon=float(config.get("rms_norm_eps", shape.epsilon)),
+        max_wavelength=float(rope.get("rope_theta", shape.max_wavelength)),
+    )
 
 
 def _summary(model: Any) -> str:

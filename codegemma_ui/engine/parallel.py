@@ -23,6 +23,14 @@ AXIS = "model"
 SIZES = ("vocabulary_size", "num_query_heads", "num_key_value_heads", "intermediate_dim")
 """Of a Gemma, by the names of its config: what may be parted."""
 
+THEIR_SIZES = {
+    "vocabulary_size": "vocab_size",
+    "num_query_heads": "num_attention_heads",
+    "num_key_value_heads": "num_key_value_heads",
+    "intermediate_dim": "intermediate_size",
+}
+"""The same by the names of transformers, which counts the feed-forward's width once."""
+
 
 def distribute(folder: Path, devices: int) -> None:
     """Have every variable that Keras makes from now on parted over the first few devices.
@@ -55,8 +63,11 @@ def distribute(folder: Path, devices: int) -> None:
 
 def _sizes(folder: Path) -> dict[str, int]:
     try:
-        config = json.loads((folder / "config.json").read_bytes())["config"]
-        return {name: int(config[name]) for name in SIZES}
+        config = json.loads((folder / "config.json").read_bytes())
+        if "config" in config:
+            return {name: int(config["config"][name]) for name in SIZES}
+        sizes = {name: int(config[theirs]) for name, theirs in THEIR_SIZES.items()}
+        return sizes | {"intermediate_dim": 2 * sizes["intermediate_dim"]}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise LoadFailed(
             f"A preset of a Gemma must say its sizes in config.json. Received: {type(error).__name__}",

@@ -30,7 +30,7 @@ class Format:
 
 
 GGUF = Format("gguf", DTYPES, ("gguf",))
-TRANSFORMERS = Format("transformers", tuple(WIDTHS), ("safetensors", "tokenizers"))
+TRANSFORMERS = Format("transformers", tuple(WIDTHS), ("tokenizers",))
 FORMATS = {one.name: one for one in (GGUF, TRANSFORMERS)}
 
 

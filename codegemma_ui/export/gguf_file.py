@@ -21,7 +21,7 @@ from codegemma_ui.errors import EngineError
 from codegemma_ui.export.pieces import SPACE, Kind
 from codegemma_ui.export.source import Source
 from codegemma_ui.export.weights import Tensor
-from codegemma_ui.vocabulary import VOCABULARY_FILE
+from codegemma_ui.vocabulary import vocabulary_file
 
 _TYPES = {
     "float32": ("F32", "ALL_F32"),
@@ -40,7 +40,7 @@ def file_name(source: Source, dtype: str) -> str:
 def size(source: Source, dtype: str) -> int:
     """About how many bytes it takes on the disk."""
     weights = sum(_bytes(tensor, dtype) for tensor in source.tensors)
-    return weights + 2 * (source.folder / VOCABULARY_FILE).stat().st_size
+    return weights + 2 * vocabulary_file(source.folder).stat().st_size
 
 
 def write(source: Source, dtype: str, folder: Path, report: Callable[[int, int], None]) -> None:

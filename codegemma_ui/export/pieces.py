@@ -16,7 +16,7 @@ from typing import Any
 
 from codegemma_ui import fim
 from codegemma_ui.errors import EngineError
-from codegemma_ui.vocabulary import VOCABULARY_FILE
+from codegemma_ui.vocabulary import vocabulary_file
 
 SPACE = "\N{LOWER ONE EIGHTH BLOCK}"
 """SentencePiece writes a space as U+2581."""
@@ -84,7 +84,7 @@ def read(preset_folder: Path) -> Pieces:
     # By name: it is made at import, and a type checker finds nothing in it.
     messages = importlib.import_module("sentencepiece.sentencepiece_model_pb2")
     model = messages.ModelProto()
-    model.ParseFromString((preset_folder / VOCABULARY_FILE).read_bytes())
+    model.ParseFromString(vocabulary_file(preset_folder).read_bytes())
     _check(model)
     pieces = tuple(Piece(piece.piece, piece.score, _kind(piece)) for piece in model.pieces)
     names = model.trainer_spec

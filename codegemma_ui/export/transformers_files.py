@@ -17,7 +17,7 @@ from codegemma_ui.export import tokenizer_json
 from codegemma_ui.export.formats import WIDTHS
 from codegemma_ui.export.source import Source
 from codegemma_ui.export.weights import Tensor
-from codegemma_ui.vocabulary import VOCABULARY_FILE
+from codegemma_ui.vocabulary import vocabulary_file
 
 SHARD_BYTES = 2 * 10**9
 """The longest weight file but for one with a single tensor; one file at a time is in memory."""
@@ -25,7 +25,7 @@ SHARD_BYTES = 2 * 10**9
 
 def size(source: Source, dtype: str) -> int:
     """About how many bytes it takes on the disk."""
-    return source.parameters * WIDTHS[dtype] + 2 * (source.folder / VOCABULARY_FILE).stat().st_size
+    return source.parameters * WIDTHS[dtype] + 2 * vocabulary_file(source.folder).stat().st_size
 
 
 def write(source: Source, dtype: str, folder: Path, report: Callable[[int, int], None]) -> None:
@@ -44,7 +44,7 @@ def write(source: Source, dtype: str, folder: Path, report: Callable[[int, int],
     _write_json(folder / "generation_config.json", _generation_config(source))
     tokenizer_json.build(source.pieces).save(str(folder / "tokenizer.json"))
     _write_json(folder / "tokenizer_config.json", _tokenizer_config(source))
-    shutil.copyfile(source.folder / VOCABULARY_FILE, folder / "tokenizer.model")
+    shutil.copyfile(vocabulary_file(source.folder), folder / "tokenizer.model")
 
 
 def _write_weights(

@@ -5,7 +5,9 @@ These run in this process on jax; every backend comes through the same functions
 
 from __future__ import annotations
 
+import argparse
 import importlib
+import json
 import os
 import shutil
 import sys
@@ -16,12 +18,16 @@ from typing import Any
 
 import pytest
 
-from codegemma_ui import presets
+from codegemma_ui import export_command, presets
 from codegemma_ui.engine import environment, loading, precision
+from codegemma_ui.engine.decode import Decoder
 from codegemma_ui.engine.environment import CPU, Device
 from codegemma_ui.engine.failures import readable
 from codegemma_ui.engine.precision import Precision
+from codegemma_ui.engine.sampling import Sampling
 from codegemma_ui.vocabulary import Vocabulary
+from tests.hubs import HuggingFaceHub, isolated_environment
+from tests.test_download import run
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -168,3 +174,56 @@ def test_a_missing_package_is_named_with_its_interpreter() -> None:
     assert told.code == "backend_missing"
     assert "keras_nlp" in told.message
     assert "python" in told.hint
+
+
+# transformers' format
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The bundled model as `export --format transformers --dtype bfloat16` writes it."""
+    folder = tmp_path_factory.mktemp("exported") / "transformers"
+    export_command.export(
+        argparse.Namespace(
+            **{"preset": "bundled", "backend": "jax", "format": "transformers"},
+            **{"dtype": "bfloat16", "out": str(folder)},
+        )
+    )
+    return folder
+
+
+def choices(folder: Path) -> list[tuple[int, float]]:
+    """Greedy tokens after a prompt, in float32."""
+    vocabulary = Vocabulary(folder)
+    prompt = vocabulary.prompt("def mean(values):\n    return sum(values) / ", "\n", 128).token_ids
+    decoder = Decoder(loading.load(folder, "jax", "float32", CPU).steps, context_length=256)
+    return [(one.id, one.logprob) for one in decoder.decode(prompt, 128, Sampling())][:20]
+
+
+def test_transformers_format_loads_as_the_keras_preset_does(
+    exported: Path, keras_nlp: Any, tmp_path: Path
+) -> None:
+    rounded = keras_nlp.models.GemmaCausalLM.from_preset(
+        str(presets.BUNDLED_FOLDER), dtype="bfloat16"
+    )
+    rounded.save_to_preset(str(tmp_path / "keras"))
+    assert presets.named(str(exported)).parameters == presets.bundled().parameters
+    assert choices(exported) == choices(tmp_path / "keras")
+
+
+def test_it_loads_from_a_hub_as_from_a_folder(exported: Path, tmp_path: Path) -> None:
+    with HuggingFaceHub(exported, "hf://somebody/codegemma") as hub:
+        last = run(hub.handle, isolated_environment(tmp_path, hub)).last
+    folder = Path(last["path"])
+    assert choices(folder) == choices(exported)
+
+
+def test_what_kerashubs_converter_passes_over_is_read(exported: Path, tmp_path: Path) -> None:
+    other = Path(shutil.copytree(exported, tmp_path / "other"))
+    config = json.loads((other / "config.json").read_bytes())
+    config |= {"rms_norm_eps": 1e-5, "rope_theta": 20_000.0}
+    config.pop("rope_parameters", None)
+    (other / "config.json").write_text(json.dumps(config))
+    shape = loading.load(other, "jax", "float32", CPU).steps.shape  # type: ignore[attr-defined]
+    assert (shape.epsilon, shape.max_wavelength) == (1e-5, 20_000.0)
+    assert choices(other) != choices(exported)

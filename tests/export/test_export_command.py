@@ -119,7 +119,7 @@ def test_bad_input_is_exit_code_2(tmp_path: Path, arguments: list[str], said: st
 
 @pytest.mark.parametrize(
     ("form", "library"),
-    [("gguf", "gguf"), ("transformers", "safetensors"), ("transformers", "tokenizers")],
+    [("gguf", "gguf"), ("transformers", "tokenizers")],
 )
 def test_a_missing_library_is_told_with_the_pip_line(
     tmp_path: Path, form: str, library: str
