@@ -10,9 +10,8 @@ import sys
 from dataclasses import dataclass
 from functools import cache
 from importlib import metadata
-from pathlib import Path
 
-from codegemma_ui import installation
+from codegemma_ui import cgroups, installation
 from codegemma_ui.installation import Extra
 
 BACKENDS = ("tensorflow", "jax", "torch")
@@ -132,8 +131,8 @@ def gpus() -> tuple[Gpu, ...]:
 def memory_bytes() -> tuple[int, int] | None:
     """Total and available main memory, or None where the system does not say.
 
-    A lower limit counts: a container's, or the one on a process's address space (`ulimit -v`), which our
-    workers inherit.
+    A lower limit counts: of a group of processes (a container, say), or on a process's address space
+    (`ulimit -v`); our workers inherit both.
     """
     import psutil  # here, since a worker's own environment may lack it
 
@@ -145,9 +144,7 @@ def memory_bytes() -> tuple[int, int] | None:
     addressable = _addressable_bytes()
     if addressable is not None:
         total, available = min(total, addressable), min(available, addressable)
-    container = _container_bytes()
-    if container is not None:
-        limit, used = container
+    for limit, used in cgroups.memory_limits():
         total, available = min(total, limit), min(available, limit - used)
     return total, available
 
@@ -160,25 +157,6 @@ def _addressable_bytes() -> int | None:
 
     limit, _ = resource.getrlimit(resource.RLIMIT_AS)
     return None if limit == resource.RLIM_INFINITY else limit
-
-
-CGROUP = Path("/sys/fs/cgroup")
-_CGROUP_FILES = (
-    ("memory.max", "memory.current"),
-    ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"),
-)
-"""Limit and use of a container: https://docs.kernel.org/admin-guide/cgroup-v2.html, then v1."""
-
-
-def _container_bytes() -> tuple[int, int] | None:
-    """The limit that a Linux container has and what it uses of it, or None where it has none."""
-    for files in _CGROUP_FILES:
-        try:
-            limit, used = (int((CGROUP / file).read_text(encoding="ascii")) for file in files)
-        except (OSError, ValueError):  # "max" is no limit; v1 says so by a number beyond any memory
-            continue
-        return limit, used
-    return None
 
 
 def resident_bytes(pid: int) -> int:

@@ -6,10 +6,8 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import psutil
-import pytest
 
 from codegemma_ui import machine
 
@@ -21,28 +19,6 @@ def memory() -> tuple[int, int]:
     found = machine.memory_bytes()
     assert found is not None
     return found
-
-
-@pytest.mark.parametrize(
-    "files",
-    [
-        ("memory.max", "memory.current"),
-        ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"),
-    ],
-)
-def test_a_containers_limit_counts(
-    files: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(machine, "CGROUP", tmp_path)
-    total, _ = memory()
-    limit, used = (tmp_path / file for file in files)
-    limit.parent.mkdir(exist_ok=True)
-    limit.write_text(f"{GB}\n", encoding="ascii")
-    used.write_text(f"{GB // 4}\n", encoding="ascii")
-    assert memory() == (GB, GB - GB // 4)
-    for endless in ("max\n", "9223372036854771712\n"):  # no limit, as v2 and v1 write it
-        limit.write_text(endless, encoding="ascii")
-        assert memory()[0] == total
 
 
 def test_the_limit_of_ulimit_counts() -> None:
