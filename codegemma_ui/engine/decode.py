@@ -164,16 +164,21 @@ class Decoder:
         self._step_s: float | None = None  # a token written one by one takes this
         self._check_cost = CHECK_COST
         self._thread = ThreadPoolExecutor(1, "decoder")
+        # Of torch, a second thread that computes would bring a team of its own: see `telling`.
+        beside = self.steps.tried_beside
+        self._tries = ThreadPoolExecutor(1, "warm-up") if beside else self._thread
+        self._trying: dict[tuple[int, int], Future[None]] = {}  # by cache length and size
 
     # Warm-up
 
     def warm_up(self) -> Iterator[tuple[int, int]]:
         """Run each program once, those that most requests need first, so that no request compiles.
 
-        Requests may run in between.
+        Requests may run in between, and on most backends beside it. A chunk that would hold a person up,
+        since its pass takes longer than `pace.LONGEST_TRY_S`, is left out: prefills do not take it either.
 
         Yields:
-            How many are ready and how many there are: at the start, and after each.
+            How many are ready and how many there are: at the start, after each, and now and then.
         """
         jobs = []
         for length in self.cache_lengths:
@@ -182,7 +187,13 @@ class Decoder:
         jobs.insert(2, (self.cache_lengths[0], 0))  # drawing, the same for all lengths
         yield 0, len(jobs)
         for done, (length, size) in enumerate(jobs, start=1):
-            self._thread.submit(self._try, length, size).result()
+            if size <= CHUNKS[1] or not self.pace.holds_up(size):
+                trying = self._tries.submit(self._try, length, size)
+                self._trying[length, size] = trying
+                while not futures.wait([trying], LOOK_S).done:
+                    yield done - 1, len(jobs)
+                del self._trying[length, size]
+                trying.result()
             if done == len(jobs):
                 self.steps.warmed()
             yield done, len(jobs)
@@ -193,9 +204,17 @@ class Decoder:
             self.steps.write(cache, PADDING_ID, 0, 1, stop_array(()), GREEDY)
             return
         ids = np.full(size or CHUNKS[1], PADDING_ID, np.int32)
-        _, _, scores = self._pass(cache, ids, 0, 0, stop_array(()))
+        cache, _, scores = self._timed(cache, ids, 0, 0, stop_array(()))
         if not size:
             self.steps.draw(scores, Draws(Sampling(temperature=1.0), 1).at(0))
+        elif self.pace.unknown(size):
+            self._timed(cache, ids, 0, 0, stop_array(()))
+
+    def _wait_for(self, length: int, size: int) -> None:
+        """Let the warm-up compile what it is at, rather than compile it a second time."""
+        trying = self._trying.get((length, size))
+        if trying is not None and self._tries is not self._thread:
+            futures.wait([trying])
 
     def telling(self, alternatives: int) -> Decoder:
         """A decoder that tells another number of alternatives, 0 to 5, on the same weights and thread.
@@ -332,6 +351,22 @@ class Decoder:
     # leaves the list while it is in use: jax takes its arrays (donation), so a pass that was interrupted
     # leaves nothing that could be used again.
 
+    def _timed(
+        self,
+        cache: Cache,
+        ids: np.ndarray,
+        offset: int,
+        last: int,
+        stops: np.ndarray,
+        given: np.ndarray | None = None,
+    ) -> tuple[Cache, Picked, Scores]:
+        """Read a chunk, and tell the pace what that took if it compiled nothing."""
+        compilations, started = self.steps.compilations, self._clock()
+        done = self._pass(cache, ids, offset, last, stops, given)
+        if self.steps.compilations == compilations:
+            self.pace.add(len(ids), self._clock() - started)
+        return done
+
     def _pass(
         self,
         cache: Cache,
@@ -398,10 +433,8 @@ class Decoder:
         ids, given = np.full(size, PADDING_ID, np.int32), np.full(size, FREE, np.int32)
         ids[: len(part)], given[: len(following)] = part, following
         last = len(part) - 1
-        compilations, started = self.steps.compilations, self._clock()
-        memory.cache, picked, scores = self._pass(memory.cache, ids, offset, last, stops, given)
-        if self.steps.compilations == compilations:
-            self.pace.add(size, self._clock() - started)
+        self._wait_for(memory.length, size)
+        memory.cache, picked, scores = self._timed(memory.cache, ids, offset, last, stops, given)
         self.read_tokens += size
         memory.tokens = tokens[: offset + len(part)]
         reading.done = len(memory.tokens)
@@ -441,6 +474,7 @@ class Decoder:
         fitting = 1 if self._step_s is None else int(BURST_S / self._step_s)
         count = max(1, min(count, fitting))
         memory = self._memories.pop()
+        self._wait_for(memory.length, 1)
         compilations, started = self.steps.compilations, self._clock()
         memory.cache, picked = self.steps.write(
             memory.cache, token, len(memory.tokens), count, stops, drawing

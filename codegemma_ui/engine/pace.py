@@ -7,6 +7,10 @@ from codegemma_ui.engine.planning import CHUNKS, DISPATCH
 PASS_S = 0.5
 """Seconds that a pass may take where a smaller one exists: a person who stops gets the engine after it."""
 
+LONGEST_TRY_S = 1.0
+"""Seconds that a pass of the warm-up may be expected to take; twice what a prefill's may, since the machine
+may be busier than usual."""
+
 UNMEASURED_S = 1e-11
 """Seconds for a byte of weights and a token, before anything is measured: CodeGemma 2B in bfloat16, on two
 cores."""
@@ -33,14 +37,28 @@ class Pace:
             if larger > size:
                 self._seconds[larger] = min(self._seconds[larger], now * larger / size)
 
+    def unknown(self, size: int) -> bool:
+        """Whether no pass of the size has been measured."""
+        return size not in self._seconds
+
     def expected(self, size: int) -> float:
         """Seconds that a pass is expected to take."""
         if size in self._seconds:
             return self._seconds[size]
         if not self._seconds:
-            return UNMEASURED_S * self._weight_bytes * size
+            return self._guess(size)
         nearest = min(self._seconds, key=lambda known: (known > size, abs(known - size)))
         return self._seconds[nearest] * (size + DISPATCH) / (nearest + DISPATCH)
+
+    def holds_up(self, size: int) -> bool:
+        """Whether trying a pass would take longer than `LONGEST_TRY_S`.
+
+        By what was measured and by the weights: a small model's are tried however busy the machine is.
+        """
+        return min(self.expected(size), self._guess(size)) > LONGEST_TRY_S
+
+    def _guess(self, size: int) -> float:
+        return UNMEASURED_S * self._weight_bytes * size
 
     def longest(self) -> int:
         """The largest chunk that is expected to take `PASS_S` at most; the smallest where none is."""

@@ -114,10 +114,13 @@ class WarmUp:
 
     def first(self, count: int) -> None:
         """Compile the first few; a failure is raised."""
-        for ready in range(count + 1):
-            if ready:
-                self._ready, self._total = next(self._programs)
-            self._write({"worker": "state", "state": "warming", "progress": ready / count})
+        told = -1
+        while self._ready < count:
+            if self._ready > told:
+                told = self._ready
+                self._write({"worker": "state", "state": "warming", "progress": told / count})
+            self._ready, self._total = next(self._programs)
+        self._write({"worker": "state", "state": "warming", "progress": 1.0})
 
     def go_on(self, compiles: bool) -> None:
         """Tell how things stand, after one more program where `compiles`.
@@ -126,8 +129,10 @@ class WarmUp:
         """
         if compiles and self.pause_s == 0:
             try:
+                before = self._ready
                 self._ready, self._total = next(self._programs)
-                environment.return_free_memory()
+                if self._ready > before:
+                    environment.return_free_memory()
             except StopIteration:
                 self.pause_s = LOOK_S
             except Exception:  # such as too little memory: a request that needs it will say so

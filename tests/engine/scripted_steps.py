@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -14,18 +15,24 @@ class ScriptedSteps:
     """Steps that count in ids: after token t comes t + 1, after 49 comes 0; what is drawn is t + 2.
 
     Keeps every call it got.
+
+    Attributes:
+        holds: a cache length and a size; passes of these wait until `released`, and say so by `held`.
     """
 
     note = None
     compiling = 0
     compilations = 0
     weight_bytes = 0
+    tried_beside = True
     vocabulary_size = 50
 
     def __init__(self) -> None:
         self.allocated: list[int] = []
         self.calls: list[tuple[Any, ...]] = []  # (name, length, offset, size)
         self.fails = False
+        self.holds: tuple[int, int] | None = None
+        self.held, self.released = threading.Event(), threading.Event()
         self.unsure = False  # checks find two tokens alike
         self.drawn: list[float] = []  # the numbers that decided
         self.logprobs = [-0.1, -0.1, -9.0, -9.0, -9.0, -9.0, -4.0]
@@ -95,6 +102,9 @@ class ScriptedSteps:
         if self.fails:
             raise KeyboardInterrupt
         assert offset + size <= cache["length"]
+        if self.holds == (cache["length"], size):
+            self.held.set()
+            assert self.released.wait(10)
         self.calls.append((name, cache["length"], offset, size))
 
     def _picked(self, tokens: np.ndarray) -> Picked:

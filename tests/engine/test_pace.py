@@ -53,3 +53,15 @@ def test_one_pass_that_was_held_up_changes_little() -> None:
         pace.add(size, 0.0005 * size)
     pace.add(512, 1.0)
     assert pace.longest() == 512
+
+
+@pytest.mark.parametrize(
+    ("weight_bytes", "a_token_s", "held_up"),
+    [(24_000_000, 0.02, ()), (5_000_000_000, 0.02, CHUNKS[2:]), (5_000_000_000, 0.0001, ())],
+)
+def test_what_would_hold_a_person_up_is_a_large_models_where_it_was_measured(
+    weight_bytes: int, a_token_s: float, held_up: tuple[int, ...]
+) -> None:
+    pace = Pace(weight_bytes)
+    pace.add(32, 32 * a_token_s)
+    assert tuple(size for size in CHUNKS if pace.holds_up(size)) == held_up

@@ -82,11 +82,13 @@ class Steps(Protocol):
         compiling: programs that are still to be compiled on a thread of their own, and run uncompiled
             until then.
         takes_rows: whether these are `RowSteps`.
+        tried_beside: whether the warm-up may run a program while a request runs another.
     """
 
     note: str | None
     compiling: int
     takes_rows: bool
+    tried_beside: bool
 
     @property
     def compilations(self) -> int: ...

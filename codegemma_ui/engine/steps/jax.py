@@ -117,6 +117,7 @@ class JaxSteps:
     note: str | None = None
     compiling = 0
     takes_rows = True
+    tried_beside = True
 
     def __init__(self, shape: weights.Shape, arranged: weights.Weights) -> None:
         self.shape, self._weights = shape, arranged

@@ -127,6 +127,7 @@ class TensorflowSteps:
     note: str | None = None
     compiling = 0
     takes_rows = False
+    tried_beside = True
 
     def __init__(self, shape: weights.Shape, arranged: weights.Weights) -> None:
         self.shape, self._weights = shape, arranged

@@ -101,6 +101,7 @@ class TorchSteps:
     """
 
     takes_rows = False
+    tried_beside = False
 
     def __init__(self, shape: Shape, arranged: Weights, compiles: bool = True) -> None:
         self.shape, self._weights = shape, arranged
