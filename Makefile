@@ -1,5 +1,5 @@
 # Every habit has one command; CI calls the same ones.
-.PHONY: run test test-all test-failed lint format fuzz soak audit bench screenshots wheel space-check container-check clean
+.PHONY: run test test-all test-failed lint format fuzz soak audit bench real-size screenshots wheel space-check container-check clean
 
 run:  ## make an environment, install requirements.txt, serve the page on port 7860
 	@scripts/setup app
@@ -37,6 +37,10 @@ audit: ## ask for known advisories of what is installed
 bench: ## measure speed beside other engines, into benchmarks/
 	@scripts/setup all
 	@.venv/bin/python -m codegemma_ui bench --out benchmarks
+
+real-size: ## run CodeGemma 2B's size through the page, beside llama.cpp, into docs/sizing.md
+	@scripts/setup all
+	@.venv/bin/python -m benchmarks.real_size
 
 MINUTES ?= 10
 soak: ## many visitors for MINUTES, every answer checked, every process watched

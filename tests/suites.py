@@ -98,6 +98,7 @@ ROWS = (
         "export/",
         "fuzz/",
         "library/test_bundled.py",
+        "real_size/test_run.py",
         "space/",
         "test_cli.py",
         "test_lessons.py",

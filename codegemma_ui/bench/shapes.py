@@ -74,6 +74,7 @@ SHAPES = {
             num_key_value_heads=1,
             head_dim=256,
             intermediate_dim=32_768,
+            context_length=8192,
         ),
         Shape(
             name="7b",
@@ -84,6 +85,7 @@ SHAPES = {
             num_key_value_heads=16,
             head_dim=256,
             intermediate_dim=49_152,
+            context_length=8192,
         ),
     )
 }

@@ -1,0 +1,187 @@
+"""The page over a model of real size: started, asked as a program asks it, and watched."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import psutil
+from gradio_client import Client
+
+from codegemma_ui.bench.conversation import last_line
+from codegemma_ui.bench.prompts import TEXTS
+from codegemma_ui.vocabulary import Vocabulary
+
+LOOK_S = 0.2
+STARTS_WITHIN_S = 60.0
+READY_WITHIN_S = 600.0
+TRIES = 3
+"""Random weights may end after a few tokens, by a stop token."""
+
+
+class Failed(Exception):
+    """What the page said instead of completing."""
+
+
+class Page:
+    """A running playground.
+
+    Args:
+        url: where it is.
+        process: its own; the model's is a child of it.
+        vocabulary: the model's, to cut prompts of a length.
+    """
+
+    def __init__(self, url: str, process: psutil.Process, vocabulary: Vocabulary) -> None:
+        self._client = Client(url, verbose=False)
+        self._process, self._vocabulary = process, vocabulary
+        self._code = vocabulary.encode((TEXTS / "lending.txt").read_text(encoding="utf-8"))
+        self._begin = 0  # of the next prompt: none is like another
+
+    def status(self) -> dict[str, Any]:
+        """What `/status` says."""
+        said: dict[str, Any] = self._client.predict(api_name="/status")
+        return said
+
+    def wait_until_ready(self) -> dict[str, Any]:
+        """Until the model serves; its status.
+
+        Raises:
+            Failed: it never will.
+        """
+        deadline = time.monotonic() + READY_WITHIN_S
+        while time.monotonic() < deadline:
+            said = self.status()
+            if said["state"] == "ready":
+                return said
+            if said["error"]:
+                raise Failed(said["error"]["message"])
+            time.sleep(LOOK_S)
+        raise Failed(f"not ready within {READY_WITHIN_S:g} s")
+
+    def complete(self, tokens: int, new_tokens: int) -> tuple[float, float]:
+        """Complete a prompt of about so many tokens.
+
+        Returns:
+            Seconds to the first token, and the tokens a second of the others.
+
+        Raises:
+            Failed: with the page's words.
+        """
+        for _ in range(TRIES):
+            first_s, begun = None, time.perf_counter()
+            for event in self._ask(tokens, new_tokens):
+                if event["event"] == "error":
+                    raise Failed(event["message"])
+                if event["event"] == "token" and first_s is None:
+                    first_s = time.perf_counter() - begun
+            rest_s = time.perf_counter() - begun - (first_s or 0.0)
+            if first_s is not None and event["completion_tokens"] > new_tokens // 2:
+                return first_s, (event["completion_tokens"] - 1) / rest_s
+        raise Failed(f"it ended early {TRIES} times")
+
+    def stop_while_reading(self, tokens: int, after_s: float) -> float:
+        """Ask with a long prompt, and stop; seconds until the engine is free for others."""
+        job = self._ask(tokens, 8)
+        time.sleep(after_s)
+        if job.done():
+            raise Failed("it had read the prompt before it was stopped")
+        job.cancel()
+        stopped = time.perf_counter()
+        while self.status()["state"] != "ready":
+            time.sleep(0.02)
+        return time.perf_counter() - stopped
+
+    def _ask(self, tokens: int, new_tokens: int) -> Any:
+        middle = self._begin + 3 * tokens // 4
+        prefix, suffix = self._code[self._begin : middle], self._code[middle:][: tokens // 4 - 4]
+        self._begin += 37
+        return self._client.submit(
+            prefix=self._vocabulary.decode(prefix),
+            suffix=self._vocabulary.decode(suffix),
+            max_length=tokens + new_tokens,
+            stop_on_repetition=False,
+            api_name="/complete",
+        )
+
+    def worker(self) -> psutil.Process:
+        """The process with the model."""
+        for child in self._process.children():
+            with contextlib.suppress(psutil.Error):
+                if any("worker" in word for word in child.cmdline()):
+                    return child
+        raise Failed("the model's process has ended")
+
+
+class Compilers:
+    """The most memory that the processes had together which a worker started: compilers."""
+
+    def __init__(self, page: Page) -> None:
+        self._page, self._ended = page, threading.Event()
+        self.peak_bytes = 0
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self._thread.start()
+
+    def end(self) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._ended.wait(LOOK_S):
+            with contextlib.suppress(psutil.Error, Failed):
+                started = self._page.worker().children(recursive=True)
+                now = sum(one.memory_info().rss for one in started)
+                self.peak_bytes = max(self.peak_bytes, now)
+
+
+@contextlib.contextmanager
+def serving(command: Sequence[str], folder: Path) -> Iterator[Page]:
+    """Run the command of a page until the end of the block.
+
+    Args:
+        folder: the preset's.
+
+    Raises:
+        Failed: it did not start.
+    """
+    with tempfile.TemporaryDirectory(prefix="real-size-") as scratch:
+        said = Path(scratch, "said")
+        with said.open("wb") as log:
+            process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
+        try:
+            url = _address(process, said)
+            yield Page(url, psutil.Process(process.pid), Vocabulary(folder))
+        finally:
+            process.terminate()
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def command(folder: Path, backend: str, dtype: str) -> list[str]:
+    """How a page over a model is started."""
+    flags = ("--preset", str(folder), "--backend", backend, "--dtype", dtype, "--port", "0")
+    return [sys.executable, "-m", "codegemma_ui", *flags]
+
+
+def _address(process: subprocess.Popen[bytes], log: Path) -> str:
+    deadline, said = time.monotonic() + STARTS_WITHIN_S, ""
+    while time.monotonic() < deadline:
+        said = log.read_text(encoding="utf-8", errors="replace")
+        found = re.search(r"http://\S+", said)
+        if found:
+            return found[0]
+        if process.poll() is not None:
+            break
+        time.sleep(LOOK_S)
+    raise Failed(last_line(said) or "the page did not start")

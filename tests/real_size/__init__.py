@@ -1,0 +1,1 @@
+"""`make real-size`, at a size that tests can wait for."""
