@@ -59,7 +59,9 @@ NUMBERS = [one.name for one in fields(Measured) if "float" in str(one.type)]
 def write(measured: Iterable[Measured], path: Path = RESULTS) -> None:
     """Keep all runs."""
     with path.open("w", newline="", encoding="utf-8") as file:
-        rows = csv.DictWriter(file, [one.name for one in fields(Measured)], delimiter="\t")
+        rows = csv.DictWriter(
+            file, [one.name for one in fields(Measured)], delimiter="\t", lineterminator="\n"
+        )
         rows.writeheader()
         for one in measured:
             values = asdict(one)
