@@ -11,7 +11,7 @@ from codegemma_ui.errors import BadInput, EngineError
 WIDTHS = {"float32": 4, "float16": 2, "bfloat16": 2}
 """The precisions that a preset's weights may be stored in, and their bytes a value."""
 
-DTYPES = (*WIDTHS, "q8_0")
+DTYPES = (*WIDTHS, "q8_0", "q4_0")
 
 
 @dataclass(frozen=True)

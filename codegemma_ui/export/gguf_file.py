@@ -2,7 +2,8 @@
 
 Format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md. What llama.cpp expects of the
 architecture "gemma" and does not say in the file: norms that multiply by what is stored, so KerasHub's
-scale plus 1; norms in float32 whatever the rest is in; user-defined pieces with plain spaces, since they are
+scale plus 1; norms in float32 whatever the rest is in; rows that no block divides in float16, as its own
+converter writes them; user-defined pieces with plain spaces, since they are
 looked for before spaces become U+2581. A text that itself has several U+2581 in a row is the one that then
 gets other ids than from SentencePiece; the engine writes that character by its bytes (`vocabulary`).
 """
@@ -17,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from codegemma_ui import fim, presets
-from codegemma_ui.errors import EngineError
+from codegemma_ui.export.formats import WIDTHS
 from codegemma_ui.export.pieces import SPACE, Kind
 from codegemma_ui.export.source import Source
 from codegemma_ui.export.weights import Tensor
@@ -28,8 +29,13 @@ _TYPES = {
     "float16": ("F16", "MOSTLY_F16"),
     "bfloat16": ("BF16", "MOSTLY_BF16"),
     "q8_0": ("Q8_0", "MOSTLY_Q8_0"),
+    "q4_0": ("Q4_0", "MOSTLY_Q4_0"),
 }
 """Our names -> those of `gguf.GGMLQuantizationType` and `gguf.LlamaFileType`."""
+
+_EMBEDDING = {"q4_0": "Q8_0"}
+"""The token embedding's type where it is another: Gemma's is its output layer too, which llama.cpp's own
+quantiser keeps in 6 bits (Q6_K) in a Q4_0 file, and which `gguf` can write in 8."""
 
 
 def file_name(source: Source, dtype: str) -> str:
@@ -47,12 +53,12 @@ def write(source: Source, dtype: str, folder: Path, report: Callable[[int, int],
     """Write the file.
 
     Args:
-        dtype: "float32", "float16", "bfloat16" or "q8_0".
+        dtype: one of `formats.DTYPES`.
         folder: an empty folder.
         report: called with how many weights are written and how many there are.
 
     Raises:
-        EngineError: a weight is too large for float16, or has rows that q8_0 cannot divide.
+        EngineError: a weight is too large for float16.
     """
     import gguf
 
@@ -80,25 +86,21 @@ def write(source: Source, dtype: str, folder: Path, report: Callable[[int, int],
 def _type(tensor: Tensor, dtype: str) -> Any:
     import gguf
 
-    return gguf.GGMLQuantizationType["F32" if tensor.is_norm else _TYPES[dtype][0]]
+    name = _TYPES[dtype][0]
+    if tensor.is_norm:
+        name = "F32"
+    elif tensor.is_embedding:
+        name = _EMBEDDING.get(dtype, name)
+    kind = gguf.GGMLQuantizationType[name]
+    divides = tensor.shape[-1] % gguf.GGML_QUANT_SIZES[kind][0] == 0
+    return kind if divides else gguf.GGMLQuantizationType.F16
 
 
 def _bytes(tensor: Tensor, dtype: str) -> int:
-    """Bytes of a tensor in the file.
-
-    Raises:
-        EngineError: its rows are not whole blocks.
-    """
+    """Bytes of a tensor in the file."""
     import gguf
 
     block_values, block_bytes = gguf.GGML_QUANT_SIZES[_type(tensor, dtype)]
-    if tensor.shape[-1] % block_values:
-        raise EngineError(
-            f"{dtype} takes rows of a multiple of {block_values} values. "
-            f"Received: {tensor.shape[-1]} in {tensor.name}",
-            "Choose --dtype float16, bfloat16 or float32.",
-            code="cannot_export",
-        )
     return int(math.prod(tensor.shape) // block_values * block_bytes)
 
 
@@ -108,9 +110,12 @@ def _values(tensor: Tensor, dtype: str) -> np.ndarray:
 
     if tensor.is_norm:
         return np.float32(1) + tensor.values("float32")
-    if dtype == "q8_0":
-        return np.asarray(gguf.quantize(tensor.values("float32"), _type(tensor, dtype)))
-    return tensor.values(dtype)
+    if dtype in WIDTHS:
+        return tensor.values(dtype)
+    kind = _type(tensor, dtype)
+    if kind == gguf.GGMLQuantizationType.F16:
+        return tensor.values("float16")
+    return np.asarray(gguf.quantize(tensor.values("float32"), kind))
 
 
 def _add_architecture(writer: Any, source: Source, dtype: str) -> None:

@@ -26,6 +26,8 @@ from codegemma_ui.engine.failures import of_preset, readable
 from codegemma_ui.errors import EngineError, NotEnoughMemory
 from codegemma_ui.export.formats import WIDTHS
 
+EMBEDDING = "model.embed_tokens.weight"
+
 
 @dataclass(frozen=True)
 class Architecture:
@@ -67,6 +69,11 @@ class Tensor:
     @property
     def is_norm(self) -> bool:
         return len(self.shape) == 1
+
+    @property
+    def is_embedding(self) -> bool:
+        """It is the output layer too."""
+        return self.name == EMBEDDING
 
     @property
     def size(self) -> int:

@@ -12,6 +12,9 @@ NEW_TOKENS = 32
 PRESETS = ("one_kv_head", "four_kv_heads", "fim_small")
 """Two of random weights and the bundled one, by the names of their exports."""
 
+NARROWER = ("float16", "bfloat16", "q8_0", "q4_0")
+"""Precisions of the bundled model's GGUF files, beside float32."""
+
 _REPOSITORY = Path(__file__).parents[2]
 
 TEXTS = (

@@ -51,7 +51,7 @@ def llama_cpp(
     """Name of an export -> llama.cpp's `answers` to the prompts and `ids` of texts, then of prompts."""
     prompts = cases.prompts(vocabulary)
     texts = [(text, False) for text in cases.TEXTS] + [(prompt.text, True) for prompt in prompts]
-    names = [*cases.PRESETS, *(f"fim_small-{dtype}" for dtype in ("float16", "bfloat16", "q8_0"))]
+    names = [*cases.PRESETS, *(f"fim_small-{dtype}" for dtype in cases.NARROWER)]
     requests = [
         {
             "file": str(exported.gguf(name)),

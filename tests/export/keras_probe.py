@@ -53,7 +53,7 @@ def main() -> None:
         export(name, "gguf", "float32")
         export(name, "transformers", "float32")
         report[name] = ask_engine(name)
-    for dtype in ("float16", "bfloat16", "q8_0"):
+    for dtype in cases.NARROWER:
         export("fim_small", "gguf", dtype, f"fim_small-{dtype}")
     export("one_kv_head", "transformers", None, "one_kv_head-stored")
     print(json.dumps(report))

@@ -101,6 +101,10 @@ def test_a_download_that_fails_says_what_to_do(tmp_path: Path) -> None:
             ["--format", "transformers", "--out", "OUT", "--dtype", "q8_0"],
             "--dtype for transformers must be one of float32, float16, bfloat16. Received: 'q8_0'",
         ),
+        (
+            ["--format", "transformers", "--out", "OUT", "--dtype", "q4_0"],
+            "--dtype for transformers must be one of float32, float16, bfloat16. Received: 'q4_0'",
+        ),
         (["--format", "gguf", "--out", "OUT", "--preset", "gpt"], "A preset is a name of the"),
         (["--format", "gguf", "--out", "OUT", "--backend", "theano"], "must be one of tensorflow"),
         (["--format", "gguf", "--out", "README.md"], "--out must be a folder"),

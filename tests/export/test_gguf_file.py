@@ -59,7 +59,12 @@ def test_norms_are_one_more_than_kerashubs(exported: Exported) -> None:
 
 @pytest.mark.parametrize(
     ("dtype", "kind", "relative"),
-    [("float16", "F16", 2**-11), ("bfloat16", "BF16", 2**-8), ("q8_0", "Q8_0", 0)],
+    [
+        ("float16", "F16", 2**-11),
+        ("bfloat16", "BF16", 2**-8),
+        ("q8_0", "Q8_0", 0),
+        ("q4_0", "Q4_0", 0),
+    ],
 )
 def test_matrices_are_in_the_precision_and_norms_in_float32(
     exported: Exported, dtype: str, kind: str, relative: float
@@ -71,12 +76,16 @@ def test_matrices_are_in_the_precision_and_norms_in_float32(
             assert found == "F32"
             np.testing.assert_array_equal(values, expected)
             continue
-        assert found == kind
+        in_8_bits = dtype == "q8_0" or (dtype, name) == ("q4_0", "token_embd.weight")
+        assert found == ("Q8_0" if in_8_bits else kind)
         step = np.abs(expected) * relative + 2**-25  # of float16's smallest
-        if dtype == "q8_0":
-            blocks = np.abs(expected).reshape(len(expected), -1, 32).max(-1)
+        blocks = np.abs(expected).reshape(len(expected), -1, 32).max(-1)
+        if in_8_bits:
             # Half a step of 1/127 of the block's largest, and that scale's own rounding to float16.
             step = np.repeat(blocks * (0.5 / 127 + 2**-11) + 2**-25, 32, axis=-1)
+        elif dtype == "q4_0":
+            # Of 16 levels the largest is at -8, so a value of the other sign may be cut from 8 to 7.
+            step = np.repeat(blocks * (1 / 8 + 2**-11) + 2**-25, 32, axis=-1)
         assert (np.abs(values - expected) <= step).all()
 
 
@@ -148,13 +157,30 @@ def test_codegemma_carries_its_licence_and_end_of_turn(tmp_path: Path) -> None:
     assert field(file, "tokenizer.ggml.eot_token_id") == len(known.all) - 1
 
 
-def test_rows_that_q8_0_cannot_divide_are_refused() -> None:
-    source = a_source(a_tensor(np.ones((4, 48), np.float32)))
-    with pytest.raises(
-        EngineError, match=r"rows of a multiple of 32 values\. Received: 48 in model"
-    ):
-        gguf_file.size(source, "q8_0")
-    assert gguf_file.size(source, "float16") > 2 * 4 * 48
+@pytest.mark.parametrize("dtype", ["q8_0", "q4_0"])
+def test_rows_that_no_block_divides_are_float16(tmp_path: Path, dtype: str) -> None:
+    values = np.linspace(-1, 1, 4 * 48, dtype=np.float32).reshape(4, 48)
+    source = a_source(a_tensor(values))
+    gguf_file.write(source, dtype, tmp_path, lambda done, total: None)
+    ((found, written),) = arrays(tmp_path / gguf_file.file_name(source, dtype)).values()
+    assert found == "F16"
+    np.testing.assert_array_equal(written, values.astype(np.float16).astype(np.float32))
+
+
+@pytest.mark.parametrize(
+    ("dtype", "kind", "bits"),
+    [("float16", "MOSTLY_F16", 16), ("q8_0", "MOSTLY_Q8_0", 8.5), ("q4_0", "MOSTLY_Q4_0", 4.5)],
+)
+def test_the_file_is_as_large_as_its_type_says(
+    exported: Exported, dtype: str, kind: str, bits: float
+) -> None:
+    path = exported.gguf(f"fim_small-{dtype}")
+    assert field(path, "general.file_type") == gguf.LlamaFileType[kind]
+    embedding = 8192 * 256  # in q4_0 it has 8.5 bits
+    whole = presets.bundled().parameters or 0
+    weights = (embedding * max(bits, 8.5) + (whole - embedding) * bits) / 8
+    words = path.stat().st_size - weights  # the vocabulary, and norms in float32
+    assert 0 < words < 400_000
 
 
 def test_a_weight_beyond_float16_is_refused(tmp_path: Path) -> None:

@@ -68,7 +68,7 @@ def test_llama_cpp_gives_the_engines_greedy_tokens(
         assert theirs[: len(tokens)] == tokens
 
 
-@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "q8_0"])
+@pytest.mark.parametrize("dtype", [one for one in cases.NARROWER if one != "q4_0"])
 def test_llama_cpp_gives_them_in_less_precision(
     exported: Exported, llama_cpp: dict, vocabulary: Vocabulary, dtype: str
 ) -> None:
@@ -79,6 +79,20 @@ def test_llama_cpp_gives_them_in_less_precision(
         assert theirs[: len(tokens)] == tokens
         alike += len(tokens)
     assert alike >= 8
+
+
+def test_llama_cpp_completes_in_four_bits(
+    exported: Exported, llama_cpp: dict, vocabulary: Vocabulary
+) -> None:
+    answers = llama_cpp[f"{BUNDLED}-q4_0"]["answers"]
+    alike = 0
+    for answer, theirs in zip(exported.engine[BUNDLED], answers, strict=True):
+        assert theirs
+        # Four bits may choose otherwise anywhere, so how many begin alike is counted.
+        tokens = compared(answer, vocabulary, lead=0.5)
+        alike += theirs[: len(tokens)] == tokens
+    assert alike >= len(answers) // 2
+    assert llama_cpp[f"{BUNDLED}-q4_0"]["ids"] == llama_cpp[BUNDLED]["ids"]
 
 
 def test_transformers_gives_the_engines_greedy_tokens(
