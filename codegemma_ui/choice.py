@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +14,8 @@ from codegemma_ui.errors import (
     UnknownBackend,
     UnsupportedPrecision,
 )
-from codegemma_ui.presets import Preset
+from codegemma_ui.messages import Narrowed
+from codegemma_ui.presets import LARGE, Preset
 from codegemma_ui.settings import PARALLEL, Settings
 
 
@@ -32,6 +33,10 @@ class Choice:
     def settled_dtype(self, freed: int = 0) -> str:
         """The precision that it comes to on this machine; see `memory.settled`."""
         return memory.settled(self.preset, self.backend, self.dtype, freed)
+
+    def narrowed(self) -> Narrowed | None:
+        """Why "auto" is narrower than it would be with more memory; see `memory.settle`."""
+        return memory.settle(self.preset, self.backend, self.dtype)[1]
 
     def need_bytes(self) -> int | None:
         """Memory that it needs on this machine, or None where nobody knows."""
@@ -105,8 +110,41 @@ def check_backend(choice: Choice, settings: Settings) -> None:
         raise UnsupportedPrecision(
             f"{choice.dtype} runs on torch and a CPU. Received: {where}, whose compiler widens whole "
             "matrices of four bits before it multiplies.",
-            "Choose int8, or the backend torch on a CPU.",
+            _without_int4(settings),
         )
+
+
+def _without_int4(settings: Settings) -> str:
+    """What to choose where int4 does not run."""
+    torch = machine.backend("torch", settings.pythons.get("torch"))
+    if machine.gpus():
+        return "Choose int8."
+    if torch.installed:
+        return "Choose int8, or the backend torch."
+    return f"Choose int8, or install torch ({torch.install}) and choose it."
+
+
+LARGE_TOKENS_PER_S = {"torch": 8.0, "jax": 7.5, "tensorflow": 6.0}
+"""Tokens a second of CodeGemma 2B's shape in bfloat16 on two cores."""
+
+CLEARLY = 1.25
+"""How many times as fast a backend must be for the page to name it."""
+
+
+def faster_backend(choice: Choice, dtype: str, settings: Settings) -> str | None:
+    """torch, where it is installed and clearly faster with a large model on this CPU; else None.
+
+    In int8 it is not: jax writes 11 tokens a second there, torch 8.7.
+
+    Args:
+        dtype: that the model is loaded in; float32 is slower than bfloat16, which is its measure here.
+    """
+    speed, torch = LARGE_TOKENS_PER_S.get(choice.backend), LARGE_TOKENS_PER_S["torch"]
+    if speed is None or dtype not in ("float32", "bfloat16") or torch < CLEARLY * speed:
+        return None
+    if (choice.preset.parameters or 0) < LARGE or not machine.cxx_compiler() or machine.gpus():
+        return None
+    return "torch" if machine.backend("torch", settings.pythons.get("torch")).installed else None
 
 
 def check_memory(
@@ -115,6 +153,7 @@ def check_memory(
     devices: int = 1,
     at_once: int = 1,
     offered: Sequence[Preset] = (),
+    pythons: Mapping[str, str] | None = None,
 ) -> None:
     """Whether the model fits, before anything is loaded.
 
@@ -123,6 +162,7 @@ def check_memory(
         devices: that the model is parted over.
         at_once: requests that it is to work on at once, where its backend can.
         offered: the models to choose from.
+        pythons: the interpreter of each backend that has an environment of its own.
 
     Raises:
         NotEnoughMemory: with the sum.
@@ -136,7 +176,8 @@ def check_memory(
         return
     # Each row has a cache of its own, and a prompt is read in one more.
     rows = at_once if at_once > 1 and choice.backend in machine.TOGETHER else 0
-    need += int(1.1 * rows * preset.cache_bytes(dtype))
+    one, more = need, int(1.1 * rows * preset.cache_bytes(dtype))
+    need += more
     if need > most:
         weights = preset.weights_bytes(dtype) or 0
         cache = (1 + rows) * preset.cache_bytes(dtype)
@@ -145,6 +186,6 @@ def check_memory(
             f"{preset.label} needs about {need / 1e9:.1f} GB in {dtype} ({weights / 1e9:.1f} of weights + "
             f"{cache / 1e9:.1f} of cache for {times}{preset.context_length:,} tokens, a tenth, and what "
             f"{choice.backend} takes); {most / 1e9:.1f} GB are free here.",
-            memory.hint(preset, choice.backend, dtype, offered)
-            + (" Or lower --max-concurrency." if rows else ""),
+            memory.hint(preset, choice.backend, dtype, offered, free=most - more, pythons=pythons)
+            + (" Or lower --max-concurrency." if rows and one <= most else ""),
         )

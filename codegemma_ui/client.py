@@ -22,7 +22,14 @@ from pathlib import Path
 from typing import Any
 
 from codegemma_ui import machine, memory, presets
-from codegemma_ui.choice import Choice, Command, check_backend, check_memory, worker_command
+from codegemma_ui.choice import (
+    Choice,
+    Command,
+    check_backend,
+    check_memory,
+    faster_backend,
+    worker_command,
+)
 from codegemma_ui.crashes import MAX_CRASHES, Crashes
 from codegemma_ui.endings import EndedWhileLoading
 from codegemma_ui.errors import (
@@ -42,6 +49,7 @@ from codegemma_ui.messages import (
     ErrorEvent,
     Event,
     Loaded,
+    Narrowed,
     PromptEvent,
     State,
     Status,
@@ -170,6 +178,8 @@ class EngineClient:
                 switching_to=transition.target.named() if transition else None,
                 returns_to=self._returns_to(transition),
                 tokens_per_s=self._pace.speed(),
+                narrowed=_narrowed(worker),
+                faster_backend=worker.faster_backend if worker else None,
                 error=_error_fields(error) if error else None,
                 note=self._note(loaded) if loaded else None,
                 compilations=worker.compilations if worker else None,
@@ -386,6 +396,7 @@ class EngineClient:
             self.settings.model_parallel,
             self.settings.max_concurrency,
             self._presets,
+            self.settings.pythons,
         )
 
     def _begin(
@@ -563,7 +574,18 @@ class EngineClient:
     ) -> str:
         """What to do where a choice does not fit into memory."""
         dtype = dtype or choice.settled_dtype()
-        return memory.hint(choice.preset, choice.backend, dtype, self._presets, max_length)
+        worker = self._worker
+        freed = machine.resident_bytes(worker.process.pid) if worker and worker.process else 0
+        free = memory.free_bytes(freed, self.settings.model_parallel)
+        return memory.hint(
+            choice.preset,
+            choice.backend,
+            dtype,
+            self._presets,
+            max_length,
+            free,
+            self.settings.pythons,
+        )
 
     def _distrust(self, worker: Worker, already: bool, explained: bool = False) -> bool:
         """Whether to start a worker that failed once more, without what earlier ones have compiled."""
@@ -576,6 +598,7 @@ class EngineClient:
 
     def _start(self, worker: Worker, transition: Transition) -> None:
         transition.tell("loading")
+        worker.narrowed = worker.choice.narrowed()
         process = worker.start(
             self._command(worker),
             transition.tell,
@@ -591,6 +614,9 @@ class EngineClient:
             raise
         finally:
             transition.waits_for(None)
+        if worker.loaded is not None:
+            dtype = worker.loaded.dtype
+            worker.faster_backend = faster_backend(worker.choice, dtype, self.settings)
         with self._lock:
             exit_code = worker.exit_code
             if not self._closed and exit_code is None:
@@ -742,6 +768,13 @@ def _choice_failed(worker: Worker, said: str, back: Worker) -> ChoiceFailed:
         f"again. {said}",
         f"Try again with {back.choice.preset.title}, or choose another model, backend or precision.",
     )
+
+
+def _narrowed(worker: Worker | None) -> Narrowed | None:
+    """Why "auto" was narrowed, where the worker took what it came to."""
+    if worker is None or worker.loaded is None or worker.narrowed is None:
+        return None
+    return worker.narrowed if worker.narrowed.dtype == worker.loaded.dtype else None
 
 
 def _error_fields(error: PlaygroundError) -> dict[str, str]:

@@ -26,6 +26,7 @@ from codegemma_ui.messages import (
     parse_request,
     to_json,
 )
+from codegemma_ui.ui import advice
 
 _REQUEST_FIELDS = (
     *("max_length", "temperature", "top_k", "top_p", "seed", "layout", "score", "path"),
@@ -130,6 +131,8 @@ async def _stream(client: EngineClient, raw: Mapping[str, object], as_json: bool
             while (status := client.status()).state not in ("ready", "failed"):
                 line.show(status)
                 await asyncio.sleep(0.02)
+        for said in advice.sentences(status.narrowed, status.backend, status.faster_backend):
+            print(said, file=sys.stderr)
 
     waiting = asyncio.create_task(come_up())
     interrupts.call_on(interrupts.ENDING, interrupt)

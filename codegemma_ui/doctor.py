@@ -5,15 +5,16 @@ from __future__ import annotations
 import os
 import platform
 import shutil
-import sys
+from dataclasses import asdict
 from typing import Any
 
 from codegemma_ui import __version__, cache_folder, framework_variables, machine, memory, presets
+from codegemma_ui.choice import Choice, faster_backend
 from codegemma_ui.download import credentials_present
+from codegemma_ui.messages import Narrowed
 from codegemma_ui.presets import Preset
 from codegemma_ui.settings import RemoteServer, Settings
-
-_CXX_COMPILERS = ("cl",) if sys.platform == "win32" else ("g++", "clang++")
+from codegemma_ui.ui import advice
 
 
 def examine(settings: Settings, only: str | None = None) -> dict[str, Any]:
@@ -28,8 +29,9 @@ def examine(settings: Settings, only: str | None = None) -> dict[str, Any]:
         `cache` with its `folder` and the `problem` where it cannot be used, `ignored` with the variables that
         a model's process does not follow and why, `max_concurrency` and, in `together`, the backends on which
         it counts, `presets` with what is missing for each, an empty list where it can run, the memory that it
-        needs by precision (bytes), and in `fits` the precisions that this machine has the memory for;
-        and `server`, which the backend "openai" would ask, or null.
+        needs by precision (bytes), in `fits` the precisions that this machine has the memory for, and
+        `backend`, `dtype`, `narrowed` and `faster_backend` as `/status` would have them; and `server`, which
+        the backend "openai" would ask, or null.
     """
     main = machine.memory_bytes()
     gpus = machine.gpus()
@@ -54,7 +56,7 @@ def examine(settings: Settings, only: str | None = None) -> dict[str, Any]:
             }
             for backend in backends
         ],
-        "cxx_compiler": next(filter(None, map(shutil.which, _CXX_COMPILERS)), None),
+        "cxx_compiler": machine.cxx_compiler(),
         "credentials": credentials,
         "cache": _cache(),
         "ignored": framework_variables.ignored(),
@@ -62,15 +64,34 @@ def examine(settings: Settings, only: str | None = None) -> dict[str, Any]:
         "max_concurrency": settings.max_concurrency,
         "together": list(machine.TOGETHER),
         "presets": [
-            {
-                "name": preset.name,
-                "missing": _missing(preset, settings.backend, free, credentials, backends),
-                "memory_bytes": memory.by_precision(preset, settings.backend),
-                "fits": _fits(preset, settings.backend, free),
-            }
+            _row(preset, settings, free, credentials, backends)
             for preset in shown
             if only is None or preset == presets.named(only)
         ],
+    }
+
+
+def _row(
+    preset: Preset,
+    settings: Settings,
+    free: int | None,
+    credentials: dict[str, bool],
+    backends: list[machine.Backend],
+) -> dict[str, Any]:
+    choice = Choice(preset, settings.backend, settings.dtype)
+    fits = _fits(preset, settings.backend, free)
+    dtype, narrowed = memory.settle(preset, settings.backend, settings.dtype)
+    if fits is not None and dtype not in fits:  # it does not load; `missing` says so
+        narrowed = None
+    return {
+        "name": preset.name,
+        "missing": _missing(preset, settings, free, credentials, backends),
+        "memory_bytes": memory.by_precision(preset, settings.backend),
+        "fits": fits,
+        "backend": settings.backend,
+        "dtype": dtype,
+        "narrowed": asdict(narrowed) if narrowed else None,
+        "faster_backend": faster_backend(choice, dtype, settings),
     }
 
 
@@ -111,21 +132,23 @@ def _fits(preset: Preset, backend: str, free: int | None) -> list[str] | None:
 
 def _missing(
     preset: Preset,
-    backend: str,
+    settings: Settings,
     free: int | None,
     credentials: dict[str, bool],
     backends: list[machine.Backend],
 ) -> list[str]:
-    missing = []
+    missing, backend = [], settings.backend
     if not any(backend.installed for backend in backends):
         missing.append(f"a backend: {machine.install('tensorflow')}")
     if preset.handle.startswith("kaggle://") and not credentials["kaggle"]:
         missing.append("a Kaggle key: KAGGLE_API_TOKEN, or KAGGLE_USERNAME and KAGGLE_KEY")
-    if free is not None and _fits(preset, backend, free) == []:
+    if free is not None and backend != machine.OPENAI and _fits(preset, backend, free) == []:
         needs = memory.by_precision(preset, backend)
         least = min(needs, key=lambda dtype: needs[dtype] or 0)
         need = needs[least] or 0
         missing.append(f"memory: about {need / 1e9:.1f} GB in {least}, {free / 1e9:.1f} GB free")
+        if step := memory.other_backend(preset, backend, free, settings.pythons):
+            missing[-1] += f"; {step}"
     download = preset.download_bytes or 0
     room = shutil.disk_usage("/").free
     if download > room:
@@ -170,10 +193,14 @@ def as_text(report: dict[str, Any]) -> str:
         )
         lines.append(f"            {said}")
     lines.append("")
+    told_faster = False
     for preset in report["presets"]:
         missing = preset["missing"]
         lines.append(f"{'-' if missing else '+'} {preset['name']}")
         lines.extend(_memory_lines(preset))
+        if preset["fits"] != []:
+            lines.extend(_advice_lines(preset, once=told_faster))
+            told_faster |= preset["faster_backend"] is not None
         lines.extend(f"    needs {one}" for one in missing)
     return "\n".join(lines)
 
@@ -187,3 +214,14 @@ def _memory_lines(preset: dict[str, Any]) -> list[str]:
     if fits is not None and 0 < len(fits) < len(preset["memory_bytes"]):
         lines.append(f"    fits in {', '.join(fits)}: --dtype {fits[0]}")
     return lines
+
+
+def _advice_lines(preset: dict[str, Any], *, once: bool) -> list[str]:
+    """What `/status` would tell of the precision and the backend, in sentences.
+
+    Args:
+        once: which backend is faster has been said, of another model.
+    """
+    narrowed = Narrowed(**preset["narrowed"]) if preset["narrowed"] else None
+    faster = None if once else preset["faster_backend"]
+    return [f"    {one}" for one in advice.sentences(narrowed, preset["backend"], faster)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -126,6 +127,12 @@ def gpus() -> tuple[Gpu, ...]:
         )
     except (OSError, subprocess.SubprocessError, ValueError):
         return ()
+
+
+def cxx_compiler() -> str | None:
+    """The C++ compiler that torch would use on a CPU, or None; `engine.steps.torch_graph` searches so too."""
+    usual = {"darwin": "clang++", "win32": "cl"}.get(sys.platform, "g++")
+    return shutil.which(os.environ.get("CXX", usual))
 
 
 def memory_bytes() -> tuple[int, int] | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from codegemma_ui import machine
-from codegemma_ui.messages import DEFAULT_MAX_LENGTH
+from codegemma_ui.messages import DEFAULT_MAX_LENGTH, Narrowed
 from codegemma_ui.presets import LARGE, Preset
 from codegemma_ui.settings import DTYPES
 
@@ -14,6 +14,10 @@ FRAMEWORK_BYTES = {"tensorflow": 1_800_000_000, "jax": 950_000_000, "torch": 1_6
 
 TORCH_LARGE_BYTES = 900_000_000
 """The same on torch of a large model, whose graphs are not compiled."""
+
+
+AUTO_OF_LARGE = ("bfloat16", "int8", "int4")
+"""What "auto" may take for a large model on a CPU, widest first."""
 
 
 def precisions(backend: str) -> tuple[str, ...]:
@@ -49,7 +53,12 @@ def sizes(figures: Mapping[str, int | None]) -> str:
 
 
 def settled(preset: Preset, backend: str, dtype: str, freed: int = 0) -> str:
-    """The precision that "auto" stands for on this machine.
+    """The precision that "auto" stands for on this machine; see `settle`."""
+    return settle(preset, backend, dtype, freed)[0]
+
+
+def settle(preset: Preset, backend: str, dtype: str, freed: int = 0) -> tuple[str, Narrowed | None]:
+    """The precision that "auto" stands for on this machine, and the reason where memory made it narrower.
 
     On a CPU that is float32 for a small model, and for a large one the widest of bfloat16, int8 and int4 that
     fits in the memory.
@@ -57,16 +66,26 @@ def settled(preset: Preset, backend: str, dtype: str, freed: int = 0) -> str:
     Args:
         freed: bytes of main memory that what runs now gives back when it ends.
     """
-    if dtype != "auto":
-        return dtype
+    if dtype != "auto" or backend == machine.OPENAI:
+        return dtype, None
     if machine.gpus():
-        return "bfloat16"
+        return "bfloat16", None
     if preset.parameters is None or preset.parameters < LARGE:
-        return "float32"
-    free, offered = free_bytes(freed), precisions(backend)
-    fitting = [one for one in ("bfloat16", "int8", "int4") if one in offered]
-    needs = {one: needed(preset, backend, one) or 0 for one in fitting}
-    return next((one for one in fitting if free is None or needs[one] <= free), fitting[-1])
+        return "float32", None
+    free, needs = free_bytes(freed), _large_needs(preset, backend)
+    if free is None:
+        return next(iter(needs)), None
+    settled = next((one for one, need in needs.items() if need <= free), [*needs][-1])
+    if settled == next(iter(needs)):
+        return settled, None
+    wider = [*needs][[*needs].index(settled) - 1]
+    return settled, Narrowed(dtype=settled, wider=wider, needed_bytes=needs[wider], free_bytes=free)
+
+
+def _large_needs(preset: Preset, backend: str) -> dict[str, int]:
+    """What a large model needs on a CPU in each precision that "auto" may take, widest first."""
+    offered = precisions(backend)
+    return {one: needed(preset, backend, one) or 0 for one in AUTO_OF_LARGE if one in offered}
 
 
 def free_bytes(freed: int = 0, devices: int = 1) -> int | None:
@@ -89,26 +108,39 @@ def hint(
     dtype: str,
     offered: Sequence[Preset],
     max_length: int | None = None,
+    free: int | None = None,
+    pythons: Mapping[str, str] | None = None,
 ) -> str:
-    """Return what to do where memory ran out: only what is on offer here and not in force yet.
+    """Return what to do where memory ran out: only what is on offer here, not in force yet, and fits.
 
     Args:
         dtype: of the model that did not fit.
         offered: the models to choose from.
         max_length: of the request, where one ran.
+        free: bytes that a model can have; None where that is not known.
+        pythons: the interpreter of each backend that has an environment of its own.
     """
+
+    def fits(need: int) -> bool:
+        return free is None or need <= free
+
     steps = []
     if max_length is not None and max_length >= DEFAULT_MAX_LENGTH:
         steps.append(f"lower max_length, which is {max_length:,}")
     now = needed(preset, backend, dtype)
     if now is not None and backend != machine.OPENAI:
-        narrower = [
-            one for one, need in by_precision(preset, backend).items() if (need or now) < now
-        ]
+        known = {one: need or now for one, need in by_precision(preset, backend).items()}
+        narrower = [one for one, need in known.items() if need < now and fits(need)]
         if narrower:
             steps.append(f"choose the precision {_either(narrower)}")
+        elif free is not None:
+            steps.extend(filter(None, [other_backend(preset, backend, free, pythons)]))
         needs = {one.title: needed(one, backend, dtype) for one in offered}
-        smaller = {label: need for label, need in needs.items() if need is not None and need < now}
+        smaller = {
+            label: need
+            for label, need in needs.items()
+            if need is not None and need < now and fits(need)
+        }
         if smaller:
             steps.append(
                 f"choose a smaller model, such as {max(smaller, key=lambda one: smaller[one])}"
@@ -116,6 +148,35 @@ def hint(
     steps.append("close other programs")
     said = _either(steps)
     return f"{said[0].upper()}{said[1:]}."
+
+
+def other_backend(
+    preset: Preset, backend: str, free: int, pythons: Mapping[str, str] | None = None
+) -> str | None:
+    """Return a step towards another backend, on which a model that does not fit on this one does.
+
+    One that is installed comes before one that is not.
+
+    Args:
+        free: bytes that the model can have.
+        pythons: the interpreter of each backend that has an environment of its own.
+    """
+    if machine.gpus():  # what a model needs there is the same on each
+        return None
+    found = []
+    for name in machine.BACKENDS:
+        fitting = [
+            (one, need) for one, need in _large_needs(preset, name).items() if 0 < need <= free
+        ]
+        if name != backend and fitting:
+            found.append((machine.backend(name, (pythons or {}).get(name)), *fitting[0]))
+    found.sort(key=lambda one: (not one[0].installed, AUTO_OF_LARGE.index(one[1])))
+    for there, dtype, need in found:
+        size = f"which needs about {need / 1e9:.1f} GB"
+        if there.installed:
+            return f"choose the backend {there.name} and the precision {dtype}, {size}"
+        return f"install {there.name} ({there.install}) and choose it with the precision {dtype}, {size}"
+    return None
 
 
 def _either(several: Sequence[str]) -> str:

@@ -437,6 +437,23 @@ class Loaded:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Narrowed:
+    """Why "auto" is a narrower precision than it would be with more memory.
+
+    Attributes:
+        dtype: what it is.
+        wider: the next wider precision, which did not fit.
+        needed_bytes: what the model needs in that one.
+        free_bytes: what was free when the model was loaded.
+    """
+
+    dtype: str
+    wider: str
+    needed_bytes: int
+    free_bytes: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Status:
     """The state of the playground at one moment; `/status` returns it.
 
@@ -457,6 +474,8 @@ class Status:
         switching_to: `{"preset": …, "backend": …, "dtype": …}` during a start or switch, else None.
         returns_to: the same of what comes back where that fails or is cancelled; None where nothing does.
         tokens_per_s: how fast the last completion was written; None until one was.
+        narrowed: why "auto" is int8 or int4 for the loaded model; None where memory did not decide.
+        faster_backend: an installed backend that is clearly faster for the loaded model, or None.
         error: `{"code": …, "message": …, "hint": …}` of the last failed start or switch, until the
             next one.
     """
@@ -477,6 +496,8 @@ class Status:
     switching_to: dict[str, str] | None = None
     returns_to: dict[str, str] | None = None
     tokens_per_s: float | None = None
+    narrowed: Narrowed | None = None
+    faster_backend: str | None = None
     error: dict[str, str] | None = None
     note: str | None = None
     compilations: int | None = None

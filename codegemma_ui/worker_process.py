@@ -17,7 +17,7 @@ from codegemma_ui import endings, machine
 from codegemma_ui.choice import Choice
 from codegemma_ui.endings import EndedWhileLoading
 from codegemma_ui.errors import LoadFailed, NotEnoughMemory
-from codegemma_ui.messages import Loaded
+from codegemma_ui.messages import Loaded, Narrowed
 from codegemma_ui.process import LineProcess, environment
 
 log = logging.getLogger(__name__)
@@ -38,6 +38,7 @@ class Worker:
         exit_code: once it is gone.
         suspects_cache: once it failed: it may come up without the compiled programs of earlier ones.
         completed: whether it has completed anything.
+        narrowed, faster_backend: as in `messages.Status`, of the moment at which it was started.
         replaced: the one whose place it took, where that served another choice.
     """
 
@@ -48,6 +49,8 @@ class Worker:
         self.replaced: Worker | None = None
         self.process: LineProcess | None = None
         self.loaded: Loaded | None = None
+        self.narrowed: Narrowed | None = None
+        self.faster_backend: str | None = None
         self.compilations: int | None = None
         self.warm: float | None = None
         self.exit_code: int | None = None

@@ -15,9 +15,9 @@ The request's prefix is the script; its first word says what happens, a number m
     echo         nothing of the kind
 
 A token's text is then the request's suffix where there is one, so that a stale token shows. Any other prefix
-is echoed as the middle. `--fail B` and `--die B` name a backend whose start fails or dies, `--load-s` is how
-long a start takes, `--journal FILE` notes when requests begin and end. `--max-concurrency N` runs up to N
-requests side by side, except on torch, which takes one.
+is echoed as the middle. `--dtype D` is the precision that it tells, `--fail B` and `--die B` name a backend
+whose start fails or dies, `--load-s` is how long a start takes, `--journal FILE` notes when requests begin
+and end. `--max-concurrency N` runs up to N requests side by side, except on torch, which takes one.
 """
 
 from __future__ import annotations
@@ -217,7 +217,7 @@ def main() -> None:
             "worker": "loaded",
             "preset": options["--preset"],
             "backend": options["--backend"],
-            "dtype": "float32",
+            "dtype": options.get("--dtype", "float32"),
             "device": "CPU",
             "parameters": 7,
             "memory_bytes": 1000,

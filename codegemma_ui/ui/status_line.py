@@ -13,7 +13,7 @@ from codegemma_ui.errors import ChoiceFailed, WorkerDied
 from codegemma_ui.machine import OPENAI
 from codegemma_ui.messages import AS_SERVED, DEFAULT_TIME_LIMIT_S, Status
 from codegemma_ui.presets import Preset
-from codegemma_ui.ui import render
+from codegemma_ui.ui import advice, render
 from codegemma_ui.ui.strings import Language, text
 
 
@@ -113,6 +113,8 @@ def _line(status: Status, by_name: dict[str, Preset], language: Language) -> str
         )
     else:
         dtype = text("as_served", language) if status.dtype == AS_SERVED else status.dtype
+        if status.narrowed is not None:
+            dtype = text("chosen_by_auto", language, dtype=status.narrowed.dtype)
         if not target:  # else the state names both
             parts.extend(filter(None, (_label(status.preset, None, by_name), status.backend)))
         # Before a model is loaded its device and size are not known yet.
@@ -177,6 +179,9 @@ def _notices(status: Status, chosen: Preset | None, language: Language) -> str:
     restarting = status.error and status.error["code"] in (WorkerDied.code, ChoiceFailed.code)
     if status.error and (not status.switching_to or restarting):
         notices.append(render.error_notice(**status.error, language=language))
+    if not status.switching_to:
+        said = advice.sentences(status.narrowed, status.backend, status.faster_backend, language)
+        notices.extend(map(render.notice, said))
     if chosen and chosen.instruct:
         notices.append(render.notice(text("instruct", language)))
     if status.lacks:

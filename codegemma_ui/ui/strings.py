@@ -57,6 +57,7 @@ TABLE: dict[str, tuple[str, str]] = {
         "The model computes in the server's own precision.",
         "정밀도는 서버가 정합니다.",
     ),
+    "chosen_by_auto": ("{dtype} (auto)", "{dtype}(auto)"),
     "as_served": ("the server's precision", "서버의 정밀도"),
     "precision_cost": (
         "Exactly right of {tasks} held-out holes: {counts}.",
@@ -929,6 +930,16 @@ TABLE: dict[str, tuple[str, str]] = {
     "summary": ("What is loaded", "불러온 모델"),
     "summary_empty": ("No model is loaded yet.", "아직 불러온 모델이 없습니다."),
     "note": ("Note: {note}", "알림: {note}"),
+    "narrowed": (
+        "Here auto means {dtype}: {wider} needs about {needed} GB, and {free} GB of memory were free.",
+        "여기서 auto는 {dtype}입니다. {wider}에는 약 {needed}GB가 필요한데 남은 메모리가 {free}GB였습니다.",
+    ),
+    "faster_backend": (
+        "With a model of this size on a CPU, the backend {name} is faster than {backend}: about {speed} "
+        "tokens a second against {slower}, measured in bfloat16 on 2 cores at CodeGemma 2B's size.",
+        "이 크기의 모델은 CPU에서 {backend} 백엔드보다 {name} 백엔드가 빠릅니다. CodeGemma 2B 크기, "
+        "bfloat16, 코어 2개에서 측정한 속도는 초당 약 {speed}토큰 대 {slower}토큰입니다.",
+    ),
     "lacks": (
         "This server does less than a local backend: {what}.",
         "이 서버는 로컬 백엔드보다 할 수 있는 것이 적습니다: {what}.",

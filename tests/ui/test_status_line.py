@@ -7,8 +7,9 @@ from dataclasses import replace
 import pytest
 
 from codegemma_ui import presets
-from codegemma_ui.messages import STATES, Status
+from codegemma_ui.messages import STATES, Narrowed, Status
 from codegemma_ui.ui.status_line import shown, waits_for
+from codegemma_ui.ui.strings import LANGUAGES, Language, text
 
 READY = Status(
     state="ready",
@@ -133,3 +134,41 @@ def test_what_a_precision_costs_is_said_where_it_was_measured() -> None:
     assert "300" in shown(READY, [measured], "ko").precisions
     unmeasured = replace(presets.bundled(), exact_in={}, exact_of=0)
     assert "held-out" not in shown(READY, [unmeasured], "en").precisions
+
+
+LARGE = replace(READY, preset="code_gemma_2b_en", dtype="int8")
+NARROWED = Narrowed(
+    dtype="int8", wider="bfloat16", needed_bytes=6_640_000_000, free_bytes=5_020_000_000
+)
+
+
+@pytest.mark.parametrize(
+    ("language", "said"),
+    [
+        (
+            "en",
+            "Here auto means int8: bfloat16 needs about 6.6 GB, and 5.0 GB of memory were free.",
+        ),
+        (
+            "ko",
+            "여기서 auto는 int8입니다. bfloat16에는 약 6.6GB가 필요한데 남은 메모리가 5.0GB였습니다.",
+        ),
+    ],
+)
+def test_a_precision_that_memory_decided_is_explained(language: Language, said: str) -> None:
+    now = shown(replace(LARGE, narrowed=NARROWED), OFFERED, language)
+    assert said in now.notices
+    assert text("chosen_by_auto", language, dtype="int8") in now.line
+    told = shown(LARGE, OFFERED, language)
+    assert "auto" not in told.notices + told.line
+    switching = shown(replace(LARGE, narrowed=NARROWED, switching_to=SWITCHING), OFFERED, language)
+    assert said not in switching.notices
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_faster_backend_is_named(language: Language) -> None:
+    status = replace(LARGE, backend="tensorflow", dtype="bfloat16", faster_backend="torch")
+    notices = shown(status, OFFERED, language).notices
+    for said in ("torch", "tensorflow", "8", "6"):
+        assert said in notices
+    assert "torch" not in shown(replace(status, faster_backend=None), OFFERED, language).notices

@@ -1,0 +1,39 @@
+"""What a person should know of the precision and the backend of a large model, in a sentence each. Pure.
+
+The page, `complete` and `doctor` say the same, from the same facts.
+"""
+
+from __future__ import annotations
+
+from codegemma_ui.choice import LARGE_TOKENS_PER_S
+from codegemma_ui.messages import Narrowed
+from codegemma_ui.ui.strings import Language, text
+
+
+def sentences(
+    narrowed: Narrowed | None, backend: str | None, faster: str | None, language: Language = "en"
+) -> tuple[str, ...]:
+    """Why "auto" took int8 or int4 and what that costs, and which backend is faster; none where all is well.
+
+    Args:
+        narrowed, faster: as in `messages.Status`.
+        backend: of the loaded model.
+    """
+    said = []
+    if narrowed is not None:
+        said.append(_narrowed(narrowed, language))
+    if faster is not None and backend is not None:
+        speeds = {
+            "speed": f"{LARGE_TOKENS_PER_S[faster]:g}",
+            "slower": f"{LARGE_TOKENS_PER_S[backend]:g}",
+        }
+        said.append(text("faster_backend", language, name=faster, backend=backend, **speeds))
+    return tuple(said)
+
+
+def _narrowed(narrowed: Narrowed, language: Language) -> str:
+    sizes = {
+        "needed": f"{narrowed.needed_bytes / 1e9:.1f}",
+        "free": f"{narrowed.free_bytes / 1e9:.1f}",
+    }
+    return text("narrowed", language, dtype=narrowed.dtype, wider=narrowed.wider, **sizes)
