@@ -54,6 +54,11 @@ CUT_STEP = 64
 """Tokens by which a cut moves while a person types: at each move, nothing after it is in the prefix cache."""
 
 
+PREFILLED_ANEW = 56
+"""Tokens that a prefix keeps at most where its cut moves before `CUT_STEP` tokens were typed: all of them are
+prefilled then, with the control tokens around them and what is typed at most `CUT_STEP`."""
+
+
 @dataclass(frozen=True)
 class File:
     """A file of the same project, shown to the model before the one that is being written."""
@@ -112,12 +117,21 @@ def text_of(parts: Sequence[Segment]) -> str:
     return "".join(part.text for part in parts)
 
 
-def cut_step(budget: int) -> int:
-    """`CUT_STEP`, or less where that would be more than a quarter of the budget: a power of two."""
+def cut_step(budget: int, suffix_tokens: int = 0) -> int:
+    """Return the tokens by which the cut of a prefix moves: `CUT_STEP`, or fewer where the room is small.
+
+    At least a power of two that is a quarter of the budget at most; and so many that what is kept after a
+    move, which is prefilled anew, is `PREFILLED_ANEW` at most.
+
+    Args:
+        budget: tokens that both sides may use together.
+        suffix_tokens: tokens of the whole suffix.
+    """
     step = CUT_STEP
     while step > max(1, budget // 4):
         step //= 2
-    return step
+    room = budget - min(suffix_tokens, int(budget * SUFFIX_SHARE))
+    return max(step, min(CUT_STEP, room - PREFILLED_ANEW))
 
 
 def whole_steps(tokens: int, step: int) -> int:

@@ -206,8 +206,8 @@ class Vocabulary:
         if path_tokens > budget // 4:
             path, path_tokens = "", 0
         budget -= path_tokens
-        step = fim.cut_step(budget) if steady else 1
         prefix_tokens, suffix_tokens = self.count(text), self.count(suffix)
+        step = fim.cut_step(budget, suffix_tokens) if steady else 1
         steady_tokens = wanted = self._steady_tokens(text, prefix_tokens, step)
         if prefix_tokens + suffix_tokens <= budget:
             wanted = prefix_tokens
@@ -217,7 +217,8 @@ class Vocabulary:
         room = budget - suffix_kept
         kept, trimmed_files = self._fitting(files, room - prefix_kept)
         if trimmed_files:
-            room -= min(room, fim.whole_steps(steady_tokens, step))
+            # All of the prompt stands after the files: they give way in whole steps, whatever the room.
+            room -= min(room, fim.whole_steps(steady_tokens, fim.CUT_STEP if steady else 1))
             kept, trimmed_files = self._fitting(files, room)
         parts = fim.segments(tail, head, layout, path, kept)
         starts = {"prefix": len(prefix) - len(tail)}

@@ -11,6 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from codegemma_ui import fim
+from codegemma_ui.messages import DEFAULT_MAX_LENGTH
 from codegemma_ui.vocabulary import Vocabulary
 
 TEXTS = [
@@ -139,7 +140,7 @@ def test_a_long_context_is_trimmed_at_its_far_ends(
     assert prefix.endswith(kept["prefix"])
     assert suffix.startswith(kept["suffix"])
     assert len(prompt.token_ids) <= max_length - fim.MIN_ROOM
-    step = fim.cut_step(max_length - fim.MIN_ROOM - 4)
+    step = fim.cut_step(max_length - fim.MIN_ROOM - 4, vocabulary.count(suffix))
     # No room is wasted.
     assert len(prompt.token_ids) > max_length - fim.MIN_ROOM - step - step // 2 - 10
     assert prompt.trimmed_prefix_tokens == vocabulary.count(prefix) - vocabulary.count(
@@ -204,15 +205,42 @@ def test_the_cut_stays_while_a_person_types(
     assert moves == len(set(cuts)) - 1  # and none moves back
 
 
+@pytest.mark.parametrize("layout", fim.FIM_LAYOUTS)
+@pytest.mark.parametrize("after", [PYTHON, ""], ids=["suffix", "no suffix"])
+@pytest.mark.parametrize("text", [PYTHON, KOREAN], ids=["python", "korean"])
+@pytest.mark.parametrize("max_length", [fim.MIN_MAX_LENGTH, DEFAULT_MAX_LENGTH, 160, 512])
+def test_few_keystrokes_prefill_more_than_a_step(
+    vocabulary: Vocabulary, max_length: int, text: str, after: str, layout: fim.Layout
+) -> None:
+    """One in 64 tokens that are typed, in PSM beside the suffix: from the least `max_length` on."""
+    before: list[int] = []
+    over, ends = 0, range(600)
+    for end in ends:
+        prompt = vocabulary.prompt(text[:end], after, max_length, layout)
+        ids = list(prompt.token_ids)
+        cached = next(
+            (at for at, (one, two) in enumerate(zip(before, ids, strict=False)) if one != two), 0
+        )
+        suffix = sum(token.role == "suffix" for token in prompt.tokens) if layout == "psm" else 0
+        over += bool(before) and len(ids) - cached > fim.CUT_STEP + suffix
+        before = ids
+    typed = vocabulary.count(text[: ends[-1]])
+    assert typed > 2 * fim.CUT_STEP
+    assert over <= typed // fim.CUT_STEP + 1
+
+
 @given(
     prefix=st.integers(0, 3000),
     suffix=st.integers(0, 3000),
     budget=st.integers(0, 2000),
 )
 def test_shares_are_fair_and_leave_less_than_a_step(prefix: int, suffix: int, budget: int) -> None:
-    step = fim.cut_step(budget)
-    assert step in (1, 2, 4, 8, 16, 32, 64)
-    assert step <= max(1, budget // 4)
+    step = fim.cut_step(budget, suffix)
+    assert 1 <= step <= fim.CUT_STEP
+    room = budget - min(suffix, int(budget * fim.SUFFIX_SHARE))
+    assert step == fim.CUT_STEP or room - step <= fim.PREFILLED_ANEW
+    if room <= fim.PREFILLED_ANEW or budget >= 4 * fim.CUT_STEP:
+        assert step <= max(1, budget // 4)
     prefix_kept, suffix_kept = fim.share_budget(prefix, suffix, budget, step)
     assert 0 <= prefix_kept <= prefix
     assert 0 <= suffix_kept <= suffix

@@ -37,6 +37,7 @@ from codegemma_ui.engine.decode import Decoder
 from codegemma_ui.engine.environment import CPU
 from codegemma_ui.engine.precision import Precision
 from codegemma_ui.engine.sampling import Choice, Sampling
+from codegemma_ui.messages import DEFAULT_MAX_LENGTH
 from codegemma_ui.presets import BUNDLED_FOLDER as PRESET
 from codegemma_ui.vocabulary import Vocabulary
 from tests.engine.decode_prompts import CURSOR, LARGE_DTYPES, SNIPPETS
@@ -338,18 +339,20 @@ def typed(decoder: Decoder) -> list[dict]:
     """A person types at the end of a prefix that is cut, a character a request: what is prefilled."""
     vocabulary = Vocabulary(PRESET)
     results = []
-    for (language, text), layout in itertools.product(TYPED.items(), fim.FIM_LAYOUTS):
+    lengths = (fim.MIN_MAX_LENGTH, DEFAULT_MAX_LENGTH, 512)
+    cases = itertools.product(lengths, TYPED.items(), fim.FIM_LAYOUTS)
+    for max_length, (language, text), layout in cases:
         before, after = text[:-300], text[-300:] * 4
         prefilled = []
         for end in range(len(text) - 300, len(text)):
-            prompt = vocabulary.prompt(text[:end], after, 512, layout)
+            prompt = vocabulary.prompt(text[:end], after, max_length, layout)
             assert prompt.trimmed_prefix_tokens > 0
-            next(decoder.decode(prompt.token_ids, 512, GREEDY))
+            next(decoder.decode(prompt.token_ids, max_length, GREEDY))
             prefilled.append(decoder.read_tokens)
         kept = sum(token.role == "suffix" for token in prompt.tokens)
         new = vocabulary.count(text) - vocabulary.count(before)
         case = {"language": language, "layout": layout, "typed": new, "suffix": kept}
-        results.append({**case, "prefilled": prefilled})
+        results.append({**case, "max_length": max_length, "prefilled": prefilled})
     return results
 
 
