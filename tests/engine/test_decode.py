@@ -103,7 +103,7 @@ class TestOnEveryBackend:
         assert lengths == {MIN_MAX_LENGTH, DEFAULT_MAX_LENGTH, 512}
         for case in report["typed"]:
             most = CUT_STEP + (case["suffix"] if case["layout"] == "psm" else 0)
-            if case["max_length"] < 512:  # a move comes more often there: its last chunk counts whole
+            if case["max_length"] < 512:  # the cut moves more often: its chunks count whole
                 most = sum(size for _, size in planning.chunks(0, most, planning.CACHE_LENGTHS[0]))
             _, *keystrokes = case["prefilled"]  # the first finds nothing kept
             over = sum(prefilled > most for prefilled in keystrokes)
