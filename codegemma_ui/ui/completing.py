@@ -71,7 +71,6 @@ def wire(
     async def complete(
         run: render.Run, language: Language, session: str | None
     ) -> AsyncGenerator[list[Any]]:
-        run.time_limit_s = client.settings.time_limit_s
         refusal = completions.arrival()
         if refusal is not None:  # at once: no updates before it
             run.progress = Progress(run.prefix, run.suffix)
@@ -221,6 +220,7 @@ async def follow(
     Where it ends without a last event, a person stopped it or nobody listens any more.
     """
     middle = ""
+    run.time_limit_s = client.settings.time_limit_s
     async with aclosing(call.stream(run.request)) as progresses:
         async for run.progress in progresses:
             run.seen_s = time.monotonic()

@@ -206,10 +206,42 @@ def caption(run: Run | None, language: Language) -> str:
     if run is None:
         key = "<kbd>Ctrl</kbd>+<kbd>Enter</kbd>"
         return _line("idle", [text("caption_idle", language, key=key)])
-    count = len(run.progress.tokens) if run.progress else 0
-    parts = [_reason(run, language)]
-    if not count and run.progress and (left_s := run.progress.prefill_left_s) is not None:
+    if not run.ended:
+        return _line("running", map(escape, doing(run, language)))
+    stopped = run.stopped or run.cut is not None
+    kind = "failed" if run.error else "stopped" if stopped else "done"
+    kind += " unfinished" if run.unfinished else ""
+    return _line(kind, [_reason(run, language), *_figures(run, language)])
+
+
+def doing(run: Run, language: Language) -> list[str]:
+    """What a run that has not ended is doing and how long that may take, in parts, as text.
+
+    Every view that shows a run says it in these words.
+    """
+    parts = [_doing(run, language)]
+    progress = run.progress
+    if progress and not progress.tokens and (left_s := progress.prefill_left_s) is not None:
         parts.append(text("caption_prefill_left", language, seconds=f"{ceil(left_s):,}"))
+    return [*parts, *_figures(run, language), *_left(run, language)]
+
+
+def _doing(run: Run, language: Language) -> str:
+    if run.middle or (run.progress and run.progress.tokens):
+        return text("caption_scoring" if run.request.get("score") else "caption_writing", language)
+    if run.progress and run.progress.prompt:
+        return _prefilling(run.progress, language)
+    if run.ahead:
+        return text("caption_queued", language, ahead=run.ahead)
+    if run.waits_for:
+        return text("caption_waiting_for", language, what=run.waits_for)
+    return text("caption_waiting", language)
+
+
+def _figures(run: Run, language: Language) -> list[str]:
+    """How much was written, how fast, and when it began."""
+    parts = []
+    count = len(run.progress.tokens) if run.progress else 0
     if count:
         parts.append(
             text("token", language) if count == 1 else text("tokens", language, count=count)
@@ -217,14 +249,7 @@ def caption(run: Run | None, language: Language) -> str:
     speed = run.speed()
     if speed is not None:
         parts.append(text("speed", language, speed=durations.speed(speed)))
-    parts.extend(_first_token(run, language))
-    parts.extend(_left(run, speed, language))
-    kind = "running"
-    if run.ended:
-        stopped = run.stopped or run.cut is not None
-        kind = "failed" if run.error else "stopped" if stopped else "done"
-        kind += " unfinished" if run.unfinished else ""
-    return _line(kind, parts)
+    return [*parts, *_first_token(run, language)]
 
 
 def _first_token(run: Run, language: Language) -> list[str]:
@@ -245,10 +270,9 @@ def _first_token(run: Run, language: Language) -> list[str]:
     return [text("first_token_queued", language, **told, queued=durations.seconds(queued_s))]
 
 
-def _left(run: Run, speed: float | None, language: Language) -> list[str]:
+def _left(run: Run, language: Language) -> list[str]:
     """How long a run may still take; of one in the queue, about how long until its turn."""
-    if run.ended:
-        return []
+    speed = run.speed()
     if run.ahead and run.wait_s is not None:
         return [text("about", language, time=durations.about(run.wait_s, language))]
     by_limit_s = run.limit_left_s()
@@ -263,16 +287,6 @@ def _left(run: Run, speed: float | None, language: Language) -> list[str]:
 
 
 def _reason(run: Run, language: Language) -> str:
-    if not run.ended:
-        if run.middle or (run.progress and run.progress.tokens):
-            return text("caption_writing", language)
-        if run.progress and run.progress.prompt:
-            return _prefilling(run.progress, language)
-        if run.ahead:
-            return text("caption_queued", language, ahead=run.ahead)
-        if run.waits_for:
-            return text("caption_waiting_for", language, what=escape(run.waits_for))
-        return text("caption_waiting", language)
     if run.error:
         return text("stop_error", language)
     if run.cut is not None:
@@ -459,6 +473,11 @@ def install_notice(name: str, command: str, language: Language) -> str:
 def notice(message: str) -> str:
     """Something a person should know, such as converted line endings."""
     return f'<div class="notice"><p>{escape(message)}</p></div>' if message else ""
+
+
+def advice(message: str) -> str:
+    """Something about the loaded model that is as it should be: quieter than a notice."""
+    return f'<p class="notice advice">{escape(message)}</p>'
 
 
 def cut_notice(written: bool, language: Language) -> str:

@@ -181,7 +181,7 @@ def _notices(status: Status, chosen: Preset | None, language: Language) -> str:
         notices.append(render.error_notice(**status.error, language=language))
     if not status.switching_to:
         said = advice.sentences(status.narrowed, status.backend, status.faster_backend, language)
-        notices.extend(map(render.notice, said))
+        notices.extend(map(render.advice, said))
     if chosen and chosen.instruct:
         notices.append(render.notice(text("instruct", language)))
     if status.lacks:

@@ -149,6 +149,7 @@ TABLE: dict[str, tuple[str, str]] = {
     ),
     "caption_prefill_left": ("about {seconds} s left", "약 {seconds}초 남음"),
     "caption_writing": ("Writing", "쓰는 중"),
+    "caption_scoring": ("Scoring", "채점하는 중"),
     "about": ("about {time}", "약 {time}"),
     "at_most_left": ("at most {time} left", "길어야 {time} 남음"),
     "limit_left": (

@@ -46,7 +46,7 @@ class ScriptedClient:
         untold: tokens are those of a server that tells nothing of them, nor where it stopped.
         ended: how many of them have ended, in whatever way.
         limit: tokens after which the time limit ends it, if set; it goes on from what is forced.
-        prefilled: `(prefilled, total)` tokens that it tells, after which it stays there, if set.
+        prefilled: `(prefilled, total)` tokens; it tells them, and stays there, until this is None.
         expected_wait_s: what `wait_s` returns.
         switches: every `switch` that came, as (preset, backend, dtype).
         now: what `status` returns.
@@ -183,10 +183,12 @@ class ScriptedClient:
             trimmed_prefix_tokens=prompt.trimmed_prefix_tokens,
             trimmed_suffix_tokens=prompt.trimmed_suffix_tokens,
         )
-        if self.prefilled is not None:
-            yield PrefillEvent(prefilled_tokens=self.prefilled[0], total_tokens=self.prefilled[1])
-            while self.prefilled is not None:
-                await asyncio.sleep(0.01)
+        told = None
+        while self.prefilled is not None:
+            if told != self.prefilled:
+                told = self.prefilled
+                yield PrefillEvent(prefilled_tokens=told[0], total_tokens=told[1])
+            await asyncio.sleep(0.01)
         stop = self._vocabulary.control_id(fim.FILE_SEPARATOR)
         pieces = re.findall(r"\s+|\w+|[^\w\s]", self.middle)
         ids = [300 + index for index in range(len(pieces))]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 
-from playwright.sync_api import expect
+from playwright.sync_api import Locator, expect
 
 from codegemma_ui.errors import ChoiceFailed, WorkerDied
+from tests.browser.comparisons import GAIN, RACE, gain, lane, open_view, race_starter
 from tests.browser.conftest import OpenPage, Scripted
 from tests.browser.playground import Playground
 from tests.browser.scripted_client import MIDDLE
@@ -39,6 +40,72 @@ def test_a_prompt_that_is_prefilled_says_how_far_it_is(
     expect(playground.caption).not_to_contain_text("compiling")
     scripted.client.prefilled = None
     playground.wait_until_done()
+
+
+READING = re.compile(r"Reading the prompt: 512 of 2,000 tokens · about [\d,]+ s left")
+
+
+def read_on(scripted: Scripted, said: Locator) -> None:
+    """Let it prefill a part of its prompt, and see what is said of that."""
+    expect(said).to_contain_text("Reading the prompt: 0 of 2,000 tokens")
+    scripted.client.prefilled = (512, 2000)
+    expect(said).to_contain_text(READING)
+    scripted.client.prefilled = None
+
+
+def test_a_race_says_how_far_each_lane_is(playground: Playground, scripted: Scripted) -> None:
+    open_view(playground, RACE)
+    scripted.client.prefilled = (0, 2000)
+    race_starter(playground).click()
+    state = lane(playground, "psm").locator(".lane-state")
+    read_on(scripted, state)
+    expect(state).to_contain_text(re.compile(r"Writing · \d+ tokens · [\d.]+ tok/s"))
+    playground.wait_until_idle()
+
+
+def test_a_lane_that_waits_says_about_how_long(scripted: Scripted, open_page: OpenPage) -> None:
+    first, second = (open_page(scripted.url) for _ in range(2))
+    open_view(second, RACE)
+    scripted.client.serving = False
+    scripted.client.expected_wait_s = 41
+    first.press_complete()
+    expect(first.caption).to_contain_text("Waiting")
+    race_starter(second).click()
+    state = lane(second, "psm").locator(".lane-state")
+    expect(state).to_have_text("Waiting: 1 ahead of you · about 40 s")
+    scripted.client.serving = True
+    second.wait_until_idle()
+
+
+def test_scoring_a_suffix_says_how_far_it_is(playground: Playground, scripted: Scripted) -> None:
+    playground.write("before", "import ")
+    playground.write("after", "\nsys.exit(0)")
+    playground.press_complete()
+    playground.wait_until_done()
+    open_view(playground, GAIN)
+    scripted.client.prefilled = (0, 2000)
+    gain(playground).locator(".start").click()
+    state = gain(playground).locator(".state")
+    expect(state).to_contain_text("Scoring with the suffix · Reading the prompt: 0 of 2,000 tokens")
+    read_on(scripted, state)
+    expect(gain(playground).locator(".reading")).to_be_visible()
+    playground.wait_until_idle()
+
+
+def test_a_branch_says_how_far_it_is_where_it_was_asked_for(
+    playground: Playground, scripted: Scripted
+) -> None:
+    playground.press_complete()
+    playground.wait_until_done()
+    playground.open_tab("tokens")
+    state = playground.page.locator("#tokens .run-state")
+    expect(state).to_have_text("")
+    scripted.client.prefilled = (0, 2000)
+    playground.page.locator("#tokens .cell").nth(2).click()
+    playground.page.locator("#tokens .others button:not(:disabled)").first.click()
+    read_on(scripted, state)
+    playground.wait_until_done()
+    expect(state).to_have_text("")
 
 
 def test_an_end_at_the_limit_goes_on_to_the_end(playground: Playground, scripted: Scripted) -> None:

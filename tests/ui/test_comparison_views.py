@@ -11,10 +11,18 @@ import pytest
 
 from codegemma_ui import fim
 from codegemma_ui.comparing import Pair
-from codegemma_ui.messages import DoneEvent, ErrorEvent, Event, PromptEvent, TokenEvent
+from codegemma_ui.messages import (
+    DoneEvent,
+    ErrorEvent,
+    Event,
+    PrefillEvent,
+    PromptEvent,
+    TokenEvent,
+)
 from codegemma_ui.progress import Progress
+from codegemma_ui.ui import render
 from codegemma_ui.ui.render import Run
-from codegemma_ui.ui.strings import LANGUAGES, TABLE, text
+from codegemma_ui.ui.strings import LANGUAGES, TABLE, Language, text
 from codegemma_ui.ui.views import race, suffix
 from codegemma_ui.ui.views.race import Lane
 from codegemma_ui.vocabulary import Vocabulary
@@ -142,6 +150,43 @@ def test_the_seed_is_told_and_whether_it_matters(vocabulary: Vocabulary) -> None
         run = run_of(vocabulary, "psm", temperature=temperature, top_k=top_k)
         facts = race.facts([Lane("psm", run)], "", "en", running=False)
         assert (facts["seed"], facts["greedy"]) == (3, greedy)
+
+
+READING = PrefillEvent(prefilled_tokens=512, total_tokens=2000)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_run_under_way_is_told_in_the_words_of_the_line_under_the_middle(
+    vocabulary: Vocabulary, language: Language
+) -> None:
+    waiting = Run({"prefix": "a", "seed": 3}, ahead=2, wait_s=40.0)
+    waiting.progress = Progress("a", "")
+    reading = run_of(vocabulary, "psm", PROMPT, READING)
+    writing = run_of(vocabulary, "psm", PROMPT, READING, *tokens(-0.2))
+    for run in (waiting, reading, writing):
+        caption = html.unescape(re.sub("<[^>]+>", "", render.caption(run, language)))
+        [lane] = race.facts([Lane("psm", run)], "", language, running=True)["lanes"]
+        assert lane["doing"] == caption
+    scored = race.facts(
+        [Lane("psm", run_of(vocabulary, "psm", PROMPT, done()), scored=reading)],
+        *("sys", language),
+        running=True,
+    )["lanes"][0]["truth"]
+    assert scored == {"doing": text("caption_prefilling", language, done="512", total="2,000")}
+    told = [
+        suffix.facts(PAIR, (run, Run({})), "psm", language)["doing"] for run in (waiting, reading)
+    ]
+    assert (
+        told[0]
+        == race.facts([Lane("psm", waiting)], "", language, running=True)["lanes"][0]["doing"]
+    )
+    assert told[1] == f"{text('suffix_scoring_with', language)} · {scored['doing']}"
+
+
+def test_a_run_that_has_ended_does_nothing(vocabulary: Vocabulary) -> None:
+    ended = run_of(vocabulary, "psm", PROMPT, *tokens(-0.1), done(stop_reason="scored"))
+    assert race.facts([Lane("psm", ended)], "", "en", running=True)["lanes"][0]["doing"] == ""
+    assert suffix.facts(PAIR, (ended, ended), "psm", "en")["doing"] == ""
 
 
 PAIR = Pair("psm", {"suffix": SUFFIX}, {"suffix": ""})

@@ -1,4 +1,4 @@
-// What the comparisons have in common: the button that starts one, what is said while it waits, errors.
+// What the comparisons have in common: the button that starts one, the line of a run that goes on, errors, figures.
 (() => {
   const playground = (window.playground ??= {});
   let asked = null; // whose button was pressed last: it keeps the focus, though it rests and is drawn anew
@@ -38,10 +38,25 @@
   playground.fillIn = (text, values) =>
     text.split(/\{(\w+)\}/).map((part, at) => (at % 2 ? (values[part] ?? `{${part}}`) : part));
 
-  // Why nothing has come yet.
-  playground.waiting = ({ ahead, waits_for: what }, words, otherwise) => {
-    if (ahead) return playground.fill(words.caption_queued, { ahead });
-    return what ? playground.fill(words.caption_waiting_for, { what }) : otherwise;
+  // The line under the middle, while a completion runs, for a view from which that line is out of sight.
+  let watched = null;
+
+  function repeat() {
+    const line = watched?.querySelector(".caption.running");
+    for (const place of document.querySelectorAll(".view .run-state")) {
+      const text = line?.textContent ?? "";
+      if (place.textContent !== text) place.textContent = text;
+    }
+  }
+
+  playground.runState = () => {
+    const caption = document.getElementById("caption");
+    if (caption && caption !== watched) {
+      watched = caption;
+      new MutationObserver(repeat).observe(caption, { subtree: true, childList: true, characterData: true });
+    }
+    requestAnimationFrame(repeat); // it stands on the page by then
+    return playground.element("p", { className: "run-state" });
   };
 
   playground.trouble = ({ title, advice, message, hint }) => {

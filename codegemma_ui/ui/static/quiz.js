@@ -193,6 +193,7 @@
       " ",
       button("put-back", words.quiz_back, back),
       said,
+      playground.runState(),
     );
     if (facts.state === "busy") said.textContent = words.quiz_busy;
     if (facts.state === "scoring") said.textContent = words.quiz_scoring;

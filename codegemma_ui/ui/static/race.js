@@ -34,12 +34,12 @@
   }
 
   function state(lane, words) {
-    const { element, piece, waiting } = playground;
+    const { element, piece } = playground;
     const line = element("p", { className: `lane-state ${lane.state}` });
     const said = {
       idle: words.race_idle,
-      waiting: waiting(lane, words, words.caption_waiting),
-      writing: words.caption_writing,
+      waiting: lane.doing,
+      writing: lane.doing,
       stopped: words.stop_you,
       cut: words.stop_cut,
       failed: words.stop_error,
@@ -83,13 +83,13 @@
     else if (lane.written) list.append(row(words.race_logprob, words.not_told));
     if (!known || lane.state !== "done") return [list];
     const truth = element("dl", { className: "figures truth" });
-    const scored = lane.truth && !lane.truth.error;
+    const scored = lane.truth && !lane.truth.error && !lane.truth.doing;
     const ends = typeof lane.truth?.ends === "number" ? percent(lane.truth.ends) : words.not_told;
     const head = row(words.race_truth, scored ? count(lane.truth.tokens) : "");
     head.className = "truth-head";
     truth.append(head, row(words.race_exact, exact));
     if (scored) truth.append(...likelihood(lane.truth, words), row(words.race_ends, ends));
-    const why = lane.truth?.error ? `${lane.truth.error.title}: ${lane.truth.error.message}` : words.race_truth_waits;
+    const why = lane.truth?.error ? `${lane.truth.error.title}: ${lane.truth.error.message}` : (lane.truth?.doing ?? words.race_truth_waits);
     return scored ? [list, truth] : [list, truth, element("p", { className: "hint", text: why })];
   }
 

@@ -103,14 +103,14 @@
   }
 
   playground.views.suffix = (stage, { words }) => {
-    const { element, fill, starter, waiting, trouble } = playground;
+    const { element, fill, starter, trouble } = playground;
     const said = {
       idle: words.suffix_idle,
       nothing: words.suffix_nothing,
       none: words.suffix_none,
       other_model: words.suffix_other_model,
-      with: waiting(held, words, words.suffix_scoring_with),
-      without: waiting(held, words, words.suffix_scoring_without),
+      with: held.doing,
+      without: held.doing,
       stopped: words.stop_you,
       cut: words.stop_cut,
       late: words.stop_time_limit,

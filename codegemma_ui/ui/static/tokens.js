@@ -226,7 +226,7 @@
       line.append(`${fill(words.tokens, { count: tokens.length })}. ${untold} `);
     }
     if (known) line.append(unsure);
-    stage.append(line, ...(known ? [strip, legend] : []), box, whyItStopped(recording, words), others);
+    stage.append(line, ...(known ? [strip, legend] : []), box, whyItStopped(recording, words), others, playground.runState());
     if (branches.length > 1) stage.append(branchList(words));
   };
 })();

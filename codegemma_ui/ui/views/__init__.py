@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from codegemma_ui.messages import ErrorEvent
-from codegemma_ui.ui.render import escape
+from codegemma_ui.ui.render import Run, doing, escape
 from codegemma_ui.ui.strings import Language, error_hint, error_title, template, text
 
 
@@ -55,3 +55,8 @@ def told_error(error: ErrorEvent | None, language: Language) -> dict[str, str] |
         "message": error.message,
         "hint": error.hint,
     }
+
+
+def now_doing(run: Run, language: Language) -> str:
+    """What a run does now, in the words of the line under the middle; empty where it has ended."""
+    return "" if run.ended else " \N{MIDDLE DOT} ".join(doing(run, language))

@@ -12,7 +12,7 @@ from codegemma_ui.comparing import Figures, Truth, figures, truth
 from codegemma_ui.messages import CancelledEvent, DoneEvent
 from codegemma_ui.ui.render import Run
 from codegemma_ui.ui.strings import Language
-from codegemma_ui.ui.views import shell, told_error
+from codegemma_ui.ui.views import now_doing, shell, told_error
 
 NAME = "race"
 
@@ -32,7 +32,6 @@ WORDS = (
     *("race_codegemma", "race_report", "token", "tokens", "not_told"),
     *(f"layout_{layout}" for layout in fim.LAYOUTS),
     *("role_context", "role_path", "role_prefix", "role_suffix", "role_middle"),
-    *("caption_waiting", "caption_waiting_for", "caption_queued", "caption_writing"),
     *(
         "stop_token",
         "stop_unnamed",
@@ -109,6 +108,7 @@ def facts(
 
 def _lane(lane: Lane, true_middle: str, language: Language, *, whole: bool) -> dict[str, Any]:
     """`state` is one of "idle", "waiting", "writing", "done", "stopped", "failed"; figures as they are known;
+    `doing` what a lane that waits or writes does now, in words;
     `order` the roles of the prompt with their tokens; `recording` only where it is `whole`."""
     run, progress = lane.run, lane.run.progress
     completion = progress.completion if progress else None
@@ -117,8 +117,7 @@ def _lane(lane: Lane, true_middle: str, language: Language, *, whole: bool) -> d
         "layout": lane.layout,
         "trained": lane.trained,
         "state": _state(lane),
-        "ahead": run.ahead,
-        "waits_for": run.waits_for,
+        "doing": now_doing(run, language),
         "order": _order(run),
         "prompt_tokens": len(run.prompt.tokens) if run.prompt else None,
         "middle": run.middle,
@@ -162,9 +161,12 @@ def _told(found: Figures | None) -> dict[str, Any] | None:
 
 
 def _truth(scored: Run | None, language: Language) -> dict[str, Any] | None:
-    """What is known of the true middle's likelihood; `{"error": …}` where it could not be scored."""
+    """What is known of the true middle's likelihood; `{"error": …}` where it could not be scored, and
+    `{"doing": …}` while it is."""
     if scored is None:
         return None
+    if not scored.ended:
+        return {"doing": now_doing(scored, language)}
     if scored.error:
         return {"error": told_error(scored.error, language)}
     last = scored.progress.last if scored.progress else None

@@ -8,19 +8,22 @@ from typing import Any, Literal
 from codegemma_ui.comparing import Pair, differences, reading
 from codegemma_ui.messages import CancelledEvent, DoneEvent
 from codegemma_ui.ui.render import Run
-from codegemma_ui.ui.strings import Language
-from codegemma_ui.ui.views import shell, told_error
+from codegemma_ui.ui.strings import Language, text
+from codegemma_ui.ui.views import now_doing, shell, told_error
 
 NAME = "suffix"
 
 WORDS = (
     *("suffix_start", "suffix_idle", "suffix_nothing", "suffix_none", "suffix_other_model"),
-    *("suffix_scoring_with", "suffix_scoring_without", "suffix_how", "suffix_was_ltr"),
+    *("suffix_how", "suffix_was_ltr"),
     *("suffix_likelier", "suffix_unlikelier", "suffix_even"),
     *("suffix_gained_most", "suffix_lost_most", "suffix_strip", "suffix_with", "suffix_without"),
     *("nats", "layout_psm", "layout_spm"),
-    *("caption_waiting_for", "caption_queued", "stop_you", "stop_cut", "stop_time_limit"),
+    *("stop_you", "stop_cut", "stop_time_limit"),
 )
+
+SCORING = {"with": "suffix_scoring_with", "without": "suffix_scoring_without"}
+"""What is said of the states in which something is scored."""
 
 Missing = Literal["nothing", "none", "other_model"]
 
@@ -55,14 +58,15 @@ def facts(pair: Pair, scored: tuple[Run, Run], written: str, language: Language)
 
     Returns:
         `state`: "with" or "without" while that is being scored, "done", "stopped", "late" (the time limit) or
-        "failed"; once it is done, `tokens` as `[id, piece, logprob with, logprob without]` and the `reading`.
+        "failed"; while it is scored, `doing` in words; once it is done, `tokens` as
+        `[id, piece, logprob with, logprob without]` and the `reading`.
     """
+    state = _state(scored)
     told: dict[str, Any] = {
-        "state": _state(scored),
+        "state": state,
+        "doing": _doing(scored, state, language),
         "layout": pair.layout,
         "was_ltr": written == "ltr",
-        "ahead": max(run.ahead for run in scored),
-        "waits_for": next((run.waits_for for run in scored if run.waits_for), ""),
         "error": next((told_error(run.error, language) for run in scored if run.error), None),
     }
     if told["state"] == "done":
@@ -74,6 +78,19 @@ def facts(pair: Pair, scored: tuple[Run, Run], written: str, language: Language)
         ]
         told["reading"] = [asdict(clause) for clause in reading(found)]
     return told
+
+
+def _doing(scored: tuple[Run, Run], state: str, language: Language) -> str:
+    """Which of the two is scored, and how far that is; only the latter where it waits for its turn."""
+    if state not in SCORING:
+        return ""
+    run = scored[state == "without"]
+    said = now_doing(run, language)
+    if run.prompt is None:
+        return said
+    scoring = text(SCORING[state], language)
+    tokens = run.progress.tokens if run.progress else []
+    return scoring if tokens else f"{scoring} \N{MIDDLE DOT} {said}"
 
 
 def _state(scored: tuple[Run, Run]) -> str:
