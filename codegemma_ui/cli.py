@@ -11,7 +11,7 @@ import json
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from codegemma_ui import __version__, console, fim, installation, secrets, settings, shell
@@ -164,7 +164,7 @@ def _parser() -> shell.Parser:
     export.add_argument(
         "--dtype",
         choices=formats.DTYPES,
-        help="of the weights; q8_0 is 8 bits, for gguf; default as the preset has them",
+        help="of the weights; q8_0 is 8 bits and q4_0 is 4, for gguf; default as the preset has them",
     )
     export.add_argument("--out", metavar="DIR", required=True, help="a new or empty folder")
     export.add_argument("--json", action="store_true", help="what was written as one JSON object")
@@ -229,12 +229,18 @@ def _export(parsed: argparse.Namespace) -> int:
 
 
 def _presets(parsed: argparse.Namespace) -> int:
-    from codegemma_ui import memory, presets
+    from codegemma_ui import memory, presets, quality
 
     backend = settings.resolve(parsed, _without_model()).backend
+    measured = quality.by_precision(memory.precisions(backend), backend)
+    of_bundled = {dtype: asdict(one) for dtype, one in measured.items()}
     shown = presets.offered() if parsed.preset is None else (presets.named(parsed.preset),)
     rows = [
-        {**presets.describe(one), "memory_bytes": memory.by_precision(one, backend)}
+        {
+            **presets.describe(one),
+            "memory_bytes": memory.by_precision(one, backend),
+            "quality": of_bundled if one.name == presets.BUNDLED else None,
+        }
         for one in shown
     ]
     if parsed.json:
@@ -248,6 +254,7 @@ def _presets(parsed: argparse.Namespace) -> int:
             print(f"{'':<32}memory {sizes}")
         if row["note"]:
             print(f"{'':<32}{row['note']}")
+    print(quality.line(measured))
     return DONE
 
 

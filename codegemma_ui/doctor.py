@@ -8,11 +8,20 @@ import shutil
 from dataclasses import asdict
 from typing import Any
 
-from codegemma_ui import __version__, cache_folder, framework_variables, machine, memory, presets
+from codegemma_ui import (
+    __version__,
+    cache_folder,
+    framework_variables,
+    machine,
+    memory,
+    presets,
+    quality,
+)
 from codegemma_ui.choice import Choice, faster_backend
 from codegemma_ui.download import credentials_present
 from codegemma_ui.messages import Narrowed
 from codegemma_ui.presets import Preset
+from codegemma_ui.quality import Quality
 from codegemma_ui.settings import RemoteServer, Settings
 from codegemma_ui.ui import advice
 
@@ -30,8 +39,9 @@ def examine(settings: Settings, only: str | None = None) -> dict[str, Any]:
         a model's process does not follow and why, `max_concurrency` and, in `together`, the backends on which
         it counts, `presets` with what is missing for each, an empty list where it can run, the memory that it
         needs by precision (bytes), in `fits` the precisions that this machine has the memory for, and
-        `backend`, `dtype`, `narrowed` and `faster_backend` as `/status` would have them; and `server`, which
-        the backend "openai" would ask, or null.
+        `backend`, `dtype`, `narrowed` and `faster_backend` as `/status` would have them;
+        `quality_of_bundled`, the bundled model's `exact_match` (0 to 1), `perplexity` and held-out `tasks` by
+        precision; and `server`, which the backend "openai" would ask, or null.
     """
     main = machine.memory_bytes()
     gpus = machine.gpus()
@@ -63,6 +73,12 @@ def examine(settings: Settings, only: str | None = None) -> dict[str, Any]:
         "server": _server(settings.server),
         "max_concurrency": settings.max_concurrency,
         "together": list(machine.TOGETHER),
+        "quality_of_bundled": {
+            dtype: asdict(one)
+            for dtype, one in quality.by_precision(
+                memory.precisions(settings.backend), settings.backend
+            ).items()
+        },
         "presets": [
             _row(preset, settings, free, credentials, backends)
             for preset in shown
@@ -202,6 +218,8 @@ def as_text(report: dict[str, Any]) -> str:
             lines.extend(_advice_lines(preset, once=told_faster))
             told_faster |= preset["faster_backend"] is not None
         lines.extend(f"    needs {one}" for one in missing)
+    measured = {dtype: Quality(**one) for dtype, one in report["quality_of_bundled"].items()}
+    lines += ["", quality.line(measured)]
     return "\n".join(lines)
 
 

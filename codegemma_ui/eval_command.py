@@ -148,7 +148,7 @@ async def evaluate(
     missing = [task for task in wanted if task.task_id not in file.done]
     if missing or client.settings.dtype not in ("auto", file.dtype):
         client.start()
-        await _come_up(client)
+        await come_up(client)
         status = client.status()
         infilling.check_room(setup.max_new_tokens, status.context_length)
         file.settle_dtype(str(status.dtype))
@@ -183,7 +183,7 @@ def _scored(task: Task, middle: infilling.Middle) -> Result:
     )
 
 
-async def _come_up(client: EngineClient) -> None:
+async def come_up(client: EngineClient) -> None:
     """Wait for the model, and tell of each step.
 
     Raises:

@@ -10,8 +10,7 @@ import contextlib
 import json
 import os
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,16 +23,13 @@ BUNDLED_FOLDER = Path(__file__).parent / "models" / "fim_small"
 FIM_FILE = "fim.json"
 """What a model was trained for, in its folder: `{"context_length": 1024, "layouts": ["psm", "spm"]}`."""
 
-PRECISIONS_FILE = "precisions.json"
-"""What narrower precisions cost a model, in its folder; `training/precisions.py` writes it."""
-
 EXPORT_FILE = "export.json"
 """What an export is of, in its folder; `export.folder` writes it."""
 
 CODEGEMMA_CONTEXT = 8192
 
-WIDTHS = {"float32": 4.0, "bfloat16": 2.0, "float16": 2.0, "int8": 1.0, "int4": 0.75}
-"""Bytes of a weight. int4: half, an eighth for scale and zero point, and CodeGemma 2B's embedding twice."""
+WIDTHS = {"float32": 4.0, "bfloat16": 2.0, "float16": 2.0, "int8": 1.0, "int4": 0.7}
+"""Bytes of a weight. int4: half, an eighth for scale and zero point, and CodeGemma 2B's embedding in int8."""
 
 LARGE = 500_000_000
 """Parameters from which on a model is limited by its memory on a CPU: "auto" takes half width there."""
@@ -56,8 +52,6 @@ class Preset:
         instruct: made for chat; fills in poorly.
         codegemma: under the Gemma terms of use.
         kv_bytes_per_token: KV cache bytes for one token in a two-byte precision.
-        exact_in: precision -> how many of `exact_of` held-out holes it fills in exactly; empty where nobody
-            measured.
     """
 
     name: str
@@ -69,8 +63,6 @@ class Preset:
     instruct: bool = False
     codegemma: bool = False
     kv_bytes_per_token: int = 0
-    exact_in: Mapping[str, int] = field(default_factory=dict, hash=False)
-    exact_of: int = 0
 
     def knows(self, layout: fim.Layout) -> bool:
         """Whether the model was trained on prompts of this order."""
@@ -144,14 +136,13 @@ CODEGEMMA = (
 
 def _from_folder(name: str, folder: Path) -> Preset:
     facts: dict[str, object] = {}
-    for file in ("metadata.json", FIM_FILE, PRECISIONS_FILE):
+    for file in ("metadata.json", FIM_FILE):
         with contextlib.suppress(OSError, ValueError):
             facts |= json.loads((folder / file).read_bytes())
     config = model_format.config_in(folder)
     parameters = facts.get("parameter_count", model_format.parameters_of(config))
     context_length = facts.get("context_length")
-    layouts, exact = facts.get("layouts"), facts.get("exact")
-    tasks = facts.get("tasks")
+    layouts = facts.get("layouts")
     return Preset(
         name=name,
         handle=str(folder),
@@ -161,8 +152,6 @@ def _from_folder(name: str, folder: Path) -> Preset:
         layouts=tuple(side for side in fim.LAYOUTS if side in layouts)
         if isinstance(layouts, list)
         else ("psm",),
-        exact_in=exact if isinstance(exact, dict) else {},
-        exact_of=tasks if isinstance(tasks, int) else 0,
     )
 
 

@@ -58,12 +58,3 @@ def test_memory_is_estimated_from_the_table() -> None:
 def test_an_unknown_preset_is_refused(name: str) -> None:
     with pytest.raises(UnknownPreset, match="Received"):
         presets.named(name)
-
-
-def test_what_precisions_cost_is_read_from_the_folder(tmp_path: Path) -> None:
-    (tmp_path / "config.json").write_text("{}")
-    assert presets.named(str(tmp_path)).exact_in == {}
-    counts = {"tasks": 300, "exact": {"float32": 22, "int8": 20}}
-    (tmp_path / presets.PRECISIONS_FILE).write_text(json.dumps(counts))
-    preset = presets.named(str(tmp_path))
-    assert (preset.exact_in, preset.exact_of) == ({"float32": 22, "int8": 20}, 300)

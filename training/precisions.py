@@ -1,70 +1,192 @@
-"""What a narrower precision costs a preset: the same held-out holes in each, beside float32.
+"""What a narrower precision costs the bundled model: the same held-out holes in each.
 
-    python -m training.precisions --preset codegemma_ui/models/fim_small
+    python -m training.precisions
 
-It writes `precisions.json` into the preset, which the page shows beside its precision control: how many holes
-come out exactly right in each precision, and in how many the middle is the very one of float32. The middles
-stay in `build/training/precisions`; ended early, the same command goes on there.
+It fetches the wheels of `PACKAGES`, which training left out whole, by the versions in `packages.tsv`, draws
+rests of lines from them, and writes `precisions.json` into the bundled preset. `codegemma_ui/quality.py`
+reads that; the page, `presets`, `doctor` and README show what it tells. The tasks and every result stay in
+`build/training/precisions`; ended early, the same command goes on there.
+
+Not covered: that the lines themselves stand nowhere in the training text, which would take all of it. What is
+compared here are precisions, by the same lines.
 """
 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import json
-import subprocess
+import math
+import random
 import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from codegemma_ui.presets import PRECISIONS_FILE
+from codegemma_ui import eval_command, presets, quality
+from codegemma_ui.client import EngineClient
+from codegemma_ui.evaluation import infilling, scoring, tasks
+from codegemma_ui.evaluation.infilling import Setup
+from codegemma_ui.evaluation.tasks import Task
+from codegemma_ui.settings import Settings
+from training import corpus, fetch, held_out
 
-DATASET = Path("build/training/held_out/rest_of_line.jsonl")
-RESULTS = Path("build/training/precisions")
-DTYPES = ("float32", "bfloat16", "float16", "int8")
+PACKAGES = (
+    "aiohttp",
+    "cvxpy",
+    "jsonpath-ng",
+    "nornir",
+    "oslo-messaging",
+    "readme-renderer",
+    "xarray",
+)
+"""Of the packages that were held out, some under this project's own licence."""
+
+MEASURED = (
+    ("jax", "float32"),
+    ("jax", "bfloat16"),
+    ("jax", "float16"),
+    ("jax", "int8"),
+    ("torch", "int8"),
+    ("torch", "int4"),
+)
+"""Backends and precisions; the first is what the others are compared with. A CPU's sums are float32 whatever
+the weights are kept in, and differ between backends by less than rounded weights do: only quantised weights
+have products of their own on torch."""
+
+FOLDER = Path("build/training/precisions")
+TASKS = "rest_of_line.jsonl"
+COUNT = 500
+"""Rests of lines; a point of exact match is five of them."""
+
+BEFORE, AFTER = 900, 450
+"""Characters that are kept of each side: some 400 tokens, which are read in a third of a window's time."""
 
 
-def middles(preset: Path, dataset: Path, dtype: str) -> dict[str, dict[str, object]]:
-    """Fill in all holes in one precision: each task's result, by its id."""
-    results = RESULTS / f"{dtype}.jsonl"
-    command = [sys.executable, "-m", "codegemma_ui", "eval", "--preset", str(preset)]
-    command += ["--backend", "jax", "--dtype", dtype]
-    command += ["--dataset", str(dataset), "--results", str(results)]
-    subprocess.run(command, check=True)
-    _, *lines = results.read_text(encoding="utf-8").splitlines()
-    return {line["task_id"]: line for line in map(json.loads, lines)}
+@dataclass(frozen=True)
+class Outcome:
+    """One task in one precision.
+
+    Attributes:
+        exact: the middle is what stood there, up to white space at its ends.
+        logprobs: `infilling.score`'s.
+    """
+
+    task_id: str
+    middle: str
+    exact: bool
+    logprobs: tuple[float, ...]
 
 
-def compared(by_dtype: dict[str, dict[str, dict[str, object]]], dataset: str) -> dict[str, object]:
-    """The counts that are kept, from each precision's results by task id."""
-    reference = by_dtype["float32"]
+def draw(folder: Path, count: int) -> list[Task]:
+    """Fetch the packages and draw rests of lines from them, always the same, with what is near them."""
+    wheels = folder / "wheels"
+    wheels.mkdir(parents=True, exist_ok=True)
+    fetch.download([one for one in fetch.pinned() if one.split("==")[0] in PACKAGES], wheels)
+    files = [file for wheel in fetch.wheels(wheels) for file in corpus.read(wheel)]
+    missing = set(PACKAGES) - {file.package for file in files if corpus.held_out(file.package)}
+    if missing:
+        raise SystemExit(f"These packages should have come. Missing: {', '.join(sorted(missing))}")
+    pool = held_out.Pool(corpus.unique(files), ())
+    kind = "rest_of_line"
+    drawn = pool.tasks(kind, held_out.rest_of_line, count, random.Random(f"0 {kind}"))
+    return [
+        replace(task, prompt=task.prompt[-BEFORE:], suffix=task.suffix[:AFTER]) for task in drawn
+    ]
+
+
+async def outcomes(
+    backend: str, dtype: str, given: Sequence[Task], kept: Path | None = None
+) -> list[Outcome]:
+    """Fill in and score each task with the bundled model, one after the other.
+
+    Args:
+        kept: a file of outcomes, one a line: those in it are not asked for again, others are added.
+
+    Raises:
+        EngineError: the engine failed.
+    """
+    lines = kept.read_text(encoding="utf-8").splitlines() if kept and kept.exists() else []
+    done = {one.task_id: one for one in (Outcome(**json.loads(line)) for line in lines)}
+    missing = [task for task in given if task.task_id not in done]
+    if missing:
+        client = EngineClient(Settings(preset=presets.BUNDLED, backend=backend, dtype=dtype))
+        try:
+            client.start()
+            await eval_command.come_up(client)
+            for task in missing:
+                done[task.task_id] = outcome = await _outcome(client, task)
+                if kept is not None:
+                    with kept.open("a", encoding="utf-8") as file:
+                        file.write(json.dumps(asdict(outcome)) + "\n")
+        finally:
+            client.close()
+    return [done[task.task_id] for task in given]
+
+
+async def _outcome(client: EngineClient, task: Task) -> Outcome:
+    setup = Setup()
+    middle = (await infilling.infill(client, task, setup)).text
+    logprobs = await infilling.score(client, task, setup)
+    exact = scoring.exact_match(middle, task.canonical_solution)
+    return Outcome(task.task_id, middle, exact, tuple(logprobs))
+
+
+def perplexity(results: Sequence[Outcome]) -> float:
+    """e to the mean surprisal, in nats, of all tokens of all middles."""
+    logprobs = [logprob for result in results for logprob in result.logprobs]
+    return math.exp(-math.fsum(logprobs) / len(logprobs))
+
+
+def figures(
+    results: Sequence[Outcome], backend: str, dtype: str, reference: Sequence[Outcome]
+) -> dict[str, object]:
+    """What is kept of one precision on one backend.
+
+    Args:
+        reference: the same tasks in the first of `MEASURED`.
+    """
+    same = sum(one.middle == other.middle for one, other in zip(results, reference, strict=True))
     return {
-        "dataset": dataset,
-        "tasks": len(reference),
-        "exact": {
-            dtype: sum(bool(result["exact_match"]) for result in results.values())
-            for dtype, results in by_dtype.items()
-        },
-        "as_float32": {
-            dtype: sum(
-                result["middle"] == reference[task]["middle"] for task, result in results.items()
-            )
-            for dtype, results in by_dtype.items()
-        },
+        "backend": backend,
+        "dtype": dtype,
+        "exact": sum(result.exact for result in results),
+        "as_float32": same,
+        "perplexity": round(perplexity(results), 3),
     }
 
 
 def main() -> None:
     """`python -m training.precisions`"""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--preset", type=Path, required=True)
-    parser.add_argument("--dataset", type=Path, default=DATASET)
-    given = parser.parse_args()
-    RESULTS.mkdir(parents=True, exist_ok=True)
-    by_dtype = {dtype: middles(given.preset, given.dataset, dtype) for dtype in DTYPES}
-    counts = compared(by_dtype, given.dataset.stem)
-    (given.preset / PRECISIONS_FILE).write_text(
-        json.dumps(counts, indent=2) + "\n", encoding="utf-8"
-    )
-    print(json.dumps(counts, indent=2))
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--folder", type=Path, default=FOLDER)
+    parser.add_argument("--count", type=int, default=COUNT)
+    parser.add_argument("--only", nargs=2, metavar=("BACKEND", "DTYPE"), help="write no figures")
+    options = parser.parse_args()
+    path = options.folder / TASKS
+    if not path.exists():
+        drawn = draw(options.folder, options.count)
+        lines = (json.dumps(asdict(task)) + "\n" for task in drawn)
+        path.write_text("".join(lines), encoding="utf-8")
+    given = tasks.read(path).tasks[: options.count]
+    measured: list[dict[str, object]] = []
+    reference: list[Outcome] = []
+    for backend, dtype in [tuple(options.only)] if options.only else MEASURED:
+        kept = options.folder / f"{backend}-{dtype}.jsonl"
+        results = asyncio.run(outcomes(backend, dtype, given, kept))
+        reference = reference or results
+        measured.append(figures(results, backend, dtype, reference))
+        print(json.dumps(measured[-1]), file=sys.stderr, flush=True)
+    report: dict[str, object] = {
+        "dataset": "rest_of_line",
+        "packages": list(PACKAGES),
+        "tasks": len(given),
+        "tokens": sum(len(result.logprobs) for result in reference),
+        "measured": measured,
+    }
+    if options.only is None:
+        quality.FILE.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    print(json.dumps(report, indent=2))
 
 
 if __name__ == "__main__":

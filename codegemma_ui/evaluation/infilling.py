@@ -8,7 +8,8 @@ and cache lengths, not on `max_length`.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 from codegemma_ui import fim
 from codegemma_ui.client import EngineClient
@@ -90,6 +91,28 @@ def fit(
     return prompt, sides["prefix"], sides.get("suffix", "")
 
 
+async def score(client: EngineClient, task: Task, setup: Setup) -> list[float]:
+    """Ask the engine, whose model is up, how likely what stood in the gap is (teacher forcing).
+
+    Args:
+        setup: as for `infill`, so that the prompt is the same.
+
+    Returns:
+        Of each token of the middle, and of the `<|file_separator|>` that ends it, the natural logarithm of
+        its probability after the prompt and the tokens before it.
+
+    Raises:
+        EngineError: the engine failed.
+    """
+    vocabulary = client.vocabulary()
+    end = vocabulary.control_id(fim.FILE_SEPARATOR)
+    forced = [*vocabulary.encode(task.canonical_solution), end]
+    if len(forced) > setup.max_new_tokens:
+        setup = replace(setup, max_new_tokens=len(forced))
+    _, tokens, _ = await _ask(client, task, setup, {"forced": forced, "score": True})
+    return [token.logprob for token in tokens if token.logprob is not None]
+
+
 async def infill(client: EngineClient, task: Task, setup: Setup) -> Middle:
     """Ask the engine, whose model is up, for one middle.
 
@@ -97,28 +120,9 @@ async def infill(client: EngineClient, task: Task, setup: Setup) -> Middle:
         EngineError: the engine failed, or the middle ran into the time limit: such a middle would
             say more of the machine than of the model.
     """
-    context_length = client.status().context_length
-    prompt, prefix, suffix = fit(client.vocabulary(), task, setup, context_length)
-    room = max(setup.max_new_tokens, fim.MIN_ROOM)
-    max_length = max(len(prompt.token_ids) + room, fim.MIN_MAX_LENGTH)
-    raw = {
-        "prefix": prefix,
-        "suffix": suffix,
-        "max_length": max_length,
-        "temperature": 0.0,
-        "layout": setup.layout,
-        "stop_on_repetition": False,  # a middle is judged as the model alone writes it
-    }
     started = time.perf_counter()
-    pieces: list[str] = []
-    last: Event | None = None
-    async for last in client.complete(raw):
-        if isinstance(last, TokenEvent):
-            pieces.append(last.text)
-    if isinstance(last, ErrorEvent):
-        raise EngineError(f"{task.task_id}: {last.message}", last.hint, last.code)
-    if not isinstance(last, DoneEvent):
-        raise EngineError(f"{task.task_id}: the completion was cancelled.")
+    prompt, tokens, last = await _ask(client, task, setup, {})
+    pieces = [token.text for token in tokens]
     if last.stop_reason == "time_limit":
         raise EngineError(
             f"{task.task_id}: a middle must be done within the time limit. "
@@ -135,3 +139,30 @@ async def infill(client: EngineClient, task: Task, setup: Setup) -> Middle:
         trimmed_tokens=prompt.trimmed_prefix_tokens + prompt.trimmed_suffix_tokens,
         seconds=time.perf_counter() - started,
     )
+
+
+async def _ask(
+    client: EngineClient, task: Task, setup: Setup, more: Mapping[str, object]
+) -> tuple[Prompt, list[TokenEvent], DoneEvent]:
+    """Send a task, greedily; returns its prompt, the tokens that came, and the last event."""
+    prompt, prefix, suffix = fit(client.vocabulary(), task, setup, client.status().context_length)
+    room = max(setup.max_new_tokens, fim.MIN_ROOM)
+    raw = {
+        "prefix": prefix,
+        "suffix": suffix,
+        "max_length": max(len(prompt.token_ids) + room, fim.MIN_MAX_LENGTH),
+        "temperature": 0.0,
+        "layout": setup.layout,
+        "stop_on_repetition": False,  # a middle is judged as the model alone writes it
+        **more,
+    }
+    tokens: list[TokenEvent] = []
+    last: Event | None = None
+    async for last in client.complete(raw):
+        if isinstance(last, TokenEvent):
+            tokens.append(last)
+    if isinstance(last, ErrorEvent):
+        raise EngineError(f"{task.task_id}: {last.message}", last.hint, last.code)
+    if not isinstance(last, DoneEvent):
+        raise EngineError(f"{task.task_id}: the completion was cancelled.")
+    return prompt, tokens, last

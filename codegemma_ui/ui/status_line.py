@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from codegemma_ui import memory, quality
 from codegemma_ui.errors import ChoiceFailed, WorkerDied
 from codegemma_ui.machine import OPENAI
 from codegemma_ui.messages import AS_SERVED, DEFAULT_TIME_LIMIT_S, Status
@@ -31,7 +32,7 @@ class Shown:
         footer: HTML.
         counts_by: what the token sum depends on: the preset whose vocabulary counts, and the speed where a
             completion may meet its time limit.
-        precisions: what the choice of a precision means for the model.
+        precisions: what the choice of a precision means, and what it cost the bundled model.
         locked: why this visitor may not switch; empty where they may.
     """
 
@@ -72,7 +73,7 @@ def shown(
         summary=render.summary(status.summary, language),
         footer=render.footer(by_name.get(status.preset or ""), language),
         counts_by=f"{status.preset} {_speed_that_matters(status, time_limit_s)}",
-        precisions=_precisions(chosen, choice[1], language),
+        precisions=_precisions(choice[1], language),
         locked=locked,
     )
 
@@ -92,15 +93,13 @@ def _speed_that_matters(status: Status, time_limit_s: float) -> float | None:
     return round(speed, 1)
 
 
-def _precisions(preset: Preset | None, backend: str | None, language: Language) -> str:
+def _precisions(backend: str | None, language: Language) -> str:
     if backend == OPENAI:
         return text("precision_served", language)
-    said = text("precision_info", language)
-    if preset is None or not preset.exact_in:
-        return said
-    counts = " · ".join(f"{dtype} {count}" for dtype, count in preset.exact_in.items())
-    cost = text("precision_cost", language, tasks=preset.exact_of, counts=counts)
-    return f"{said} {cost}"
+    measured = quality.by_precision(memory.precisions(backend or ""), backend)
+    tasks = next(iter(measured.values())).tasks
+    cost = text("precision_cost", language, tasks=tasks, figures=quality.figures(measured))
+    return f"{text('precision_info', language)} {cost}"
 
 
 def _line(status: Status, by_name: dict[str, Preset], language: Language) -> str:

@@ -60,8 +60,8 @@ TABLE: dict[str, tuple[str, str]] = {
     "chosen_by_auto": ("{dtype} (auto)", "{dtype}(auto)"),
     "as_served": ("the server's precision", "서버의 정밀도"),
     "precision_cost": (
-        "Exactly right of {tasks} held-out holes: {counts}.",
-        "검증용 빈칸 {tasks}개 중 정답 수: {counts}.",
+        "The bundled model's exact match and perplexity on {tasks} held-out holes: {figures}.",
+        "내장 모델로 검증용 빈칸 {tasks}개에서 잰 정답률과 퍼플렉시티: {figures}.",
     ),
     "language": ("Language", "언어"),
     "example": ("Example", "예제"),

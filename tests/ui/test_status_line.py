@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from codegemma_ui import presets
+from codegemma_ui import presets, quality
 from codegemma_ui.messages import STATES, Narrowed, Status
 from codegemma_ui.ui.status_line import shown, waits_for
 from codegemma_ui.ui.strings import LANGUAGES, Language, text
@@ -127,13 +127,15 @@ def test_a_note_is_visible() -> None:
     assert "uncompiled" in shown(replace(READY, note="runs uncompiled"), OFFERED, "en").notices
 
 
-def test_what_a_precision_costs_is_said_where_it_was_measured() -> None:
-    measured = replace(presets.bundled(), exact_in={"float32": 22, "int8": 20}, exact_of=300)
-    said = shown(READY, [measured], "en").precisions
-    assert "of 300 held-out holes: float32 22 · int8 20" in said
-    assert "300" in shown(READY, [measured], "ko").precisions
-    unmeasured = replace(presets.bundled(), exact_in={}, exact_of=0)
-    assert "held-out" not in shown(READY, [unmeasured], "en").precisions
+@pytest.mark.parametrize("language", ["en", "ko"])
+def test_what_a_precision_costs_is_said_in_the_measured_figures(language: Language) -> None:
+    said = shown(READY, OFFERED, language).precisions
+    for dtype in ("float32", "int8"):
+        one = quality.of(dtype, READY.backend)
+        assert one is not None
+        assert f"{dtype} {one.exact_match:.1%}, {one.perplexity:.2f}" in said
+        assert str(one.tasks) in said
+    assert {"en": "The bundled model's", "ko": "내장 모델"}[language] in said
 
 
 LARGE = replace(READY, preset="code_gemma_2b_en", dtype="int8")
