@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from codegemma_ui import choice, doctor, machine, memory, presets
+from codegemma_ui import choice, doctor, machine, memory, presets, quality
 from codegemma_ui.choice import Choice
 from codegemma_ui.errors import BackendMissing, NotEnoughMemory, UnsupportedPrecision
 from codegemma_ui.machine import Backend, Gpu
@@ -72,9 +72,22 @@ INSTALL = "pip install -r requirements-torch.txt"
 SMALLER = "choose a smaller model, such as Bundled FIM model or close other programs."
 
 
-def narrowed(dtype: str, wider: str, needed: str, free: str) -> str:
+def narrowed(backend: str, dtype: str, wider: str, needed: str, free: str) -> str:
     reason = f"{wider} needs about {needed} GB, and {free} GB of memory were free."
-    return f"{dtype} Here auto means {dtype}: {reason}"
+    measured, whole = quality.of(dtype, backend), quality.of("float32", backend)
+    cost = ""
+    if measured and whole:
+        cost = (
+            f" With the bundled model, {dtype} has an exact match of {measured.exact_match:.1%} (float32: "
+            f"{whole.exact_match:.1%}) and a perplexity of {measured.perplexity:.2f} (float32: "
+            f"{whole.perplexity:.2f})."
+        )
+    return f"{dtype} Here auto means {dtype}: {reason}{cost}"
+
+
+def test_what_int8_costs_was_measured() -> None:
+    for backend in machine.BACKENDS:
+        assert "exact match" in narrowed(backend, "int8", "bfloat16", "6.6", "5.0")
 
 
 @pytest.mark.parametrize(
@@ -85,11 +98,11 @@ def narrowed(dtype: str, wider: str, needed: str, free: str) -> str:
         *(("torch", free, NO_TORCH, f"backend_missing: {INSTALL}") for free in (8, 16, 24)),
         *(("tensorflow", free, EVERY, "bfloat16" + TORCH_IS_FASTER) for free in (8, 16, 24)),
         *(("tensorflow", free, NO_TORCH, "bfloat16") for free in (8, 16, 24)),
-        ("tensorflow", 7, EVERY, narrowed("int8", "bfloat16", "7.5", "7.0")),
-        ("jax", 5, EVERY, narrowed("int8", "bfloat16", "6.6", "5.0")),
-        ("jax", 5, NO_TORCH, narrowed("int8", "bfloat16", "6.6", "5.0")),
-        ("torch", 5, EVERY, narrowed("int8", "bfloat16", "6.6", "5.0")),
-        ("torch", 3.3, EVERY, narrowed("int4", "int8", "3.8", "3.3")),
+        ("tensorflow", 7, EVERY, narrowed("tensorflow", "int8", "bfloat16", "7.5", "7.0")),
+        ("jax", 5, EVERY, narrowed("jax", "int8", "bfloat16", "6.6", "5.0")),
+        ("jax", 5, NO_TORCH, narrowed("jax", "int8", "bfloat16", "6.6", "5.0")),
+        ("torch", 5, EVERY, narrowed("torch", "int8", "bfloat16", "6.6", "5.0")),
+        ("torch", 3.3, EVERY, narrowed("torch", "int4", "int8", "3.8", "3.3")),
         (
             *("tensorflow", 4.2, EVERY),
             "not_enough_memory: Choose the backend jax and the precision int8, which needs about 3.9 GB, "
@@ -97,14 +110,14 @@ def narrowed(dtype: str, wider: str, needed: str, free: str) -> str:
         ),
         (
             *("jax", 3.3, EVERY),
-            "not_enough_memory: Choose the backend torch and the precision int4, which needs about 3.1 GB, "
+            "not_enough_memory: Choose the backend torch and the precision int4, which needs about 3.0 GB, "
             + SMALLER,
         ),
         *(
             (
                 *(backend, 3.3, NO_TORCH),
                 f"not_enough_memory: Install torch ({INSTALL}) and choose it with the precision int4, which "
-                f"needs about 3.1 GB, {SMALLER}",
+                f"needs about 3.0 GB, {SMALLER}",
             )
             for backend in ("jax", "tensorflow")
         ),
@@ -199,11 +212,11 @@ def test_nor_where_the_margin_is_small(has: Machine, backend: str, dtype: str) -
     ("backend", "free_gb", "installed", "said"),
     [
         ("tensorflow", 16, EVERY, TORCH_IS_FASTER.strip()),
-        ("jax", 5, EVERY, narrowed("int8", "bfloat16", "6.6", "5.0").removeprefix("int8 ")),
+        ("jax", 5, EVERY, narrowed("jax", "int8", "bfloat16", "6.6", "5.0").removeprefix("int8 ")),
         (
             *("jax", 3.3, NO_TORCH),
             "needs memory: about 3.9 GB in int8, 3.3 GB free; "
-            f"install torch ({INSTALL}) and choose it with the precision int4, which needs about 3.1 GB",
+            f"install torch ({INSTALL}) and choose it with the precision int4, which needs about 3.0 GB",
         ),
     ],
 )

@@ -5,6 +5,7 @@ The page, `complete` and `doctor` say the same, from the same facts.
 
 from __future__ import annotations
 
+from codegemma_ui import quality
 from codegemma_ui.choice import LARGE_TOKENS_PER_S
 from codegemma_ui.messages import Narrowed
 from codegemma_ui.ui.strings import Language, text
@@ -21,7 +22,7 @@ def sentences(
     """
     said = []
     if narrowed is not None:
-        said.append(_narrowed(narrowed, language))
+        said.append(_narrowed(narrowed, backend, language))
     if faster is not None and backend is not None:
         speeds = {
             "speed": f"{LARGE_TOKENS_PER_S[faster]:g}",
@@ -31,9 +32,26 @@ def sentences(
     return tuple(said)
 
 
-def _narrowed(narrowed: Narrowed, language: Language) -> str:
-    sizes = {
-        "needed": f"{narrowed.needed_bytes / 1e9:.1f}",
-        "free": f"{narrowed.free_bytes / 1e9:.1f}",
-    }
-    return text("narrowed", language, dtype=narrowed.dtype, wider=narrowed.wider, **sizes)
+def _narrowed(narrowed: Narrowed, backend: str | None, language: Language) -> str:
+    """The reason in gigabytes, and what that precision costs the bundled model, where it was measured."""
+    said = text(
+        "narrowed",
+        language,
+        dtype=narrowed.dtype,
+        wider=narrowed.wider,
+        needed=f"{narrowed.needed_bytes / 1e9:.1f}",
+        free=f"{narrowed.free_bytes / 1e9:.1f}",
+    )
+    measured, whole = quality.of(narrowed.dtype, backend), quality.of("float32", backend)
+    if measured is None or whole is None:
+        return said
+    cost = text(
+        "narrowed_cost",
+        language,
+        dtype=narrowed.dtype,
+        exact=f"{measured.exact_match:.1%}",
+        exact_in_float32=f"{whole.exact_match:.1%}",
+        perplexity=f"{measured.perplexity:.2f}",
+        perplexity_in_float32=f"{whole.perplexity:.2f}",
+    )
+    return f"{said} {cost}"

@@ -99,7 +99,7 @@ def _precisions(backend: str | None, language: Language) -> str:
     measured = quality.by_precision(memory.precisions(backend or ""), backend)
     tasks = next(iter(measured.values())).tasks
     cost = text("precision_cost", language, tasks=tasks, figures=quality.figures(measured))
-    return f"{text('precision_info', language)} {cost}"
+    return " ".join([text("precision_info", language), cost])
 
 
 def _line(status: Status, by_name: dict[str, Preset], language: Language) -> str:

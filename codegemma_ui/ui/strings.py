@@ -935,6 +935,12 @@ TABLE: dict[str, tuple[str, str]] = {
         "Here auto means {dtype}: {wider} needs about {needed} GB, and {free} GB of memory were free.",
         "여기서 auto는 {dtype}입니다. {wider}에는 약 {needed}GB가 필요한데 남은 메모리가 {free}GB였습니다.",
     ),
+    "narrowed_cost": (
+        "With the bundled model, {dtype} has an exact match of {exact} (float32: {exact_in_float32}) and a "
+        "perplexity of {perplexity} (float32: {perplexity_in_float32}).",
+        "내장 모델로 재면 {dtype}의 정확 일치는 {exact}(float32는 {exact_in_float32}), 퍼플렉서티는 "
+        "{perplexity}(float32는 {perplexity_in_float32})입니다.",
+    ),
     "faster_backend": (
         "With a model of this size on a CPU, the backend {name} is faster than {backend}: about {speed} "
         "tokens a second against {slower}, measured in bfloat16 on 2 cores at CodeGemma 2B's size.",
