@@ -28,8 +28,8 @@ EXPORT_FILE = "export.json"
 
 CODEGEMMA_CONTEXT = 8192
 
-WIDTHS = {"float32": 4.0, "bfloat16": 2.0, "float16": 2.0, "int8": 1.0, "int4": 0.7}
-"""Bytes of a weight. int4: half, an eighth for scale and zero point, and CodeGemma 2B's embedding in int8."""
+WIDTHS = {"float32": 4.0, "bfloat16": 2.0, "float16": 2.0, "int8": 1.0, "int4": 0.73}
+"""Bytes of a weight. int4: half, an eighth for scale and zero point, embedding and attention in int8."""
 
 LARGE = 500_000_000
 """Parameters from which on a model is limited by its memory on a CPU: "auto" takes half width there."""

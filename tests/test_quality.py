@@ -67,7 +67,14 @@ def test_page_doctor_and_presets_show_the_files_figures(capsys: pytest.CaptureFi
     assert rows["code_gemma_2b_en"] is None  # nobody has measured it
 
 
-@pytest.mark.parametrize("backend", ["tensorflow", "jax"])
+def test_readme_has_the_same_figures() -> None:
+    readme = " ".join((Path(__file__).parent.parent / "README.md").read_text().split())
+    measured = quality.by_precision(memory.precisions("torch"), "torch")
+    assert f"on {measured['int4'].tasks} held-out holes" in readme
+    assert quality.figures(measured) in readme
+
+
+@pytest.mark.parametrize("backend", ["tensorflow", "jax", "torch"])
 def test_every_precision_on_offer_was_measured(backend: str) -> None:
     offered = memory.precisions(backend)
     measured = quality.by_precision(offered, backend)

@@ -171,21 +171,24 @@ def large(dtype: str) -> dict:
 
 
 def int4() -> dict:
-    """What four bits lose of a matrix, and what the kernel makes of them, each in shares of the largest."""
+    """What four bits lose of a matrix, in steps of its groups' ranges, and what the kernel makes of them, in
+    shares of the largest."""
     torch = importlib.import_module("torch")
     products = importlib.import_module("codegemma_ui.engine.steps.torch_products")
     random = torch.Generator().manual_seed(3)
     values = torch.randn(192, 128, generator=random) + 0.5
-    embedding = products.int4_embedding(values)
-    kept = products.int4_rows(embedding, torch.arange(192))
-    x = torch.randn(3, 128, generator=random)
-    product, right = products.product(x, *embedding.output), x @ kept.T
+    matrix = products.int4(values)
+    codes, scales = products.int4_codes(values)
+    scale, middle = scales.float().split(1, dim=-1)
     groups = values.reshape(192, -1, products.GROUP)
-    steps_of = ((groups.amax(-1) - groups.amin(-1)) / 15).repeat_interleave(products.GROUP, dim=-1)
+    kept = (codes.reshape(groups.shape).float() - 8) * scale + middle
+    x = torch.randn(3, 128, generator=random)
+    product, right = products.product(x, *matrix), x @ kept.flatten(1).T
+    steps_of = (groups.amax(-1, keepdim=True) - groups.amin(-1, keepdim=True)) / 15
     return {
-        "kept_error": float(((kept - values).abs() / steps_of).max()),
+        "kept_error": float(((kept - groups) / steps_of).square().mean().sqrt()),
         "product_error": float((product - right).abs().max() / right.abs().max()),
-        "bytes": sum(one.numel() * one.element_size() for one in embedding.output),
+        "bytes": sum(one.numel() * one.element_size() for one in matrix),
     }
 
 

@@ -53,9 +53,10 @@ def test_large_matrices_are_multiplied_in_blocks(report: Any) -> None:
         assert large["note"] is None
 
 
-def test_int4_loses_half_a_step_and_multiplies_what_it_keeps(report: Any) -> None:
+def test_int4_loses_less_than_even_steps_and_multiplies_what_it_keeps(report: Any) -> None:
     if report["backend"] == "torch":
-        assert report["int4"]["kept_error"] < 0.6  # of a step; scales are rounded too
+        # Rounding to even steps over a group's range loses 0.289 of one (1 / sqrt(12)), root mean square.
+        assert 0.2 < report["int4"]["kept_error"] < 0.275
         assert report["int4"]["product_error"] < 0.02
         assert (
             report["int4"]["bytes"] == 192 * 128 * 5 / 8

@@ -330,9 +330,9 @@ def arrangement(shape: Shape, precision: Precision) -> TorchArrangement:
 def create(shape: Shape, arranged: Weights) -> TorchSteps:
     """Steps for weights that `arrangement` has arranged."""
     from codegemma_ui.engine.steps import torch_layers
-    from codegemma_ui.engine.steps.torch_products import Int4Embedding
+    from codegemma_ui.engine.steps.torch_products import Int4
 
-    if _is_large(shape) or isinstance(arranged.embedding, Int4Embedding):
+    if _is_large(shape) or isinstance(arranged.layers[0].down, Int4):
         return torch_layers.LayeredSteps(shape, arranged)
     return TorchSteps(shape, arranged)
 

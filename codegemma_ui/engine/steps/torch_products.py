@@ -23,6 +23,15 @@ from codegemma_ui.engine.steps.weights import WIDENED, Narrow
 GROUP = 32
 """Weights that share a scale and a zero point in int4."""
 
+SHARES, REFITS = (1.0, 0.9), 2
+"""Shares of a group's range that a search for its scale begins with, and how often each is fitted again to
+its codes by least squares. Together they leave 0.86 of the squared error of the range alone (the bundled
+model); twice as many leave 0.83."""
+
+SEARCHED = 1 << 18
+"""Numbers that are quantised at once, so that what the search reads again and again stays in the cache: a
+seventh of the time that 16 million take (one core of a Xeon)."""
+
 FEW = 8
 """Rows of a verification."""
 
@@ -45,61 +54,46 @@ class Int4(NamedTuple):
     scales: torch.Tensor
 
 
-class Int4Embedding(NamedTuple):
-    """An embedding in four bits: twice, since the kernel's order does not give up a row.
-
-    Attributes:
-        rows: uint8, (vocabulary_size, hidden_dim / 2): two neighbours in a byte, the first one low.
-        row_scales: bfloat16, (vocabulary_size, hidden_dim / GROUP, 2), as in `Int4`.
-        output: for the output layer.
-    """
-
-    rows: torch.Tensor
-    row_scales: torch.Tensor
-    output: Int4
-
-
 def int4(values: torch.Tensor) -> Int4:
     """Quantise an (outputs, inputs) matrix."""
-    return _int4(*_int4_codes(values))
-
-
-def int4_embedding(values: torch.Tensor) -> Int4Embedding:
-    """Quantise a (vocabulary_size, hidden_dim) embedding."""
-    codes, scales = _int4_codes(values)
-    return Int4Embedding(codes[:, ::2] | (codes[:, 1::2] << 4), scales, _int4(codes, scales))
-
-
-def _int4(codes: torch.Tensor, scales: torch.Tensor) -> Int4:
+    codes, scales = int4_codes(values)
     pack = torch.ops.aten._convert_weight_to_int4pack_for_cpu
     parts = torch.split(codes, _rows_at_once(codes, 64))
     packed = torch.cat([pack(part.to(torch.int32), 1) for part in parts])
     return Int4(packed, scales.transpose(0, 1).contiguous())
 
 
-def int4_rows(embedding: Int4Embedding, token_ids: torch.Tensor) -> torch.Tensor:
-    """Rows of an embedding: (S,) ids to (S, hidden_dim) float32."""
-    rows, scales = embedding.rows[token_ids], embedding.row_scales[token_ids].float()
-    codes = torch.stack((rows & 15, rows >> 4), dim=-1).reshape(rows.shape[0], -1, GROUP)
-    return (((codes.float() - 8) * scales[..., :1]) + scales[..., 1:]).flatten(1)
-
-
-def _int4_codes(values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Codes from 0 to 15, uint8 (outputs, inputs), and scales as in `Int4Embedding.row_scales`."""
-    codes, scales = zip(
-        *(_int4_codes_of(part) for part in torch.split(values, _rows_at_once(values))), strict=True
-    )
+def int4_codes(values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Codes from 0 to 15, uint8 (outputs, inputs), and scales, bfloat16 (outputs, inputs / GROUP, 2)."""
+    rows = max(1, SEARCHED // values.shape[1])
+    codes, scales = zip(*map(_int4_codes_of, torch.split(values, rows)), strict=True)
     return torch.cat(codes), torch.cat(scales)
 
 
 def _int4_codes_of(rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Of several scales and zero points for each group, those that lose least of it, in squares."""
     groups = rows.float().reshape(rows.shape[0], -1, GROUP)
+    mean = groups.mean(-1, keepdim=True)
+    centred = groups - mean
     least, most = groups.amin(-1, keepdim=True), groups.amax(-1, keepdim=True)
-    # As they are kept, so that the codes make up for their rounding.
-    scale = ((most - least).clamp(min=1e-8) / 15).bfloat16()
-    middle = (least + 8 * scale.float()).bfloat16()
-    codes = torch.round((groups - middle.float()) / scale.float() + 8).clamp(0, 15)
-    return codes.to(torch.uint8).flatten(1), torch.cat((scale, middle), dim=-1)
+    best: list[torch.Tensor] = []
+    for share in SHARES:
+        # Steps over the group's range, or over its inner part; then what fits the codes best.
+        scale = (most - least) * (share / 15)
+        middle = (least + most) / 2 + scale / 2
+        for _ in range(1 + REFITS):
+            # As they are kept, so that the codes make up for their rounding.
+            kept_scale, kept = scale.clamp(min=1e-8).bfloat16(), middle.bfloat16()
+            codes = torch.round((groups - kept.float()) / kept_scale.float()).clamp(-8, 7)
+            lost = (codes * kept_scale.float() + kept.float() - groups).square().sum(-1, True)
+            found = [lost, codes, torch.cat((kept_scale, kept), dim=-1)]
+            less = lost < best[0] if best else torch.ones_like(lost, dtype=torch.bool)
+            best = [torch.where(less, *both) for both in zip(found, best or found, strict=True)]
+            spread = codes - codes.mean(-1, keepdim=True)
+            scale = (spread * centred).sum(-1, True) / spread.square().sum(-1, True).clamp(min=1)
+            middle = mean - scale * codes.mean(-1, keepdim=True)
+    _, codes, scales = best
+    return (codes + 8).to(torch.uint8).flatten(1), scales
 
 
 def _rows_at_once(values: torch.Tensor, step: int = 1) -> int:
@@ -205,13 +199,13 @@ def prepare(largest: Narrow | Int4, others: Iterable[Narrow | Int4]) -> str | No
 
     Args:
         largest: of a layer's matrices, which is measured with one row, `FEW` and `MANY`.
-        others: what is measured holds for them too.
+        others: what is measured holds for them too; the first of another precision is measured itself.
 
     Returns:
         Why nothing is compiled, or None.
     """
     note = None if cxx_compiler() else "no C++ compiler found. Install g++, or name yours in CXX"
-    fastest = []
+    fastest: dict[tuple[int, torch.dtype], int] = {}
     for matrix in (largest, *others):
         values, scale = matrix[:2]
         compiled: list[Product] = []
@@ -221,11 +215,12 @@ def prepare(largest: Narrow | Int4, others: Iterable[Narrow | Int4]) -> str | No
             except Exception as error:  # inductor and the C++ compiler each have their own
                 traceback.print_exc()
                 note = f"{type(error).__name__}: {error}".splitlines()[0]
-        for at, rows in enumerate((1, FEW, MANY)):
+        for rows in (1, FEW, MANY):
             candidates = [*_candidates(values, rows), *(compiled if rows == 1 else ())]
-            if matrix is largest:
-                fastest.append(_fastest(candidates, _rows(rows, values), values, scale))
-            best = fastest[at]
+            if (rows, values.dtype) not in fastest:
+                best = _fastest(candidates, _rows(rows, values), values, scale)
+                fastest[rows, values.dtype] = best
+            best = fastest[rows, values.dtype]
             _chosen[_key(rows, values)] = (
                 candidates[best] if best < len(candidates) else candidates[0]
             )
