@@ -6,8 +6,8 @@ A token of the bundled model then takes about 1 ms in place of 7, checking eight
 15 (float32, two cores of an EPYC). Compiling takes minutes where torch's cache on disk is empty
 (two cores), so it goes on behind the first completions.
 
-Where inductor cannot compile (on a CPU it needs a C++ compiler) the graph runs as it is, and `note`
-says so.
+Where inductor cannot compile (on a CPU it needs a C++ compiler, and of torch the names in `torch_names.py`)
+the graph runs as it is, and `note` says so.
 """
 
 from __future__ import annotations
@@ -28,16 +28,10 @@ from torch.utils._pytree import tree_flatten, tree_unflatten
 
 from codegemma_ui.engine import compiled
 from codegemma_ui.engine.precision import Precision
-from codegemma_ui.engine.steps import ALTERNATIVES, Drawing, Picked, weights
+from codegemma_ui.engine.steps import ALTERNATIVES, Drawing, Picked, torch_names, weights
 from codegemma_ui.engine.steps.forward import Cache, cache_bytes, cache_shape
 from codegemma_ui.engine.steps.programs import Programs
-from codegemma_ui.engine.steps.torch_graph import (
-    compile_graph,
-    cxx_compiler,
-    forget_compiled_files,
-    multiply_in_loops,
-    trace,
-)
+from codegemma_ui.engine.steps.torch_graph import compile_graph, multiply_in_loops, trace
 from codegemma_ui.engine.steps.torch_replay import Replayed
 from codegemma_ui.engine.steps.weights import WIDENED, Arrangement, Narrow, Shape, Weights, scaled
 from codegemma_ui.presets import LARGE
@@ -113,8 +107,9 @@ class TorchSteps:
         self._graphs: dict[tuple[Any, ...], Callable[..., Any]] = {}
         self.compiling = self._compiled = 0
         self._to_compile: list[tuple[Any, ...]] = []
-        if compiles and self._device.type == "cpu" and not cxx_compiler():
-            self._run_uncompiled("no C++ compiler found. Install g++, or name yours in CXX")
+        reason = torch_names.without_compiler(self._device.type) if compiles else None
+        if reason is not None:
+            self._run_uncompiled(reason)
 
     def _made(self, alternatives: int) -> Programs:
         return Programs(self.shape, TorchKernels(), alternatives)
@@ -270,6 +265,11 @@ class TorchSteps:
             threading.Thread(target=self._compile_all, args=(jobs,), daemon=True).start()
 
     def _compile_all(self, jobs: list[tuple[Any, ...]]) -> None:
+        reason = torch_names.uncompiled(self._device.type)  # here, since asking takes seconds
+        if reason is not None:
+            self._run_uncompiled(reason)
+            self.compiling -= len(jobs)
+            return
         for key, graph, every, arguments in jobs:
             try:
                 try:
@@ -279,7 +279,7 @@ class TorchSteps:
                     if not compiled.throw_away():
                         raise
                     traceback.print_exc()
-                    forget_compiled_files()
+                    torch_names.forget_compiled_files()
                     run = self._compile(key, graph, every, arguments)
                 self._graphs[key] = run
                 self._compiled += 1

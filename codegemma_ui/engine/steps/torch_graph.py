@@ -9,9 +9,6 @@ it sooner.
 
 from __future__ import annotations
 
-import os
-import shutil
-import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -20,6 +17,8 @@ from torch.func import functionalize
 from torch.fx import GraphModule, Node
 from torch.fx.experimental.proxy_tensor import make_fx
 from torch.fx.node import map_arg
+
+from codegemma_ui.engine.steps import torch_names
 
 # A constant larger than this is left as the operations that make it.
 MAX_CONSTANT_BYTES = 1 << 20
@@ -58,57 +57,14 @@ def compile_graph(module: GraphModule, inputs: Sequence[torch.Tensor]) -> Callab
     """
     # Not torch.compile: there is no Python left to guard against, which saves 3 s here and half a
     # millisecond per call.
-    from torch._guards import TracingContext, tracing
-    from torch._inductor import compile as compile_fx
-    from torch._subclasses import FakeTensorMode
-    from torch.fx.experimental.symbolic_shapes import ShapeEnv
-
-    _keep_headers_with_the_rest()
+    inductor = torch_names.inductor()
+    torch_names.keep_headers_with_the_rest()
     # Without a context of its own inductor passes its cache on disk by (torch 2.13).
-    context = TracingContext(FakeTensorMode(shape_env=ShapeEnv()))
-    with tracing(context), torch.no_grad():
-        fast: Callable[..., Any] = compile_fx(module, list(inputs))
+    context = inductor.context(inductor.fake_mode(shape_env=inductor.shapes()))
+    with inductor.tracing(context), torch.no_grad():
+        fast: Callable[..., Any] = inductor.compile(module, list(inputs))
         fast(*inputs)
     return fast
-
-
-def _keep_headers_with_the_rest() -> None:
-    """Have inductor put precompiled headers where its other files are.
-
-    Else they are in a folder for temporary files that has the user's name (torch 2.13), where nothing throws
-    a damaged one away.
-    """
-    from torch._inductor import codecache
-    from torch._inductor.runtime.cache_dir_utils import cache_dir
-
-    headers = f"{cache_dir()}/precompiled_headers"
-    for name, folder in (("_HEADER_DIR", headers), ("_HEADER_LOCK_DIR", f"{headers}/locks")):
-        if hasattr(codecache, name):
-            setattr(codecache, name, folder)
-
-
-def forget_compiled_files() -> None:
-    """Have inductor look for its files on the disk again."""
-    from torch._inductor import codecache
-    from torch._inductor.cpu_vec_isa import valid_vec_isa_list
-    from torch._inductor.utils import clear_caches
-
-    clear_caches()
-    cached: Any
-    for cached in (getattr(codecache, "_precompile_header", None), valid_vec_isa_list):
-        if hasattr(cached, "cache_clear"):
-            cached.cache_clear()
-
-
-def cxx_compiler() -> str | None:
-    """The C++ compiler that inductor would use on a CPU, or None.
-
-    Returns:
-        The path of what the variable CXX names, or of the platform's usual compiler: the search of
-        `torch._inductor.config.cpp.cxx` (torch 2.13).
-    """
-    usual = {"darwin": "clang++", "win32": "cl"}.get(sys.platform, "g++")
-    return shutil.which(os.environ.get("CXX", usual))
 
 
 def multiply_in_loops(module: GraphModule) -> None:

@@ -17,7 +17,8 @@ from typing import Any, NamedTuple
 import torch
 from torch.nn import functional
 
-from codegemma_ui.engine.steps.torch_graph import compile_graph, cxx_compiler, trace
+from codegemma_ui.engine.steps import torch_names
+from codegemma_ui.engine.steps.torch_graph import compile_graph, trace
 from codegemma_ui.engine.steps.weights import WIDENED, Narrow
 
 GROUP = 32
@@ -57,7 +58,7 @@ class Int4(NamedTuple):
 def int4(values: torch.Tensor) -> Int4:
     """Quantise an (outputs, inputs) matrix."""
     codes, scales = int4_codes(values)
-    pack = torch.ops.aten._convert_weight_to_int4pack_for_cpu
+    pack = torch_names.pack_int4()
     parts = torch.split(codes, _rows_at_once(codes, 64))
     packed = torch.cat([pack(part.to(torch.int32), 1) for part in parts])
     return Int4(packed, scales.transpose(0, 1).contiguous())
@@ -166,18 +167,18 @@ def _wide(
 
 def kernel_int8(x: torch.Tensor, values: torch.Tensor, scale: torch.Tensor | None) -> torch.Tensor:
     """torch's kernel for int8."""
+    multiply = torch_names.multiply_int8()
     assert scale is not None
+    assert multiply is not None
     if values.dim() == 2:
-        return torch._weight_int8pack_mm(x, values, scale)
+        return multiply(x, values, scale)
     parts = zip(values, x.chunk(len(values), dim=-1), strict=True)
-    return torch.stack(
-        [torch._weight_int8pack_mm(part.contiguous(), block, scale) for block, part in parts]
-    ).sum(0)
+    return torch.stack([multiply(part.contiguous(), block, scale) for block, part in parts]).sum(0)
 
 
 def kernel_int4(x: torch.Tensor, values: torch.Tensor, scale: torch.Tensor | None) -> torch.Tensor:
     """torch's kernel for int4; it rounds the rows to bfloat16."""
-    multiply = torch.ops.aten._weight_int4pack_mm_for_cpu
+    multiply = torch_names.multiply_int4()
     product: torch.Tensor = multiply(x.bfloat16(), values, GROUP, scale).float()
     return product
 
@@ -204,7 +205,7 @@ def prepare(largest: Narrow | Int4, others: Iterable[Narrow | Int4]) -> str | No
     Returns:
         Why nothing is compiled, or None.
     """
-    note = None if cxx_compiler() else "no C++ compiler found. Install g++, or name yours in CXX"
+    note = torch_names.uncompiled("cpu")
     fastest: dict[tuple[int, torch.dtype], int] = {}
     for matrix in (largest, *others):
         values, scale = matrix[:2]
@@ -234,7 +235,7 @@ def _rows(count: int, values: torch.Tensor) -> torch.Tensor:
 def _candidates(values: torch.Tensor, rows: int) -> Sequence[Product]:
     if values.dtype == torch.uint8:
         return (kernel_int4,)
-    if values.dtype == torch.int8 and rows != MANY:
+    if values.dtype == torch.int8 and rows != MANY and torch_names.multiply_int8():
         return (kernel_int8, wide_bfloat16)
     return (wide_float32,) if values.dtype == torch.float32 else (wide_float32, wide_bfloat16)
 
