@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import shutil
+import subprocess
+import sys
 from dataclasses import asdict
+from functools import cache
 from typing import Any
 
 from codegemma_ui import (
@@ -15,6 +19,7 @@ from codegemma_ui import (
     machine,
     memory,
     presets,
+    process,
     quality,
 )
 from codegemma_ui.choice import Choice, faster_backend
@@ -33,7 +38,8 @@ def examine(settings: Settings, only: str | None = None) -> dict[str, Any]:
         only: the one preset to tell of; None is all.
 
     Returns:
-        A JSON object: `version`, `python`, `platform`, `memory` and `gpus` (bytes), `backends`,
+        A JSON object: `version`, `python`, `platform`, `memory` and `gpus` (bytes), `backends`, of each
+        whether what it runs is `compiled`, or why it is `uncompiled`, both null where nothing runs here;
         `cxx_compiler` (torch compiles its CPU step with it), `credentials` (present or not),
         `cache` with its `folder` and the `problem` where it cannot be used, `ignored` with the variables that
         a model's process does not follow and why, `max_concurrency` and, in `together`, the backends on which
@@ -63,6 +69,7 @@ def examine(settings: Settings, only: str | None = None) -> dict[str, Any]:
                 "version": backend.version,
                 "python": backend.python,
                 "install": None if backend.installed else backend.install,
+                **_compiling(backend),
             }
             for backend in backends
         ],
@@ -109,6 +116,37 @@ def _row(
         "narrowed": asdict(narrowed) if narrowed else None,
         "faster_backend": faster_backend(choice, dtype, settings),
     }
+
+
+def _compiling(backend: machine.Backend) -> dict[str, Any]:
+    """jax and tensorflow bring their compiler along; what torch is called with, it is asked for."""
+    if not backend.installed or backend.name == machine.OPENAI:
+        return {"compiled": None, "uncompiled": None}
+    reason = _asked_torch(backend.python) if backend.name == "torch" else None
+    return {"compiled": reason is None, "uncompiled": reason}
+
+
+@cache
+def _asked_torch(python: str | None) -> str | None:
+    """Why torch would run models uncompiled; in a process of its own, since importing it takes seconds."""
+    command = [python or sys.executable, "-m", "codegemma_ui.engine.steps.torch_names"]
+    try:
+        done = subprocess.run(
+            command,
+            env=process.environment(),
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=120,
+            check=False,
+        )
+        reason: str | None = json.loads(done.stdout.splitlines()[-1])["uncompiled"]
+    except (OSError, subprocess.SubprocessError) as error:
+        return f"it could not be asked: {error}"
+    except (LookupError, ValueError):
+        last = done.stderr.strip().splitlines()[-1:]
+        return f"it could not be asked: {''.join(last) or f'exit code {done.returncode}'}"
+    return reason
 
 
 def _server(place: RemoteServer | None) -> dict[str, Any] | None:
@@ -184,6 +222,10 @@ def as_text(report: dict[str, Any]) -> str:
         lines.append("gpu         none found")
     for backend in report["backends"]:
         state = backend["version"] or f"not installed: {backend['install']}"
+        if backend["compiled"] is not None:
+            state += (
+                ", compiled" if backend["compiled"] else f", uncompiled: {backend['uncompiled']}"
+            )
         where = f" ({backend['python']})" if backend["python"] else ""
         lines.append(f"{backend['name']:<12}{state}{where}")
     compiler = report["cxx_compiler"] or "none: torch runs its CPU step without compiling it"

@@ -1,10 +1,14 @@
-"""What the doctor says of memory: figures, and advice only where they decide."""
+"""What the doctor says of memory: figures, and advice only where they decide; and whether torch compiles."""
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
 
-from codegemma_ui import doctor, memory, presets
+from codegemma_ui import doctor, machine, memory, presets
 from codegemma_ui.settings import Settings
 
 SEVEN = "code_gemma_7b_en"
@@ -14,6 +18,7 @@ def told(free_gb: float, monkeypatch: pytest.MonkeyPatch) -> tuple[dict, str]:
     """The row of a model on a machine with so much memory, and the whole text."""
     free = int(free_gb * 1e9)
     monkeypatch.setattr(memory, "free_bytes", lambda freed=0, devices=1: free)
+    monkeypatch.setattr(doctor, "_asked_torch", lambda python: None)
     report = doctor.examine(Settings(preset=SEVEN), only=SEVEN)
     (row,) = report["presets"]
     return row, doctor.as_text(report)
@@ -42,3 +47,53 @@ def test_where_nothing_fits_that_is_what_is_missing(monkeypatch: pytest.MonkeyPa
     assert row["fits"] == []
     assert any("1.0 GB free" in one for one in row["missing"])
     assert "fits in" not in text
+
+
+class TestWhetherTorchCompiles:
+    """A program stands for another environment's Python, and answers as that would."""
+
+    @pytest.fixture(autouse=True)
+    def asked_anew(self) -> Iterator[None]:
+        machine.backend.cache_clear()
+        doctor._asked_torch.cache_clear()
+        yield
+        machine.backend.cache_clear()
+        doctor._asked_torch.cache_clear()
+
+    @staticmethod
+    def said(python: Path, then: str) -> tuple[dict, str]:
+        """The row of torch, and its line, where `python` has torch 2.9.1 and does this when asked."""
+        python.write_text(
+            f"#!{sys.executable}\nimport json, sys\n"
+            "if sys.argv[1] == '-c': print(json.dumps({'torch': '2.9.1'})); sys.exit()\n"
+            f"assert sys.argv[1:] == ['-m', 'codegemma_ui.engine.steps.torch_names']\n{then}\n",
+            encoding="utf-8",
+        )
+        python.chmod(0o755)
+        settings = Settings(pythons={"torch": str(python)})
+        report = doctor.examine(settings, only="bundled")
+        (row,) = [one for one in report["backends"] if one["name"] == "torch"]
+        (line,) = [one for one in doctor.as_text(report).splitlines() if one.startswith("torch ")]
+        return row, line
+
+    def test_that_it_does_is_said(self, tmp_path: Path) -> None:
+        row, line = self.said(tmp_path / "python", "print('{\"uncompiled\": null}')")
+        assert (row["version"], row["compiled"], row["uncompiled"]) == ("2.9.1", True, None)
+        assert "2.9.1, compiled" in line
+
+    def test_why_it_does_not_is_said(self, tmp_path: Path) -> None:
+        row, line = self.said(tmp_path / "python", 'print(\'{"uncompiled": "no compiler"}\')')
+        assert (row["compiled"], row["uncompiled"]) == (False, "no compiler")
+        assert "2.9.1, uncompiled: no compiler" in line
+
+    def test_so_is_that_it_cannot_even_be_imported(self, tmp_path: Path) -> None:
+        raising = "raise ImportError('libcudart.so.12: cannot open shared object file')"
+        row, line = self.said(tmp_path / "python", raising)
+        assert row["compiled"] is False
+        assert "could not be asked: ImportError: libcudart.so.12: cannot open" in line
+
+    def test_what_is_not_installed_neither_does_nor_does_not(self, tmp_path: Path) -> None:
+        settings = Settings(pythons={"torch": str(tmp_path / "none")})
+        report = doctor.examine(settings, only="bundled")
+        (row,) = [one for one in report["backends"] if one["name"] == "torch"]
+        assert (row["compiled"], row["uncompiled"]) == (None, None)
