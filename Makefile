@@ -1,5 +1,5 @@
 # Every habit has one command; CI calls the same ones.
-.PHONY: run test test-all test-failed lint format fuzz soak audit bench real-size screenshots wheel space-check container-check clean
+.PHONY: run test test-all test-failed versions lint format fuzz soak audit bench real-size screenshots wheel space-check container-check clean
 
 run:  ## make an environment, install requirements.txt, serve the page on port 7860
 	@scripts/setup app
@@ -15,6 +15,10 @@ test-all: ## the same with every test: all backends, other programs, packaging, 
 
 test-failed: ## run again what failed the last time
 	@scripts/test failed
+
+versions: ## the tiny model on every torch and jax that is allowed, each in an environment below build/
+	@scripts/setup all
+	@scripts/test tests/engine/test_versions.py
 
 lint: ## ruff and mypy
 	@.venv/bin/ruff check .

@@ -83,7 +83,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     kept = {
         None: lambda row: True,
         "quick": lambda row: row.quick,
-        "beside": lambda row: not row.alone,
+        "beside": lambda row: not (row.alone or row.apart),
         "alone": lambda row: row.alone,
     }[config.getoption("suite")]
     config.hook.pytest_deselected(items=[item for item in items if not kept(rows[item])])

@@ -1,8 +1,8 @@
 """Which tests run when: one table by path, which conftest.py applies.
 
-`make test` runs the quick ones, which most changes would break. `make test-all` runs them all: side by side
-in two processes, then by themselves those that hold a time to a figure. What no row names is quick, and has
-the minute that pyproject.toml gives each test.
+`make test` runs the quick ones, which most changes would break. `make test-all` runs all but what `make
+versions` is there for: side by side in two processes, then by themselves those that hold a time to a figure.
+What no row names is quick, and has the minute that pyproject.toml gives each test.
 """
 
 from __future__ import annotations
@@ -13,6 +13,10 @@ from typing import Any
 
 ENGINES_S = 300
 """Seconds for a test that starts an engine, on a machine that is busy and has nothing compiled."""
+
+
+VERSION_S = 1200
+"""Seconds to install a framework's version and run it on a machine that is busy: 6 GB, and a compiler."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +30,7 @@ class Row:
         group: files of one group run in one process, one after another, and share what they start.
         timeout_s: seconds for a test and what it is the first to start.
         first: whether it is begun before the others, because it takes long.
+        apart: whether only a command of its own runs them.
     """
 
     path: str
@@ -34,6 +39,7 @@ class Row:
     group: str | None = None
     timeout_s: int | None = None
     first: bool = False
+    apart: bool = False
 
     def names(self, test: str) -> bool:
         """Whether a test is one of those below the path."""
@@ -85,6 +91,12 @@ ROWS = (
         Row(f"engine/test_precisions.py[{backend}]", **PROBE, group=f"{backend}-precisions")
         for backend in ("jax", "tensorflow", "torch")
     ),
+    # Other versions of torch and jax, each in an environment that is made first: `make versions` is for all.
+    Row("engine/test_versions.py[torch", timeout_s=VERSION_S, apart=True),
+    *(
+        Row(f"engine/test_versions.py[{version}", timeout_s=VERSION_S, first=True, group=version)
+        for version in ("torch-2.8", "jax-0.10", "jax-0.11")
+    ),
     *long(
         "bench/",
         "container/",
@@ -94,6 +106,7 @@ ROWS = (
         "engine/test_loading.py",
         "engine/test_parallel.py",
         "engine/test_sharing.py::TestOnJax",
+        "engine/test_versions.py",
         "engine/test_worker.py",
         "export/",
         "fuzz/",

@@ -194,7 +194,7 @@ def test_what_is_missing_is_said_without_a_file_that_is_not_there(installed: Ins
     code = "from codegemma_ui import installation as one\nfor extra in ('jax', 'mcp', ''): "
     code += "print(one.install(extra))"
     jax, mcp, page = installed.run("-c", code).splitlines()
-    assert jax == "pip install 'jax<0.11,>=0.10'"
+    assert jax == "pip install 'jax<0.12,>=0.10'"
     assert mcp == "pip install 'mcp<2,>=1.21'"
     assert page.startswith("pip install gradio==6.31.0 ")
     assert "tensorflow" in page

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parent.parent
 SPACE_COLORS = ("red", "yellow", "green", "blue", "indigo", "purple", "pink", "gray")
@@ -107,3 +108,24 @@ def test_every_flag_of_the_guide_is_taken() -> None:
     assert commands
     for flag in re.findall(r"--[a-z-]+", "".join(commands)):
         assert flag in helped, flag
+
+
+@pytest.mark.parametrize("framework", ["jax", "torch"])
+def test_what_a_person_is_told_to_install_is_what_the_requirements_allow(framework: str) -> None:
+    file = (ROOT / f"requirements-{framework}.txt").read_text()
+    (line,) = [line for line in file.splitlines() if line and not line.startswith("#")]
+    allowed = Requirement(line).specifier
+    told = re.findall(rf'"({framework}(?:\[\w+\])?[<>=][^"]*)"', README + file)
+    assert len(told) >= 2
+    assert {Requirement(one).specifier for one in told} == {allowed}
+    lines = [line.partition(" #")[0] for line in README.splitlines() if "pip install" in line]
+    unbounded = [line for line in lines if re.search(rf"[ \"]{framework}(\[\w+\])?([ \"]|$)", line)]
+    assert unbounded == []
+
+
+def test_setup_takes_a_torch_that_the_requirements_allow() -> None:
+    setup = (ROOT / "scripts" / "setup").read_text()
+    pinned = set(re.findall(r"torch==([\d.]+)", setup))
+    line = (ROOT / "requirements-torch.txt").read_text().splitlines()[-1]
+    assert len(pinned) == 1
+    assert all(one in Requirement(line).specifier for one in pinned)

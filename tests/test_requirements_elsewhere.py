@@ -1,17 +1,18 @@
 """The requirements resolve for macOS and Windows, from wheels alone: nothing is compiled where one installs.
 
-pip evaluates markers for the machine it runs on, so uv is asked, for a platform. It takes pip's own index and
-certificates, unless uv's variables name others; without an index that answers this is skipped.
+pip evaluates markers for the machine it runs on, so uv is asked, for a platform. Without an index that
+answers this is skipped.
 """
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from tests import package_index
 
 ROOT = Path(__file__).parent.parent
 EXTRAS = ("", "-jax", "-torch", "-openai", "-mcp", "-bench")
@@ -22,41 +23,22 @@ PLATFORMS = {
     ),  # torch's wheels begin there
     "windows": ("x86_64-pc-windows-msvc", {}),
 }
-_OUT_OF_REACH = ("client error", "error sending request", "dns error", "connection", "timed out")
-
-
-def pip_setting(name: str) -> str | None:
-    """One of `pip config list`, a variable's before a file's."""
-    listed = subprocess.run(
-        [sys.executable, "-m", "pip", "config", "list"],
-        capture_output=True,
-        encoding="utf-8",
-        check=True,
-        timeout=60,
-    ).stdout
-    found = {
-        line.partition("=")[0].partition(".")[2]: line.partition("=")[2].strip("'")
-        for line in listed.splitlines()
-        if line.startswith("global.") or line.startswith(":env:.")
-    }
-    return found.get(name)
 
 
 def compiled(platform: str, python: str, files: list[str], **environ: str) -> list[str]:
     """What uv would install, a line each."""
-    index, certificates = pip_setting("index-url"), pip_setting("cert")
-    variables = {**os.environ, **environ}
-    if index:
-        variables.setdefault("UV_DEFAULT_INDEX", index)
-    if certificates:
-        variables.setdefault("SSL_CERT_FILE", certificates)
     command = [sys.executable, "-m", "uv", "pip", "compile", "--quiet", "--no-header"]
     command += ["--no-annotate", "--no-config", "--only-binary", ":all:"]
     command += ["--python-platform", platform, "--python-version", python, *files]
     done = subprocess.run(
-        command, cwd=ROOT, env=variables, capture_output=True, encoding="utf-8", timeout=300
+        command,
+        cwd=ROOT,
+        env={**package_index.variables(), **environ},
+        capture_output=True,
+        encoding="utf-8",
+        timeout=300,
     )
-    if done.returncode and any(one in done.stderr.lower() for one in _OUT_OF_REACH):
+    if done.returncode and package_index.out_of_reach(done.stderr):
         pytest.skip(f"no package index is within reach: {done.stderr.strip().splitlines()[-1]}")
     assert done.returncode == 0, done.stderr
     return done.stdout.splitlines()

@@ -6,7 +6,7 @@ every module that XLA compiles into DUMP_FOLDER, which is how real compilations 
 
 The model is "bundled", the preset that ships, or "tiny", a Gemma of two layers with random weights and the
 same vocabulary, which compiles and runs in a fraction of the time. "precisions" runs random models of a
-hundred tokens in every precision instead.
+hundred tokens in every precision instead, and "tokens" the tiny one, for its tokens alone.
 """
 # ruff: noqa: E402 - what may be imported depends on the backend, so that is settled first
 
@@ -14,10 +14,13 @@ import importlib
 import itertools
 import json
 import os
+import platform
 import sys
 import tempfile
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +40,7 @@ from codegemma_ui.engine.decode import Decoder
 from codegemma_ui.engine.environment import CPU
 from codegemma_ui.engine.precision import Precision
 from codegemma_ui.engine.sampling import Choice, Sampling
+from codegemma_ui.engine.sharing import SharedDecoder
 from codegemma_ui.messages import DEFAULT_MAX_LENGTH
 from codegemma_ui.presets import BUNDLED_FOLDER as PRESET
 from codegemma_ui.vocabulary import Vocabulary
@@ -55,6 +59,8 @@ EDGES = {
     512: (257, 498, 511),
 }
 SNIPPETS_LENGTH = 192
+TOKENS_LENGTH = 64
+TOKENS_PROMPTS = (20, 33, 41)
 
 TYPED = {
     "python": "".join(
@@ -79,7 +85,8 @@ TINY = {
 
 
 def main() -> None:
-    print(json.dumps(precisions() if MODEL == "precisions" else decoding(load(MODEL))))
+    runs = {"precisions": precisions, "tokens": tokens}
+    print(json.dumps(runs[MODEL]() if MODEL in runs else decoding(load(MODEL))))
 
 
 def load(name: str) -> keras_nlp.models.GemmaCausalLM:
@@ -192,6 +199,66 @@ def int4() -> dict:
     }
 
 
+def tokens() -> dict:
+    """The tiny model's tokens in every precision, and what runs it."""
+    narrow = [
+        dtype for dtype in ("bfloat16", "int8", "int4") if dtype != "int4" or BACKEND == "torch"
+    ]
+    return {
+        "version": metadata.version(BACKEND),
+        "python": platform.python_version(),
+        "tokens": {dtype: tokens_in(dtype) for dtype in ("float32", *narrow)},
+        "together": together() if BACKEND == "jax" else None,
+    }
+
+
+def tokens_in(dtype: str) -> dict:
+    """Ours and KerasHub's in one precision: the latter in float32, of weights that lose nothing in ours.
+
+    Those that torch writes are asked for twice, before the graphs are compiled and after.
+    """
+    model = load("tiny")
+    if dtype == "int4":
+        coarsen_in_groups(model.backbone)
+    elif dtype != "float32":
+        coarsen(model.backbone, kernels=128)
+    # torch's kernel rounds rows to bfloat16. After these prompts no two tokens are so likely that it chooses.
+    lengths = TOKENS_PROMPTS[1:] if dtype == "int4" else TOKENS_PROMPTS
+    prompts = [Prompts(model).of_length(length) for length in lengths]
+    on_ids = without_preprocessor(model)
+    theirs = [generated(on_ids, prompt, TOKENS_LENGTH, stops=None) for prompt in prompts]
+    decoder = Decoder(
+        steps.of_model(BACKEND, model, Precision(dtype, "float32")), context_length=TOKENS_LENGTH
+    )
+    before = [ids(list(decoder.decode(prompt, TOKENS_LENGTH, GREEDY))) for prompt in prompts]
+    decoder.steps.warmed()
+    while decoder.steps.compiling:
+        time.sleep(0.1)
+    return {
+        "ours": before,
+        "compiled": [
+            ids(list(decoder.decode(prompt, TOKENS_LENGTH, GREEDY))) for prompt in prompts
+        ],
+        "theirs": theirs,
+        "note": decoder.steps.note,
+    }
+
+
+def together() -> list[list[int]]:
+    """The same in float32, asked for at once and written as rows of one cache."""
+    model = load("tiny")
+    compiled = steps.of_model(BACKEND, model, FLOAT32)
+    assert steps.takes_rows(compiled)
+    decoder = SharedDecoder(compiled, context_length=TOKENS_LENGTH, most=len(TOKENS_PROMPTS))
+    prompts = [Prompts(model).of_length(length) for length in TOKENS_PROMPTS]
+    with ThreadPoolExecutor(len(prompts)) as callers:
+        return list(
+            callers.map(
+                lambda prompt: ids(list(decoder.decode(prompt, TOKENS_LENGTH, GREEDY))), prompts
+            )
+        )
+
+
 class Prompts:
     """FIM prompts as token ids: real code in the order PSM, of any length asked for."""
 
@@ -236,23 +303,15 @@ def greedy(decoder: Decoder, model: keras_nlp.models.GemmaCausalLM, prompts: Pro
     cases += [
         (prompts.of_length(length), total) for total, lengths in EDGES.items() for length in lengths
     ]
-    # The same weights without a preprocessor: ids in, ids out.
-    on_ids = keras_nlp.models.GemmaCausalLM(backbone=model.backbone, preprocessor=None)
+    on_ids = without_preprocessor(model)
     results = []
     for prompt, total in cases:
-        filled = np.arange(total) < len(prompt)
-        padded = np.zeros(total, np.int32)
-        padded[: len(prompt)] = prompt
-        inputs = {"token_ids": padded[None], "padding_mask": filled[None]}
-        output = on_ids.generate(inputs, stop_token_ids=STOPS)
-        kept = np.asarray(output["padding_mask"])[0].astype(bool)
-        theirs = np.asarray(output["token_ids"])[0][kept][len(prompt) :]
         results.append(
             {
                 "prompt_length": len(prompt),
                 "max_length": total,
                 "ours": until_stop(decoder, prompt, total),
-                "theirs": theirs.tolist(),
+                "theirs": generated(on_ids, prompt, total),
             }
         )
     text, prompt = prompts.text(SNIPPETS[0]), prompts.snippet(SNIPPETS[0])
@@ -267,6 +326,30 @@ def greedy(decoder: Decoder, model: keras_nlp.models.GemmaCausalLM, prompts: Pro
         }
     )
     return results
+
+
+def without_preprocessor(
+    model: keras_nlp.models.GemmaCausalLM,
+) -> keras_nlp.models.GemmaCausalLM:
+    """The same weights: ids in, ids out."""
+    return keras_nlp.models.GemmaCausalLM(backbone=model.backbone, preprocessor=None)
+
+
+def generated(
+    on_ids: keras_nlp.models.GemmaCausalLM,
+    prompt: list[int],
+    max_length: int,
+    stops: tuple[int, ...] | None = STOPS,
+) -> list[int]:
+    """KerasHub's tokens, up to and including the first stop token; it compiles once a length."""
+    filled = np.arange(max_length) < len(prompt)
+    padded = np.zeros(max_length, np.int32)
+    padded[: len(prompt)] = prompt
+    inputs = {"token_ids": padded[None], "padding_mask": filled[None]}
+    output = on_ids.generate(inputs, stop_token_ids=stops)
+    kept = np.asarray(output["padding_mask"])[0].astype(bool)
+    theirs: list[int] = np.asarray(output["token_ids"])[0][kept][len(prompt) :].tolist()
+    return theirs
 
 
 def compilations(decoder: Decoder, prompts: Prompts) -> dict:
@@ -549,23 +632,47 @@ def random_model(
     }
 
 
-def coarsen(backbone: keras_nlp.models.GemmaBackbone) -> None:
-    """Weights that fit in int8 with a power of two as the scale, so that no narrow precision rounds them."""
+def coarsen(backbone: keras_nlp.models.GemmaBackbone, kernels: int = 1024) -> None:
+    """Weights that fit in int8 with a power of two as the scale, so that no narrow precision rounds them.
+
+    Args:
+        kernels: what those of the layers are divided by, a power of two. Where layers add little to what
+            they are given, a model repeats its last token.
+    """
     random = np.random.default_rng(1)
     for variable in backbone.weights:
         if len(variable.shape) == 1:
             continue
-        values = random.integers(-127, 128, variable.shape)
+        values, divisor = random.integers(-127, 128, variable.shape), kernels
         # Some input of each output has the largest value: kernels are (..., inputs, outputs).
         if variable is backbone.token_embedding.embeddings:
-            values[:, 0] = 127
+            values[:, 0], divisor = 127, 1024
         else:
             values[..., 0, :] = 127
         if variable.path.endswith(
             "attention_output/kernel"
         ):  # (heads, head_dim, hidden_dim) to hidden_dim
             values[0, 0, :] = 127
-        variable.assign(values / 1024)
+        variable.assign(values / divisor)
+
+
+def coarsen_in_groups(backbone: keras_nlp.models.GemmaBackbone) -> None:
+    """Weights that int4 keeps as they are: of 32 inputs of an output, 15 steps of a power of two."""
+    random = np.random.default_rng(4)
+    for variable in backbone.weights:
+        if len(variable.shape) == 1:
+            continue
+        groups = random.integers(0, 16, (int(np.prod(variable.shape)) // 32, 32))
+        groups[:, :2] = 0, 15
+        values = random.permuted(groups, axis=-1) - 7.5
+        if variable is backbone.token_embedding.embeddings:
+            variable.assign(values.reshape(variable.shape) / 256)
+        elif variable.path.endswith("attention_output/kernel"):
+            *inputs, outputs = variable.shape
+            variable.assign(values.reshape(outputs, *inputs).transpose(1, 2, 0) / 16)
+        else:
+            *stacked, inputs, outputs = variable.shape
+            variable.assign(np.moveaxis(values.reshape(*stacked, outputs, inputs), -1, -2) / 16)
 
 
 if __name__ == "__main__":

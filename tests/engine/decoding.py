@@ -16,18 +16,21 @@ from codegemma_ui import machine
 ROOT = Path(__file__).parents[2]
 
 
-def report(backend: str, model: str, dumps: Path) -> dict[str, Any]:
+def report(
+    backend: str, model: str, dumps: Path, python: Path | str = sys.executable
+) -> dict[str, Any]:
     """What the decoder did.
 
     Args:
         backend: of Keras; the test is skipped where it is not installed.
-        model: "tiny", "bundled" or "precisions".
+        model: "tiny", "bundled", "precisions" or "tokens".
         dumps: where XLA leaves each module that it compiles, so that they can be counted.
+        python: the interpreter; another environment's has the framework.
     """
-    if not machine.backend(backend).installed:
+    if python == sys.executable and not machine.backend(backend).installed:
         pytest.skip(f"{backend} is not installed")
     process = subprocess.run(
-        [sys.executable, "-m", "tests.engine.decode_probe", backend, model, str(dumps)],
+        [python, "-m", "tests.engine.decode_probe", backend, model, str(dumps)],
         cwd=ROOT,
         env={
             **os.environ,
