@@ -1,13 +1,15 @@
 """Run CodeGemma 2B's size through the page, and keep the table in docs/sizing.md: `make real-size`.
 
 The model has CodeGemma 2B's shape and random weights; it is made once, 5 GB, and so are llama.cpp's files of
-it, 9 GB. All rows take about half an hour a round; `--only torch` runs those whose name has the word.
+it, 9 GB. All rows take about half an hour a round; `--only torch` runs those whose name has
+the word, and keeps what is there of the others.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import re
 import statistics
 import sys
 import time
@@ -126,21 +128,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, prog="python -m benchmarks.real_size")
     parser.add_argument("--shape", default="2b", choices=tuple(SHAPES), help="of the model; 2b")
     parser.add_argument("--rounds", type=int, default=1, help="each runs every row once; 1")
-    parser.add_argument("--only", default="", help="rows whose name has these words")
+    parser.add_argument("--only", default="", help="rows whose name this regular expression finds")
     parser.add_argument("--dry", action="store_true", help="print the table, and keep nothing")
     given = parser.parse_args()
     model = weights.of_shape(given.shape, _say)
-    kinds = [kind for kind in KINDS if given.only in kind.name]
+    kinds = [kind for kind in KINDS if re.search(given.only, kind.name)]
     measured: list[Measured] = []
     for number in range(given.rounds):
         for kind in kinds:
             one = run(model, kind)
             measured.append(one)
             _say(f"{number + 1}: {kind.name}: {table.rendered([one]).splitlines()[-1]}")
+            if not given.dry:
+                table.keep(measured)
     print(table.rendered(measured))
     if not given.dry:
-        table.write(measured)
-        table.into_docs(table.rendered(measured))
+        table.into_docs(table.rendered(table.read()))
 
 
 if __name__ == "__main__":

@@ -70,6 +70,12 @@ def write(measured: Iterable[Measured], path: Path = RESULTS) -> None:
             rows.writerow(values)
 
 
+def keep(measured: Sequence[Measured], path: Path = RESULTS) -> None:
+    """Keep runs in place of earlier ones of the same rows."""
+    rows = {_row_of(one) for one in measured}
+    write([*(one for one in read(path) if _row_of(one) not in rows), *measured], path)
+
+
 def read(path: Path = RESULTS) -> list[Measured]:
     """Every run that was kept."""
     measured = []
@@ -102,11 +108,14 @@ def into_docs(table: str, path: Path = DOCS) -> None:
     path.write_text(f"{head}{BEGIN}{table}{END}{rest.split(END)[1]}", encoding="utf-8")
 
 
+def _row_of(one: Measured) -> tuple[str, str, int | None]:
+    return one.engine, one.dtype, one.limit_gb
+
+
 def _of(
     measured: Sequence[Measured], engine: str, dtype: str, limit_gb: int | None
 ) -> list[Measured]:
-    asked = (engine, dtype, limit_gb)
-    return [one for one in measured if (one.engine, one.dtype, one.limit_gb) == asked]
+    return [one for one in measured if _row_of(one) == (engine, dtype, limit_gb)]
 
 
 def _row(kind: Kind, mine: Sequence[Measured], beside: Sequence[Measured]) -> list[str]:

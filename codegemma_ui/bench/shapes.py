@@ -2,7 +2,7 @@
 
 `2b` and `7b` are CodeGemma's own (a test holds their sums equal to KerasHub's counts). `270m` has the
 numbers of Gemma 3 270M in Gemma 1's block. `20m` is about the smallest whose weights leave a CPU's
-second-level cache.
+second-level cache; `40m` is the smallest with CodeGemma's vocabulary.
 """
 
 from __future__ import annotations
@@ -54,6 +54,16 @@ SHAPES = {
             num_key_value_heads=1,
             head_dim=64,
             intermediate_dim=3072,
+        ),
+        Shape(
+            name="40m",
+            vocabulary_size=256_000,
+            num_layers=8,
+            hidden_dim=128,
+            num_query_heads=2,
+            num_key_value_heads=1,
+            head_dim=64,
+            intermediate_dim=4096,
         ),
         Shape(
             name="270m",

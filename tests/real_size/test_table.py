@@ -38,6 +38,13 @@ def test_what_is_kept_comes_back(tmp_path: Path) -> None:
     assert table.read(tmp_path / "results.tsv") == measured
 
 
+def test_new_runs_take_the_place_of_those_of_the_same_rows(tmp_path: Path) -> None:
+    table.write([TORCH, TORCH, THEIRS], tmp_path / "results.tsv")
+    again = replace(TORCH, tokens_per_s=9.0)
+    table.keep([again], tmp_path / "results.tsv")
+    assert table.read(tmp_path / "results.tsv") == [THEIRS, again]
+
+
 def test_a_row_has_the_medians_of_its_runs_beside_the_peers() -> None:
     runs = [replace(TORCH, tokens_per_s=speed) for speed in (7.0, 8.0, 30.0)]
     row = table.rendered([*runs, THEIRS]).splitlines()[-1]
