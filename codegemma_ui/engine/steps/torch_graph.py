@@ -34,6 +34,7 @@ def trace(function: Callable[..., Any], inputs: tuple[torch.Tensor, ...]) -> Gra
     Returns:
         A module that does what the function does.
     """
+    torch_names.enter_fake_mode_to_stay()
     # Without functionalize, merging equal nodes would merge two copies that are written to later. "fake": no
     # numbers are computed, and none kept of what is widened on the way.
     module = make_fx(functionalize(function), tracing_mode="fake")(*inputs)

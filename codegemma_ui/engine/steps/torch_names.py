@@ -17,8 +17,10 @@ import json
 import os
 import shutil
 import sys
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import torch
@@ -112,6 +114,29 @@ def cxx_compiler() -> str | None:
     """
     usual = {"darwin": "clang++", "win32": "cl"}.get(sys.platform, "g++")
     return shutil.which(os.environ.get("CXX", usual))
+
+
+@cache
+def enter_fake_mode_to_stay() -> None:
+    """Enter a fake mode, the first of this process, on a thread that does not end.
+
+    Where there is no card, torch (2.11) gives all fake modes an object of the thread that first entered one;
+    once that thread has ended the next one crashes.
+    """
+    fake_mode, entered = found(_INDUCTOR["fake_mode"]), threading.Event()
+    if fake_mode is None:
+        return
+
+    def stay() -> None:
+        try:
+            with fake_mode():
+                pass
+        finally:
+            entered.set()
+        threading.Event().wait()
+
+    threading.Thread(target=stay, name="fake mode", daemon=True).start()
+    entered.wait()
 
 
 def keep_headers_with_the_rest() -> None:
