@@ -20,6 +20,8 @@ from codegemma_ui import fim
 from codegemma_ui.messages import CompletionRequest
 
 VOCABULARY_FILE = Path("assets", "tokenizer", "vocabulary.spm")
+"""Where a KerasHub preset keeps it."""
+
 TOKENIZER_MODEL = Path("tokenizer.model")
 """The same file in a folder in transformers' format."""
 
@@ -29,8 +31,6 @@ def vocabulary_file(folder: Path) -> Path:
     theirs = Path(folder) / TOKENIZER_MODEL
     return theirs if theirs.is_file() else Path(folder) / VOCABULARY_FILE
 
-
-"""Where a KerasHub preset keeps it."""
 
 _SPACE = "\N{LOWER ONE EIGHTH BLOCK}"  # SentencePiece writes a space as U+2581
 _BLOCK = re.compile(f"({_SPACE})")

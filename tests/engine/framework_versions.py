@@ -21,7 +21,7 @@ from tests import package_index
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "build" / "versions"
-BESIDE = ("keras-nlp", "keras", "sentencepiece", "psutil")
+BESIDE = ("keras-nlp", "keras", "sentencepiece", "psutil", "safetensors")
 """What the engine needs beside its framework."""
 
 
