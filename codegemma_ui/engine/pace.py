@@ -7,6 +7,10 @@ from codegemma_ui.engine.planning import CHUNKS, DISPATCH
 PASS_S = 0.5
 """Seconds that a pass may take where a smaller one exists: a person who stops gets the engine after it."""
 
+MOST_S = 0.8
+"""Seconds that it may take where a shorter one would make a prefill twice as long: weights that are read, and
+widened, take their time however few tokens there are."""
+
 LONGEST_TRY_S = 1.0
 """Seconds that a pass of the warm-up may be expected to take; twice what a prefill's may, since the machine
 may be busier than usual."""
@@ -61,6 +65,16 @@ class Pace:
         return UNMEASURED_S * self._weight_bytes * size
 
     def longest(self) -> int:
-        """The largest chunk that is expected to take `PASS_S` at most; the smallest where none is."""
+        """The largest chunk that is expected to take `PASS_S` at most; the smallest where none is.
+
+        Where one that takes `MOST_S` at most reads a token in half the time, it is that one.
+        """
         fitting = [size for size in CHUNKS if self.expected(size) <= PASS_S]
-        return max(fitting, default=CHUNKS[0])
+        longest = max(fitting, default=CHUNKS[0])
+        half = self.expected(longest) / longest / 2
+        faster = [
+            size
+            for size in CHUNKS
+            if size > longest and self.expected(size) <= min(MOST_S, half * size)
+        ]
+        return max(faster, default=longest)

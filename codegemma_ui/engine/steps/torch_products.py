@@ -43,6 +43,10 @@ FEW = 8
 MANY = 64
 """Rows that stand for those of a prefill."""
 
+CACHED = 1 << 21
+"""Weights that are widened at once, which are still in the caches when they are multiplied: 67 million of
+int8 to bfloat16, times 32 rows, take 17 ms; by 16 million at a time 64 (two cores of an EPYC)."""
+
 MEASURED = 1 << 15
 """Outputs of a matrix that several rows are measured with."""
 
@@ -192,9 +196,8 @@ def _wide(
     total: torch.Tensor | None = None
     blocks = values[None] if values.dim() == 2 else values
     for block, part in zip(blocks, x.to(dtype).chunk(len(blocks), dim=-1), strict=True):
-        rows = [
-            functional.linear(part, some.to(dtype)) for some in block.split(_rows_at_once(block))
-        ]
+        some = len(block) if block.dtype == dtype else max(1, CACHED // block.shape[1])
+        rows = [functional.linear(part, few.to(dtype)) for few in block.split(some)]
         sums = (rows[0] if len(rows) == 1 else torch.cat(rows, dim=-1)).float()
         total = sums if total is None else total + sums
     assert total is not None
