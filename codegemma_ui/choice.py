@@ -167,8 +167,6 @@ def check_memory(
     Raises:
         NotEnoughMemory: with the sum.
     """
-    if choice.backend == machine.OPENAI:  # the memory is elsewhere
-        return
     preset = choice.preset
     dtype = choice.settled_dtype(freed)
     need, most = memory.needed(preset, choice.backend, dtype), memory.free_bytes(freed, devices)

@@ -27,10 +27,15 @@ def precisions(backend: str) -> tuple[str, ...]:
 
 
 def needed(preset: Preset, backend: str, dtype: str) -> int | None:
-    """Bytes that a model needs on a backend in a precision, or None where nobody knows its size.
+    """Bytes that a model needs on a backend in a precision.
 
     On a CPU, with CodeGemma 2B's shape, within 15% of the peaks that were measured.
+
+    Returns:
+        None where nobody knows the model's size, or where it runs on a server elsewhere.
     """
+    if backend == machine.OPENAI:
+        return None
     need = preset.memory_bytes(dtype)
     if need is None or machine.gpus():
         return need
@@ -128,7 +133,7 @@ def hint(
     if max_length is not None and max_length >= DEFAULT_MAX_LENGTH:
         steps.append(f"lower max_length, which is {max_length:,}")
     now = needed(preset, backend, dtype)
-    if now is not None and backend != machine.OPENAI:
+    if now is not None:
         known = {one: need or now for one, need in by_precision(preset, backend).items()}
         narrower = [one for one, need in known.items() if need < now and fits(need)]
         if narrower:

@@ -110,14 +110,14 @@ def test_what_int8_costs_was_measured() -> None:
         ),
         (
             *("jax", 3.3, EVERY),
-            "not_enough_memory: Choose the backend torch and the precision int4, which needs about 3.0 GB, "
+            "not_enough_memory: Choose the backend torch and the precision int4, which needs about 3.1 GB, "
             + SMALLER,
         ),
         *(
             (
                 *(backend, 3.3, NO_TORCH),
                 f"not_enough_memory: Install torch ({INSTALL}) and choose it with the precision int4, which "
-                f"needs about 3.0 GB, {SMALLER}",
+                f"needs about 3.1 GB, {SMALLER}",
             )
             for backend in ("jax", "tensorflow")
         ),
@@ -216,7 +216,7 @@ def test_nor_where_the_margin_is_small(has: Machine, backend: str, dtype: str) -
         (
             *("jax", 3.3, NO_TORCH),
             "needs memory: about 3.9 GB in int8, 3.3 GB free; "
-            f"install torch ({INSTALL}) and choose it with the precision int4, which needs about 3.0 GB",
+            f"install torch ({INSTALL}) and choose it with the precision int4, which needs about 3.1 GB",
         ),
     ],
 )

@@ -13,7 +13,15 @@ PACKAGE = Path(__file__).parent.parent / "codegemma_ui"
 FRAMEWORKS = {"keras", "keras_nlp", "keras_hub", "tensorflow", "jax", "torch"}
 READERS = {PACKAGE / "export" / "weights.py"}  # in the process of the command `export`
 PURE = {"fim", "presets", "messages", "settings", "errors", "machine", "vocabulary", "boundaries"}
-PURE |= {"installation", "invisible", "secrets", "model_format", "other_tokenizers", "text_files"}
+PURE |= {
+    "cgroups",
+    "installation",
+    "invisible",
+    "secrets",
+    "model_format",
+    "other_tokenizers",
+    "text_files",
+}
 
 
 def imports(file: Path) -> set[str]:
