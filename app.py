@@ -1,4 +1,4 @@
-"""The entry point that Hugging Face Spaces runs; `python app.py --help` lists what it takes."""
+"""The entry point that Hugging Face Spaces runs; `python app.py serve --help` lists what it takes."""
 
 from codegemma_ui.cli import main
 

@@ -141,7 +141,7 @@ def _from_folder(name: str, folder: Path) -> Preset:
             facts |= json.loads((folder / file).read_bytes())
     config = model_format.config_in(folder)
     parameters = facts.get("parameter_count", model_format.parameters_of(config))
-    context_length = facts.get("context_length")
+    context_length = facts.get("context_length", config.get("max_position_embeddings"))
     layouts = facts.get("layouts")
     return Preset(
         name=name,

@@ -471,8 +471,8 @@ TABLE: dict[str, tuple[str, str]] = {
         "없으면 모델이 마음대로 이어 씁니다.",
     ),
     "check_trimmed": (
-        "{count} tokens are cut off and not seen by the model",
-        "{count}토큰이 잘려 모델에 보이지 않음",
+        "{count:,} tokens are cut off and not seen by the model",
+        "{count:,}토큰이 잘려 모델에 보이지 않음",
     ),
     "check_trimmed_why": (
         "Prompt and middle share max_length. What stands farthest from the cursor is cut first: the other "
