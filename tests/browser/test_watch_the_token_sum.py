@@ -56,4 +56,4 @@ def test_the_sum_updates_while_the_model_is_loading(
 def test_a_context_that_is_too_long_says_how_much_is_cut(playground: Playground) -> None:
     playground.write("before", "value = 1\n" * 100)
     expect(playground.page.locator("#token-sum .trimmed")).to_contain_text("tokens cut")
-    expect(playground.token_sum).to_contain_text("prompt 104 + room 24 = 128")
+    expect(playground.token_sum).to_contain_text("prompt 36 + room 92 = 128")

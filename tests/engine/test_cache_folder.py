@@ -49,7 +49,8 @@ def probe(home: Path, backend: str) -> dict[str, Any]:
         },
         cwd=ROOT,
         capture_output=True,
-        text=True,
+        encoding="utf-8",
+        errors="replace",  # tensorflow quotes a damaged file as it is
         check=False,
         timeout=180,
     )

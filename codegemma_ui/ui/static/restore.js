@@ -183,7 +183,7 @@
   ((playground.listeners ??= {}).recorded ??= []).push((facts) => {
     clearInterval(writing);
     if (facts.ready) {
-      if (!facts.recording && !facts.unfinished) run = null; // it could not be shown again
+      if (!facts.recording && !facts.unfinished) [run, live] = [null, false]; // it could not be shown again
       settled = true;
       showTab();
       return;

@@ -1,0 +1,88 @@
+"""What a torch lacks of its private names costs that one thing, and is said."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from codegemma_ui.engine.steps import torch_names, torch_products  # noqa: E402
+from codegemma_ui.engine.steps.torch import TorchSteps  # noqa: E402
+from codegemma_ui.engine.steps.weights import Narrow  # noqa: E402
+from codegemma_ui.errors import LoadFailed  # noqa: E402
+
+
+def without(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
+    """As a torch would answer that has no such names."""
+    found = torch_names.found
+    monkeypatch.setattr(torch_names, "found", lambda name: None if name in names else found(name))
+
+
+def test_this_torch_has_them_all() -> None:
+    kernels = ("torch._weight_int8pack_mm", torch_names._PACK_INT4, torch_names._MULTIPLY_INT4)
+    for name in (*torch_names._INDUCTOR.values(), *kernels):
+        assert torch_names.found(name) is not None, name
+    assert torch_names.uncompiled("cpu") == torch_names.without_compiler("cpu")
+
+
+def test_a_name_or_a_module_that_is_not_there_is_none() -> None:
+    assert torch_names.found("torch._inductor.codecache") is not None
+    for name in ("torch._inductor.no_such_name", "torch.no_such_module.name", "torch.ops.aten.nor"):
+        assert torch_names.found(name) is None
+
+
+def test_without_inductor_graphs_run_as_they_are_and_nothing_kept_is_thrown_away(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(torch_names, "cxx_compiler", lambda: "g++")
+    without(monkeypatch, "torch._guards.TracingContext")
+    monkeypatch.setattr(
+        "codegemma_ui.engine.compiled.throw_away", lambda: pytest.fail("it was thrown away")
+    )
+    steps: Any = TorchSteps.__new__(TorchSteps)
+    steps._device, steps._compiles, steps.note = torch.device("cpu"), True, None
+    steps.compiling, graphs = 2, {}
+    steps._graphs = graphs
+    steps._compile_all([(("step", 1, 64), None, [], ())] * 2)
+    assert (steps.compiling, graphs) == (0, {})
+    assert steps.note == (
+        f"torch runs uncompiled, which is slower: torch {torch.__version__} has no "
+        "torch._guards.TracingContext"
+    )
+
+
+def test_without_its_kernel_int8_is_multiplied_by_other_products(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(torch_names, "cxx_compiler", lambda: None)
+    monkeypatch.setattr(torch_products, "_chosen", {})
+    values = torch.randint(-127, 128, (48, 32), dtype=torch.int8)
+    scale, x = torch.rand(48), torch.randint(-8, 8, (1, 32)).float()
+    without(monkeypatch, "torch._weight_int8pack_mm")
+    torch_products.prepare(Narrow(values, scale), ())
+    assert torch_products.kernel_int8 not in torch_products._chosen.values()
+    product = torch_products.product(x, values, scale)
+    assert torch.allclose(product, x @ values.float().T * scale, rtol=1e-2, atol=1e-2)
+
+
+@pytest.mark.parametrize("name", [torch_names._PACK_INT4, torch_names._MULTIPLY_INT4])
+def test_without_its_kernels_int4_is_refused_in_words(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    def quantise_and_multiply() -> None:
+        matrix = torch_products.int4(torch.randn(64, 64))
+        torch_products.kernel_int4(torch.randn(1, 64), *matrix)
+
+    without(monkeypatch, name)
+    with pytest.raises(
+        LoadFailed, match=f"{name}.* Received: torch {torch.__version__[:4]}"
+    ) as told:
+        quantise_and_multiply()
+    assert "--dtype int8" in told.value.hint
+
+
+def test_a_card_without_triton_is_not_compiled_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert "triton" in (torch_names.uncompiled("cuda") or "")
