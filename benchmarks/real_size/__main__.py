@@ -1,8 +1,7 @@
 """Run CodeGemma 2B's size through the page, and keep the table in docs/sizing.md: `make real-size`.
 
 The model has CodeGemma 2B's shape and random weights; it is made once, 5 GB, and so are llama.cpp's files of
-it, 9 GB. All rows take about half an hour a round; `--only torch` runs those whose name has
-the word, and keeps what is there of the others.
+it, 9 GB. `--only torch` runs the rows whose name has the word, and keeps what is there of the others.
 """
 
 from __future__ import annotations

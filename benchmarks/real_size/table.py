@@ -98,6 +98,8 @@ def rendered(measured: Sequence[Measured]) -> str:
         if mine:
             beside = _of(measured, LLAMA_CPP, kind.beside, None) if kind.beside else []
             lines.append(_row(kind, mine, beside))
+    if not lines:
+        return "No run has been kept yet.\n"
     return HEAD + "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
 
 

@@ -351,18 +351,10 @@ class Decoder:
     # leaves the list while it is in use: jax takes its arrays (donation), so a pass that was interrupted
     # leaves nothing that could be used again.
 
-    def _timed(
-        self,
-        cache: Cache,
-        ids: np.ndarray,
-        offset: int,
-        last: int,
-        stops: np.ndarray,
-        given: np.ndarray | None = None,
-    ) -> tuple[Cache, Picked, Scores]:
-        """Read a chunk, and tell the pace what that took if it compiled nothing."""
+    def _timed(self, cache: Cache, ids: np.ndarray, *further: Any) -> tuple[Cache, Picked, Scores]:
+        """A `_pass`; tells the pace what it took if it compiled nothing."""
         compilations, started = self.steps.compilations, self._clock()
-        done = self._pass(cache, ids, offset, last, stops, given)
+        done = self._pass(cache, ids, *further)
         if self.steps.compilations == compilations:
             self.pace.add(len(ids), self._clock() - started)
         return done

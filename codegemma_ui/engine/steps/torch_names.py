@@ -1,7 +1,7 @@
 """torch: what the engine uses of it that torch promises nobody to keep, asked for here and nowhere else.
 
-These names come and go between releases; 2.8 to 2.13 have them all. What a release lacks costs that one
-thing: without inductor's, graphs run as they are; without a kernel for int8, other products do its work;
+These names come and go between releases; 2.8, 2.11 and 2.13 have them all. What a release lacks costs that
+one thing: without inductor's, graphs run as they are; without a kernel for int8, other products do its work;
 without those for int4, int4 is refused in words. No version number is asked for, since a build may lack what
 its release has.
 
