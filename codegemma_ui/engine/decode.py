@@ -1,7 +1,7 @@
 """The decode loop: read what is new of the prompt, then write tokens, the same on every backend.
 
 This file deals in token ids. It knows nothing of text, cancelling or deadlines: whoever iterates stops when
-it has seen enough, and is asked while a long prompt is prefilled, in passes of at most `pace.PASS_S`. The
+it has seen enough, and is asked while a long prompt is prefilled, every `pace.PASS_S` at least. The
 passes run on a thread of their own, one at a time, so that the next one is under way while a caller deals
 with the last one's tokens.
 """
@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent import futures
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -25,7 +25,16 @@ from codegemma_ui.engine.drafting import Account, Draft
 from codegemma_ui.engine.pace import Pace
 from codegemma_ui.engine.planning import CHUNKS
 from codegemma_ui.engine.sampling import GREEDY, Choice, Draws, Sampling, choices_of
-from codegemma_ui.engine.steps import Cache, Drawing, Picked, Scores, Steps, stop_array
+from codegemma_ui.engine.steps import (
+    Cache,
+    Drawing,
+    GivenUp,
+    Picked,
+    Scores,
+    Steps,
+    in_parts,
+    stop_array,
+)
 
 # What a padded chunk is filled with. Any id will do: no real position attends to what follows it.
 PADDING_ID = 0
@@ -100,6 +109,7 @@ class Reading:
         plan: the passes still to come: offset, size, and where its tokens end.
         passes: how many there are, those that are done among them.
         choices: what has been told so far.
+        reached: as `done`, with those of the pass under way in proportion to its parts.
     """
 
     tokens: list[int]
@@ -112,12 +122,14 @@ class Reading:
     plan: deque[tuple[int, int, int]] = field(default_factory=deque)
     passes: int = 0
     choices: list[Choice] = field(default_factory=list)
+    reached: int = 0
 
     def prefilled(self) -> Prefilled | None:
-        """How far it is; None where one pass does it all."""
-        if self.passes < 2:
+        """How far it is; None where one pass does it all, of which no part is done."""
+        reached = max(self.start, self.reached)
+        if self.passes < 2 and reached == self.start:
             return None
-        return Prefilled(self.done - self.start, len(self.tokens) - self.start)
+        return Prefilled(reached - self.start, len(self.tokens) - self.start)
 
 
 class Decoder:
@@ -156,7 +168,7 @@ class Decoder:
         self.context_length = context_length
         self.cache_lengths = planning.cache_lengths(context_length)
         self.read_tokens = 0
-        self.pace = Pace(steps.weight_bytes)
+        self.pace = Pace(steps.weight_bytes, steps.parts)
         self.kept = KEPT
         self._clock = clock
         self._memories: list[Memory] = []  # the last used one last
@@ -204,6 +216,11 @@ class Decoder:
             self.steps.write(cache, PADDING_ID, 0, 1, stop_array(()), GREEDY)
             return
         ids = np.full(size or CHUNKS[1], PADDING_ID, np.int32)
+        if in_parts(self.steps) and size > CHUNKS[1]:
+            # All parts run the same program. Its time is told by shorter chunks, well enough for a part.
+            with suppress(GivenUp):
+                self.steps.read_in_parts(cache, ids, 0, 0, stop_array(()), lambda done: not done)
+            return
         cache, _, scores = self._timed(cache, ids, 0, 0, stop_array(()))
         if not size:
             self.steps.draw(scores, Draws(Sampling(temperature=1.0), 1).at(0))
@@ -367,9 +384,19 @@ class Decoder:
         last: int,
         stops: np.ndarray,
         given: np.ndarray | None = None,
+        goes_on: Callable[[int], bool] | None = None,
     ) -> tuple[Cache, Picked, Scores]:
-        """Read a chunk by the program of its size: `Steps.check` for `WIDTH` tokens, else `Steps.read`."""
+        """Read a chunk by the program of its size: `Steps.check` for `WIDTH` tokens, else `Steps.read`.
+
+        Args:
+            goes_on: as in `PartedSteps`, for what runs in parts.
+
+        Raises:
+            GivenUp: as `goes_on` wanted.
+        """
         if len(ids) != WIDTH:
+            if goes_on is not None and in_parts(self.steps):
+                return self.steps.read_in_parts(cache, ids, offset, last, stops, goes_on)
             return self.steps.read(cache, ids, offset, last, stops)
         given = np.full(WIDTH, FREE, np.int32) if given is None else given
         return self.steps.check(cache, ids, offset, last, stops, given)
@@ -385,8 +412,9 @@ class Decoder:
     ) -> list[Choice]:
         """Read the prompt, then what is forced; returns these tokens as choices, and one more."""
         reading = prefill.reading = self._begin(prompt, forced, max_length)
-        while reading.plan and not prefill.over():
-            self._read_on(reading, drawing, stops)
+        with suppress(GivenUp):
+            while reading.plan and not prefill.over():
+                self._read_on(reading, drawing, stops, prefill.over)
         self._memories.append(reading.memory)
         return reading.choices
 
@@ -402,7 +430,7 @@ class Decoder:
         return reading
 
     def _plan(self, reading: Reading) -> None:
-        """Plan the passes still to come, in chunks that are expected to take `pace.PASS_S` at most."""
+        """Plan the passes still to come, in chunks as long as the pace allows."""
         longest = self.pace.longest()
         if reading.longest == longest or reading.done > reading.head:
             return
@@ -416,8 +444,18 @@ class Decoder:
         reading.passes += len(plan) - len(reading.plan)
         reading.longest, reading.plan = longest, deque(plan)
 
-    def _read_on(self, reading: Reading, drawing: Drawing, stops: np.ndarray) -> None:
-        """One pass more; the last one draws the choice after all, where it is to be drawn."""
+    def _read_on(
+        self,
+        reading: Reading,
+        drawing: Drawing,
+        stops: np.ndarray,
+        over: Callable[[], bool] = _never,
+    ) -> None:
+        """One pass more; the last one draws the choice after all, where it is to be drawn.
+
+        Raises:
+            GivenUp: in a pass that runs in parts, since `over` said so.
+        """
         self._plan(reading)
         offset, size, end = reading.plan.popleft()
         memory, tokens = reading.memory, reading.tokens
@@ -425,11 +463,22 @@ class Decoder:
         ids, given = np.full(size, PADDING_ID, np.int32), np.full(size, FREE, np.int32)
         ids[: len(part)], given[: len(following)] = part, following
         last = len(part) - 1
+
+        def goes_on(parts: int) -> bool:
+            reading.reached = offset + len(part) * parts // self.steps.parts
+            return not over()
+
         self._wait_for(memory.length, size)
-        memory.cache, picked, scores = self._timed(memory.cache, ids, offset, last, stops, given)
+        try:
+            memory.cache, picked, scores = self._timed(
+                memory.cache, ids, offset, last, stops, given, goes_on
+            )
+        except GivenUp as left:
+            memory.cache = left.cache
+            raise
         self.read_tokens += size
         memory.tokens = tokens[: offset + len(part)]
-        reading.done = len(memory.tokens)
+        reading.done = reading.reached = len(memory.tokens)
         if size == WIDTH:
             first = reading.free - 1 + len(reading.choices) - offset
             reading.choices += choices_of(picked.rows(first, len(part)))

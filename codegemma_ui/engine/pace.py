@@ -5,7 +5,8 @@ from __future__ import annotations
 from codegemma_ui.engine.planning import CHUNKS, DISPATCH
 
 PASS_S = 0.5
-"""Seconds that a pass may take where a smaller one exists: a person who stops gets the engine after it."""
+"""Seconds that a pass, or a part of it, may take where a smaller one exists: a person who stops gets the
+engine after it."""
 
 MOST_S = 0.8
 """Seconds that it may take where a shorter one would make a prefill twice as long: weights that are read, and
@@ -25,10 +26,11 @@ class Pace:
 
     Args:
         weight_bytes: of the model, for a first guess.
+        parts: of a pass, between which it can be given up.
     """
 
-    def __init__(self, weight_bytes: int) -> None:
-        self._weight_bytes = weight_bytes
+    def __init__(self, weight_bytes: int, parts: int = 1) -> None:
+        self._weight_bytes, self._parts = weight_bytes, parts
         self._seconds: dict[int, float] = {}
 
     def add(self, size: int, seconds: float) -> None:
@@ -55,26 +57,31 @@ class Pace:
         return self._seconds[nearest] * (size + DISPATCH) / (nearest + DISPATCH)
 
     def holds_up(self, size: int) -> bool:
-        """Whether trying a pass would take longer than `LONGEST_TRY_S`.
+        """Whether trying a pass would take longer than `LONGEST_TRY_S`, or a part of it would.
 
         By what was measured and by the weights: a small model's are tried however busy the machine is.
         """
-        return min(self.expected(size), self._guess(size)) > LONGEST_TRY_S
+        return self._part(min(self.expected(size), self._guess(size))) > LONGEST_TRY_S
+
+    def _part(self, seconds: float) -> float:
+        return seconds / self._parts
 
     def _guess(self, size: int) -> float:
         return UNMEASURED_S * self._weight_bytes * size
 
     def longest(self) -> int:
-        """The largest chunk that is expected to take `PASS_S` at most; the smallest where none is.
+        """The largest chunk whose parts are expected to take `PASS_S` at most; the smallest where none's are.
 
-        Where one that takes `MOST_S` at most reads a token in half the time, it is that one.
+        Where one whose parts take `MOST_S` at most reads a token in half the time, it is that one.
         """
-        fitting = [size for size in CHUNKS if self.expected(size) <= PASS_S]
+        fitting = [size for size in CHUNKS if self._part(self.expected(size)) <= PASS_S]
         longest = max(fitting, default=CHUNKS[0])
         half = self.expected(longest) / longest / 2
         faster = [
             size
             for size in CHUNKS
-            if size > longest and self.expected(size) <= min(MOST_S, half * size)
+            if size > longest
+            and self._part(self.expected(size)) <= MOST_S
+            and self.expected(size) <= half * size
         ]
         return max(faster, default=longest)

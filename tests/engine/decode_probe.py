@@ -24,6 +24,7 @@ from concurrent.futures import ThreadPoolExecutor
 from importlib import metadata
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 BACKEND, MODEL = sys.argv[1:3]
 DUMPS = Path(sys.argv[3])
@@ -42,6 +43,7 @@ from codegemma_ui.engine.environment import CPU
 from codegemma_ui.engine.precision import Precision
 from codegemma_ui.engine.sampling import Choice, Sampling
 from codegemma_ui.engine.sharing import SharedDecoder
+from codegemma_ui.engine.steps import layers
 from codegemma_ui.messages import DEFAULT_MAX_LENGTH
 from codegemma_ui.presets import BUNDLED_FOLDER as PRESET
 from codegemma_ui.vocabulary import Vocabulary
@@ -147,7 +149,8 @@ def precisions() -> dict:
             )
             for dtype in ("bfloat16", "float16", "int8")
         },
-        "large": {dtype: large(dtype) for dtype in LARGE_DTYPES[BACKEND]},
+        "large": {dtype: large(dtype) for dtype in LARGE_DTYPES},
+        "layered": layered(),
         "int4": int4() if BACKEND == "torch" else None,
         "gemma2": random_model(
             FLOAT32,
@@ -163,19 +166,60 @@ def precisions() -> dict:
 
 
 def large(dtype: str) -> dict:
-    """A model whose matrices are large enough for blocks; torch is told that it is a large one."""
-    if BACKEND == "torch":
-        importlib.import_module("codegemma_ui.engine.steps.torch").LARGE = 0
-    return random_model(
-        Precision(dtype, "float32"),
-        prompt_lengths=(5, 140),
-        compiles=True,
-        coarse=True,
-        vocabulary_size=20_000,
-        hidden_dim=64,
-        intermediate_dim=16_384,
-        head_dim=16,
-    )
+    """A model whose matrices are large enough for blocks, and which passes for a large one."""
+    with mock.patch.object(layers, "LARGE", 0):
+        return random_model(
+            Precision(dtype, "float32"),
+            prompt_lengths=(5, 140),
+            compiles=True,
+            coarse=True,
+            vocabulary_size=20_000,
+            hidden_dim=64,
+            intermediate_dim=16_384,
+            head_dim=16,
+        )
+
+
+def layered() -> dict:
+    """A model's tokens, all layers at once and a layer at a time: greedy, drawn, and with forced ones."""
+    model = load("tiny")
+    prompt = Prompts(model).of_length(140)
+    found: dict = {"parts": [], "tokens": []}
+
+    def written(decoder: Decoder) -> list[int]:
+        return [
+            token
+            for sampling in (GREEDY, Sampling(temperature=0.9, top_k=40, seed=5))
+            for forced in ((), (7, 8, 9))
+            for token in ids(list(decoder.decode(prompt, 160, sampling, forced=forced)))
+        ]
+
+    for least in (layers.LARGE, 0):
+        with mock.patch.object(layers, "LARGE", least):
+            made = steps.of_model(BACKEND, model, Precision("float32", "float32"))
+        found["parts"].append(made.parts)
+        found["tokens"].append(written(Decoder(made, 256)))
+    found["given_up"] = given_up(made, prompt[:128])
+    return found
+
+
+def given_up(made: steps.PartedSteps, prompt: list[int]) -> dict:
+    """What is read into a cache in which a pass was given up after a layer, and into a new one."""
+    token_ids, stop_ids, looks = np.array(prompt, np.int32), steps.stop_array(STOPS), []
+
+    def read(cache: Any) -> list:
+        _, picked, _ = made.read(cache, token_ids, 0, len(prompt) - 1, stop_ids)
+        return [picked.ids.tolist(), picked.logprobs.tolist()]
+
+    def goes_on(done: int) -> bool:
+        looks.append(done)
+        return done < 1
+
+    try:
+        made.read_in_parts(made.allocate(256), token_ids, 0, len(prompt) - 1, stop_ids, goes_on)
+    except steps.GivenUp as left:
+        again = read(left.cache)
+    return {"looks": looks, "again": again, "anew": read(made.allocate(256))}
 
 
 def int4() -> dict:

@@ -41,9 +41,5 @@ SNIPPETS = (
     "            <CURSOR>\n    return merged + left + right\n",
 )
 
-LARGE_DTYPES = {
-    "jax": ("bfloat16", "float16", "int8"),
-    "tensorflow": ("bfloat16", "float16", "int8"),
-    "torch": ("float32", "bfloat16", "float16", "int8"),
-}
-"""Of each backend the precisions in which large matrices are multiplied by another way than small ones."""
+LARGE_DTYPES = ("float32", "bfloat16", "float16", "int8")
+"""Precisions that a large model is tried in."""

@@ -24,6 +24,7 @@ class ScriptedSteps:
     compiling = 0
     compilations = 0
     weight_bytes = 0
+    parts = 1
     tried_beside = True
     vocabulary_size = 50
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -18,9 +19,11 @@ import pytest
 
 from codegemma_ui.engine import decode, planning, steps
 from codegemma_ui.engine.decode import KEPT, LOOK_S, Decoder, Prefilled
+from codegemma_ui.engine.pace import MOST_S
 from codegemma_ui.engine.planning import CHUNKS
 from codegemma_ui.engine.precision import Precision
 from codegemma_ui.engine.sampling import Choice, Sampling
+from codegemma_ui.engine.steps import GivenUp
 from codegemma_ui.fim import CUT_STEP, MIN_MAX_LENGTH
 from codegemma_ui.messages import DEFAULT_MAX_LENGTH
 from tests.engine import decoding
@@ -403,6 +406,90 @@ class SlowSteps(ScriptedSteps):
         self.now_s += seconds
         if name != "write":
             self.passes.append((size, seconds))
+
+
+class PartedSteps(SlowSteps):
+    """The same in ten parts.
+
+    Attributes:
+        parts_done: of each `read_in_parts`.
+        before: called before each part.
+    """
+
+    parts = 10
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.parts_done: list[int] = []
+        self.before: Callable[[], None] = lambda: None
+
+    def read_in_parts(
+        self,
+        cache: Any,
+        token_ids: np.ndarray,
+        offset: int,
+        last: int,
+        stop_ids: np.ndarray,
+        goes_on: Callable[[int], bool],
+    ) -> Any:
+        self.parts_done.append(0)
+        for done in range(self.parts):
+            self.before()
+            if not goes_on(done):
+                raise GivenUp(cache)
+            self.parts_done[-1] += 1
+        return self.read(cache, token_ids, offset, last, stop_ids)
+
+
+class TestPrefillInParts:
+    def test_the_parts_of_a_pass_are_what_is_limited(self) -> None:
+        inner = PartedSteps()
+        decoder = Decoder(inner, 4096, clock=lambda: inner.now_s)
+        list(decoder.decode([7] * 951, 960, GREEDY, drafts=False))
+        assert 8 not in [size for size, _ in inner.passes]
+        assert len(inner.passes) < 12
+        assert max(seconds for _, seconds in inner.passes) > 2
+        assert all(seconds / inner.parts <= MOST_S for _, seconds in inner.passes)
+
+    def test_it_is_given_up_between_two_parts(self) -> None:
+        inner, asked = PartedSteps(), 0
+        decoder = Decoder(inner, 4096, clock=lambda: inner.now_s)
+        prompt, left = list(range(40)) * 5, threading.Event()
+
+        def before() -> None:
+            nonlocal asked
+            asked += 1
+            if asked == 4:
+                left.set()
+
+        inner.before = before
+        assert list(decoder.decode(prompt, 240, GREEDY, over=left.is_set)) == []
+        assert inner.parts_done == [3]
+        assert inner.passes == []
+        left.clear()
+        # Nothing of it is taken to have been read.
+        assert next(decoder.decode(prompt, 240, GREEDY, over=left.is_set)).id == 40
+        assert decoder.read_tokens >= len(prompt)
+
+    def test_how_far_it_is_is_told_from_part_to_part(self) -> None:
+        inner = PartedSteps()
+        inner.before = lambda: time.sleep(2 * LOOK_S)
+        decoder = Decoder(inner, 4096, clock=lambda: inner.now_s)
+        told = [
+            event
+            for event in decoder.stream([7] * 120, 121, GREEDY)
+            if isinstance(event, Prefilled)
+        ]
+        assert len(told) >= 5
+        assert [one.tokens for one in told] == sorted(one.tokens for one in told)
+        assert {one.total for one in told} == {120}
+
+    def test_the_warm_up_runs_one_part_of_what_is_long(self) -> None:
+        inner = PartedSteps()
+        decoder = Decoder(inner, 512, clock=lambda: inner.now_s)
+        assert list(decoder.warm_up())[-1] == (programs(512), programs(512))
+        assert {size for size, _ in inner.passes} == {8, 32}
+        assert set(inner.parts_done) == {1}
 
 
 class TestPrefill:

@@ -43,7 +43,7 @@ def test_narrow_weights_are_computed_with_in_full(report: Any, dtype: str) -> No
 
 
 def test_large_matrices_are_multiplied_in_blocks(report: Any) -> None:
-    assert tuple(report["large"]) == LARGE_DTYPES[report["backend"]]
+    assert tuple(report["large"]) == LARGE_DTYPES
     for dtype, large in report["large"].items():
         # torch takes a prefill's rows in bfloat16 where that is faster.
         rounds = report["backend"] == "torch" and dtype != "float32"
@@ -51,6 +51,20 @@ def test_large_matrices_are_multiplied_in_blocks(report: Any) -> None:
         assert max(large["errors"].values()) < tolerance, dtype
         assert large["spread"] > 0.5
         assert large["note"] is None
+
+
+def test_a_layer_at_a_time_gives_what_all_at_once_gives(report: Any) -> None:
+    layered = report["layered"]
+    assert layered["parts"] == [1, 2]
+    at_once, one_by_one = layered["tokens"]
+    assert len(at_once) > 60
+    assert one_by_one == at_once
+
+
+def test_a_cache_serves_in_which_a_pass_was_given_up(report: Any) -> None:
+    given_up = report["layered"]["given_up"]
+    assert given_up["looks"] == [0, 1]
+    assert given_up["again"] == given_up["anew"]
 
 
 def test_int4_loses_less_than_even_steps_and_multiplies_what_it_keeps(report: Any) -> None:

@@ -1,7 +1,8 @@
 """What differs between the Keras backends: how the passes over a KV cache are compiled and run.
 
 `programs.py` and `forward.py` hold the passes, in `keras.ops`, once. `jax.py`, `tensorflow.py` and
-`torch.py` each compile them their own way and hide how the cache is kept. Nothing here samples, plans chunks
+`torch.py` each compile them their own way and hide how the cache is kept; beside each, for a large model on a
+CPU, `…_layers.py` compiles a layer at a time (`layers.py`). Nothing here samples, plans chunks
 or drafts: that is `decode.py`.
 """
 
@@ -70,6 +71,18 @@ class Drawing(NamedTuple):
     numbers: Any
 
 
+class GivenUp(Exception):
+    """A pass has ended between two of its parts, as its caller wanted.
+
+    Args:
+        cache: what takes the place of the pass's cache; it holds the same up to the pass's first position.
+    """
+
+    def __init__(self, cache: Cache) -> None:
+        super().__init__()
+        self.cache = cache
+
+
 class Steps(Protocol):
     """The compiled passes of a `GemmaCausalLM` over a KV cache, for one Keras backend.
 
@@ -81,12 +94,14 @@ class Steps(Protocol):
         compilations: programs compiled so far.
         compiling: programs that are still to be compiled on a thread of their own, and run uncompiled
             until then.
+        parts: how many a pass of `PartedSteps` has, else 1.
         takes_rows: whether these are `RowSteps`.
         tried_beside: whether the warm-up may run a program while a request runs another.
     """
 
     note: str | None
     compiling: int
+    parts: int
     takes_rows: bool
     tried_beside: bool
 
@@ -202,6 +217,29 @@ class Steps(Protocol):
         ...
 
 
+class PartedSteps(Steps, Protocol):
+    """Steps whose passes run in parts, a layer each, between which they can be given up."""
+
+    def read_in_parts(
+        self,
+        cache: Cache,
+        token_ids: np.ndarray,
+        offset: int,
+        last: int,
+        stop_ids: np.ndarray,
+        goes_on: Callable[[int], bool],
+    ) -> tuple[Cache, Picked, Scores]:
+        """As `read`.
+
+        Args:
+            goes_on: called before each part with how many are done; False gives the pass up.
+
+        Raises:
+            GivenUp: as `goes_on` wanted.
+        """
+        ...
+
+
 class RowSteps(Steps, Protocol):
     """Steps that write several rows together: a cache with a place for each of N."""
 
@@ -313,6 +351,11 @@ def _module(backend: str) -> Any:
             f"KERAS_BACKEND before keras is imported to change it. Received: {backend!r}"
         )
     return importlib.import_module(f"{__name__}.{backend}")
+
+
+def in_parts(steps: Steps) -> TypeGuard[PartedSteps]:
+    """Whether a backend's steps run a pass in parts."""
+    return steps.parts > 1
 
 
 def takes_rows(steps: Steps) -> TypeGuard[RowSteps]:

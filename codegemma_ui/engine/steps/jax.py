@@ -20,7 +20,7 @@ from jax.sharding import NamedSharding, PartitionSpec
 
 from codegemma_ui.engine import parallel
 from codegemma_ui.engine.precision import Precision
-from codegemma_ui.engine.steps import ALTERNATIVES, Drawing, Picked, weights
+from codegemma_ui.engine.steps import ALTERNATIVES, Drawing, Picked, layers, weights
 from codegemma_ui.engine.steps.forward import Cache, cache_bytes, cache_shape
 from codegemma_ui.engine.steps.programs import Picks, Programs
 
@@ -116,6 +116,7 @@ class JaxSteps:
 
     note: str | None = None
     compiling = 0
+    parts = 1
     takes_rows = True
     tried_beside = True
 
@@ -332,4 +333,8 @@ def arrangement(shape: weights.Shape, precision: Precision) -> JaxArrangement:
 
 
 def create(shape: weights.Shape, arranged: weights.Weights) -> JaxSteps:
-    return JaxSteps(shape, arranged)
+    from codegemma_ui.engine.steps import jax_layers
+
+    on_cpu = jax.default_backend() == "cpu" and parallel.mesh() is None
+    made = jax_layers.JaxLayeredSteps if on_cpu and layers.wanted(shape) else JaxSteps
+    return made(shape, arranged)

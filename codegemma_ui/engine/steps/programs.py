@@ -15,11 +15,15 @@ from codegemma_ui.engine.steps.forward import (
     Cache,
     Kernels,
     RowKernels,
+    Surroundings,
+    embed,
     hidden,
     hidden_rows,
+    layer,
     logits,
+    surroundings,
 )
-from codegemma_ui.engine.steps.weights import Shape, Weights
+from codegemma_ui.engine.steps.weights import Layer, Shape, Weights
 
 
 class Picks(NamedTuple):
@@ -116,6 +120,32 @@ class Programs:
         """What `check` does with the last layer's output, `(S, hidden_dim)`."""
         scores = logits(self._shape, weights, self._kernels, x)
         return self._picks(scores, stop_ids, given), ops.take(scores, last, axis=0)
+
+    # What a pass begins with, and one of its layers, for backends that run them one by one.
+
+    @property
+    def windows(self) -> tuple[int | None, ...]:
+        """Each window that some layer has, once."""
+        return tuple(dict.fromkeys(self._shape.windows))
+
+    def begin(self, embedding: Any, token_ids: Any, offset: Any, length: int) -> tuple[Any, ...]:
+        """The first layer's input `(S, hidden_dim)`, cosines, sines, and a mask for each of `windows`.
+
+        Args:
+            embedding: of the weights.
+            token_ids, offset: as in `read`.
+            length: of the cache.
+        """
+        around = surroundings(self._shape, token_ids.shape[0], offset, length)
+        x = embed(self._shape, self._kernels, embedding, token_ids)
+        return x, around.cos, around.sin, *(around.masks[window] for window in self.windows)
+
+    def layer(
+        self, weights: Layer, cache: Cache, x: Any, offset: Any, cos: Any, sin: Any, mask: Any
+    ) -> tuple[Cache, Any]:
+        """One layer: its cache, and its output `(S, hidden_dim)`."""
+        around = Surroundings(offset, cos, sin, {None: mask})
+        return layer(self._shape, self._kernels, weights, cache, None, around, x)
 
     def draw(self, scores: Any, drawing: Drawing, number: Any) -> tuple[Any, Any]:
         """See `drawing.draw`."""

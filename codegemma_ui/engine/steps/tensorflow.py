@@ -19,7 +19,7 @@ from tensorflow.compiler.tf2xla.ops.gen_xla_ops import xla_optimization_barrier
 
 from codegemma_ui.engine import compiled
 from codegemma_ui.engine.precision import Precision
-from codegemma_ui.engine.steps import ALTERNATIVES, Drawing, Picked, weights
+from codegemma_ui.engine.steps import ALTERNATIVES, Drawing, Picked, layers, weights
 from codegemma_ui.engine.steps.forward import cache_bytes, cache_shape
 from codegemma_ui.engine.steps.programs import Picks, Programs
 
@@ -126,6 +126,7 @@ class TensorflowSteps:
 
     note: str | None = None
     compiling = 0
+    parts = 1
     takes_rows = False
     tried_beside = True
 
@@ -241,4 +242,9 @@ def arrangement(shape: weights.Shape, precision: Precision) -> TensorflowArrange
 
 
 def create(shape: weights.Shape, arranged: weights.Weights) -> TensorflowSteps:
-    return TensorflowSteps(shape, arranged)
+    from codegemma_ui.engine.steps import tensorflow_layers
+
+    layered = _on_cpu() and layers.wanted(shape)
+    return (tensorflow_layers.TensorflowLayeredSteps if layered else TensorflowSteps)(
+        shape, arranged
+    )

@@ -28,13 +28,12 @@ from torch.utils._pytree import tree_flatten, tree_unflatten
 
 from codegemma_ui.engine import compiled
 from codegemma_ui.engine.precision import Precision
-from codegemma_ui.engine.steps import ALTERNATIVES, Drawing, Picked, torch_names, weights
+from codegemma_ui.engine.steps import ALTERNATIVES, Drawing, Picked, layers, torch_names, weights
 from codegemma_ui.engine.steps.forward import Cache, cache_bytes, cache_shape
 from codegemma_ui.engine.steps.programs import Programs
 from codegemma_ui.engine.steps.torch_graph import compile_graph, multiply_in_loops, trace
 from codegemma_ui.engine.steps.torch_replay import Replayed
 from codegemma_ui.engine.steps.weights import WIDENED, Arrangement, Narrow, Shape, Weights, scaled
-from codegemma_ui.presets import LARGE
 
 
 class TorchArrangement(Arrangement):
@@ -94,6 +93,7 @@ class TorchSteps:
         compiles: whether inductor compiles the graphs; otherwise they run as they are.
     """
 
+    parts = 1
     takes_rows = False
     tried_beside = False
 
@@ -162,7 +162,7 @@ class TorchSteps:
         self, name: str, cache: tuple[Cache, ...], *arguments: Any
     ) -> tuple[tuple[Cache, ...], Picked, torch.Tensor]:
         ids, logprobs, scores = self._run(name, cache, *map(self._tensor, arguments))
-        return cache, _fetch([(ids, logprobs)]), scores
+        return cache, fetch([(ids, logprobs)]), scores
 
     def draw(self, scores: torch.Tensor, drawing: Drawing) -> tuple[int, float]:
         token_id, logprob = self._run(
@@ -196,7 +196,7 @@ class TorchSteps:
             # On a GPU this would wait for the step; there a burst runs to its end.
             if self._device.type == "cpu" and int(token) in stops:
                 break
-        picked = _fetch(made)
+        picked = fetch(made)
         stopped = [row for row, one in enumerate(picked.ids[:, 0]) if int(one) in stops]
         end = stopped[0] + 1 if stopped else count
         return cache, Picked(picked.ids[:end], picked.logprobs[:end])
@@ -314,7 +314,8 @@ def _soonest(job: tuple[Any, ...]) -> tuple[bool, int, int, int]:
     return name == "draw", length, ("step", "check", "read", "draw").index(name), size
 
 
-def _fetch(rows: list[Any]) -> Picked:
+def fetch(rows: list[Any]) -> Picked:
+    """What was picked, on the host: ids and logprobs of each of the rows."""
     ids, logprobs = (torch.cat(parts).cpu().numpy() for parts in zip(*rows, strict=True))
     return Picked(ids, logprobs)
 
@@ -339,4 +340,4 @@ def create(shape: Shape, arranged: Weights) -> TorchSteps:
 
 def _is_large(shape: Shape) -> bool:
     """Whether a CPU runs the model a layer at a time."""
-    return shape.parameters >= LARGE and os.environ.get("KERAS_TORCH_DEVICE", "cpu") == "cpu"
+    return layers.wanted(shape) and os.environ.get("KERAS_TORCH_DEVICE", "cpu") == "cpu"

@@ -7,15 +7,18 @@ bare operations: what begins it, a layer, what ends it. The products are `torch_
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
 from torch.utils._pytree import tree_flatten, tree_unflatten
 
-from codegemma_ui.engine.steps import forward, torch_products
-from codegemma_ui.engine.steps.forward import Surroundings
+from codegemma_ui.engine.steps import GivenUp, Picked, torch_products
+from codegemma_ui.engine.steps.forward import Cache
+from codegemma_ui.engine.steps.layers import always
 from codegemma_ui.engine.steps.programs import Programs
-from codegemma_ui.engine.steps.torch import TorchArrangement, TorchKernels, TorchSteps
+from codegemma_ui.engine.steps.torch import TorchArrangement, TorchKernels, TorchSteps, fetch
 from codegemma_ui.engine.steps.torch_graph import trace
 from codegemma_ui.engine.steps.torch_products import Int4
 from codegemma_ui.engine.steps.weights import Narrow, Shape, Weights, in_columns, quantized
@@ -60,7 +63,7 @@ KERNELS = LayeredKernels()
 
 
 class LayeredSteps(TorchSteps):
-    """`Steps` on torch, a layer at a time.
+    """`PartedSteps` on torch, a layer at a time.
 
     Args:
         shape: of the model.
@@ -73,6 +76,7 @@ class LayeredSteps(TorchSteps):
             reason = torch_products.prepare(*_matrices(arranged))
         if reason is not None:
             self._run_uncompiled(reason)
+        self.parts = len(arranged.layers)
         # Flat, as graphs take them: once, and not again for every token.
         self._embedding = tree_flatten(arranged.embedding)
         self._layers = [tree_flatten(one) for one in arranged.layers]
@@ -81,39 +85,59 @@ class LayeredSteps(TorchSteps):
     def _made(self, alternatives: int) -> Programs:
         return Programs(self.shape, KERNELS, alternatives)
 
-    def _run(self, name: str, cache: tuple[forward.Cache, ...], *arguments: torch.Tensor) -> Any:
+    def read_in_parts(
+        self,
+        cache: tuple[Cache, ...],
+        token_ids: np.ndarray,
+        offset: int,
+        last: int,
+        stop_ids: np.ndarray,
+        goes_on: Callable[[int], bool],
+    ) -> tuple[tuple[Cache, ...], Picked, torch.Tensor]:
+        arguments = map(self._tensor, (token_ids, offset, last, stop_ids))
+        ids, logprobs, scores = self._run_parts("read", cache, goes_on, *arguments)
+        return cache, fetch([(ids, logprobs)]), scores
+
+    def _run(self, name: str, cache: tuple[Cache, ...], *arguments: torch.Tensor) -> Any:
         if not cache:
             return super()._run(name, cache, *arguments)
+        return self._run_parts(name, cache, always, *arguments)
+
+    def _run_parts(
+        self,
+        name: str,
+        cache: tuple[Cache, ...],
+        goes_on: Callable[[int], bool],
+        *arguments: torch.Tensor,
+    ) -> Any:
         token_ids, offset, *rest = arguments
-        size, length = token_ids.shape[0], cache[0][0].shape[-2]
-        windows = tuple(dict.fromkeys(self.shape.windows))
+        length = cache[0][0].shape[-2]
+        programs = self._programs
 
         def begin(embedding: Any, token_ids: Any, offset: Any) -> Any:
-            x = forward.embed(self.shape, KERNELS, embedding, token_ids)
-            around = forward.surroundings(self.shape, size, offset, length)
-            return x, around.cos, around.sin, *(around.masks[window] for window in windows)
+            return programs.begin(embedding, token_ids, offset, length)
 
-        def layer(
-            weights: Any, keys: Any, values: Any, x: Any, offset: Any, cos: Any, sin: Any, mask: Any
-        ) -> Any:
-            around = Surroundings(offset, cos, sin, {None: mask})
-            return forward.layer(self.shape, KERNELS, weights, (keys, values), None, around, x)[1]
+        def layer(weights: Any, keys: Any, values: Any, *given: Any) -> Any:
+            return programs.layer(weights, (keys, values), *given)[1]
 
         def end(weights: Any, x: Any, *rest: Any) -> Any:
-            picks, scores = getattr(self._programs, f"end_{name}")(weights, x, *rest)
+            picks, scores = getattr(programs, f"end_{name}")(weights, x, *rest)
             return *picks, scores
 
         with torch.no_grad():
-            key = (size, length)
+            key = (token_ids.shape[0], length)
             x, cos, sin, *masks = self._graph(
                 "begin", key, begin, self._embedding, token_ids, offset
             )
-            of = dict(zip(windows, masks, strict=True))
-            for weights, kept, window in zip(self._layers, cache, self.shape.windows, strict=True):
+            of = dict(zip(programs.windows, masks, strict=True))
+            every = zip(self._layers, cache, self.shape.windows, strict=True)
+            for done, (weights, kept, window) in enumerate(every):
+                if not goes_on(done):
+                    raise GivenUp(cache)
                 x = self._graph(
                     "layer", key, layer, weights, *kept, x, offset, cos, sin, of[window]
                 )
-            return self._graph(f"end {name}", (size,), end, self._outer, x, *rest)
+            return self._graph(f"end {name}", key[:1], end, self._outer, x, *rest)
 
     def _graph(
         self,
