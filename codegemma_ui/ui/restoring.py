@@ -35,8 +35,8 @@ SETTINGS = (
 CONTROLS = (*SETTINGS, "ending", "code_language", "example", "files", "truth")
 """What is put back by the server. The model, its backend and its precision are not a tab's."""
 
-MAX_CHARACTERS = 2_000_000
-"""Of a text that is put back; a tab keeps less."""
+MAX_CHARACTERS = 1_000_000
+"""Of a text that is put back; a tab sends no more (`MOST_CONTROLS` in `static/restore.js`)."""
 
 
 def wire(page: Page, client: EngineClient, settled: Dependency) -> None:

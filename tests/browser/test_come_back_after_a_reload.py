@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Dialog, Page, expect
 
 from codegemma_ui.errors import WorkerDied
 from codegemma_ui.ui.strings import text
@@ -241,17 +241,50 @@ def kept(page: Page) -> dict[str, Any]:
     return {key: json.loads(value) for key, value in entries.items() if "kept" in key}
 
 
-def test_what_is_kept_is_bounded_and_a_longer_program_is_said_not_to_be(
+def leaving(playground: Playground) -> list[str]:
+    """The kinds of question that the browser asks from now on; each is answered with: stay here."""
+    asked: list[str] = []
+
+    def stay(dialog: Dialog) -> None:
+        asked.append(dialog.type)
+        dialog.dismiss()
+
+    playground.page.on("dialog", stay)
+    return asked
+
+
+def test_a_program_of_a_million_characters_comes_back_and_nothing_is_asked(
     playground: Playground,
 ) -> None:
+    long = LONG * 6
+    assert len(long) > 1_000_000
+    asked = leaving(playground)
+    wait_until_shown(playground)
+    playground.paste("before", long)
+    playground.page.wait_for_function("document.documentElement.dataset.kept === 'yes'")
+    reload(playground)
+    assert asked == []
+    assert playground.text("before") == long
+
+
+def test_the_browser_asks_before_it_leaves_a_text_that_is_not_kept(playground: Playground) -> None:
+    asked = leaving(playground)
     wait_until_shown(playground)
     playground.write("before", "short = 1\n")
     playground.page.wait_for_function("document.documentElement.dataset.kept === 'yes'")
+    playground.page.evaluate("sessionStorage.setItem('another', '줄'.repeat(4_500_000))")
     playground.paste("before", LONG * 6)
     playground.page.wait_for_function("document.documentElement.dataset.kept === 'no'")
     assert not any(one.get("texts") for one in kept(playground.page).values())
+    playground.page.evaluate("void setTimeout(() => location.reload())")
+    playground.page.wait_for_timeout(1000)
+    assert asked == ["beforeunload"]
+    assert LONG * 6 in playground.text("before")
+
+    playground.write("before", "")
+    playground.page.wait_for_function("document.documentElement.dataset.kept === 'yes'")
     reload(playground)
-    assert playground.text("before") == ""
+    assert asked == ["beforeunload"]
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,8 @@
   const VERSION = 1; // of what is kept; what another one kept is left alone
   const SIDES = ["before", "after"];
   const LINK = "#run="; // as in take.js
-  const MOST_CHARACTERS = 1_000_000; // of each part; a completion takes 200,000 a side, a tab's storage holds 5 million
+  const MOST_CHARACTERS = { page: 5_000_000, run: 1_000_000 }; // what a tab's storage holds; a run leaves it to the texts
+  const MOST_CONTROLS = 1_000_000; // characters: the server is sent them to put them back
   const MOST_BYTES = 4_500_000; // of a question to the server, which takes 5 MiB
   const PAUSE_MS = 400; // after the last key
   const WHILE_WRITTEN_MS = 1000;
@@ -52,10 +53,11 @@
 
   function store(part, value) {
     const text = JSON.stringify({ version: VERSION, slot, ...value });
-    if (text.length > MOST_CHARACTERS) return false;
+    if (text.length > MOST_CHARACTERS[part]) return false;
     // Where the storage is full, what stands in another place is given up: the other address's, then the run.
     const other = slot ? "" : LINK;
-    for (const key of [null, keyOf(other, "run"), keyOf(other, "page"), keyOf(slot, "run")]) {
+    const texts = part === "page" ? [keyOf(other, "page")] : []; // no run is worth somebody's texts
+    for (const key of [null, keyOf(other, "run"), ...texts, keyOf(slot, "run")]) {
       try {
         if (key) sessionStorage.removeItem(key);
         sessionStorage.setItem(keyOf(slot, part), text);
@@ -68,7 +70,8 @@
   }
 
   function storePage() {
-    const ok = store("page", page);
+    const controls = JSON.stringify(page.controls ?? {}).length;
+    const ok = controls <= MOST_CONTROLS && store("page", page);
     if (!ok) drop(keyOf(slot, "page")); // an older text in its stead would pass for this one
     document.documentElement.dataset.kept = ok ? "yes" : "no";
   }
@@ -164,6 +167,13 @@
   for (const kind of ["input", "keyup", "paste", "cut", "drop"])
     document.addEventListener(kind, (event) => event.target.closest?.("#before, #after") && plan(), true);
   window.addEventListener("pagehide", () => flush());
+  window.addEventListener("beforeunload", (event) => {
+    flush();
+    const { controls = {}, texts = [] } = page;
+    if (document.documentElement.dataset.kept !== "no" || ![...texts, controls.files].some(Boolean)) return;
+    event.preventDefault();
+    event.returnValue = true; // for browsers that heed nothing else
+  });
   document.addEventListener("visibilitychange", () => document.visibilityState === "hidden" && flush());
 
   // Addresses
