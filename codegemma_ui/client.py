@@ -21,7 +21,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from codegemma_ui import machine, memory, presets
+from codegemma_ui import machine, memory, presets, safetensors_files
 from codegemma_ui.choice import (
     Choice,
     Command,
@@ -478,7 +478,7 @@ class EngineClient:
         """The choice with what its folder says of the model, such as its trained context.
 
         Raises:
-            LoadFailed: it has no vocabulary for filling in.
+            LoadFailed: it has no vocabulary for filling in, or its weights are not whole.
             NotEnoughMemory: its folder says how large it is, and that does not fit.
         """
         try:
@@ -488,6 +488,8 @@ class EngineClient:
                 f"{choice.preset.label} is not a fill-in-the-middle preset. {error}",
                 "Choose a CodeGemma preset or another one with FIM control tokens.",
             ) from error
+        if choice.backend != machine.OPENAI:  # whose weights are elsewhere
+            safetensors_files.check(folder)
         preset = presets.fetched(choice.preset, folder)
         with self._lock:
             self._presets = [preset if one.name == preset.name else one for one in self._presets]

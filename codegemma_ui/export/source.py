@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from codegemma_ui import safetensors_files
 from codegemma_ui.errors import EngineError
 from codegemma_ui.export import pieces, weights
 from codegemma_ui.export.pieces import Pieces
@@ -58,6 +59,7 @@ def read(preset: Preset, folder: Path, backend: str) -> Source:
         raise EngineError(
             f"{preset.label} is not a fill-in-the-middle preset. {error}", code="load_failed"
         ) from error
+    safetensors_files.check(folder)
     known = pieces.read(folder)
     backbone = weights.load(folder, backend)
     architecture = weights.architecture(backbone)
