@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from codegemma_ui import fim, model_format
+from codegemma_ui import amounts, fim, model_format
 from codegemma_ui.errors import UnknownPreset
 
 BUNDLED = "bundled"
@@ -121,7 +121,7 @@ def _codegemma(name: str, label: str, version: int, *, instruct: bool = False) -
 def bundled() -> Preset:
     """The preset that ships in this package."""
     preset = _from_folder(BUNDLED, BUNDLED_FOLDER)
-    size = f"{(preset.parameters or 0) / 1e6:.0f}M"
+    size = amounts.parameters(preset.parameters or 0)
     return replace(preset, label=f"Bundled FIM model · {size} · not CodeGemma")
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from codegemma_ui import memory, quality
+from codegemma_ui import amounts, memory, quality
 from codegemma_ui.errors import ChoiceFailed, WorkerDied
 from codegemma_ui.machine import OPENAI
 from codegemma_ui.messages import AS_SERVED, DEFAULT_TIME_LIMIT_S, Status
@@ -119,10 +119,10 @@ def _line(status: Status, by_name: dict[str, Preset], language: Language) -> str
         # Before a model is loaded its device and size are not known yet.
         parts.extend(filter(None, (dtype, status.device)))
         if status.parameters:
-            count = _short(status.parameters, 1000, ("", "K", "M", "B"))
+            count = amounts.parameters(status.parameters)
             parts.append(text("parameters", language, count=count))
         if status.memory_bytes:
-            size = _short(status.memory_bytes, 1024, (" B", " KiB", " MiB", " GiB"))
+            size = amounts.size(status.memory_bytes)
             parts.append(text("memory", language, size=size))
     if status.at_once > 1 and status.serving:
         parts.append(text("serving", language, count=status.serving, most=status.at_once))
@@ -162,14 +162,6 @@ def _label(preset: str | None, backend: str | None, by_name: dict[str, Preset]) 
     known = by_name.get(preset or "")
     name = known.title if known else preset or "?"
     return f"{name} · {backend}" if backend else name
-
-
-def _short(number: int, step: int, units: Sequence[str]) -> str:
-    value, index = float(number), 0
-    while value >= step and index < len(units) - 1:
-        value /= step
-        index += 1
-    return f"{value:.1f}{units[index]}" if value < 10 and index else f"{value:.0f}{units[index]}"
 
 
 def _notices(status: Status, chosen: Preset | None, language: Language) -> str:

@@ -28,7 +28,7 @@ OFFERED = presets.offered()
 
 def test_ready_names_model_backend_precision_device_size_and_memory() -> None:
     line = shown(READY, OFFERED, "en").line
-    facts = ("ready", "Bundled FIM model", "jax", "float32", "CPU", "7.8M", "700 MiB")
+    facts = ("ready", "Bundled FIM model", "jax", "float32", "CPU", "7.8M", "734 MB")
     assert [fact for fact in facts if fact not in line] == []
     assert "CodeGemma" not in line
 
