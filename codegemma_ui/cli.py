@@ -229,9 +229,9 @@ def _export(parsed: argparse.Namespace) -> int:
 
 
 def _presets(parsed: argparse.Namespace) -> int:
-    from codegemma_ui import memory, presets, quality
+    from codegemma_ui import amounts, memory, presets, quality
 
-    backend = settings.resolve(parsed, _without_model()).backend
+    backend = settings.resolve(parsed, _without_what_is_missing(parsed)).backend
     measured = quality.by_precision(memory.precisions(backend), backend)
     of_bundled = {dtype: asdict(one) for dtype, one in measured.items()}
     shown = presets.offered() if parsed.preset is None else (presets.named(parsed.preset),)
@@ -247,7 +247,7 @@ def _presets(parsed: argparse.Namespace) -> int:
         print(json.dumps(rows, indent=2))
         return DONE
     for row in rows:
-        size = f"{row['parameters'] / 1e9:.2f}B" if row["parameters"] else "?"
+        size = amounts.parameters(row["parameters"]) if row["parameters"] else "?"
         download = f"{row['download_bytes'] / 1e9:.1f} GB" if row["download_bytes"] else "none"
         print(f"{row['name']:<32}{size:>7}  download {download:<8} context {row['context_length']}")
         if sizes := memory.sizes(row["memory_bytes"]):
@@ -261,15 +261,26 @@ def _presets(parsed: argparse.Namespace) -> int:
 def _doctor(parsed: argparse.Namespace) -> int:
     from codegemma_ui import doctor
 
-    report = doctor.examine(settings.resolve(parsed, _without_model()), only=parsed.preset)
+    report = doctor.examine(
+        settings.resolve(parsed, _without_what_is_missing(parsed)), only=parsed.preset
+    )
     print(json.dumps(report, indent=2) if parsed.json else doctor.as_text(report))
     return DONE
 
 
-def _without_model() -> dict[str, str]:
-    """The environment without a preset or backend that may be what is wrong: doctor must still run."""
-    blamed = ("CODEGEMMA_UI_PRESET", "CODEGEMMA_UI_BACKEND", "KERAS_BACKEND")
-    kept = {name: value for name, value in os.environ.items() if name not in blamed}
-    if kept.get("CODEGEMMA_UI_MODEL_PARALLEL"):
-        kept["CODEGEMMA_UI_BACKEND"] = "jax"  # whose setting that is
+def _without_what_is_missing(parsed: argparse.Namespace) -> dict[str, str]:
+    """The environment without a preset, or a backend, that only lacks something here: doctor must still run.
+
+    A backend that does not exist is refused as everywhere.
+    """
+    from codegemma_ui.machine import BACKENDS, OPENAI
+
+    ours, theirs = "CODEGEMMA_UI_BACKEND", "KERAS_BACKEND"
+    kept = {name: value for name, value in os.environ.items() if name != "CODEGEMMA_UI_PRESET"}
+    chosen = kept.get(ours) or kept.get(theirs) or BACKENDS[0]
+    server = vars(parsed).get("openai_base_url") or kept.get("CODEGEMMA_UI_OPENAI_BASE_URL")
+    if chosen == OPENAI and not server:
+        kept |= {ours: "", theirs: ""}
+    if kept.get("CODEGEMMA_UI_MODEL_PARALLEL") and chosen in (*BACKENDS, OPENAI):
+        kept[ours] = "jax"  # whose setting that is
     return kept

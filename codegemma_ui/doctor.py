@@ -43,8 +43,9 @@ def examine(settings: Settings, only: str | None = None) -> dict[str, Any]:
         `cxx_compiler` (torch compiles its CPU step with it), `credentials` (present or not),
         `cache` with its `folder` and the `problem` where it cannot be used, `ignored` with the variables that
         a model's process does not follow and why, `max_concurrency` and, in `together`, the backends on which
-        it counts, `presets` with what is missing for each, an empty list where it can run, the memory that it
-        needs by precision (bytes), in `fits` the precisions that this machine has the memory for, and
+        it counts, `presets` with whether each was `looked_up` (a repository is only once it is chosen), with
+        what is missing for each, an empty list where it can run as far as is known, the memory that it needs
+        by precision (bytes), in `fits` the precisions that this machine has the memory for, and
         `backend`, `dtype`, `narrowed` and `faster_backend` as `/status` would have them;
         `quality_of_bundled`, the bundled model's `exact_match` (0 to 1), `perplexity` and held-out `tasks` by
         precision; and `server`, which the backend "openai" would ask, or null.
@@ -108,6 +109,7 @@ def _row(
         narrowed = None
     return {
         "name": preset.name,
+        "looked_up": _looked_up(preset),
         "missing": _missing(preset, settings, free, credentials, backends),
         "memory_bytes": memory.by_precision(preset, settings.backend),
         "fits": fits,
@@ -116,6 +118,11 @@ def _row(
         "narrowed": asdict(narrowed) if narrowed else None,
         "faster_backend": faster_backend(choice, dtype, settings),
     }
+
+
+def _looked_up(preset: Preset) -> bool:
+    """Whether anything is known of its files: the table's and those on this machine were looked at."""
+    return preset.local or preset.codegemma
 
 
 def _compiling(backend: machine.Backend) -> dict[str, Any]:
@@ -250,11 +257,14 @@ def as_text(report: dict[str, Any]) -> str:
             f"{server['server']} has {server['model']}, answered in {server['seconds']} s"
         )
         lines.append(f"            {said}")
-    lines.append("")
+    lines += ["", "+ can run, - lacks what is said below it, ? was not looked up"]
     told_faster = False
     for preset in report["presets"]:
         missing = preset["missing"]
-        lines.append(f"{'-' if missing else '+'} {preset['name']}")
+        mark = "-" if missing else "+" if preset["looked_up"] else "?"
+        lines.append(f"{mark} {preset['name']}")
+        if not preset["looked_up"]:
+            lines.append("    not looked up: its files are listed when it is chosen")
         lines.extend(_memory_lines(preset))
         if preset["fits"] != []:
             lines.extend(_advice_lines(preset, once=told_faster))

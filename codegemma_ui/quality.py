@@ -64,7 +64,8 @@ def line(qualities: Mapping[str, Quality]) -> str:
     """The same as a line of a shell, which says whose figures they are."""
     tasks = next(iter(qualities.values())).tasks
     return (
-        f"bundled model, exact match and perplexity on {tasks} held-out holes: {figures(qualities)}"
+        f"of the bundled model alone, exact match and perplexity on {tasks} held-out holes: "
+        f"{figures(qualities)}"
     )
 
 

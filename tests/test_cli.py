@@ -158,6 +158,23 @@ def test_doctor_may_be_asked_for_one() -> None:
     assert list(row["memory_bytes"]) == ["float32", "bfloat16", "float16", "int8"]
 
 
+@pytest.mark.parametrize("command", ["doctor", "presets"])
+@pytest.mark.parametrize("variable", ["CODEGEMMA_UI_BACKEND", "KERAS_BACKEND"])
+def test_a_backend_that_does_not_exist_is_refused_by_every_command(
+    command: str, variable: str
+) -> None:
+    done = run(command, **{variable: "mxnet"})
+    assert done.returncode == BAD_INPUT
+    assert f"Received: 'mxnet', from {variable}" in done.stderr.decode()
+
+
+def test_doctor_runs_where_the_chosen_backend_lacks_its_server() -> None:
+    report = json.loads(run("doctor", "--json", CODEGEMMA_UI_BACKEND="openai").stdout)
+    assert report["server"] is None
+    report = json.loads(run("doctor", "--json", CODEGEMMA_UI_BACKEND="jax").stdout)
+    assert {row["backend"] for row in report["presets"]} == {"jax"}
+
+
 def test_doctor_tells_what_is_missing_and_no_secret(tmp_path: Path) -> None:
     environ = {"HOME": str(tmp_path)}
     report = json.loads(run("doctor", "--json", **environ).stdout)

@@ -49,6 +49,29 @@ def test_where_nothing_fits_that_is_what_is_missing(monkeypatch: pytest.MonkeyPa
     assert "fits in" not in text
 
 
+@pytest.mark.parametrize(
+    ("name", "mark", "looked_up"),
+    [
+        ("hf://no/such", "?", False),
+        ("kaggle://no/such/keras/model", "-", False),
+        ("bundled", "+", True),
+    ],
+)
+def test_a_repository_that_nobody_looked_up_does_not_pass_for_one_that_can_run(
+    name: str, mark: str, looked_up: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nothing = {"kaggle": False, "huggingface": False}
+    monkeypatch.setattr(doctor, "credentials_present", lambda: nothing)
+    monkeypatch.setattr(doctor, "_asked_torch", lambda python: None)
+    report = doctor.examine(Settings(preset=name), only=name)
+    (row,) = report["presets"]
+    text = doctor.as_text(report).splitlines()
+    assert row["looked_up"] is looked_up
+    assert f"{mark} {name}" in text
+    assert ("    not looked up: its files are listed when it is chosen" in text) is not looked_up
+    assert "+ can run, - lacks what is said below it, ? was not looked up" in text
+
+
 class TestWhetherTorchCompiles:
     """A program stands for another environment's Python, and answers as that would."""
 

@@ -58,7 +58,9 @@ def test_page_doctor_and_presets_show_the_files_figures(capsys: pytest.CaptureFi
         "perplexity": 5.125,
         "tasks": 200,
     }
-    line = f"bundled model, exact match and perplexity on 200 held-out holes: {expected}"
+    line = (
+        f"of the bundled model alone, exact match and perplexity on 200 held-out holes: {expected}"
+    )
     assert line in doctor.as_text(report).splitlines()
     assert line in said_by("presets", "--backend", "jax").splitlines()
     told = json.loads(said_by("presets", "--backend", "jax", "--json"))
