@@ -13,7 +13,7 @@ from pathlib import Path
 from codegemma_ui import coming_up, interrupts, settings, text_files
 from codegemma_ui.cli import BAD_INPUT, CANCELLED, DONE, ENGINE_ERROR
 from codegemma_ui.client import EngineClient
-from codegemma_ui.errors import BadInput
+from codegemma_ui.errors import BadInput, sentences
 from codegemma_ui.fim import BYTE_ORDER_MARK
 from codegemma_ui.messages import (
     CancelledEvent,
@@ -171,4 +171,4 @@ def _show(event: Event, as_json: bool) -> None:
         said = f"not finished: the time limit ended it after {event.completion_tokens} tokens"
         print(f"\n{said}; --time-limit raises it", file=sys.stderr)
     elif isinstance(event, ErrorEvent):
-        print(f"error: {event.message} {event.hint}".strip(), file=sys.stderr)
+        print(f"error: {sentences(event.message, event.hint)}", file=sys.stderr)

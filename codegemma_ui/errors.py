@@ -8,6 +8,13 @@ to do next.
 from __future__ import annotations
 
 
+def sentences(*said: str) -> str:
+    """Join a message and its hint; one that ends in what came, as in `Received: 7`, gets a full stop."""
+    parts = [one.strip() for one in said if one.strip()]
+    ended = [one if one.endswith((".", "!", "?", ":", "…")) else f"{one}." for one in parts[:-1]]
+    return " ".join([*ended, *parts[-1:]])
+
+
 class PlaygroundError(Exception):
     """Anything the playground reports to a person.
 
@@ -27,7 +34,7 @@ class PlaygroundError(Exception):
             self.code = code
 
     def __str__(self) -> str:
-        return f"{self.message} {self.hint}".strip()
+        return sentences(self.message, self.hint)
 
 
 class BadInput(PlaygroundError):

@@ -26,6 +26,10 @@ FIM_FILE = "fim.json"
 EXPORT_FILE = "export.json"
 """What an export is of, in its folder; `export.folder` writes it."""
 
+_NAME = r"[A-Za-z0-9_][A-Za-z0-9._-]*"
+KAGGLE_HANDLE = re.compile(rf"kaggle://{_NAME}/{_NAME}/keras/{_NAME}(/[1-9][0-9]*)?")
+HF_HANDLE = re.compile(rf"hf://(?!.*(?:--|\.\.)){_NAME}/{_NAME}")
+
 CODEGEMMA_CONTEXT = 8192
 
 WIDTHS = {"float32": 4.0, "bfloat16": 2.0, "float16": 2.0, "int8": 1.0, "int4": 0.73}
@@ -182,7 +186,7 @@ def named(name: str) -> Preset:
             f"for {framework}.",
             instead_of(name),
         )
-    if name.startswith(("hf://", "kaggle://")):
+    if HF_HANDLE.fullmatch(name) or KAGGLE_HANDLE.fullmatch(name):
         return Preset(name=name, handle=name, label=name.split("://", 1)[1])
     folder = Path(os.path.expanduser(name))  # noqa: PTH111  # Path's raises for ~nobody
     try:

@@ -285,7 +285,9 @@ def resolve(
     try:
         presets.named(preset)
     except UnknownPreset as error:
-        raise UnknownPreset(f"{error.message}{source('preset')}", error.hint) from None
+        came_from = source("preset")
+        said = f"{error.message.removesuffix('.')}{came_from}" if came_from else error.message
+        raise UnknownPreset(said, error.hint) from None
     extra = tuple(filter(None, map(str.strip, choice("extra_presets", "").split(","))))
     presets.offered(*extra)
     secrets.check(environ)

@@ -90,6 +90,7 @@ def test_a_seed_repeats_a_sample() -> None:
         (["--max-length", "31"], "max_length must be a whole number from 32 to 1024"),
         (["--backend", "theano"], "must be one of tensorflow, jax, torch"),
         (["--preset", "gpt"], "A preset is a name of the table"),
+        (["--preset", "hf://x"], "Received: 'hf://x', from --preset. The command"),
         (["--prefix-file", "/nonexistent"], "must be a readable file"),
         (["--prefix", "-", "--suffix", "-"], "Only one side can be read from stdin"),
         (["--temperature", "nan"], "temperature must be a number"),

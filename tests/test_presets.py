@@ -54,7 +54,20 @@ def test_memory_is_estimated_from_the_table() -> None:
     assert seven.memory_bytes("bfloat16") == pytest.approx(22.9e9, rel=0.02)
 
 
-@pytest.mark.parametrize("name", ["", "gpt", "../etc", "/nonexistent", "s3://bucket/model"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        "gpt",
+        "../etc",
+        "/nonexistent",
+        "s3://bucket/model",
+        "hf://x",
+        "hf://a/b/c",
+        "hf://owner/a--b",
+        "kaggle://keras/codegemma",
+    ],
+)
 def test_an_unknown_preset_is_refused(name: str) -> None:
     with pytest.raises(UnknownPreset, match="Received"):
         presets.named(name)

@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import re
 import shutil
 import threading
 import time
@@ -31,10 +30,6 @@ Result = TypeVar("Result")
 POLL_SECONDS = 0.25
 STALL_SECONDS = 120.0  # long, because a resumed file is hashed from its start before new bytes come
 
-_NAME = r"[A-Za-z0-9_][A-Za-z0-9._-]*"
-_KAGGLE_HANDLE = re.compile(rf"kaggle://{_NAME}/{_NAME}/keras/{_NAME}(/[1-9][0-9]*)?")
-_HF_HANDLE = re.compile(rf"hf://{_NAME}/{_NAME}")
-
 
 def download(
     handle: str,
@@ -60,9 +55,9 @@ def download(
         DownloadError: With a code of `WORDS`. After a stall the library's threads may live on.
     """
     source: Source
-    if _KAGGLE_HANDLE.fullmatch(handle):
+    if presets.KAGGLE_HANDLE.fullmatch(handle):
         source = Kaggle.parse(handle)
-    elif _HF_HANDLE.fullmatch(handle):
+    elif presets.HF_HANDLE.fullmatch(handle):
         source = HuggingFace.parse(handle)
     elif handle and "://" not in handle:
         return _local(handle)

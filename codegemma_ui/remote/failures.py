@@ -11,7 +11,7 @@ import os
 import openai
 
 from codegemma_ui import proxies
-from codegemma_ui.errors import EngineError, PlaygroundError
+from codegemma_ui.errors import EngineError, PlaygroundError, sentences
 from codegemma_ui.proxies import Proxy
 from codegemma_ui.secrets import masked, values
 
@@ -110,7 +110,9 @@ def readable(error: BaseException) -> PlaygroundError:
             )
         case _:
             told = _direct(error)
-            return ServerError(told.message, f"{told.hint} {_perhaps(through)}", code=told.code)
+            return ServerError(
+                told.message, sentences(told.hint, _perhaps(through)), code=told.code
+            )
 
 
 def _perhaps(through: Proxy | None) -> str:

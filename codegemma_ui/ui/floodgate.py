@@ -15,6 +15,7 @@ import gradio as gr
 from starlette.responses import JSONResponse
 from starlette.types import Message, Receive, Scope, Send
 
+from codegemma_ui.errors import sentences
 from codegemma_ui.messages import event_to_dict
 from codegemma_ui.ui.completions import Completions
 
@@ -59,7 +60,7 @@ class FloodGate:
             asks = self._completes(body)
         refusal = self._completions.refusal(self._count()) if asks else None
         if refusal is not None and not self._has_time():
-            detail = {"detail": f"{refusal.message} {refusal.hint}"}
+            detail = {"detail": sentences(refusal.message, refusal.hint)}
             answer = JSONResponse(event_to_dict(refusal) | detail, 503, {"Retry-After": "2"})
             await answer(scope, receive, send)
             return

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from codegemma_ui.errors import BadInput
+from codegemma_ui.errors import BadInput, sentences
 from codegemma_ui.messages import ErrorEvent
 from codegemma_ui.server import bodies
 
@@ -62,7 +62,7 @@ class Problem(Exception):
     @classmethod
     def told(cls, event: ErrorEvent) -> Problem:
         """How a completion failed: it was wrong, there was no room, or the engine could not."""
-        message = f"{event.message} {event.hint}".strip()
+        message = sentences(event.message, event.hint)
         match event.code:
             case "bad_input":
                 return cls(400, message, code=event.code)
