@@ -30,6 +30,10 @@ class Choice:
     def named(self) -> dict[str, str]:
         return {"preset": self.preset.name, "backend": self.backend, "dtype": self.dtype}
 
+    def words(self) -> str:
+        """As the log names it."""
+        return f"{self.preset.name} on {self.backend} in {self.dtype}"
+
     def settled_dtype(self, freed: int = 0) -> str:
         """The precision that it comes to on this machine; see `memory.settled`."""
         return memory.settled(self.preset, self.backend, self.dtype, freed)

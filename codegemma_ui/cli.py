@@ -207,6 +207,7 @@ def _serve(parsed: argparse.Namespace) -> int:
 def _complete(parsed: argparse.Namespace) -> int:
     from codegemma_ui import complete_command
 
+    console.log_what_is_not_told()
     return complete_command.run(parsed)
 
 
@@ -219,6 +220,7 @@ def _bench(parsed: argparse.Namespace) -> int:
 def _eval(parsed: argparse.Namespace) -> int:
     from codegemma_ui import eval_command
 
+    console.log_what_is_not_told()
     return eval_command.run(parsed)
 
 

@@ -453,12 +453,12 @@ class EngineClient:
                 self._go_back(transition)
                 raise
         except CalledOff:
-            log.info("called off: %s", transition.target.named())
+            log.info("called off: %s", transition.target.words())
         except PlaygroundError as caught:
             error = caught
-            log.warning("could not load %s: %s", transition.target.named(), caught)
+            log.warning("could not load %s: %s", transition.target.words(), caught)
         except Exception as caught:
-            log.exception("could not load %s", transition.target.named())
+            log.exception("could not load %s", transition.target.words())
             error = LoadFailed(f"{type(caught).__name__}: {caught}")
         finally:
             with self._lock:
@@ -521,7 +521,7 @@ class EngineClient:
             turn = self._join(transition, first=True)
             going_back = Transition(before.choice, turn, before=before, restoring=True)
             self._transition, self._target = going_back, before.choice
-        log.info("going back to %s", before.choice.named())
+        log.info("going back to %s", before.choice.words())
         try:
             self._bring_up(going_back, before.folder)
         finally:
@@ -563,7 +563,8 @@ class EngineClient:
                     if self._transition is transition:
                         self._error = WorkerDied(died.message, STARTED_AGAIN)
             except PlaygroundError:
-                log.error("worker could not load: %s", worker.last_words())
+                if words := worker.last_words():
+                    log.warning("worker could not load: %s", words)
                 if not self._distrust(worker, distrusted):
                     raise
             else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import os
 import sys
 
@@ -20,6 +21,13 @@ def settle() -> None:
             stream.reconfigure(errors="backslashreplace")
         else:
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+
+
+def log_what_is_not_told() -> None:
+    """Let the log, which a command has no other place for than stderr, repeat nothing: what it warns of, the
+    command tells in a sentence; an error in the log is the rest of what a process said before it died.
+    """
+    logging.getLogger("codegemma_ui").setLevel(logging.ERROR)
 
 
 def printable(text: str) -> str:

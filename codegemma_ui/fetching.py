@@ -63,7 +63,8 @@ def _download(handle: str, only: str | None, transition: Transition) -> Path:
     process.stop()
     transition.stop_if_cancelled()
     if message.get("event") != "downloaded":
-        log.warning("download: %s", process.stderr_tail[-2000:])
+        if words := process.stderr_tail.strip():
+            log.warning("download: %s", words[-2000:])
         raise DownloadFailed(
             str(message.get("message", "")), str(message.get("hint", "")), message.get("code")
         )

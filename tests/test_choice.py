@@ -92,3 +92,7 @@ def test_int4_is_refused_where_nothing_multiplies_by_it(has: Any) -> None:
     has(15, Gpu("a card", 16 * 10**9, 16 * 10**9))
     with pytest.raises(UnsupportedPrecision, match="a GPU"):
         choice.check_backend(Choice(TWO_B, "torch", "int4"), Settings())
+
+
+def test_the_log_names_a_choice_in_words() -> None:
+    assert Choice(TWO_B, "jax", "int8").words() == "code_gemma_2b_en on jax in int8"

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.hubs import HuggingFaceHub, isolated_environment
+
 ROOT = Path(__file__).parent.parent
 DONE, ENGINE_ERROR, BAD_INPUT, CANCELLED = 0, 1, 2, 130
 
@@ -110,6 +112,23 @@ def test_a_preset_that_cannot_load_is_exit_code_1(tmp_path: Path) -> None:
     assert done.returncode == ENGINE_ERROR
     assert events(done)[-1]["event"] == "error"
     assert "vocabulary.spm" in events(done)[-1]["message"]
+
+
+def test_a_failure_to_load_is_told_once_and_in_words(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    done = run("complete", "--preset", str(tmp_path), "--backend", "jax")
+    assert done.returncode == ENGINE_ERROR
+    (line,) = done.stderr.decode().splitlines()
+    assert line.startswith(f"error: {tmp_path.name} is not a fill-in-the-middle preset.")
+
+
+def test_a_failed_download_is_told_once_and_in_words(tmp_path: Path) -> None:
+    with HuggingFaceHub(tmp_path, "hf://owner/model") as hub:
+        environ = isolated_environment(tmp_path, hub)
+        done = run("complete", "--preset", "hf://no/such", "--backend", "jax", **environ)
+    assert done.returncode == ENGINE_ERROR
+    (line,) = done.stderr.decode().splitlines()
+    assert line.startswith("error: Hugging Face has no such preset.")
 
 
 def test_ctrl_c_while_generating_is_exit_code_130() -> None:
