@@ -69,6 +69,7 @@ def export(parsed: argparse.Namespace) -> dict[str, Any]:
     )
     formats.check(form, parsed.dtype)
     folder.check(out)
+    folder.check_same(out, Made(preset.name, form.name, parsed.dtype or ""))
     if chosen.backend not in machine.BACKENDS:
         names = ", ".join(machine.BACKENDS)
         raise BadInput(f"--backend must be one of {names} here. Received: {chosen.backend}")

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 import shutil
+import tempfile
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,13 +33,19 @@ def check(folder: Path) -> None:
     """Whether an export may be written there at all.
 
     Raises:
-        BadInput: it is a file, or holds what no export wrote.
+        BadInput: it is a file, cannot be written, or holds what no export wrote.
     """
-    if not folder.exists():
-        return
-    if not folder.is_dir():
-        raise BadInput(f"--out must be a folder. Received: a file, {folder}")
-    strangers = sorted(_entries(folder) - _own(folder))
+    try:
+        if folder.exists() and not folder.is_dir():
+            raise BadInput(f"--out must be a folder. Received: a file, {folder}")
+        strangers = sorted(_entries(folder) - _own(folder)) if folder.exists() else []
+        if not strangers:
+            _try_to_write(folder)
+    except OSError as error:
+        raise BadInput(
+            f"--out must be a folder that can be written. Received: {folder} ({error.strerror})",
+            "Choose another folder.",
+        ) from error
     if strangers:
         shown = ", ".join(strangers[:3]) + (" and more" if len(strangers) > 3 else "")
         raise BadInput(
@@ -48,14 +55,36 @@ def check(folder: Path) -> None:
         )
 
 
+def _try_to_write(folder: Path) -> None:
+    """Make the folder and a file in it, and take both away: what the system allows only trying tells.
+
+    Raises:
+        OSError: why it is not allowed.
+    """
+    new = _missing(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    finally:
+        for one in new:
+            _remove_if_empty(one)
+
+
 def check_same(folder: Path, made: Made) -> None:
     """Whether an export that is there is the same one, only older.
+
+    Args:
+        made: its precision is empty where only loading the preset will tell it.
 
     Raises:
         BadInput: it is another.
     """
     mark = _read_mark(folder)
-    if mark is not None and (before := mark["made"]) != made:
+    if mark is None:
+        return
+    before: Made = mark["made"]
+    if before != replace(made, dtype=made.dtype or before.dtype):
         raise BadInput(
             "--out must not hold another export. Received: "
             f"{folder} with {before.preset} as {before.format} in {before.dtype}",
@@ -77,7 +106,7 @@ def write(folder: Path, made: Made, size: int, work: Callable[[Path], None]) -> 
     Raises:
         EngineError: there is no room, or the folder cannot be written.
     """
-    new = [one for one in (folder, *folder.absolute().parents) if not one.exists()]
+    new = _missing(folder)
     unfinished = folder / UNFINISHED
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -112,6 +141,11 @@ def write(folder: Path, made: Made, size: int, work: Callable[[Path], None]) -> 
         shutil.rmtree(unfinished, ignore_errors=True)
         for one in new:
             _remove_if_empty(one)
+
+
+def _missing(folder: Path) -> list[Path]:
+    """The folder and those above it, as far as they are not there."""
+    return [one for one in (folder, *folder.absolute().parents) if not one.exists()]
 
 
 def _remove_if_empty(folder: Path) -> None:

@@ -13,7 +13,11 @@ from __future__ import annotations
 import importlib
 import math
 import os
+import re
+import sys
+import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +29,11 @@ from codegemma_ui.engine import environment
 from codegemma_ui.engine.failures import of_preset, readable
 from codegemma_ui.errors import EngineError, NotEnoughMemory
 from codegemma_ui.export.formats import WIDTHS
+
+_LOG_LEVEL = "TF_CPP_MIN_LOG_LEVEL"
+_LOGGED = re.compile(
+    rb"[IWEF]\d{4} |\d{4}-\d\d-\d\d .*: [IWEF] |WARNING: All log messages before absl"
+)
 
 EMBEDDING = "model.embed_tokens.weight"
 
@@ -122,12 +131,33 @@ def load(folder: Path, backend: str) -> Any:
         )
     # A card may be smaller than the model, and has nothing to compute here.
     os.environ |= {"CUDA_VISIBLE_DEVICES": "", "JAX_PLATFORMS": "cpu"}
+    hushed = _hush if backend == "tensorflow" and _LOG_LEVEL not in os.environ else nullcontext
     environment.before_import(backend, torch_device="cpu")
     try:
-        keras_nlp = importlib.import_module("keras_nlp")
+        with hushed():
+            keras_nlp = importlib.import_module("keras_nlp")
         return keras_nlp.models.GemmaBackbone.from_preset(str(folder), dtype=_stored_dtype(folder))
     except Exception as error:
         raise readable(of_preset(error, folder), "load") from error
+
+
+@contextmanager
+def _hush() -> Iterator[None]:
+    """Keep tensorflow's own log, which 2.21 writes as it is imported whatever its level, off stderr."""
+    sys.stderr.flush()
+    private = os.dup(2)
+    with tempfile.TemporaryFile() as said:
+        os.dup2(said.fileno(), 2)
+        try:
+            yield
+        finally:
+            sys.stderr.flush()
+            os.dup2(private, 2)
+            os.close(private)
+            said.seek(0)
+            kept = [line for line in said if not _LOGGED.match(line)]
+            sys.stderr.write(b"".join(kept).decode(errors="replace"))
+            sys.stderr.flush()
 
 
 def _stored_dtype(folder: Path) -> str | None:

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from codegemma_ui import presets
+from codegemma_ui.export import folder
+from codegemma_ui.export.folder import Made
 from tests.hubs import Faults, KaggleHub, isolated_environment
 
 from .conftest import ROOT
@@ -56,6 +58,7 @@ def test_it_says_what_it_wrote_as_one_object(tmp_path: Path) -> None:
     assert report["seconds"] > 0
     assert "bundled: loading with tensorflow" in done.stderr
     assert "bundled: writing 100%" in done.stderr
+    assert all(line.startswith("bundled: ") for line in done.stderr.splitlines()), done.stderr
 
 
 def test_it_says_what_it_wrote_to_a_person(tmp_path: Path) -> None:
@@ -109,6 +112,11 @@ def test_a_download_that_fails_says_what_to_do(tmp_path: Path) -> None:
         (["--format", "gguf", "--out", "OUT", "--backend", "theano"], "must be one of tensorflow"),
         (["--format", "gguf", "--out", "README.md"], "--out must be a folder"),
         (["--format", "gguf", "--out", "tests"], "--out must be a new or empty folder"),
+        (
+            ["--format", "gguf", "--out", "README.md/out"],
+            "--out must be a folder that can be written",
+        ),
+        (["--format", "gguf", "--out", "/proc/out"], "--out must be a folder that can be written"),
     ],
 )
 def test_bad_input_is_exit_code_2(tmp_path: Path, arguments: list[str], said: str) -> None:
@@ -117,8 +125,17 @@ def test_bad_input_is_exit_code_2(tmp_path: Path, arguments: list[str], said: st
     assert done.returncode == BAD_INPUT
     assert said in done.stderr
     assert "Traceback" not in done.stderr
+    assert "loading" not in done.stderr
     assert done.stdout == ""
     assert not out.exists()
+
+
+def test_another_export_in_its_place_is_refused_before_loading(tmp_path: Path) -> None:
+    folder.write(tmp_path, Made("bundled", "transformers", "float32"), 10, lambda place: None)
+    done = run("--format", "gguf", "--out", tmp_path)
+    assert done.returncode == BAD_INPUT
+    assert "--out must not hold another export" in done.stderr
+    assert "loading" not in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -118,3 +119,25 @@ def test_a_folder_that_cannot_be_written_is_readable(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("mine")
     with pytest.raises(EngineError, match="could not be written"):
         folder.write(tmp_path / "file" / "out", MADE, 10, writing(a="1"))
+
+
+def test_a_place_that_cannot_be_written_is_refused_and_nothing_is_left(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(BadInput, match="can be written"):
+        folder.check(tmp_path / "file" / "out")
+    folder.check(tmp_path / "new" / "out")
+    assert names(tmp_path) == {"file"}
+    folder.check(tmp_path / "new")
+    (tmp_path / "empty").mkdir()
+    folder.check(tmp_path / "empty")
+    assert names(tmp_path) == {"file", "empty"}
+
+
+@pytest.mark.skipif(not hasattr(os, "getuid") or os.getuid() == 0, reason="root may write anywhere")
+def test_a_folder_of_somebody_else_is_refused(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    try:
+        with pytest.raises(BadInput, match="can be written"):
+            folder.check(tmp_path / "out")
+    finally:
+        tmp_path.chmod(0o700)
