@@ -59,11 +59,15 @@ def _wire_counting(page: Page, client: EngineClient) -> None:
                 before, after, vocabulary, layout=layout, trained=trained, ending=ending
             ),
         ]
+        characters = {"prefix": len(prefix or ""), "suffix": len(suffix or "")}
+        if max(characters.values()) > fim.MAX_SIDE_CHARACTERS:  # it is refused, and nothing is cut
+            findings = [one for one in findings if one.kind != "trimmed"]
         return [
             render.token_sum(
                 prompt,
                 int(max_length or 0),
                 language,
+                characters=characters,
                 trained=trained,
                 tokens_per_s=status.tokens_per_s,
                 time_limit_s=client.settings.time_limit_s,

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, field, replace
 from math import ceil
 from typing import Any
 
-from codegemma_ui import presets
+from codegemma_ui import fim, presets
 from codegemma_ui.messages import (
     DEFAULT_TIME_LIMIT_S,
     CancelledEvent,
@@ -401,11 +401,15 @@ def raw_output(run: Run | None, language: Language) -> str:
 # The sum, notices, the foot of the page
 
 
+_TOO_LONG = {"prefix": "prefix_too_long", "suffix": "suffix_too_long"}
+
+
 def token_sum(
     prompt: Prompt,
     max_length: int,
     language: Language,
     *,
+    characters: Mapping[str, int] | None = None,
     trained: bool = True,
     tokens_per_s: float | None = None,
     time_limit_s: float = DEFAULT_TIME_LIMIT_S,
@@ -413,6 +417,8 @@ def token_sum(
     """`prompt 22 + room 106 = 128`, how much was cut, and whether the model knows the prompt's order.
 
     Args:
+        characters: of `prefix` and `suffix` as they stand in the editors. Where one has more than a
+            completion takes, nothing is cut, and that is said instead.
         tokens_per_s: how fast the last completion was written, where one was.
         time_limit_s: how long a completion may take: said where that allows less than the room.
     """
@@ -423,7 +429,15 @@ def token_sum(
         "total": f"<b>{max_length:,}</b>",
     }
     line = f'<div class="sum" aria-live="off">{text("sum", language, **numbers)}</div>'
-    if prompt.trimmed_prefix_tokens or prompt.trimmed_suffix_tokens:
+    too_long = {
+        side: count for side, count in (characters or {}).items() if count > fim.MAX_SIDE_CHARACTERS
+    }
+    for side, count in too_long.items():
+        refused = text(
+            _TOO_LONG[side], language, count=f"{count:,}", limit=f"{fim.MAX_SIDE_CHARACTERS:,}"
+        )
+        line += f'<div class="trimmed">{escape(refused)}</div>'
+    if not too_long and (prompt.trimmed_prefix_tokens or prompt.trimmed_suffix_tokens):
         cut = text(
             "trimmed",
             language,

@@ -110,6 +110,18 @@ TABLE: dict[str, tuple[str, str]] = {
         "Too long: {prefix} tokens cut from the start of the prefix, {suffix} from the end of the suffix",
         "너무 깁니다: 앞부분의 처음 {prefix}토큰, 뒷부분의 마지막 {suffix}토큰을 잘랐습니다",
     ),
+    "prefix_too_long": (
+        "Too long to complete: {count} characters stand before the cursor, and at most {limit} are taken. "
+        "Keep the end of that text, which is nearest to the cursor.",
+        "너무 길어서 채울 수 없습니다. 커서 앞에 {count}자가 있고, 최대 {limit}자까지 채울 수 있습니다. "
+        "커서에 가장 가까운 끝부분만 남기세요.",
+    ),
+    "suffix_too_long": (
+        "Too long to complete: {count} characters stand after the cursor, and at most {limit} are taken. "
+        "Keep the beginning of that text, which is nearest to the cursor.",
+        "너무 길어서 채울 수 없습니다. 커서 뒤에 {count}자가 있고, 최대 {limit}자까지 채울 수 있습니다. "
+        "커서에 가장 가까운 첫부분만 남기세요.",
+    ),
     "advanced": ("Advanced", "고급 설정"),
     "temperature": ("Temperature", "온도(temperature)"),
     "temperature_info": (

@@ -57,3 +57,14 @@ def test_a_context_that_is_too_long_says_how_much_is_cut(playground: Playground)
     playground.write("before", "value = 1\n" * 100)
     expect(playground.page.locator("#token-sum .trimmed")).to_contain_text("tokens cut")
     expect(playground.token_sum).to_contain_text("prompt 36 + room 92 = 128")
+
+
+def test_a_side_that_is_too_long_to_complete_is_told_before_the_button_is_pressed(
+    playground: Playground,
+) -> None:
+    playground.write("after", "value = 1\n" * 20_001)
+    note = playground.page.locator("#token-sum .trimmed")
+    expect(note).to_contain_text("200,010 characters stand after the cursor, and at most 200,000")
+    expect(playground.token_sum).not_to_contain_text("cut")
+    playground.write("after", "value = 1\n" * 20_000)
+    expect(note).to_contain_text("tokens cut")

@@ -11,7 +11,7 @@ from codegemma_ui import fim
 from codegemma_ui.messages import DoneEvent, ErrorEvent, StopReason, TokenEvent
 from codegemma_ui.progress import Progress
 from codegemma_ui.ui import render
-from codegemma_ui.ui.strings import LANGUAGES, text
+from codegemma_ui.ui.strings import LANGUAGES, Language, text
 from codegemma_ui.ui.views import race, tokens
 from codegemma_ui.vocabulary import Vocabulary
 
@@ -123,6 +123,25 @@ def test_the_sum_adds_up(vocabulary: Vocabulary) -> None:
     assert fim.MIN_ROOM <= room < fim.MIN_ROOM + 1.5 * fim.cut_step(44)
     assert f"room <b>{room}</b> = <b>64</b>" in html
     assert f"{prompt.trimmed_prefix_tokens} tokens cut" in html
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize(
+    ("side", "keep"), [("prefix", ("end", "끝")), ("suffix", ("beginning", "첫"))]
+)
+def test_a_side_that_is_too_long_to_complete_is_said_to_be_in_place_of_a_cut(
+    side: str, keep: tuple[str, str], language: Language, vocabulary: Vocabulary
+) -> None:
+    prompt = vocabulary.prompt("x = 1\n" * 100, "y = 2\n" * 100, 64)
+    counts = {"prefix": 600, "suffix": 600}
+    cut = render.token_sum(prompt, 64, language, characters=counts)
+    longest = counts | {side: fim.MAX_SIDE_CHARACTERS}
+    assert render.token_sum(prompt, 64, language, characters=longest) == cut
+    said = render.token_sum(prompt, 64, language, characters=counts | {side: 600_001})
+    assert said.count('class="trimmed"') == 1
+    for part in ("600,001", "200,000", keep[LANGUAGES.index(language)]):
+        assert part in said
+    assert said != cut
 
 
 def test_a_korean_reader_is_told_what_to_do_in_korean() -> None:
