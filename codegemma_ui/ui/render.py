@@ -504,13 +504,15 @@ def cut_notice(written: bool, language: Language) -> str:
 
 
 def connection(language: Language) -> str:
-    """That the server is lost; shown while it is (`static/connection.js`), one of the two paragraphs."""
-    lost, kept, unkept = (
-        escape(text(key, language)) for key in ("lost", "lost_kept", "lost_unkept")
+    """That the server is lost; shown while it is, with one of the first two paragraphs, and that Complete was
+    pressed in vain, which is shown until it is pressed again (`static/connection.js`)."""
+    lost, kept, unkept, unsent = (
+        escape(text(key, language)) for key in ("lost", "lost_kept", "lost_unkept", "lost_unsent")
     )
     return (
         f'<div class="notice" role="alert"><strong>{lost}</strong>'
-        f'<p class="lost-kept">{kept}</p><p class="lost-unkept">{unkept}</p></div>'
+        f'<p class="lost-kept">{kept}</p><p class="lost-unkept">{unkept}</p>'
+        f'<p class="lost-unsent">{unsent}</p></div>'
     )
 
 

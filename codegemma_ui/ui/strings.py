@@ -27,6 +27,11 @@ TABLE: dict[str, tuple[str, str]] = {
         "Your code is safe in this tab. The page comes back by itself as soon as the server answers.",
         "코드는 이 탭에 그대로 있습니다. 서버가 응답하면 페이지가 저절로 돌아옵니다.",
     ),
+    "lost_unsent": (
+        "Your press of Complete was not answered: nothing was completed. Press it again once the server "
+        "answers.",
+        "채우기를 눌렀지만 응답이 없어 아무것도 채우지 못했습니다. 서버가 응답하면 다시 눌러 주세요.",
+    ),
     "lost_unkept": (
         "The page reloads as soon as the server answers, but it cannot keep your code in this browser: "
         "copy it now.",

@@ -443,6 +443,57 @@ def test_what_is_typed_while_the_server_is_lost_comes_back_when_it_does(
         expect(banner).to_be_hidden()
 
 
+def test_a_press_of_complete_while_the_server_is_lost_is_answered(
+    scripted: Scripted, open_page: OpenPage
+) -> None:
+    with flaky(scripted.url) as network:
+        playground = open_page(network.url)
+        wait_until_shown(playground)
+        playground.write("before", "import ")
+        network.down = True
+        network.reset()
+        banner = playground.page.locator("#connection")
+        unsent = banner.locator(".lost-unsent")
+        expect(banner).to_contain_text(text("lost_kept", "en"))
+        expect(unsent).to_be_hidden()
+        playground.press_complete_in("before")
+        expect(unsent).to_have_text(text("lost_unsent", "en"))
+        expect(unsent).to_be_visible()
+        with playground.page.expect_navigation(timeout=20 * SECONDS):
+            network.down = False
+        wait_until_shown(playground)
+        expect(unsent).to_be_visible()  # it was lost with the page, and is told still
+        expect(banner.locator("strong")).to_be_hidden()
+        assert not scripted.client.requests
+        playground.press_complete_in("before")
+        playground.wait_until_done()
+        expect(banner).to_be_hidden()
+        assert playground.text("middle") == scripted.client.middle
+
+
+def test_a_press_of_complete_that_finds_the_server_lost_is_answered(
+    scripted: Scripted, playground: Playground
+) -> None:
+    wait_until_shown(playground)
+    playground.write("before", "import ")
+    playground.page.wait_for_timeout(500)  # its tokens are counted
+    playground.page.route("**/queue/join*", lambda route: route.abort())
+    unsent = playground.page.locator("#connection .lost-unsent")
+    with playground.page.expect_navigation(timeout=20 * SECONDS):
+        playground.press_complete_in("before")
+        expect(unsent).to_be_visible()
+    wait_until_shown(playground)
+    expect(unsent).to_be_visible()
+    playground.page.unroute("**/queue/join*")
+    reload(playground)
+    expect(unsent).to_be_visible()
+    playground.press_complete_in("before")
+    playground.wait_until_done()
+    expect(unsent).to_be_hidden()
+    reload(playground)
+    expect(unsent).to_be_hidden()
+
+
 def log_in(page: Page) -> None:
     fields = page.locator("input, textarea")
     fields.nth(0).fill("ann")
