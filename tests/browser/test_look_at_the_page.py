@@ -58,6 +58,24 @@ def test_a_phone_shows_everything_without_scrolling_sideways(
     assert cut == []
 
 
+def test_on_a_phone_no_hole_stands_between_the_editors_and_the_middle(
+    scripted: Scripted, open_page: OpenPage
+) -> None:
+    playground = open_page(scripted.url, width=390, height=844)
+
+    def gap(below: str) -> float:
+        upper, lower = (playground.page.locator(one).bounding_box() for one in ("#after", below))
+        assert upper
+        assert lower
+        return lower["y"] - upper["y"] - upper["height"]
+
+    assert 8 <= gap("#middle") <= 20
+    playground.write("before", "import ")  # it ends in a space, which is a finding
+    finding = playground.page.locator("#boundaries .findings li").first
+    expect(finding).to_be_visible()
+    assert 8 <= gap("#boundaries .findings") <= 20
+
+
 def test_the_theme_switch_needs_no_reload(playground: Playground) -> None:
     playground.write("before", "import os")
     colour = "getComputedStyle(document.querySelector('#before .cm-content span')).color"
