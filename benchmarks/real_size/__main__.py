@@ -61,7 +61,7 @@ def _page(model: Model, kind: Kind, group: Path | None) -> Measured:
             short = [served.complete(SHORT, NEW) for _ in range(TIMES)]
             long = [served.complete(LONG, NEW) for _ in range(TIMES)]
             stop_s = served.stop_while_reading(LONGEST, 1.0)
-            peak = _peak_bytes(served.worker().pid)
+            peak = served.peak_bytes()
         finally:
             compilers.end()
     needs = memory.needed(model.preset, kind.engine, status["dtype"])
@@ -111,12 +111,6 @@ def _llama_cpp(model: Model, kind: Kind) -> Measured:
         first_long_s=statistics.median(firsts[LONG]),
         tokens_per_s=statistics.median(speeds),
     )
-
-
-def _peak_bytes(pid: int) -> int:
-    """The most main memory that a process ever had resident: Linux tells it."""
-    lines = Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines()
-    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:"))
 
 
 def _say(line: str) -> None:

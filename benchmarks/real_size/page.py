@@ -67,6 +67,18 @@ class Page:
             time.sleep(LOOK_S)
         raise Failed(f"not ready within {READY_WITHIN_S:g} s")
 
+    def wait_until_warm(self) -> None:
+        """Until nothing is left to be compiled.
+
+        Raises:
+            Failed: it takes too long.
+        """
+        deadline = time.monotonic() + READY_WITHIN_S
+        while self.status()["warm"] < 1:
+            if time.monotonic() > deadline:
+                raise Failed(f"not warm within {READY_WITHIN_S:g} s")
+            time.sleep(LOOK_S)
+
     def complete(self, tokens: int, new_tokens: int) -> tuple[float, float]:
         """Complete a prompt of about so many tokens.
 
@@ -119,6 +131,11 @@ class Page:
                 if any("worker" in word for word in child.cmdline()):
                     return child
         raise Failed("the model's process has ended")
+
+    def peak_bytes(self) -> int:
+        """The most main memory that the model's process ever had resident: Linux tells it."""
+        lines = Path(f"/proc/{self.worker().pid}/status").read_text(encoding="utf-8").splitlines()
+        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:"))
 
 
 class Compilers:

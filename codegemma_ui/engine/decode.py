@@ -211,21 +211,21 @@ class Decoder:
             yield done, len(jobs)
 
     def _try(self, length: int, size: int) -> None:
-        cache = self.steps.allocate(length)
-        if size == 1:
-            self.steps.write(cache, PADDING_ID, 0, 1, stop_array(()), GREEDY)
-            return
+        cache, stops = self.steps.allocate(length), stop_array(())
         ids = np.full(size or CHUNKS[1], PADDING_ID, np.int32)
-        if in_parts(self.steps) and size > CHUNKS[1]:
-            # All parts run the same program. Its time is told by shorter chunks, well enough for a part.
+        others = size > CHUNKS[1] or (size and length > self.cache_lengths[0])
+        if others and in_parts(self.steps):
+            # All parts run one program, whatever the pass is for. What a long pass takes, short ones tell.
             with suppress(GivenUp):
-                self.steps.read_in_parts(cache, ids, 0, 0, stop_array(()), lambda done: not done)
-            return
-        cache, _, scores = self._timed(cache, ids, 0, 0, stop_array(()))
-        if not size:
-            self.steps.draw(scores, Draws(Sampling(temperature=1.0), 1).at(0))
-        elif self.pace.unknown(size):
-            self._timed(cache, ids, 0, 0, stop_array(()))
+                self.steps.read_in_parts(cache, ids, 0, 0, stops, lambda done: not done)
+        elif size == 1:
+            self.steps.write(cache, PADDING_ID, 0, 1, stops, GREEDY)
+        else:
+            cache, _, scores = self._timed(cache, ids, 0, 0, stops)
+            if not size:
+                self.steps.draw(scores, Draws(Sampling(temperature=1.0), 1).at(0))
+            elif self.pace.unknown(size):
+                self._timed(cache, ids, 0, 0, stops)
 
     def _wait_for(self, length: int, size: int) -> None:
         """Let the warm-up compile what it is at, rather than compile it a second time."""

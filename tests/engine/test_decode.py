@@ -484,12 +484,13 @@ class TestPrefillInParts:
         assert [one.tokens for one in told] == sorted(one.tokens for one in told)
         assert {one.total for one in told} == {120}
 
-    def test_the_warm_up_runs_one_part_of_what_is_long(self) -> None:
+    def test_the_warm_up_runs_one_part_of_what_has_run_or_is_long(self) -> None:
         inner = PartedSteps()
         decoder = Decoder(inner, 512, clock=lambda: inner.now_s)
         assert list(decoder.warm_up())[-1] == (programs(512), programs(512))
-        assert {size for size, _ in inner.passes} == {8, 32}
-        assert set(inner.parts_done) == {1}
+        whole = {(name, length, size) for name, length, _, size in inner.calls[:-1]}
+        assert whole == {("read", 256, 32), ("write", 256, 1), ("check", 256, 8)}
+        assert inner.parts_done == [1] * (programs(512) - 4)
 
 
 class TestPrefill:

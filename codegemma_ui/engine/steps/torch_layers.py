@@ -38,7 +38,8 @@ class LayeredArrangement(TorchArrangement):
     """
 
     def matrix(self, name: str, parts: tuple[torch.Tensor, ...]) -> Any:
-        values = parts[0].t() if len(parts) == 1 else torch.cat([part.t() for part in parts])
+        rows = parts if name == "embedding" else tuple(part.t() for part in parts)
+        values = rows[0] if len(rows) == 1 else torch.cat(rows)
         if self.precision.weights == "int4" and name not in WIDER:
             return torch_products.int4(values)
         scale = None

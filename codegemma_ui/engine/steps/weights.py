@@ -193,17 +193,20 @@ class Arrangement:
 
         Args:
             name: of the field of `Layer`, or "embedding".
-            parts: each (inputs, outputs).
+            parts: each (inputs, outputs); the embedding, which no copy is made of needlessly, (outputs, inputs).
         """
         if self.apart and len(parts) > 1:
             return Apart(tuple(self.matrix(name, (part,)) for part in parts))
         matrix = parts[0] if len(parts) == 1 else ops.concatenate(parts, axis=1)
-        if self.precision.weights == self.precision.activations:
-            return self.own(ops.transpose(matrix) if self.outputs_first else matrix)
+        narrow = self.precision.weights != self.precision.activations
+        if (narrow or self.outputs_first) != (name == "embedding"):
+            matrix = ops.transpose(matrix)
+        if not narrow:
+            return self.own(matrix)
         if self.precision.weights == "int8":
-            values, scale = quantized(ops.transpose(matrix))
+            values, scale = quantized(matrix)
             return Narrow(self.own(self.columns(values)), scale)
-        values = self.own(self.columns(ops.transpose(matrix)))
+        values = self.own(self.columns(matrix))
         wide = self.precision.weights == "bfloat16" and block_rows(values) is not None
         return Narrow(values, None, self.bits(values) if wide else None)
 
@@ -287,11 +290,10 @@ class Assembler:
         self._report(self._taken / self._shape.parameters)
 
     def _logical(self, part: str, value: Any) -> Any:
-        """A norm's scale with 1 added, in float32; of everything else an (inputs, outputs) matrix."""
+        """A norm's scale with 1 added, in float32; the embedding; of everything else an (inputs, outputs)
+        matrix."""
         if part.endswith("scale"):
             return 1.0 + ops.cast(value, "float32")
-        if part == "token_embedding/embeddings":
-            return ops.transpose(value)
         if part == "attention/attention_output/kernel":  # (heads, head_dim, hidden_dim)
             return ops.reshape(value, (-1, self._shape.hidden_dim))
         if part.startswith("attention/"):  # (heads, hidden_dim, head_dim)

@@ -170,7 +170,7 @@
   window.addEventListener("beforeunload", (event) => {
     flush();
     const { controls = {}, texts = [] } = page;
-    if (document.documentElement.dataset.kept !== "no" || ![...texts, controls.files].some(Boolean)) return;
+    if (document.documentElement.dataset.kept !== "no" || ![...texts, controls.files?.length].some(Boolean)) return;
     event.preventDefault();
     event.returnValue = true; // for browsers that heed nothing else
   });
