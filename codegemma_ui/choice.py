@@ -128,8 +128,8 @@ def _without_int4(settings: Settings) -> str:
     return f"Choose int8, or install torch ({torch.install}) and choose it."
 
 
-LARGE_TOKENS_PER_S = {"torch": 8.0, "jax": 7.5, "tensorflow": 6.0}
-"""Tokens a second of CodeGemma 2B's shape in bfloat16 on two cores."""
+LARGE_TOKENS_PER_S = {"torch": 6.5, "jax": 5.4, "tensorflow": 4.7}
+"""Tokens a second of CodeGemma 2B's shape in bfloat16 on two cores, by the page: docs/sizing.md."""
 
 CLEARLY = 1.25
 """How many times as fast a backend must be for the page to name it."""
@@ -138,7 +138,7 @@ CLEARLY = 1.25
 def faster_backend(choice: Choice, dtype: str, settings: Settings) -> str | None:
     """torch, where it is installed and clearly faster with a large model on this CPU; else None.
 
-    In int8 it is not: jax writes 11 tokens a second there, torch 8.7.
+    In int8 it is not: jax writes 8.4 tokens a second there, torch 8.3.
 
     Args:
         dtype: that the model is loaded in; float32 is slower than bfloat16, which is its measure here.

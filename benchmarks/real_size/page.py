@@ -67,18 +67,6 @@ class Page:
             time.sleep(LOOK_S)
         raise Failed(f"not ready within {READY_WITHIN_S:g} s")
 
-    def wait_until_warm(self) -> None:
-        """Until nothing is left to be compiled.
-
-        Raises:
-            Failed: it takes too long.
-        """
-        deadline = time.monotonic() + READY_WITHIN_S
-        while self.status()["warm"] < 1:
-            if time.monotonic() > deadline:
-                raise Failed(f"not warm within {READY_WITHIN_S:g} s")
-            time.sleep(LOOK_S)
-
     def complete(self, tokens: int, new_tokens: int) -> tuple[float, float]:
         """Complete a prompt of about so many tokens.
 

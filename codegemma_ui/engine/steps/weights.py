@@ -193,7 +193,7 @@ class Arrangement:
 
         Args:
             name: of the field of `Layer`, or "embedding".
-            parts: each (inputs, outputs); the embedding, which no copy is made of needlessly, (outputs, inputs).
+            parts: each (inputs, outputs); of the embedding (outputs, inputs), as it comes.
         """
         if self.apart and len(parts) > 1:
             return Apart(tuple(self.matrix(name, (part,)) for part in parts))
