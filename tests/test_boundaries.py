@@ -12,8 +12,16 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "codegemma_ui"
 FRAMEWORKS = {"keras", "keras_nlp", "keras_hub", "tensorflow", "jax", "torch"}
 READERS = {PACKAGE / "export" / "weights.py"}  # in the process of the command `export`
-PURE = {"fim", "presets", "messages", "settings", "errors", "machine", "vocabulary", "boundaries"}
-PURE |= {
+PURE = {
+    "fim",
+    "presets",
+    "messages",
+    "settings",
+    "errors",
+    "machine",
+    "vocabulary",
+    "amounts",
+    "boundaries",
     "cgroups",
     "installation",
     "invisible",

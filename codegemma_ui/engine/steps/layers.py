@@ -1,8 +1,8 @@
 """A pass a layer at a time, on jax and tensorflow: one program of a layer serves all layers.
 
 Its weights are arguments. For a large model on a CPU, where a layer takes milliseconds, this costs nothing in
-speed; it compiles in a twentieth of the time that a program of all layers takes, a prefill can be given up
-between two layers, and XLA has nothing to widen beforehand.
+speed; one layer is all that compiles, a prefill can be given up between two layers, and XLA has nothing to
+widen beforehand.
 """
 
 from __future__ import annotations
