@@ -189,16 +189,18 @@ def _serve(parsed: argparse.Namespace) -> int:
     chosen = settings.resolve(parsed)
     chosen = replace(chosen, port=listening.free_port(chosen.host, chosen.port))
     gradio_environment.settle()
-    from codegemma_ui import server
     from codegemma_ui.server import logs
     from codegemma_ui.server.observed import ObservedClient
-    from codegemma_ui.ui import layout
 
     logs.configure(chosen.log_level)
     client = ObservedClient(chosen)
     client.start()
     try:
-        server.launch(layout.build(client, chosen), client, chosen)
+        # Gradio is imported beside the worker's framework: each takes seconds.
+        from codegemma_ui.server import serving
+        from codegemma_ui.ui import layout
+
+        serving.launch(layout.build(client, chosen), client, chosen)
     finally:
         client.close()
     return DONE

@@ -5,7 +5,3 @@
 (`openai_api`, `mcp_tool`) turns off behind hosts and origins. Every answer carries the headers of `policy`
 and one line of `logs`.
 """
-
-from codegemma_ui.server.serving import launch, start
-
-__all__ = ["launch", "start"]

@@ -64,7 +64,7 @@ def _said(record: logging.LogRecord) -> str:
 
 
 def configure(level: str) -> None:
-    """Write our log, and what libraries log and print in its place.
+    """Write our log, and what libraries log in its place; `take_over_gradio` has what Gradio prints.
 
     Args:
         level: of `settings.LOG_LEVELS`; "info" has a line for each completion, "debug" one for each request.
@@ -76,7 +76,6 @@ def configure(level: str) -> None:
     root.setLevel(logging.WARNING)
     logging.getLogger("codegemma_ui").setLevel(level.upper())
     warnings.showwarning = _log_warning  # type: ignore[assignment]
-    _quiet_gradio()
 
 
 def take_over_uvicorn() -> None:
@@ -108,7 +107,8 @@ class _Frames(types.ModuleType):
             log.warning("an event could not be handled", extra={"fields": frames(error)})
 
 
-def _quiet_gradio() -> None:
+def take_over_gradio() -> None:
+    """Let what Gradio prints come as our lines too; importing it takes seconds."""
     from gradio import queueing, route_utils, routes
 
     for module in (queueing, route_utils, routes):

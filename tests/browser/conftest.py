@@ -44,13 +44,13 @@ class Scripted:
 
 @pytest.fixture(scope="package")
 def scripted_server() -> Iterator[Scripted]:
-    from codegemma_ui import server
+    from codegemma_ui.server import serving
     from codegemma_ui.ui import layout
 
     settings = Settings(port=0, queue_size=3)
     client = ScriptedClient(settings)
     blocks = layout.build(client, settings)  # type: ignore[arg-type]
-    yield Scripted(client, server.start(blocks, client, settings))  # type: ignore[arg-type]
+    yield Scripted(client, serving.start(blocks, client, settings))  # type: ignore[arg-type]
     blocks.close(verbose=False)
 
 

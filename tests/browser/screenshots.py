@@ -24,9 +24,10 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from codegemma_ui import presets, server
+from codegemma_ui import presets
 from codegemma_ui.client import EngineClient
 from codegemma_ui.messages import Event
+from codegemma_ui.server import serving
 from codegemma_ui.settings import Settings
 from codegemma_ui.ui import layout
 from codegemma_ui.ui.lessons import PROGRAMS
@@ -77,7 +78,7 @@ def main() -> None:
         client = SlowClient(settings)
         client.start()
         blocks = layout.build(client, settings)
-        url = server.start(blocks, client, settings)
+        url = serving.start(blocks, client, settings)
         for size in SIZES:
             for theme in ("light", "dark"):
                 with _opened(browser, url, size, theme) as (playground, shoot):

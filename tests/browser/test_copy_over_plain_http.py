@@ -23,13 +23,13 @@ PREFIX = "import os\r\n# 한글 😀 <b>\r\n"
 
 @pytest.fixture(scope="module")
 def plain_server() -> Iterator[Scripted]:
-    from codegemma_ui import server
+    from codegemma_ui.server import serving
     from codegemma_ui.ui import layout
 
     settings = Settings(port=0, allowed_hosts=(HOST,))
     client = ScriptedClient(settings)
     blocks = layout.build(client, settings)  # type: ignore[arg-type]
-    yield Scripted(client, server.start(blocks, client, settings))  # type: ignore[arg-type]
+    yield Scripted(client, serving.start(blocks, client, settings))  # type: ignore[arg-type]
     blocks.close(verbose=False)
 
 

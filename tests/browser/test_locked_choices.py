@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from playwright.sync_api import expect
 
-from codegemma_ui import server
+from codegemma_ui.server import serving
 from codegemma_ui.settings import Settings
 from codegemma_ui.ui import layout, permission
 from tests.browser.conftest import OpenPage, Scripted
@@ -22,7 +22,7 @@ def locked() -> Iterator[Scripted]:
     settings = Settings(port=0, allow_switch="nobody")
     client = ScriptedClient(settings)
     blocks = layout.build(client, settings)  # type: ignore[arg-type]
-    yield Scripted(client, server.start(blocks, client, settings))  # type: ignore[arg-type]
+    yield Scripted(client, serving.start(blocks, client, settings))  # type: ignore[arg-type]
     blocks.close(verbose=False)
 
 

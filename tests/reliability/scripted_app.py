@@ -10,9 +10,10 @@ import argparse
 import sys
 from pathlib import Path
 
-from codegemma_ui import server, settings
+from codegemma_ui import settings
 from codegemma_ui.choice import Choice
 from codegemma_ui.client import EngineClient
+from codegemma_ui.server import serving
 from codegemma_ui.ui import layout
 
 WORKER = Path(__file__).parent.parent / "scripted_worker.py"
@@ -32,7 +33,7 @@ def main() -> None:
     client = EngineClient(chosen, command)
     client.start()
     try:
-        server.launch(layout.build(client, chosen), client, chosen)
+        serving.launch(layout.build(client, chosen), client, chosen)
     finally:
         client.close()
 

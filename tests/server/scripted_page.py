@@ -99,10 +99,11 @@ def main() -> None:
     from codegemma_ui import gradio_environment
 
     gradio_environment.settle()
-    from codegemma_ui import server, settings
+    from codegemma_ui import settings
     from codegemma_ui.client import Choice
     from codegemma_ui.server import logs
     from codegemma_ui.server.observed import ObservedClient
+    from codegemma_ui.server.serving import launch
     from codegemma_ui.ui import layout
 
     def command(choice: Choice, folder: Path) -> Sequence[str]:
@@ -118,7 +119,7 @@ def main() -> None:
     client = ObservedClient(chosen, command)
     client.start()
     try:
-        server.launch(layout.build(client, chosen), client, chosen)
+        launch(layout.build(client, chosen), client, chosen)
     finally:
         client.close()
 
