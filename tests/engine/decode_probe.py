@@ -36,7 +36,6 @@ import keras
 import keras_nlp
 import numpy as np
 
-from codegemma_ui import fim
 from codegemma_ui.engine import loading, steps
 from codegemma_ui.engine.decode import Decoder
 from codegemma_ui.engine.environment import CPU
@@ -44,9 +43,7 @@ from codegemma_ui.engine.precision import Precision
 from codegemma_ui.engine.sampling import Choice, Sampling
 from codegemma_ui.engine.sharing import SharedDecoder
 from codegemma_ui.engine.steps import layers
-from codegemma_ui.messages import DEFAULT_MAX_LENGTH
 from codegemma_ui.presets import BUNDLED_FOLDER as PRESET
-from codegemma_ui.vocabulary import Vocabulary
 from tests.engine.decode_prompts import CURSOR, LARGE_DTYPES, SNIPPETS
 
 BOS, FIM_PREFIX, FIM_MIDDLE, FIM_SUFFIX = 2, 4, 5, 6
@@ -64,18 +61,6 @@ EDGES = {
 SNIPPETS_LENGTH = 192
 TOKENS_LENGTH = 64
 TOKENS_PROMPTS = (20, 33, 41)
-
-TYPED = {
-    "python": "".join(
-        f"def area_{number}(width, height):\n    return width * height + {number}\n\n\n"
-        for number in range(40)
-    ),
-    "korean": "".join(
-        f"def 넓이_{number}(너비, 높이):\n    # 사각형의 넓이를 돌려준다\n    return 너비\n\n"
-        for number in range(30)
-    ),
-}
-
 
 TINY = {
     "num_layers": 2,
@@ -118,7 +103,6 @@ def decoding(model: keras_nlp.models.GemmaCausalLM) -> dict:
         "compilations": compilations(decoder, Prompts(model)),
         "greedy": greedy(decoder, model, Prompts(model)),
         "reused": reused(decoder, Prompts(model)),
-        "typed": typed(decoder),
         "drafted": drafted(decoder, Prompts(model)),
         "interrupted": interrupted(decoder, Prompts(model)),
         "cache_shapes": cache_shapes(decoder),
@@ -151,6 +135,7 @@ def precisions() -> dict:
         },
         "large": {dtype: large(dtype) for dtype in LARGE_DTYPES},
         "layered": layered(),
+        "rounded": rounded(),
         "int4": int4() if BACKEND == "torch" else None,
         "gemma2": random_model(
             FLOAT32,
@@ -200,6 +185,25 @@ def layered() -> dict:
         found["parts"].append(made.parts)
         found["tokens"].append(written(Decoder(made, 256)))
     found["given_up"] = given_up(made, prompt[:128])
+    return found
+
+
+def rounded() -> dict:
+    """Of the bundled model with its weights rounded to bfloat16: how far our tokens, all layers at once and a
+    layer at a time, are from those that KerasHub writes in float32."""
+    model = load("bundled")
+    for variable in model.backbone.weights:
+        variable.assign(keras.ops.cast(keras.ops.cast(variable, "bfloat16"), "float32"))
+    prompts = [Prompts(model).snippet(snippet) for snippet in SNIPPETS[:20]]
+    on_ids = without_preprocessor(model)
+    theirs = [generated(on_ids, prompt, SNIPPETS_LENGTH) for prompt in prompts]
+    found: dict = {"tokens": sum(map(len, theirs)), "apart": []}
+    for least in (layers.LARGE, 0):
+        with mock.patch.object(layers, "LARGE", least):
+            made = steps.of_model(BACKEND, model, Precision("bfloat16", "float32"))
+        decoder = Decoder(made, SNIPPETS_LENGTH)
+        ours = [list(decoder.decode(one, SNIPPETS_LENGTH, GREEDY, STOPS)) for one in prompts]
+        found["apart"].append([apart(*both) for both in zip(ours, theirs, strict=True)])
     return found
 
 
@@ -478,27 +482,6 @@ def reused(decoder: Decoder, prompts: Prompts) -> list[dict]:
                 "read_afresh": fresh.read_tokens,
             }
         )
-    return results
-
-
-def typed(decoder: Decoder) -> list[dict]:
-    """A person types at the end of a prefix that is cut, a character a request: what is prefilled."""
-    vocabulary = Vocabulary(PRESET)
-    results = []
-    lengths = (fim.MIN_MAX_LENGTH, DEFAULT_MAX_LENGTH, 512)
-    cases = itertools.product(lengths, TYPED.items(), fim.FIM_LAYOUTS)
-    for max_length, (language, text), layout in cases:
-        before, after = text[:-300], text[-300:] * 4
-        prefilled = []
-        for end in range(len(text) - 300, len(text)):
-            prompt = vocabulary.prompt(text[:end], after, max_length, layout)
-            assert prompt.trimmed_prefix_tokens > 0
-            next(decoder.decode(prompt.token_ids, max_length, GREEDY))
-            prefilled.append(decoder.read_tokens)
-        kept = sum(token.role == "suffix" for token in prompt.tokens)
-        new = vocabulary.count(text) - vocabulary.count(before)
-        case = {"language": language, "layout": layout, "typed": new, "suffix": kept}
-        results.append({**case, "max_length": max_length, "prefilled": prefilled})
     return results
 
 

@@ -24,8 +24,6 @@ from codegemma_ui.engine.planning import CHUNKS
 from codegemma_ui.engine.precision import Precision
 from codegemma_ui.engine.sampling import Choice, Sampling
 from codegemma_ui.engine.steps import GivenUp
-from codegemma_ui.fim import CUT_STEP, MIN_MAX_LENGTH
-from codegemma_ui.messages import DEFAULT_MAX_LENGTH
 from tests.engine import decoding
 from tests.engine.scripted_steps import ScriptedSteps
 
@@ -99,19 +97,6 @@ class TestOnEveryBackend:
             assert read[name] == 8
         for name in ("changed in the middle", "the first once more"):
             assert read[name] < 0.7 * afresh[name]
-
-    def test_while_a_person_types_at_a_cut_text_little_is_prefilled(self, report: Any) -> None:
-        assert len(report["typed"]) == 12
-        lengths = {case["max_length"] for case in report["typed"]}
-        assert lengths == {MIN_MAX_LENGTH, DEFAULT_MAX_LENGTH, 512}
-        for case in report["typed"]:
-            most = CUT_STEP + (case["suffix"] if case["layout"] == "psm" else 0)
-            if case["max_length"] < 512:  # the cut moves more often: its chunks count whole
-                most = sum(size for _, size in planning.chunks(0, most, planning.CACHE_LENGTHS[0]))
-            _, *keystrokes = case["prefilled"]  # the first finds nothing kept
-            over = sum(prefilled > most for prefilled in keystrokes)
-            assert case["typed"] > 100
-            assert over <= case["typed"] // CUT_STEP + 1, case
 
     def test_tokens_after_a_reused_beginning_are_those_without(self, report: Any) -> None:
         for case in report["reused"]:
