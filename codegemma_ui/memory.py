@@ -9,11 +9,11 @@ from codegemma_ui.messages import DEFAULT_MAX_LENGTH, Narrowed
 from codegemma_ui.presets import LARGE, Preset
 from codegemma_ui.settings import DTYPES
 
-FRAMEWORK_BYTES = {"tensorflow": 1_800_000_000, "jax": 950_000_000, "torch": 1_600_000_000}
-"""What a worker takes on a CPU beside its weights and cache, measured with weights of 24 MB."""
+FRAMEWORK_BYTES = {"tensorflow": 1_800_000_000, "jax": 950_000_000, "torch": 900_000_000}
+"""What a worker takes on a CPU beside its weights and cache, as measured with a model of 40M parameters."""
 
-TORCH_LARGE_BYTES = 900_000_000
-"""The same on torch of a large model, whose graphs are not compiled."""
+TORCH_COMPILES_BYTES = 250_000_000
+"""What torch takes in addition once it has compiled the graphs of a small model, which takes minutes."""
 
 
 AUTO_OF_LARGE = ("bfloat16", "int8", "int4")
@@ -39,8 +39,8 @@ def needed(preset: Preset, backend: str, dtype: str) -> int | None:
     need = preset.memory_bytes(dtype)
     if need is None or machine.gpus():
         return need
-    large = backend == "torch" and (preset.parameters or 0) >= LARGE
-    return need + (TORCH_LARGE_BYTES if large else FRAMEWORK_BYTES.get(backend, 0))
+    compiles = backend == "torch" and (preset.parameters or 0) < LARGE
+    return need + FRAMEWORK_BYTES.get(backend, 0) + compiles * TORCH_COMPILES_BYTES
 
 
 def by_precision(preset: Preset, backend: str) -> dict[str, int | None]:

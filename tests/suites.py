@@ -111,6 +111,7 @@ ROWS = (
         "export/",
         "fuzz/",
         "library/test_bundled.py",
+        "real_size/test_memory.py",
         "real_size/test_run.py",
         "space/",
         "test_cli.py",

@@ -15,7 +15,8 @@ import time
 from pathlib import Path
 
 from benchmarks.real_size import groups, page, table
-from benchmarks.real_size.page import Compilers, Failed
+from benchmarks.real_size.page import Failed
+from benchmarks.real_size.processes import Compilers, NoWorker, peak_bytes, worker_of
 from benchmarks.real_size.rows import KINDS, LLAMA_CPP, Kind
 from benchmarks.real_size.table import Measured
 from codegemma_ui import memory
@@ -46,7 +47,7 @@ def run(model: Model, kind: Kind) -> Measured:
             if kind.engine == LLAMA_CPP:
                 return _llama_cpp(model, kind)
             return _page(model, kind, group)
-        except (Failed, SubjectFailed, groups.NoGroups) as failure:
+        except (Failed, NoWorker, SubjectFailed, groups.NoGroups) as failure:
             return Measured(kind.engine, kind.dtype, kind.limit_gb, failed=str(failure))
 
 
@@ -54,14 +55,14 @@ def _page(model: Model, kind: Kind, group: Path | None) -> Measured:
     begun = time.monotonic()
     command = groups.inside(group, page.command(model.folder, kind.engine, kind.dtype))
     with page.serving(command, model.folder) as served:
-        compilers = Compilers(served)
+        compilers = Compilers(served.process)
         try:
             status = served.wait_until_ready()
             ready_s = time.monotonic() - begun
             short = [served.complete(SHORT, NEW) for _ in range(TIMES)]
             long = [served.complete(LONG, NEW) for _ in range(TIMES)]
             stop_s = served.stop_while_reading(LONGEST, 1.0)
-            peak = served.peak_bytes()
+            peak = peak_bytes(worker_of(served.process))
         finally:
             compilers.end()
     needs = memory.needed(model.preset, kind.engine, status["dtype"])

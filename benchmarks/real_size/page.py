@@ -7,7 +7,6 @@ import re
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -42,7 +41,7 @@ class Page:
 
     def __init__(self, url: str, process: psutil.Process, vocabulary: Vocabulary) -> None:
         self._client = Client(url, verbose=False)
-        self._process, self._vocabulary = process, vocabulary
+        self.process, self._vocabulary = process, vocabulary
         self._code = vocabulary.encode((TEXTS / "lending.txt").read_text(encoding="utf-8"))
         self._begin = 0  # of the next prompt: none is like another
 
@@ -111,40 +110,6 @@ class Page:
             stop_on_repetition=False,
             api_name="/complete",
         )
-
-    def worker(self) -> psutil.Process:
-        """The process with the model."""
-        for child in self._process.children():
-            with contextlib.suppress(psutil.Error):
-                if any("worker" in word for word in child.cmdline()):
-                    return child
-        raise Failed("the model's process has ended")
-
-    def peak_bytes(self) -> int:
-        """The most main memory that the model's process ever had resident: Linux tells it."""
-        lines = Path(f"/proc/{self.worker().pid}/status").read_text(encoding="utf-8").splitlines()
-        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:"))
-
-
-class Compilers:
-    """The most memory that the processes had together which a worker started: compilers."""
-
-    def __init__(self, page: Page) -> None:
-        self._page, self._ended = page, threading.Event()
-        self.peak_bytes = 0
-        self._thread = threading.Thread(target=self._watch, daemon=True)
-        self._thread.start()
-
-    def end(self) -> None:
-        self._ended.set()
-        self._thread.join()
-
-    def _watch(self) -> None:
-        while not self._ended.wait(LOOK_S):
-            with contextlib.suppress(psutil.Error, Failed):
-                started = self._page.worker().children(recursive=True)
-                now = sum(one.memory_info().rss for one in started)
-                self.peak_bytes = max(self.peak_bytes, now)
 
 
 @contextlib.contextmanager

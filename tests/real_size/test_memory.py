@@ -1,0 +1,42 @@
+"""What is told before a model is loaded is within 15% of what it takes: a Gemma of 40M parameters with
+CodeGemma's vocabulary, on every backend in every precision."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import psutil
+import pytest
+
+from benchmarks.real_size import processes
+from codegemma_ui import Playground, machine, memory
+from codegemma_ui.bench import weights
+from codegemma_ui.bench.weights import Model
+
+WITHIN = 0.15
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Model:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(weights, "FOLDER", tmp_path_factory.mktemp("models"))
+        return weights.of_shape("40m", print)
+
+
+@pytest.mark.parametrize(
+    ("backend", "dtype"),
+    [(backend, dtype) for backend in machine.BACKENDS for dtype in memory.precisions(backend)],
+)
+def test_the_peak_is_what_was_told(
+    model: Model, backend: str, dtype: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))  # a first start: every program is compiled
+    told = memory.needed(model.preset, backend, dtype)
+    assert told is not None
+    if backend == "torch":  # its compiler goes on for minutes
+        told -= memory.TORCH_COMPILES_BYTES
+    with Playground(model.folder, backend=backend, dtype=dtype) as playground:
+        playground.complete("value = 1\n" * 400, max_length=1600)
+        peak = processes.peak_bytes(processes.worker_of(psutil.Process(os.getpid())))
+    assert told * (1 - WITHIN) < peak < told * (1 + WITHIN)
