@@ -38,14 +38,22 @@ class LayeredArrangement(TorchArrangement):
     """
 
     def matrix(self, name: str, parts: tuple[torch.Tensor, ...]) -> Any:
-        rows = parts if name == "embedding" else tuple(part.t() for part in parts)
-        values = rows[0] if len(rows) == 1 else torch.cat(rows)
+        values = parts[0] if name == "embedding" else _outputs_first(parts)
         if self.precision.weights == "int4" and name not in WIDER:
             return torch_products.int4(values)
         scale = None
         if self.precision.weights in ("int8", "int4"):
             values, scale = quantized(values)
         return Narrow(in_columns(values).contiguous(), scale)
+
+
+def _outputs_first(parts: tuple[torch.Tensor, ...]) -> torch.Tensor:
+    """One (outputs, inputs) matrix of (inputs, outputs) ones: copied so, in half the time of `torch.cat`."""
+    inputs = parts[0].shape[0]
+    rows = parts[0].new_empty((sum(part.shape[1] for part in parts), inputs))
+    for part, some in zip(parts, torch.split(rows, [part.shape[1] for part in parts]), strict=True):
+        some.copy_(part.t())
+    return rows
 
 
 class LayeredKernels(TorchKernels):
