@@ -109,7 +109,7 @@ def test_a_small_run_measures_the_engine_and_its_peer(
         assert row["tokens_per_s"]["median"] > 1
         assert 0 < row["first_token_s"]["22"]["median"] < row["whole_s"]["16"]["median"] < 60
         assert row["peak_bytes"]["median"] > row["weight_bytes"]
-        assert row["share_of_memory"]["median"] > 0.001
+        assert row["share_of_memory"]["median"] > 0
     ours = found["rows"][0]
     assert ours["weight_bytes"] == 4 * found["model"]["parameters"]
     assert ours["same_tokens"]["same"] == ours["same_tokens"]["compared"] > 50

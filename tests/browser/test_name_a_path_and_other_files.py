@@ -25,7 +25,7 @@ def test_the_model_reads_them_before_the_prefix(playground: Playground, scripted
     playground.press_complete()
     playground.wait_until_done()
     request = scripted.client.requests[-1]
-    assert request["path"] == "main.py"
+    assert (request["prefix"], request["path"]) == ("from shapes import ", "main.py")
     assert request["files"] == [{"path": "shapes.py", "text": "class Square:\n    pass\n"}]
     prompt = f"{OTHER}<|file_separator|>main.py\n<|fim_prefix|>from shapes import "
     assert playground.pane("raw-prompt").startswith(prompt)
