@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import logging
 import os
 import sys
+from collections.abc import Iterator
 
 
 def settle() -> None:
@@ -28,6 +30,26 @@ def log_what_is_not_told() -> None:
     command tells in a sentence; an error in the log is the rest of what a process said before it died.
     """
     logging.getLogger("codegemma_ui").setLevel(logging.ERROR)
+
+
+@contextlib.contextmanager
+def redirected(written: int, onto: int) -> Iterator[None]:
+    """Let what anybody writes to a file descriptor, a library in C too, go onto another for the block.
+
+    Args:
+        written: 1 for stdout, 2 for stderr.
+        onto: where it goes instead.
+    """
+    stream = sys.stdout if written == 1 else sys.stderr
+    stream.flush()
+    private = os.dup(written)
+    os.dup2(onto, written)
+    try:
+        yield
+    finally:
+        stream.flush()
+        os.dup2(private, written)
+        os.close(private)
 
 
 def printable(text: str) -> str:

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
-import os
 import sys
 import time
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from codegemma_ui import machine, presets, settings
+from codegemma_ui import console, machine, presets, settings
 from codegemma_ui.cli import BAD_INPUT, DONE, ENGINE_ERROR
 from codegemma_ui.errors import BackendMissing, BadInput, EngineError
 from codegemma_ui.export import fetching, folder, formats, gguf_file, source, transformers_files
@@ -25,27 +22,13 @@ WRITERS = {formats.GGUF: gguf_file, formats.TRANSFORMERS: transformers_files}
 def run(parsed: argparse.Namespace) -> int:
     """Export; returns the exit code."""
     try:
-        with _stdout_to_stderr():
+        with console.redirected(1, 2):  # what a library prints is no part of the report
             report = export(parsed)
     except EngineError as error:
         _say(f"error: {error}")
         return BAD_INPUT if error.code == BadInput.code else ENGINE_ERROR
     print(to_json(report) if parsed.json else as_text(report))
     return DONE
-
-
-@contextlib.contextmanager
-def _stdout_to_stderr() -> Iterator[None]:
-    """Whatever a library prints is no part of the report."""
-    sys.stdout.flush()
-    private = os.dup(1)
-    os.dup2(2, 1)
-    try:
-        yield
-    finally:
-        sys.stdout.flush()
-        os.dup2(private, 1)
-        os.close(private)
 
 
 def export(parsed: argparse.Namespace) -> dict[str, Any]:

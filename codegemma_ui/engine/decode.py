@@ -32,6 +32,7 @@ from codegemma_ui.engine.steps import (
     Picked,
     Scores,
     Steps,
+    always,
     in_parts,
     stop_array,
 )
@@ -217,7 +218,7 @@ class Decoder:
         if others and in_parts(self.steps):
             # All parts run one program, whatever the pass is for. What a long pass takes, short ones tell.
             with suppress(GivenUp):
-                self.steps.read_in_parts(cache, ids, 0, 0, stops, lambda done: not done)
+                self.steps.read(cache, ids, 0, 0, stops, lambda done: not done)
         elif size == 1:
             self.steps.write(cache, PADDING_ID, 0, 1, stops, GREEDY)
         else:
@@ -384,7 +385,7 @@ class Decoder:
         last: int,
         stops: np.ndarray,
         given: np.ndarray | None = None,
-        goes_on: Callable[[int], bool] | None = None,
+        goes_on: Callable[[int], bool] = always,
     ) -> tuple[Cache, Picked, Scores]:
         """Read a chunk by the program of its size: `Steps.check` for `WIDTH` tokens, else `Steps.read`.
 
@@ -395,8 +396,8 @@ class Decoder:
             GivenUp: as `goes_on` wanted.
         """
         if len(ids) != WIDTH:
-            if goes_on is not None and in_parts(self.steps):
-                return self.steps.read_in_parts(cache, ids, offset, last, stops, goes_on)
+            if in_parts(self.steps):
+                return self.steps.read(cache, ids, offset, last, stops, goes_on)
             return self.steps.read(cache, ids, offset, last, stops)
         given = np.full(WIDTH, FREE, np.int32) if given is None else given
         return self.steps.check(cache, ids, offset, last, stops, given)

@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 
-from codegemma_ui import machine
+from codegemma_ui import console, machine
 from codegemma_ui.engine import environment
 from codegemma_ui.engine.failures import of_preset, readable
 from codegemma_ui.errors import EngineError, NotEnoughMemory
@@ -144,16 +144,11 @@ def load(folder: Path, backend: str) -> Any:
 @contextmanager
 def _hush() -> Iterator[None]:
     """Keep tensorflow's own log, which 2.21 writes as it is imported whatever its level, off stderr."""
-    sys.stderr.flush()
-    private = os.dup(2)
     with tempfile.TemporaryFile() as said:
-        os.dup2(said.fileno(), 2)
         try:
-            yield
+            with console.redirected(2, said.fileno()):
+                yield
         finally:
-            sys.stderr.flush()
-            os.dup2(private, 2)
-            os.close(private)
             said.seek(0)
             kept = [line for line in said if not _LOGGED.match(line)]
             sys.stderr.write(b"".join(kept).decode(errors="replace"))

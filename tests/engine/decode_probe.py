@@ -220,7 +220,7 @@ def given_up(made: steps.PartedSteps, prompt: list[int]) -> dict:
         return done < 1
 
     try:
-        made.read_in_parts(made.allocate(256), token_ids, 0, len(prompt) - 1, stop_ids, goes_on)
+        made.read(made.allocate(256), token_ids, 0, len(prompt) - 1, stop_ids, goes_on)
     except steps.GivenUp as left:
         again = read(left.cache)
     return {"looks": looks, "again": again, "anew": read(made.allocate(256))}

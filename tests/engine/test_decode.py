@@ -397,7 +397,7 @@ class PartedSteps(SlowSteps):
     """The same in ten parts.
 
     Attributes:
-        parts_done: of each `read_in_parts`.
+        parts_done: of each `read`.
         before: called before each part.
     """
 
@@ -408,14 +408,14 @@ class PartedSteps(SlowSteps):
         self.parts_done: list[int] = []
         self.before: Callable[[], None] = lambda: None
 
-    def read_in_parts(
+    def read(
         self,
         cache: Any,
         token_ids: np.ndarray,
         offset: int,
         last: int,
         stop_ids: np.ndarray,
-        goes_on: Callable[[int], bool],
+        goes_on: Callable[[int], bool] = steps.always,
     ) -> Any:
         self.parts_done.append(0)
         for done in range(self.parts):
@@ -423,7 +423,7 @@ class PartedSteps(SlowSteps):
             if not goes_on(done):
                 raise GivenUp(cache)
             self.parts_done[-1] += 1
-        return self.read(cache, token_ids, offset, last, stop_ids)
+        return super().read(cache, token_ids, offset, last, stop_ids)
 
 
 class TestPrefillInParts:
@@ -475,7 +475,8 @@ class TestPrefillInParts:
         assert list(decoder.warm_up())[-1] == (programs(512), programs(512))
         whole = {(name, length, size) for name, length, _, size in inner.calls[:-1]}
         assert whole == {("read", 256, 32), ("write", 256, 1), ("check", 256, 8)}
-        assert inner.parts_done == [1] * (programs(512) - 4)
+        given_up = [done for done in inner.parts_done if done < inner.parts]
+        assert given_up == [1] * (programs(512) - 4)
 
 
 class TestPrefill:

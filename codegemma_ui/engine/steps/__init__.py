@@ -83,6 +83,11 @@ class GivenUp(Exception):
         self.cache = cache
 
 
+def always(_: int) -> bool:
+    """Never gives a pass up."""
+    return True
+
+
 class Steps(Protocol):
     """The compiled passes of a `GemmaCausalLM` over a KV cache, for one Keras backend.
 
@@ -220,14 +225,14 @@ class Steps(Protocol):
 class PartedSteps(Steps, Protocol):
     """Steps whose passes run in parts, a layer each, between which they can be given up."""
 
-    def read_in_parts(
+    def read(
         self,
         cache: Cache,
         token_ids: np.ndarray,
         offset: int,
         last: int,
         stop_ids: np.ndarray,
-        goes_on: Callable[[int], bool],
+        goes_on: Callable[[int], bool] = always,
     ) -> tuple[Cache, Picked, Scores]:
         """As `read`.
 

@@ -12,15 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from codegemma_ui.engine.steps import Cache, Drawing, GivenUp, Picked, Scores
+from codegemma_ui.engine.steps import Cache, Drawing, GivenUp, Picked, Scores, always
 from codegemma_ui.engine.steps.programs import Picks, Programs
 from codegemma_ui.engine.steps.weights import Layer, Shape, Weights
 from codegemma_ui.presets import LARGE
-
-
-def always(_: int) -> bool:
-    """Never gives a pass up."""
-    return True
 
 
 def wanted(shape: Shape) -> bool:
@@ -89,17 +84,7 @@ class LayeredPasses:
         offset: int,
         last: int,
         stop_ids: np.ndarray,
-    ) -> tuple[Cache, Picked, Scores]:
-        return self._run("read", cache, token_ids, offset, last, stop_ids)
-
-    def read_in_parts(
-        self,
-        cache: Cache,
-        token_ids: np.ndarray,
-        offset: int,
-        last: int,
-        stop_ids: np.ndarray,
-        goes_on: Callable[[int], bool],
+        goes_on: Callable[[int], bool] = always,
     ) -> tuple[Cache, Picked, Scores]:
         return self._run("read", cache, token_ids, offset, last, stop_ids, goes_on=goes_on)
 

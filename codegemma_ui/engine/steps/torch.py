@@ -254,8 +254,7 @@ class TorchSteps:
             self.compiling += 1
 
     def warmed(self) -> None:
-        # Not before: torch.fx keeps what it traces in a global, so tracing and compiling on two threads
-        # fail together (torch 2.13, "CURRENT_PATCHER is None").
+        # Not before: while a graph is compiled, which may take a minute, no other can be traced.
         #
         # On a thread that ends: OpenMP gives each thread that computes a team of its own, and with more of
         # them than cores every team's wait becomes a sleep. The step took four times as long (two cores,
@@ -311,7 +310,7 @@ class TorchSteps:
 def _soonest(job: tuple[Any, ...]) -> tuple[bool, int, int, int]:
     """The order to compile in: what is used most, in the shortest cache, comes first, drawing last."""
     (name, size, length), *_ = job
-    return name == "draw", length, ("step", "check", "read", "draw").index(name), size
+    return name == "draw", length, ("layer", "step", "check", "read", "draw").index(name), size
 
 
 def fetch(rows: list[Any]) -> Picked:

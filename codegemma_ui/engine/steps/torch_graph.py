@@ -9,6 +9,7 @@ it sooner.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -22,6 +23,10 @@ from codegemma_ui.engine.steps import torch_names
 
 # A constant larger than this is left as the operations that make it.
 MAX_CONSTANT_BYTES = 1 << 20
+
+_ONE_AT_A_TIME = threading.Lock()
+"""torch.fx keeps what it traces in a global: tracing and compiling on two threads fail together (torch 2.13,
+"CURRENT_PATCHER is None")."""
 
 
 def trace(function: Callable[..., Any], inputs: tuple[torch.Tensor, ...]) -> GraphModule:
@@ -37,7 +42,8 @@ def trace(function: Callable[..., Any], inputs: tuple[torch.Tensor, ...]) -> Gra
     torch_names.enter_fake_mode_to_stay()
     # Without functionalize, merging equal nodes would merge two copies that are written to later. "fake": no
     # numbers are computed, and none kept of what is widened on the way.
-    module = make_fx(functionalize(function), tracing_mode="fake")(*inputs)
+    with _ONE_AT_A_TIME:
+        module = make_fx(functionalize(function), tracing_mode="fake")(*inputs)
     _fold_constants(module)
     _merge_equal_nodes(module)
     _write_in_place(module)
@@ -62,7 +68,7 @@ def compile_graph(module: GraphModule, inputs: Sequence[torch.Tensor]) -> Callab
     torch_names.keep_headers_with_the_rest()
     # Without a context of its own inductor passes its cache on disk by (torch 2.13).
     context = inductor.context(inductor.fake_mode(shape_env=inductor.shapes()))
-    with inductor.tracing(context), torch.no_grad():
+    with _ONE_AT_A_TIME, inductor.tracing(context), torch.no_grad():
         fast: Callable[..., Any] = inductor.compile(module, list(inputs))
         fast(*inputs)
     return fast

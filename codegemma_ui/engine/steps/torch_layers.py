@@ -1,25 +1,27 @@
 """torch on a CPU, for a large model: one layer's graph serves all layers, its weights as arguments.
 
-Where a token takes a tenth of a second, what is between the products costs little, and compiling all of a
-pass (`torch.py`) would take minutes and more memory than there is. So the parts of a pass run as graphs of
-bare operations: what begins it, a layer, what ends it. The products are `torch_products`'.
+Compiling all of a pass (`torch.py`) would take minutes and more memory than there is. So the parts of a pass
+run as graphs of bare operations: what begins it, a layer, what ends it. The products are `torch_products`'.
+What a layer does between them for one token, 85 small operations, is compiled on a thread of its own, in
+seconds.
 """
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import torch
+from torch.fx import GraphModule
 from torch.utils._pytree import tree_flatten, tree_unflatten
 
-from codegemma_ui.engine.steps import GivenUp, Picked, torch_products
+from codegemma_ui.engine.steps import GivenUp, Picked, always, torch_products
 from codegemma_ui.engine.steps.forward import Cache
-from codegemma_ui.engine.steps.layers import always
 from codegemma_ui.engine.steps.programs import Programs
 from codegemma_ui.engine.steps.torch import TorchArrangement, TorchKernels, TorchSteps, fetch
-from codegemma_ui.engine.steps.torch_graph import trace
+from codegemma_ui.engine.steps.torch_graph import compile_graph, trace
 from codegemma_ui.engine.steps.torch_products import Int4
 from codegemma_ui.engine.steps.weights import Narrow, Shape, Weights, in_columns, quantized
 
@@ -85,6 +87,7 @@ class LayeredSteps(TorchSteps):
             reason = torch_products.prepare(*_matrices(arranged))
         if reason is not None:
             self._run_uncompiled(reason)
+        self._compiles_layers = reason is None
         self.parts = len(arranged.layers)
         # Flat, as graphs take them: once, and not again for every token.
         self._embedding = tree_flatten(arranged.embedding)
@@ -94,14 +97,14 @@ class LayeredSteps(TorchSteps):
     def _made(self, alternatives: int) -> Programs:
         return Programs(self.shape, KERNELS, alternatives)
 
-    def read_in_parts(
+    def read(
         self,
         cache: tuple[Cache, ...],
         token_ids: np.ndarray,
         offset: int,
         last: int,
         stop_ids: np.ndarray,
-        goes_on: Callable[[int], bool],
+        goes_on: Callable[[int], bool] = always,
     ) -> tuple[tuple[Cache, ...], Picked, torch.Tensor]:
         arguments = map(self._tensor, (token_ids, offset, last, stop_ids))
         ids, logprobs, scores = self._run_parts("read", cache, goes_on, *arguments)
@@ -166,7 +169,21 @@ class LayeredSteps(TorchSteps):
                 return function(tree_unflatten(given[:count], form), *given[count:])
 
             graph = self._graphs[name, *key] = trace(flat, (*every, *tensors))
+            if self._compiles_layers and name == "layer" and key[0] == 1:
+                # Copies, of a cache too: compiling runs the graph, which writes, and exchanges its constants.
+                copies = tuple(tensor.clone() for tensor in tensors)
+                self._to_compile.append(((name, *key), copy.deepcopy(graph), every, copies))
+                self.compiling += 1
         return graph(*every, *tensors)
+
+    def _compile(
+        self,
+        key: tuple[str, int, int],  # noqa: ARG002
+        graph: GraphModule,
+        every: list[torch.Tensor],
+        arguments: tuple[torch.Tensor, ...],
+    ) -> Callable[..., Any]:
+        return compile_graph(graph, (*every, *arguments))
 
 
 def _matrices(weights: Weights) -> tuple[Narrow | Int4, list[Narrow | Int4]]:
