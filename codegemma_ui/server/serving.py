@@ -116,9 +116,9 @@ def launch(blocks: gr.Blocks, client: EngineClient, settings: Settings) -> None:
     over = threading.Event()
     for name in interrupts.ENDING:
         signal.signal(name, lambda *_: over.set())
+    logs.take_over_gradio()
     url = start(blocks, client, settings)
     logs.take_over_uvicorn()
-    logs.take_over_gradio()
     with contextlib.suppress(BrokenPipeError):  # whoever read it has left; the page is still wanted
         print(f"CodeGemma FIM Playground: {url}", flush=True)
     while not over.wait(LOOK_S):

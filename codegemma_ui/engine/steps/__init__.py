@@ -234,7 +234,7 @@ class PartedSteps(Steps, Protocol):
         stop_ids: np.ndarray,
         goes_on: Callable[[int], bool] = always,
     ) -> tuple[Cache, Picked, Scores]:
-        """As `read`.
+        """As `Steps.read`.
 
         Args:
             goes_on: called before each part with how many are done; False gives the pass up.

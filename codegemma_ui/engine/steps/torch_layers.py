@@ -87,7 +87,6 @@ class LayeredSteps(TorchSteps):
             reason = torch_products.prepare(*_matrices(arranged))
         if reason is not None:
             self._run_uncompiled(reason)
-        self._compiles_layers = reason is None
         self.parts = len(arranged.layers)
         # Flat, as graphs take them: once, and not again for every token.
         self._embedding = tree_flatten(arranged.embedding)
@@ -169,7 +168,7 @@ class LayeredSteps(TorchSteps):
                 return function(tree_unflatten(given[:count], form), *given[count:])
 
             graph = self._graphs[name, *key] = trace(flat, (*every, *tensors))
-            if self._compiles_layers and name == "layer" and key[0] == 1:
+            if self.note is None and name == "layer" and key[0] == 1:
                 # Copies, of a cache too: compiling runs the graph, which writes, and exchanges its constants.
                 copies = tuple(tensor.clone() for tensor in tensors)
                 self._to_compile.append(((name, *key), copy.deepcopy(graph), every, copies))
