@@ -86,7 +86,7 @@ class Conversation:
         except queue.Empty:
             raise SubjectFailed(f"stopped after {self._time_limit_s:g} s, its time limit") from None
         if isinstance(message, int):
-            raise SubjectFailed(_ended(message, self._process.stderr_tail))
+            raise SubjectFailed(ended(message, self._process.stderr_tail))
         if message.get("bench") == "failed":
             raise SubjectFailed(message["message"])
         return when, message
@@ -112,7 +112,13 @@ class Conversation:
         return self.expect("bench", "done")
 
 
-def _ended(code: int, stderr: str) -> str:
+def ended(code: int, stderr: str) -> str:
+    """Why a process ended with a code other than 0, in words.
+
+    Args:
+        code: as `subprocess` has it.
+        stderr: what it wrote.
+    """
     if sys.platform != "win32" and code == -signal.SIGKILL:
         return "killed by the system, as it does when memory runs out"
     if code < 0:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from codegemma_ui import machine, presets
-from codegemma_ui.bench.conversation import last_line
+from codegemma_ui.bench.conversation import ended
 from codegemma_ui.bench.shapes import SHAPES
 from codegemma_ui.errors import BackendMissing, EngineError
 from codegemma_ui.export import fetching
@@ -136,7 +136,7 @@ def _run(command: Sequence[str]) -> None:
     """Run to the end.
 
     Raises:
-        EngineError: with the last line it wrote.
+        EngineError: with the last line it wrote, or the signal that ended it.
     """
     done = subprocess.run(
         command,
@@ -147,4 +147,5 @@ def _run(command: Sequence[str]) -> None:
         check=False,
     )
     if done.returncode:
-        raise EngineError(f"{' '.join(command[1:5])} failed: {last_line(done.stderr)}")
+        reason = ended(done.returncode, done.stderr)
+        raise EngineError(f"{' '.join(command[1:5])} failed: {reason}")

@@ -82,13 +82,13 @@ def _load(folder: Path, backend: str, chosen: Precision, report: Report) -> Mode
 
     models = importlib.import_module("keras_nlp").models
     with _of_preset(folder):
-        with _unmade_variables(), _untrained(models.GemmaCausalLM):
+        with unmade_variables(), untrained(models.GemmaCausalLM):
             model = models.GemmaCausalLM.from_preset(
                 str(folder), dtype=chosen.loads, load_weights=False
             )
         shape = _as_it_says(folder, weights.shape_of(model.backbone, chosen))
         assembler = weights.Assembler(steps.arrangement(backend, shape, chosen), report)
-        with _unmade_variables(), _taking(assembler):
+        with unmade_variables(), _taking(assembler):
             models.GemmaBackbone.from_preset(str(folder), dtype=chosen.loads)
         arranged = assembler.weights()
     return Model(steps.create(backend, shape, arranged), chosen, shape.parameters, _summary(model))
@@ -96,7 +96,7 @@ def _load(folder: Path, backend: str, chosen: Precision, report: Report) -> Mode
 
 def _parameters(folder: Path) -> int:
     models = importlib.import_module("keras_nlp").models
-    with _of_preset(folder), _unmade_variables():
+    with _of_preset(folder), unmade_variables():
         return int(models.GemmaBackbone.from_preset(str(folder), load_weights=False).count_params())
 
 
@@ -128,7 +128,7 @@ def _of_preset(folder: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _unmade_variables() -> Iterator[None]:
+def unmade_variables() -> Iterator[None]:
     """Variables that layers create have a shape and no value."""
     keras = importlib.import_module("keras")
     with keras.StatelessScope(initialize_variables=False):
@@ -150,7 +150,7 @@ def _taking(assembler: Any) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _untrained(kind: Any) -> Iterator[None]:
+def untrained(kind: Any) -> Iterator[None]:
     """A model is made without an optimizer, which would make variables with values."""
     with mock.patch.object(kind, "compile"):
         yield

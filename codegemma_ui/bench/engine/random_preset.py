@@ -18,6 +18,7 @@ from typing import Any
 from codegemma_ui import presets
 from codegemma_ui.bench.shapes import SHAPES, Shape
 from codegemma_ui.engine import environment
+from codegemma_ui.engine.loading import unmade_variables, untrained
 from codegemma_ui.vocabulary import VOCABULARY_FILE
 
 SEED = 0
@@ -47,18 +48,19 @@ def make(shape: Shape, folder: Path) -> None:
     numbers = asdict(shape)
     for name in ("name", "context_length"):
         del numbers[name]
-    backbone = keras_nlp.models.GemmaBackbone(**numbers, dtype="bfloat16")
-    _spread(keras, backbone)
-
     folder.mkdir(parents=True, exist_ok=True)
     vocabulary = folder / VOCABULARY_FILE.name
     vocabulary.write_bytes(padded_vocabulary(shape.vocabulary_size))
-    tokenizer = keras_nlp.models.GemmaTokenizer(proto=str(vocabulary))
-    preprocessor = keras_nlp.models.GemmaCausalLMPreprocessor(
-        tokenizer=tokenizer, sequence_length=shape.context_length
-    )
-    model = keras_nlp.models.GemmaCausalLM(backbone=backbone, preprocessor=preprocessor)
-    model.save_to_preset(str(folder))
+    # Each variable is drawn when it is saved, and then let go.
+    with unmade_variables(), untrained(keras_nlp.models.GemmaCausalLM):
+        backbone = keras_nlp.models.GemmaBackbone(**numbers, dtype="bfloat16")
+        _spread(keras, backbone)
+        tokenizer = keras_nlp.models.GemmaTokenizer(proto=str(vocabulary))
+        preprocessor = keras_nlp.models.GemmaCausalLMPreprocessor(
+            tokenizer=tokenizer, sequence_length=shape.context_length
+        )
+        model = keras_nlp.models.GemmaCausalLM(backbone=backbone, preprocessor=preprocessor)
+        model.save_to_preset(str(folder))
     vocabulary.unlink()
     facts = {"context_length": shape.context_length, "layouts": ["psm", "spm"]}
     (folder / presets.FIM_FILE).write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
