@@ -178,16 +178,16 @@ def check_memory(
         return
     # Each row has a cache of its own, and a prompt is read in one more.
     rows = at_once if at_once > 1 and choice.backend in machine.TOGETHER else 0
-    one, more = need, int(1.1 * rows * preset.cache_bytes(dtype))
+    cache = preset.cache_bytes(memory.activations(dtype))
+    one, more = need, int(1.1 * rows * cache)
     need += more
     if need > most:
         weights = preset.weights_bytes(dtype) or 0
-        cache = (1 + rows) * preset.cache_bytes(dtype)
         times = f"{1 + rows} times " if rows else ""
         raise NotEnoughMemory(
             f"{preset.label} needs about {need / 1e9:.1f} GB in {dtype} ({weights / 1e9:.1f} of weights + "
-            f"{cache / 1e9:.1f} of cache for {times}{preset.context_length:,} tokens, a tenth, and what "
-            f"{choice.backend} takes); {most / 1e9:.1f} GB are free here.",
+            f"{(1 + rows) * cache / 1e9:.1f} of cache for {times}{preset.context_length:,} tokens, a "
+            f"tenth, and what {choice.backend} takes); {most / 1e9:.1f} GB are free here.",
             memory.hint(preset, choice.backend, dtype, offered, free=most - more, pythons=pythons)
             + (" Or lower --max-concurrency." if rows and one <= most else ""),
         )

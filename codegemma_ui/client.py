@@ -93,7 +93,8 @@ class EngineClient:
     ) -> None:
         self.settings = settings
         self._worker_command = command or partial(worker_command, settings=settings)
-        self._presets = list(presets.offered(settings.preset, *settings.extra_presets))
+        most = settings.context_length
+        self._presets = list(presets.offered(settings.preset, *settings.extra_presets, most=most))
         self._lock = threading.RLock()
         self._turns = Turns()
         self._ids = itertools.count(1)
@@ -112,7 +113,9 @@ class EngineClient:
         self.restarts = 0
         """How often a worker that died was started again by itself."""
         self._vocabularies: dict[Path, Vocabulary] = {}
-        self._target = Choice(presets.named(settings.preset), settings.backend, settings.dtype)
+        self._target = Choice(
+            presets.within(presets.named(settings.preset), most), settings.backend, settings.dtype
+        )
         self._closed = False
         self._closing = threading.Event()
 
@@ -490,7 +493,9 @@ class EngineClient:
             ) from error
         if choice.backend != machine.OPENAI:  # whose weights are elsewhere
             safetensors_files.check(folder)
-        preset = presets.fetched(choice.preset, folder)
+        preset = presets.within(
+            presets.fetched(choice.preset, folder), self.settings.context_length
+        )
         with self._lock:
             self._presets = [preset if one.name == preset.name else one for one in self._presets]
         learned = replace(choice, preset=preset)

@@ -54,7 +54,8 @@ def examine(settings: Settings, only: str | None = None) -> dict[str, Any]:
     gpus = machine.gpus()
     credentials = credentials_present()
     free = memory.free_bytes(devices=settings.model_parallel)
-    shown = presets.offered(settings.preset, *settings.extra_presets)
+    extra = (settings.preset, *settings.extra_presets)
+    shown = presets.offered(*extra, most=settings.context_length)
     backends = [machine.backend(name, settings.pythons.get(name)) for name in settings.backends]
     return {
         "version": __version__,
@@ -90,7 +91,7 @@ def examine(settings: Settings, only: str | None = None) -> dict[str, Any]:
         "presets": [
             _row(preset, settings, free, credentials, backends)
             for preset in shown
-            if only is None or preset == presets.named(only)
+            if only is None or preset.name == presets.named(only).name
         ],
     }
 

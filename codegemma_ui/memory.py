@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from codegemma_ui import machine
 from codegemma_ui.messages import DEFAULT_MAX_LENGTH, Narrowed
-from codegemma_ui.presets import LARGE, Preset
+from codegemma_ui.presets import LARGE, Preset, within
 from codegemma_ui.settings import DTYPES
 
 FRAMEWORK_BYTES = {"tensorflow": 1_800_000_000, "jax": 950_000_000, "torch": 900_000_000}
@@ -36,11 +36,16 @@ def needed(preset: Preset, backend: str, dtype: str) -> int | None:
     """
     if backend == machine.OPENAI:
         return None
-    need = preset.memory_bytes(dtype)
+    need = preset.memory_bytes(dtype, activations(dtype))
     if need is None or machine.gpus():
         return need
     compiles = backend == "torch" and (preset.parameters or 0) < LARGE
     return need + FRAMEWORK_BYTES.get(backend, 0) + compiles * TORCH_COMPILES_BYTES
+
+
+def activations(dtype: str) -> str:
+    """The precision in which a model with its weights in `dtype` computes here, and keeps its cache."""
+    return dtype if machine.gpus() else "float32"
 
 
 def by_precision(preset: Preset, backend: str) -> dict[str, int | None]:
@@ -139,7 +144,9 @@ def hint(
         if narrower:
             steps.append(f"choose the precision {_either(narrower)}")
         elif free is not None:
-            steps.extend(filter(None, [other_backend(preset, backend, free, pythons)]))
+            shorter = _shorter_context(preset, backend, dtype, free)
+            other = other_backend(preset, backend, free, pythons)
+            steps.extend(filter(None, [shorter, other]))
         needs = {one.title: needed(one, backend, dtype) for one in offered}
         smaller = {
             label: need
@@ -153,6 +160,15 @@ def hint(
     steps.append("close other programs")
     said = _either(steps)
     return f"{said[0].upper()}{said[1:]}."
+
+
+def _shorter_context(preset: Preset, backend: str, dtype: str, free: int) -> str | None:
+    """A step towards a shorter context, with which a model fits that does not fit with all of it."""
+    for most in (4096, 2048, 1024):
+        need = needed(within(preset, most), backend, dtype) or 0
+        if most < preset.context_length and need <= free:
+            return f"start with --context-length {most}, which needs about {need / 1e9:.1f} GB"
+    return None
 
 
 def other_backend(

@@ -170,6 +170,17 @@ def parameters_of(config: Mapping[str, Any]) -> int | None:
         return None
 
 
+def kv_bytes_per_token(config: Mapping[str, Any]) -> int:
+    """What a token's keys and values take in a two-byte precision, of a Gemma in either format; 0 where its
+    config.json does not tell."""
+    numbers = config.get("config", config)  # Keras keeps them under the class that they are for
+    try:
+        layers = numbers["num_layers" if "config" in config else "num_hidden_layers"]
+        return int(2 * 2 * layers * numbers["num_key_value_heads"] * numbers["head_dim"])
+    except (KeyError, TypeError):
+        return 0
+
+
 def other_architecture(config: Mapping[str, Any]) -> str | None:
     """The class of a KerasHub preset's model where it is another than CodeGemma's, such as `BertBackbone`."""
     registered = config.get("registered_name")

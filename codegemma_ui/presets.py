@@ -32,6 +32,8 @@ HF_HANDLE = re.compile(rf"hf://(?!.*(?:--|\.\.)){_NAME}/{_NAME}")
 
 CODEGEMMA_CONTEXT = 8192
 
+LONGEST_CONTEXT = 1 << 20
+
 WIDTHS = {"float32": 4.0, "bfloat16": 2.0, "float16": 2.0, "int8": 1.0, "int4": 0.73}
 """Bytes of a weight. int4: half, an eighth for scale and zero point, embedding and attention in int8."""
 
@@ -97,14 +99,23 @@ class Preset:
         """
         return None if self.parameters is None else int(self.parameters * WIDTHS[dtype])
 
-    def cache_bytes(self, dtype: str) -> int:
-        """A full KV cache."""
-        return self.kv_bytes_per_token * self.context_length * (2 if dtype == "float32" else 1)
+    def cache_bytes(self, activations: str) -> int:
+        """A full KV cache.
 
-    def memory_bytes(self, dtype: str) -> int | None:
-        """An estimate of what it needs: weights and a full KV cache, plus a tenth."""
+        Args:
+            activations: the precision of what is computed, and kept in the cache.
+        """
+        wide = 2 if activations == "float32" else 1
+        return self.kv_bytes_per_token * self.context_length * wide
+
+    def memory_bytes(self, dtype: str, activations: str) -> int | None:
+        """An estimate of what it needs: weights and a full KV cache, plus a tenth.
+
+        Args:
+            dtype, activations: as in `weights_bytes` and `cache_bytes`.
+        """
         weights = self.weights_bytes(dtype)
-        return None if weights is None else int(1.1 * (weights + self.cache_bytes(dtype)))
+        return None if weights is None else int(1.1 * (weights + self.cache_bytes(activations)))
 
 
 def _codegemma(name: str, label: str, version: int, *, instruct: bool = False) -> Preset:
@@ -156,6 +167,7 @@ def _from_folder(name: str, folder: Path) -> Preset:
         layouts=tuple(side for side in fim.LAYOUTS if side in layouts)
         if isinstance(layouts, list)
         else ("psm",),
+        kv_bytes_per_token=model_format.kv_bytes_per_token(config),
     )
 
 
@@ -244,14 +256,24 @@ def instead_of(name: str) -> str:
     )
 
 
-def offered(*extra: str) -> tuple[Preset, ...]:
-    """The dropdown: the bundled preset, the CodeGemma table, then what the operator named."""
+def within(preset: Preset, most: int) -> Preset:
+    """The preset with a context of at most so many tokens: a shorter cache takes less memory."""
+    return replace(preset, context_length=min(preset.context_length, most))
+
+
+def offered(*extra: str, most: int = LONGEST_CONTEXT) -> tuple[Preset, ...]:
+    """The dropdown: the bundled preset, the CodeGemma table, then what the operator named.
+
+    Args:
+        extra: as `named` takes them.
+        most: tokens that a request may have, where a model takes more.
+    """
     presets = [bundled(), *CODEGEMMA]
     for name in extra:
         preset = named(name)
         if preset not in presets:
             presets.append(preset)
-    return tuple(presets)
+    return tuple(within(preset, most) for preset in presets)
 
 
 def describe(preset: Preset) -> dict[str, Any]:

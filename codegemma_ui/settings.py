@@ -54,6 +54,7 @@ class Settings:
         preset: a name of the table, a local folder, `hf://…` or `kaggle://…`.
         extra_presets: further models for the dropdown.
         dtype: "auto" is float32 on CPU, bfloat16 on a CUDA card that has it, else float16.
+        context_length: tokens that a request may have at most, where the model takes more.
         max_length: where the slider starts, in tokens.
         time_limit_s: the longest one generation may take.
         queue_size: requests that may wait.
@@ -82,6 +83,7 @@ class Settings:
     extra_presets: tuple[str, ...] = ()
     backend: str = "tensorflow"
     dtype: str = "auto"
+    context_length: int = presets.LONGEST_CONTEXT
     max_length: int = DEFAULT_MAX_LENGTH
     time_limit_s: float = DEFAULT_TIME_LIMIT_S
     queue_size: int = 16
@@ -162,6 +164,12 @@ def add_model_flags(parser: argparse.ArgumentParser) -> None:
     add_preset_flags(parser)
     add_server_flags(parser)
     _flag(parser, "--dtype", ", ".join(DTYPES), "auto")
+    _flag(
+        parser,
+        "--context-length",
+        "tokens of a request at most; fewer need less memory",
+        "the model's",
+    )
     _flag(parser, "--time-limit", "seconds one completion may take", f"{DEFAULT_TIME_LIMIT_S:g}")
     _flag(parser, "--model-parallel", "part the model over so many devices; jax only", "1")
     _flag(
@@ -235,7 +243,7 @@ def resolve(
         return int(number(name, fallback, least, most, int))
 
     def number(name: str, fallback: float, least: float, most: float, kind: type = float) -> float:
-        value = choice(name, f"{fallback:g}")
+        value = choice(name, f"{fallback:.10g}")
         try:
             parsed = float(kind(value))
         except ValueError:
@@ -329,6 +337,9 @@ def resolve(
         extra_presets=extra,
         backend=backend,
         dtype=one_of("dtype", "auto", DTYPES),
+        context_length=integer(
+            "context_length", presets.LONGEST_CONTEXT, DEFAULT_MAX_LENGTH, presets.LONGEST_CONTEXT
+        ),
         max_length=integer("max_length", DEFAULT_MAX_LENGTH, 32, presets.CODEGEMMA_CONTEXT),
         time_limit_s=number("time_limit", DEFAULT_TIME_LIMIT_S, 0.1, 3600),
         queue_size=integer("queue_size", 16, 1, 1000),

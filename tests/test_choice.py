@@ -76,11 +76,19 @@ def test_what_is_asked_for_is_not_changed(has: Any) -> None:
 
 
 def test_seven_billions_fit_in_int4(has: Any) -> None:
-    has(13)
+    has(17)
     assert memory.settled(SEVEN_B, "torch", "auto") == "int4"
     choice.check_memory(Choice(SEVEN_B, "torch", "auto"))
     with pytest.raises(NotEnoughMemory, match="in int8"):
         choice.check_memory(Choice(SEVEN_B, "jax", "auto"))
+
+
+def test_on_less_memory_they_fit_with_a_shorter_context(has: Any) -> None:
+    has(13)
+    with pytest.raises(NotEnoughMemory, match="in int4") as refused:
+        choice.check_memory(Choice(SEVEN_B, "torch", "auto"))
+    assert "tart with --context-length 4096, which needs about 11.9 GB" in refused.value.hint
+    choice.check_memory(Choice(presets.within(SEVEN_B, 4096), "torch", "auto"))
 
 
 def test_int4_is_refused_where_nothing_multiplies_by_it(has: Any) -> None:

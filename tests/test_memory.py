@@ -33,6 +33,15 @@ def test_what_is_told_is_near_what_was_measured(backend: str, dtype: str, peak_g
     assert memory.needed(TWO, backend, dtype) == pytest.approx(peak_gb * 1e9, rel=0.15)
 
 
+def test_on_a_cpu_the_cache_is_kept_in_float32(monkeypatch: pytest.MonkeyPatch) -> None:
+    figures = memory.by_precision(SEVEN, "jax")
+    narrower = (figures["float32"] or 0) - (figures["bfloat16"] or 0)
+    assert narrower == pytest.approx(1.1 * 2 * (SEVEN.parameters or 0), rel=1e-6)
+    monkeypatch.setattr(memory.machine, "gpus", lambda: (object(),))
+    on_a_card = memory.needed(SEVEN, "jax", "float32") or 0
+    assert on_a_card == pytest.approx(2 * (memory.needed(SEVEN, "jax", "bfloat16") or 0))
+
+
 def test_narrower_precisions_and_the_next_smaller_model_are_proposed() -> None:
     said = memory.hint(SEVEN, "jax", "float32", OFFERED, 2048)
     assert said.startswith("Lower max_length, which is 2,048, choose the precision bfloat16, ")

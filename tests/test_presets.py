@@ -49,9 +49,28 @@ def test_the_operator_may_name_more(tmp_path: Path) -> None:
 
 def test_memory_is_estimated_from_the_table() -> None:
     two, seven = presets.named("code_gemma_2b_en"), presets.named("code_gemma_7b_en")
-    assert two.memory_bytes("bfloat16") == pytest.approx(5.7e9, rel=0.02)
-    assert two.memory_bytes("float32") == pytest.approx(11.4e9, rel=0.02)
-    assert seven.memory_bytes("bfloat16") == pytest.approx(22.9e9, rel=0.02)
+    assert two.memory_bytes("bfloat16", "bfloat16") == pytest.approx(5.7e9, rel=0.02)
+    assert two.memory_bytes("float32", "float32") == pytest.approx(11.4e9, rel=0.02)
+    assert seven.memory_bytes("bfloat16", "bfloat16") == pytest.approx(22.9e9, rel=0.02)
+
+
+KERAS = {"config": {"num_layers": 28, "num_key_value_heads": 16, "head_dim": 256}}
+TRANSFORMERS = {"num_hidden_layers": 28, "num_key_value_heads": 16, "head_dim": 256}
+
+
+@pytest.mark.parametrize("config", [KERAS, TRANSFORMERS | {"model_type": "gemma"}])
+def test_a_folder_tells_its_cache_as_the_table_does(
+    tmp_path: Path, config: dict[str, object]
+) -> None:
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    (tmp_path / "tokenizer.model").touch()
+    told = presets.named(str(tmp_path)).cache_bytes("float32")
+    assert told == presets.named("code_gemma_7b_en").cache_bytes("float32") == 7_516_192_768
+
+
+def test_a_folder_that_tells_nothing_counts_no_cache(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"config": {"num_layers": 2}}')
+    assert presets.named(str(tmp_path)).cache_bytes("float32") == 0
 
 
 @pytest.mark.parametrize(

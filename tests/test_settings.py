@@ -38,6 +38,7 @@ def test_every_flag_has_a_variable() -> None:
         ("--backend", "backend", "BACKEND", "jax", "torch"),
         ("--dtype", "dtype", "DTYPE", "float16", "bfloat16"),
         ("--max-length", "max_length", "MAX_LENGTH", "64", "256"),
+        ("--context-length", "context_length", "CONTEXT_LENGTH", "2048", "1024"),
         ("--time-limit", "time_limit_s", "TIME_LIMIT", "3", "4"),
         ("--queue-size", "queue_size", "QUEUE_SIZE", "1", "2"),
         ("--max-concurrency", "max_concurrency", "MAX_CONCURRENCY", "8", "64"),

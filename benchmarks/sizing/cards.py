@@ -39,7 +39,7 @@ CARDS = (
 
 def fits(preset: Preset, dtype: str, card: Card) -> bool:
     """Whether weights, a full cache and a tenth more have room, as the playground reckons before it loads."""
-    need = preset.memory_bytes(dtype)
+    need = preset.memory_bytes(dtype, dtype)
     return need is not None and need <= card.memory_bytes
 
 

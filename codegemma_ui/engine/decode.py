@@ -11,11 +11,12 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Hashable, Iterator, Sequence
 from concurrent import futures
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -53,7 +54,7 @@ SAME = 8
 """Tokens that a prompt must share with a kept cache's for it to be preferred to another."""
 
 KEPT_BYTES = 1 << 29
-"""What those of one length may take together; one is kept in any case."""
+"""What all caches may take together; or one for the whole context, where that takes more."""
 
 CHECK_COST = 2.5
 """What a check is taken to cost, in tokens written one by one, before there was one."""
@@ -180,7 +181,7 @@ class Decoder:
         # Of torch, a second thread that computes would bring a team of its own: see `telling`.
         beside = self.steps.tried_beside
         self._tries = ThreadPoolExecutor(1, "warm-up") if beside else self._thread
-        self._trying: dict[tuple[int, int], Future[None]] = {}  # by cache length and size
+        self._trying: dict[Hashable, Future[None]] = {}  # by the program's name
 
     # Warm-up
 
@@ -193,25 +194,31 @@ class Decoder:
         Yields:
             How many are ready and how many there are: at the start, after each, and now and then.
         """
-        jobs = []
+        programs = self._programs()
+        yield 0, len(programs)
+        for done, (name, run) in enumerate(programs, start=1):
+            trying = self._trying[name] = self._tries.submit(run)
+            while not futures.wait([trying], LOOK_S).done:
+                yield done - 1, len(programs)
+            del self._trying[name]
+            trying.result()
+            if done == len(programs):
+                self.steps.warmed()
+            yield done, len(programs)
+
+    def _programs(self) -> list[tuple[Hashable, Callable[[], None]]]:
+        """Each program's name, and what runs it once; for a chunk the name is its cache's length and its
+        size, where 1 is writing and 0 is drawing, the same for all lengths."""
+        names = []
         for length in self.cache_lengths:
             shortest, short, *longer = planning.chunk_sizes(length)
-            jobs += [(length, size) for size in (short, 1, *longer, shortest)]  # 1 is writing
-        jobs.insert(2, (self.cache_lengths[0], 0))  # drawing, the same for all lengths
-        yield 0, len(jobs)
-        for done, (length, size) in enumerate(jobs, start=1):
-            if size <= CHUNKS[1] or not self.pace.holds_up(size):
-                trying = self._tries.submit(self._try, length, size)
-                self._trying[length, size] = trying
-                while not futures.wait([trying], LOOK_S).done:
-                    yield done - 1, len(jobs)
-                del self._trying[length, size]
-                trying.result()
-            if done == len(jobs):
-                self.steps.warmed()
-            yield done, len(jobs)
+            names += [(length, size) for size in (short, 1, *longer, shortest)]
+        names.insert(2, (self.cache_lengths[0], 0))
+        return [((length, size), partial(self._try, length, size)) for length, size in names]
 
     def _try(self, length: int, size: int) -> None:
+        if size > CHUNKS[1] and self.pace.holds_up(size):
+            return
         cache, stops = self.steps.allocate(length), stop_array(())
         ids = np.full(size or CHUNKS[1], PADDING_ID, np.int32)
         others = size > CHUNKS[1] or (size and length > self.cache_lengths[0])
@@ -228,9 +235,9 @@ class Decoder:
             elif self.pace.unknown(size):
                 self._timed(cache, ids, 0, 0, stops)
 
-    def _wait_for(self, length: int, size: int) -> None:
+    def _wait_for(self, name: Hashable) -> None:
         """Let the warm-up compile what it is at, rather than compile it a second time."""
-        trying = self._trying.get((length, size))
+        trying = self._trying.get(name)
         if trying is not None and self._tries is not self._thread:
             futures.wait([trying])
 
@@ -469,7 +476,7 @@ class Decoder:
             reading.reached = offset + len(part) * parts // self.steps.parts
             return not over()
 
-        self._wait_for(memory.length, size)
+        self._wait_for((memory.length, size))
         try:
             memory.cache, picked, scores = self._timed(
                 memory.cache, ids, offset, last, stops, given, goes_on
@@ -499,15 +506,22 @@ class Decoder:
         # The last token is read in any case: the choice after it is what is wanted.
         shares = [min(_shared(memory.tokens, prompt), len(prompt) - 1) for memory in alike]
         start = max(shares, default=0)
-        most = max(1, min(self.kept, KEPT_BYTES // self.steps.cache_bytes(length)))
         if start >= SAME:
             taken = alike[shares.index(start)]
-        elif len(alike) < most:
-            return Memory(length, self.steps.allocate(length)), 0
-        else:
+        elif alike and (len(alike) >= self.kept or self._lacks_room(length)):
             taken, start = alike[0], 0
+        else:
+            while self._memories and self._lacks_room(length):
+                del self._memories[0]
+            return Memory(length, self.steps.allocate(length)), 0
         self._memories.remove(taken)
         return taken, start
+
+    def _lacks_room(self, length: int = 0) -> bool:
+        """Whether the kept caches take more than they may, together with another of that length."""
+        lengths = [*(memory.length for memory in self._memories), *([length] if length else [])]
+        most = max(KEPT_BYTES, self.steps.cache_bytes(self.cache_lengths[-1]))
+        return sum(map(self.steps.cache_bytes, lengths)) > most
 
     def _write(
         self, token: int, count: int, stops: np.ndarray, drawing: Drawing, account: Account
@@ -516,7 +530,7 @@ class Decoder:
         fitting = 1 if self._step_s is None else int(BURST_S / self._step_s)
         count = max(1, min(count, fitting))
         memory = self._memories.pop()
-        self._wait_for(memory.length, 1)
+        self._wait_for((memory.length, 1))
         compilations, started = self.steps.compilations, self._clock()
         memory.cache, picked = self.steps.write(
             memory.cache, token, len(memory.tokens), count, stops, drawing

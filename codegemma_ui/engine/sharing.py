@@ -12,8 +12,9 @@ from __future__ import annotations
 import threading
 import time
 import traceback
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from queue import Empty, SimpleQueue
 
 import numpy as np
@@ -119,7 +120,7 @@ class SharedDecoder(Decoder):
     ) -> None:
         super().__init__(steps, context_length, clock)
         self.kept = max(KEPT, most)
-        self.most = most
+        self.most = self._open = most
         self._lengths = (SHORTEST, *self.cache_lengths)
         self._lock = threading.Lock()
         self._rows: list[Row] = []  # in the order in which they came
@@ -134,14 +135,22 @@ class SharedDecoder(Decoder):
     # Warm-up
 
     def warm_up(self) -> Iterator[tuple[int, int]]:
-        """As of a `Decoder`, then what writes rows."""
-        shapes = [(rows, length) for length in self._lengths for rows in self._tiers()]
-        done = total = 0
-        for done, total in super().warm_up():
-            yield done, total + len(shapes)
-        for more, (rows, length) in enumerate(shapes, start=1):
-            self._thread.submit(self._try_rows, rows, length).result()
-            yield done + more, total + len(shapes)
+        """As of a `Decoder`, with what writes rows in place of what writes one; while it runs, no more rows
+        are written together than there are programs for."""
+        self._open = FEWEST
+        yield from super().warm_up()
+
+    def _programs(self) -> list[tuple[Hashable, Callable[[], None]]]:
+        def writing(rows: int, length: int) -> tuple[Hashable, Callable[[], None]]:
+            return _of_rows(rows, length), partial(self._try_rows, rows, length)
+
+        writes_one = {(length, 1): length for length in self.cache_lengths}
+        first, *others = [
+            writing(FEWEST, writes_one[name]) if name in writes_one else (name, run)
+            for name, run in super()._programs()
+        ]
+        more = [writing(rows, length) for rows in self._tiers()[1:] for length in self._lengths]
+        return [first, writing(FEWEST, SHORTEST), *others, *more]
 
     def _tiers(self) -> list[int]:
         """How many places there may be."""
@@ -159,7 +168,9 @@ class SharedDecoder(Decoder):
         nobody = np.zeros(rows, np.int32)
         stops = np.stack([stop_array(())] * rows)
         drawing = _together([GREEDY] * rows)
-        self.steps.write_rows(cache, nobody, nobody, nobody, stops, drawing, self._tell_all)
+        self.steps.write_rows(cache, nobody, nobody, nobody, stops, drawing, _nothing)
+        if length == self._lengths[-1]:
+            self._open = rows
 
     # Decode
 
@@ -214,7 +225,7 @@ class SharedDecoder(Decoder):
 
     def _turn_of_all(self) -> None:
         with self._lock:
-            rows = self._rows[: self.most]
+            rows = self._rows[: self._open]
         try:
             self._let_go(rows)
             waiting = [row for row in rows if not row.ended and not row.writes]
@@ -268,6 +279,8 @@ class SharedDecoder(Decoder):
         alike = [one for one in self._memories if one.length == memory.length]
         for one in alike[: -self.kept]:
             self._memories.remove(one)
+        while self._lacks_room():
+            del self._memories[0]
 
     def _read_one(self, row: Row) -> None:
         """One pass of a prompt; what goes wrong is this row's alone."""
@@ -299,6 +312,7 @@ class SharedDecoder(Decoder):
         whole = 1 if step_s is None else max(1, min(BURST, int(BURST_S / step_s)))
         most = _fair(whole, waiting)
         places = self._places
+        self._wait_for(_of_rows(*shape))
         compilations, started = self.steps.compilations, self._clock()
         self._cache, picked = self.steps.write_rows(
             self._cache,
@@ -363,6 +377,15 @@ def _fair(whole: int, waiting: list[Row]) -> int:
 
 
 _NO_STOPS = stop_array(())
+
+
+def _of_rows(rows: int, length: int) -> Hashable:
+    """The name, for the warm-up, of the program that writes so many rows in a cache of that length."""
+    return "rows", rows, length
+
+
+def _nothing() -> None:
+    pass
 
 
 def _together(drawings: Sequence[Drawing]) -> Drawing:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 sys.modules["tensorflow"] = None  # type: ignore[assignment]
 sys.modules["tensorflow_text"] = None  # type: ignore[assignment]
@@ -24,12 +25,15 @@ from codegemma_ui.engine.decode import Decoder
 from codegemma_ui.engine.precision import Precision
 from codegemma_ui.engine.sampling import Choice, Sampling
 from codegemma_ui.engine.sharing import SharedDecoder
+from codegemma_ui.engine.steps import weights
+from codegemma_ui.engine.steps.jax import JaxSteps
 from tests.engine.decode_prompts import CURSOR, SNIPPETS
 
 BOS, FIM_PREFIX, FIM_MIDDLE, FIM_SUFFIX = 2, 4, 5, 6
 STOPS = (1, 4, 5, 6, 7)
 GREEDY = Sampling()
 FLOAT32 = Precision("float32", "float32")
+NARROW = [Precision(dtype, "float32") for dtype in ("bfloat16", "int8")]
 AT_ONCE = 4
 APART = 3
 """Tokens after which the next caller comes."""
@@ -65,6 +69,7 @@ def main() -> None:
         "forced_together": [ids(each) for each in side_by_side(decoder, forced + scores)],
         "places": places,
         "random": random_model(),
+        "narrow": {precision.weights: narrow_model(precision) for precision in NARROW},
     }
     print(json.dumps(report))
 
@@ -166,6 +171,39 @@ def side_by_side(
 
 def random_model() -> dict[str, Any]:
     """A tiny model whose queries share keys, with a window and soft caps; and what it compiles."""
+    compiled = tiny(FLOAT32)
+    decoder = SharedDecoder(compiled, context_length=512, most=2)
+    list(decoder.warm_up())
+    one = Decoder(compiled, context_length=512)
+    asked = of_the_tiny_model(((5, 400, 0.0), (40, 200, 1.0), (130, 512, 0.0)))
+    warm = compiled.compilations
+    return {
+        "together": [ids(each) for each in side_by_side(decoder, asked)],
+        "warm": warm,
+        "compiled": compiled.compilations,
+        "one_at_a_time": [ids(one.decode(*each, drafts=False)) for each in asked],
+    }
+
+
+def narrow_model(precision: Precision) -> dict[str, Any]:
+    """The tiny model with narrow matrices that are widened in blocks, as a large model's are."""
+    with (
+        mock.patch.object(weights, "BLOCK", 32 * 16),
+        mock.patch.object(weights, "FEWEST_ROWS", 8),
+    ):
+        compiled = tiny(precision)
+        assert weights.block_rows(compiled._weights.layers[0].gate_up.values) == 16
+        decoder = SharedDecoder(compiled, context_length=128, most=AT_ONCE)
+        asked = of_the_tiny_model(tuple((5 + each, 100, each % 2) for each in range(AT_ONCE)))
+        one = Decoder(compiled, context_length=128)
+        return {
+            "alone": [bits(each) for each in one_after_the_other(decoder, asked)],
+            "together": [bits(each) for each in side_by_side(decoder, asked)],
+            "one_at_a_time": [bits(list(one.decode(*each, drafts=False))) for each in asked],
+        }
+
+
+def tiny(precision: Precision) -> JaxSteps:
     keras.utils.set_random_seed(7)
     backbone = keras_nlp.models.GemmaBackbone(
         vocabulary_size=101,
@@ -179,26 +217,21 @@ def random_model() -> dict[str, Any]:
         final_logit_soft_cap=5.0,
         use_sliding_window_attention=True,
         sliding_window_size=20,
-        dtype="float32",
+        dtype=precision.loads,
     )
     model = keras_nlp.models.GemmaCausalLM(backbone=backbone, preprocessor=None)
-    compiled = steps.of_model("jax", model, FLOAT32)
-    assert steps.takes_rows(compiled)
-    decoder = SharedDecoder(compiled, context_length=512, most=2)
-    list(decoder.warm_up())
-    one = Decoder(compiled, context_length=512)
+    compiled = steps.of_model("jax", model, precision)
+    assert isinstance(compiled, JaxSteps)
+    return compiled
+
+
+def of_the_tiny_model(asked: Sequence[tuple[int, int, float]]) -> list[tuple[Any, ...]]:
+    """Requests by the length of their prompts, their `max_length` and temperature."""
     random = np.random.default_rng(0)
-    asked = [
+    return [
         (random.integers(1, 101, length).tolist(), total, Sampling(temperature, seed=length), ())
-        for length, total, temperature in ((5, 400, 0.0), (40, 200, 1.0), (130, 512, 0.0))
+        for length, total, temperature in asked
     ]
-    warm = compiled.compilations
-    return {
-        "together": [ids(each) for each in side_by_side(decoder, asked)],
-        "warm": warm,
-        "compiled": compiled.compilations,
-        "one_at_a_time": [ids(one.decode(*each, drafts=False)) for each in asked],
-    }
 
 
 if __name__ == "__main__":

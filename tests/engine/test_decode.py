@@ -605,6 +605,26 @@ class TestReuse:
             list(decoder.decode([start, *range(start, start + 20)], 64, GREEDY))
         assert inner.allocated == [256]
 
+    def test_those_of_all_lengths_together_take_no_more_than_one_for_the_whole_context(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        inner = ScriptedSteps()
+        decoder = Decoder(inner, 4096)
+        monkeypatch.setattr(inner, "cache_bytes", lambda length: decode.KEPT_BYTES * length // 1024)
+        kept = []
+        for length in (256, 512, 2048, 4096, 256, 512, 2048):
+            list(decoder.decode([length % 50, *range(20)], length, GREEDY))
+            kept.append([memory.length for memory in decoder._memories])
+        assert kept == [
+            [256],
+            [256, 512],
+            [256, 512, 2048],
+            [4096],
+            [256],
+            [256, 512],
+            [256, 512, 2048],
+        ]
+
 
 COPYING = (*range(30), 49, *range(4))
 """Counts to 29, and begins again: what follows is a copy."""

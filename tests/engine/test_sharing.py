@@ -73,6 +73,14 @@ class TestOnJax:
     def test_a_model_with_shared_heads_a_window_and_a_soft_cap(self, report: Any) -> None:
         assert report["random"]["together"] == report["random"]["one_at_a_time"]
 
+    @pytest.mark.parametrize("dtype", ["bfloat16", "int8"])
+    def test_narrow_matrices_give_each_the_bits_that_it_gets_alone(
+        self, report: Any, dtype: str
+    ) -> None:
+        narrow = report["narrow"][dtype]
+        assert narrow["together"] == narrow["alone"]
+        assert sum(map(len, narrow["alone"])) > 300
+
     def test_nothing_compiles_once_warm(self, report: Any) -> None:
         assert report["random"]["compiled"] == report["random"]["warm"]
 
@@ -385,6 +393,54 @@ def test_warm_up_runs_what_writes_rows_too(scripted: Any) -> None:
     assert progress[-1][0] == progress[-1][1]
     shapes = {call[1:3] for call in inner.calls if call[0] == "rows"}
     assert shapes == {(length, rows) for length in (128, 256, 512, 2048, 4096) for rows in (2, 4)}
+
+
+def test_no_more_rows_than_there_are_programs_for_are_written_while_it_warms_up(
+    scripted: Any,
+) -> None:
+    decoder, inner = scripted
+    warming = decoder.warm_up()
+    next(warming)
+    crowd = Crowd(decoder)
+
+    def most_together() -> int:
+        asked: list[Any] = []
+        inner.written.clear()
+        at_dispatch(
+            inner, 0, lambda: asked.extend(crowd.ask([each], 60, GREEDY) for each in (1, 2, 3))
+        )
+        crowd.ask([9], 60, GREEDY).result(20)
+        for each in asked:
+            each.result(20)
+        return max(sum(map(bool, each)) for each in inner.written)
+
+    assert most_together() == 2
+    list(warming)
+    assert most_together() == 4
+
+
+def test_a_program_that_is_being_tried_is_waited_for(scripted: Any) -> None:
+    decoder, inner = scripted
+    begun, goes_on = threading.Event(), threading.Event()
+    warming = decoder.warm_up()
+    next(warming)
+
+    def hold() -> None:
+        if not begun.is_set():
+            begun.set()
+            goes_on.wait(10)
+
+    while not begun.is_set():
+        inner.before = hold
+        next(warming)
+    inner.before = lambda: None
+    asked = Crowd(decoder).ask([3], 60, GREEDY)
+    wait_until(lambda: any(call[0] == "check" for call in inner.calls))
+    time.sleep(0.05)
+    assert not asked.done()
+    assert sum(map(sum, inner.written)) == 0
+    goes_on.set()
+    assert len(asked.result(20)) == 59
 
 
 def test_callers_on_many_threads_each_hear_their_own(scripted: Any) -> None:

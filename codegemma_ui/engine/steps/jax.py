@@ -9,6 +9,7 @@ as arguments they are shared. A donated cache is written in place.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from copy import copy
 from functools import partial
@@ -25,6 +26,9 @@ from codegemma_ui.engine.steps.forward import Cache, cache_bytes, cache_shape
 from codegemma_ui.engine.steps.programs import Picks, Programs
 
 Caches = tuple[Cache, ...]
+
+FEW_ROWS = 8
+"""XLA multiplies no more rows than these one by one faster than together (0.10, two cores of an EPYC)."""
 
 
 class JaxArrangement(weights.Arrangement):
@@ -60,7 +64,12 @@ class JaxKernels:
 
     Args:
         place: of a cache; None is one device.
+
+    Attributes:
+        alone: up to how many rows are multiplied one by one with a narrow matrix.
     """
+
+    alone = FEW_ROWS
 
     def __init__(self, place: NamedSharding | None = None) -> None:
         self._place, self._apart = place, place is not None
@@ -71,7 +80,7 @@ class JaxKernels:
     def multiply_narrow(self, x: jax.Array, matrix: weights.Narrow) -> jax.Array:
         rows = weights.block_rows(matrix.values)
         if rows is not None and not self._apart:
-            product = _in_blocks(x, matrix, rows)
+            product = _in_blocks(x, matrix, rows, len(x) <= self.alone)
         else:
             # Else XLA widens every matrix before the loop over tokens, and keeps it so.
             x, values = _in_turn(x, matrix.values)
@@ -97,7 +106,9 @@ class JaxKernels:
 
 
 class JaxRowKernels(JaxKernels):
-    """For several rows together."""
+    """For several rows together: each is added up as if it were alone, however many there are."""
+
+    alone = sys.maxsize
 
     def write_rows(self, cache: jax.Array, new: jax.Array, positions: jax.Array) -> jax.Array:
         return jax.vmap(self.write)(cache, new, positions)
@@ -292,12 +303,19 @@ def _leave(rows: Caches, row: Any, length: int) -> Caches:
     return left
 
 
-def _in_blocks(x: jax.Array, matrix: weights.Narrow, rows: int) -> jax.Array:
+def _in_blocks(x: jax.Array, matrix: weights.Narrow, rows: int, alone: bool) -> jax.Array:
     """Rows times a narrow matrix of which some rows at a time are widened.
 
     Else XLA on a CPU widens the matrices of all layers before it needs the first; and what it has just
     widened is still in the caches when it is multiplied: one row reads 40 GB/s of bfloat16 and 32 of int8, of
     a whole matrix 16 and 8 (0.10, two cores of an EPYC).
+
+    Args:
+        x: `(S, inputs)`.
+        matrix: of `outputs`.
+        rows: of the matrix, to widen at a time.
+        alone: whether each of `x` is multiplied by itself with what was widened: two rows together take
+            more than twice as long as one after the other, four almost twice, sixteen less (there).
     """
     values = matrix.values if matrix.bits is None else matrix.bits
     outputs, inputs = values.shape[-2:]
@@ -308,7 +326,14 @@ def _in_blocks(x: jax.Array, matrix: weights.Narrow, rows: int) -> jax.Array:
         index, block = at
         if matrix.bits is not None:
             block = jax.lax.bitcast_convert_type(block, jax.numpy.bfloat16)
-        return parts[index // each] @ block.astype(x.dtype).T
+        part, block = parts[index // each], block.astype(x.dtype)
+        if not alone:
+            return part @ block.T
+        part, block = _in_turn(part, block)  # it is widened once
+        if len(part) > FEW_ROWS:  # XLA would take long over so many products
+            in_turn: jax.Array = jax.lax.map(lambda row: row @ block.T, part)
+            return in_turn
+        return jax.numpy.stack([row @ block.T for row in part])
 
     blocks = values.reshape(-1, rows, inputs)
     products = jax.lax.map(times, (jax.numpy.arange(len(blocks)), blocks))
