@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import Any
 
 import gradio as gr
 from gradio.events import api
 from starlette.datastructures import Headers
+from starlette.responses import JSONResponse
 from starlette.types import Receive, Scope, Send
 
 from codegemma_ui import installation
@@ -28,6 +29,15 @@ from codegemma_ui.server.openai_api.key import ApiKey
 from codegemma_ui.ui.completions import Completions
 
 PATHS = ("/gradio_api/mcp", "/gradio_api/mcp/")
+
+METHODS = ("initialize", "ping", "tools/list", "tools/call")
+"""What is answered beside notifications. For `resources/read` and `prompts/get` Gradio (6.31) makes a client
+of itself, with the operator's token for the hub, at the address that the caller's headers name."""
+
+_NO_SUCH_METHOD = -32601  # https://www.jsonrpc.org/specification#error_object
+
+_ADDRESSES = (b"host", b"x-gradio-server")
+"""Headers from which Gradio reckons its own address, beside those that begin with `x-forwarded-`."""
 
 
 class McpTool:
@@ -75,8 +85,25 @@ class McpTool:
         length = headers.get("content-length")
         declared = None if length is None else length.encode()
         body = await bodies.read(receive, declared, bodies.MAX_BODY_BYTES)
-        bodies.parse_json(headers.get("content-type", ""), body)
-        await self._server.handle_streamable_http(scope, bodies.again(body, receive), send)
+        asked = bodies.parse_json(headers.get("content-type", ""), body)
+        method = str(asked.get("method"))
+        if method not in METHODS and not method.startswith("notifications/"):
+            error = {"code": _NO_SUCH_METHOD, "message": "This server has tools alone."}
+            refusal = {"jsonrpc": "2.0", "id": asked.get("id"), "error": error}
+            await JSONResponse(refusal)(scope, receive, send)
+            return
+        own = {**scope, "headers": _of_nobody(scope["headers"])}
+        await self._server.handle_streamable_http(own, bodies.again(body, receive), send)
+
+
+def _of_nobody(headers: Sequence[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """A request's headers with none of the caller's that decides an address."""
+    kept = [
+        (name, value)
+        for name, value in headers
+        if name.lower() not in _ADDRESSES and not name.lower().startswith(b"x-forwarded-")
+    ]
+    return [(b"host", b"localhost"), *kept]
 
 
 def _faceless(completions: Completions) -> gr.Blocks:

@@ -6,8 +6,10 @@ import asyncio
 import json
 import subprocess
 import sys
+import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import httpx
 import pytest
@@ -90,6 +92,54 @@ def test_what_is_wrong_is_said(name: str, arguments: dict, said: str, page: Page
     answer = asyncio.run(call(page, arguments, name))
     assert answer.isError
     assert said in answer.content[0].text
+
+
+@pytest.fixture
+def stranger() -> Iterator[tuple[str, list[str]]]:
+    """The address of a server of somebody else's, and what it was asked for."""
+    heard: list[str] = []
+
+    class Stranger(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            heard.append(f"{self.path} {self.headers}")
+            self.send_error(404)
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Stranger) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"127.0.0.1:{server.server_port}", heard
+        server.shutdown()
+
+
+ASKED = {
+    "resources/read": {"uri": "complete://x"},
+    "prompts/get": {"name": "complete", "arguments": {"prefix": "x"}},
+    "resources/list": {},
+    "prompts/list": {},
+    "tools/call": {"name": "complete", "arguments": {"prefix": "echo", "suffix": "y"}},
+    "tools/list": {},
+    "ping": {},
+}
+
+
+@pytest.mark.parametrize("method", ASKED)
+def test_no_header_of_a_caller_decides_whom_the_server_asks(
+    page: Page, stranger: tuple[str, list[str]], method: str
+) -> None:
+    address, heard = stranger
+    headers = {
+        "authorization": f"Bearer {KEY}",
+        "accept": "application/json, text/event-stream",
+        "x-gradio-server": f"http://{address}/",
+        "x-forwarded-host": address,
+    }
+    message = {"jsonrpc": "2.0", "id": 7, "method": method, "params": ASKED[method]}
+    answer = httpx.post(page.url + PATH, json=message, headers=headers, timeout=20)
+    assert heard == []
+    if method.startswith(("resources", "prompts")):
+        error = {"code": -32601, "message": "This server has tools alone."}
+        assert answer.json() == {"jsonrpc": "2.0", "id": 7, "error": error}
+    else:
+        assert "result" in answer.text
 
 
 def test_a_caller_who_leaves_frees_the_engine(page: Page) -> None:
