@@ -66,7 +66,7 @@ def write(measured: Iterable[Measured], path: Path = RESULTS) -> None:
         for one in measured:
             values = asdict(one)
             for name in NUMBERS:
-                values[name] = "" if values[name] is None else f"{values[name]:.2f}"
+                values[name] = "" if values[name] is None else f"{values[name]:.3f}"
             rows.writerow(values)
 
 
