@@ -240,9 +240,8 @@ class EngineClient:
         Args:
             raw: the fields of `messages.CompletionRequest`, not yet checked.
         """
-        given = {"time_limit_s": self.settings.time_limit_s, **raw}
         try:
-            parse_request(given, self.status().context_length)
+            self._parsed(raw)
         except PlaygroundError as error:
             yield ErrorEvent.of(error)
             return
@@ -255,8 +254,7 @@ class EngineClient:
         try:
             await asyncio.wrap_future(turn)
             try:  # once more: a switch may have come between, to a model with a shorter context
-                request = parse_request(given, self.status().context_length)
-                self._send(stream, request)
+                self._send(stream, self._parsed(raw))
             except PlaygroundError as error:
                 finished = True
                 yield ErrorEvent.of(error)
@@ -270,6 +268,16 @@ class EngineClient:
             else:
                 self._turns.give_back(turn)
             self._last_used_s = self._clock()
+
+    def _parsed(self, raw: Mapping[str, object]) -> CompletionRequest:
+        """The request, within what the operator allows: whoever calls can only ask for less.
+
+        Raises:
+            BadInput: as `messages.parse_request`.
+        """
+        most_s = self.settings.time_limit_s
+        request = parse_request({"time_limit_s": most_s, **raw}, self.status().context_length)
+        return replace(request, time_limit_s=min(request.time_limit_s, most_s))
 
     def _send(self, stream: Stream, request: CompletionRequest) -> None:
         """Hand a request to the worker.

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,13 +23,12 @@ WORKER = Path(__file__).parent / "scripted_worker.py"
 pytestmark = pytest.mark.usefixtures("every_backend")
 
 
-def make_client(*options: str, backend: str = "jax", max_concurrency: int = 1) -> EngineClient:
+def make_client(*options: str, backend: str = "jax", **settings: Any) -> EngineClient:
     def command(choice: Choice, folder: Path) -> list[str]:
         named = ("--preset", choice.preset.name, "--backend", choice.backend)
         return [sys.executable, str(WORKER), *named, *options]
 
-    settings = Settings(backend=backend, max_concurrency=max_concurrency)
-    return EngineClient(settings, command)
+    return EngineClient(Settings(backend=backend, **settings), command)
 
 
 @pytest.fixture
@@ -147,6 +147,17 @@ def test_the_time_limit_keeps_what_came(client: EngineClient) -> None:
     assert isinstance(last, DoneEvent)
     assert last.stop_reason == "time_limit"
     assert last.middle
+
+
+def test_nobody_asks_for_more_time_than_the_operator_allows() -> None:
+    client = make_client(time_limit_s=0.3)
+    client.start()
+    try:
+        last = complete(client, prefix="slow", time_limit_s=3600)[-1]
+        assert isinstance(last, DoneEvent)
+        assert last.stop_reason == "time_limit"
+    finally:
+        client.close()
 
 
 def test_a_dispatch_that_never_ends_is_ended(

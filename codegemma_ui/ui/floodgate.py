@@ -10,6 +10,7 @@ import re
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 import gradio as gr
 from starlette.responses import JSONResponse
@@ -64,9 +65,20 @@ class FloodGate:
             answer = JSONResponse(event_to_dict(refusal) | detail, 503, {"Retry-After": "2"})
             await answer(scope, receive, send)
             return
-        if asks:
-            self._on_the_way.append(time.monotonic())
-        await self._app(scope, receive, send)
+        await self._app(scope, receive, self._counting(send) if asks else send)
+
+    def _counting(self, send: Send) -> Send:
+        """Count a request as on its way, until it is answered that it does not come."""
+        came_s = time.monotonic()
+        self._on_the_way.append(came_s)
+
+        async def sent(message: Message) -> None:
+            if message["type"] == "http.response.start" and message["status"] >= 400:
+                with suppress(ValueError):  # it is counted no longer
+                    self._on_the_way.remove(came_s)
+            await send(message)
+
+        return sent
 
     def _count(self) -> int:
         """How many were let in and have not begun yet: Gradio takes them one by one."""

@@ -30,12 +30,13 @@ class OneAtATime:
 
 
 class Entrance:
-    """A gate before an app that says 200 and keeps what it was sent; nothing that goes in ever begins."""
+    """A gate before an app with one answer that keeps what it was sent; nothing that goes in ever begins."""
 
     def __init__(self, most_waiting: int) -> None:
         self.completions = Completions(cast(EngineClient, OneAtATime()), most_waiting)
         self.gate = FloodGate(self._app, BLOCKS, self.completions)
         self.bodies: list[bytes] = []
+        self.status = 200
 
     async def _app(self, scope: Any, receive: Any, send: Any) -> None:
         body, more = b"", True
@@ -43,7 +44,7 @@ class Entrance:
             message = await receive()
             body, more = body + message["body"], message.get("more_body", False)
         self.bodies.append(body)
-        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.start", "status": self.status, "headers": []})
         await send({"type": "http.response.body", "body": b"{}"})
 
     def post(self, path: str, *pieces: bytes) -> tuple[int, bytes]:
@@ -98,3 +99,12 @@ def test_who_has_begun_is_no_longer_on_the_way() -> None:
     for _ in range(5):
         assert entrance.post(JOIN, b'{"fn_index": 1}')[0] == 200
         entrance.completions.arrival()
+
+
+def test_what_is_rejected_takes_nobodys_place() -> None:
+    entrance = Entrance(most_waiting=0)
+    entrance.status = 422
+    assert [entrance.post("/gradio_api/call/complete", b"{}")[0] for _ in range(26)] == [422] * 26
+    entrance.status = 200
+    statuses = [entrance.post("/gradio_api/call/complete", b"{}")[0] for _ in range(10)]
+    assert statuses.count(200) == 1 + GENTLE
