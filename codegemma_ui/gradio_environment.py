@@ -22,6 +22,8 @@ def settle() -> None:
     for name in [name for name in os.environ if name.startswith("GRADIO_")]:
         if name not in _KEPT:
             del os.environ[name]
+    # Else each client that Gradio makes takes the operator's token for the hub along, wherever it goes.
+    os.environ["HF_HUB_DISABLE_IMPLICIT_TOKEN"] = "1"
     cache_folder.settle_matplotlib()
     # Gradio makes /tmp/gradio at its import, which is another user's where two run it.
     with contextlib.suppress(OSError):  # without room for temporary files there is no better place

@@ -244,10 +244,27 @@ def test_a_gated_preset_comes_with_a_key(kaggle: KaggleHub, tmp_path: Path, vari
     assert run(kaggle.handle, environment).last["event"] == "downloaded"
 
 
-def test_a_gated_repo_comes_with_a_token(huggingface: HuggingFaceHub, tmp_path: Path) -> None:
+@pytest.mark.parametrize("implicit", ["", "1"])
+def test_a_gated_repo_comes_with_a_token(
+    huggingface: HuggingFaceHub, tmp_path: Path, implicit: str
+) -> None:
     huggingface.faults.requires_credentials = True
-    result = run(huggingface.handle, with_key(isolated_environment(tmp_path, huggingface)))
-    assert result.last["event"] == "downloaded"
+    environment = with_key(isolated_environment(tmp_path, huggingface))
+    environment["HF_HUB_DISABLE_IMPLICIT_TOKEN"] = implicit
+    assert run(huggingface.handle, environment).last["event"] == "downloaded"
+
+
+def test_a_client_that_gradio_makes_in_the_pages_process_takes_no_token_along() -> None:
+    script = """
+from codegemma_ui import gradio_environment
+gradio_environment.settle()
+from huggingface_hub.utils import build_hf_headers
+print("authorization" in build_hf_headers())
+"""
+    told = subprocess.check_output(
+        [sys.executable, "-c", script], env={**os.environ, "HF_TOKEN": TOKEN}, text=True
+    )
+    assert told.strip() == "False"
 
 
 # What is refused.
