@@ -6,6 +6,8 @@ import contextlib
 import signal
 import threading
 from collections.abc import Sequence
+from contextvars import ContextVar
+from typing import Any
 
 import gradio as gr
 from gradio.exceptions import ServerFailedToStartError
@@ -39,6 +41,9 @@ LOOK_S = 0.5
 """Seconds between two looks for a signal: on Windows none is heard while a wait without an end goes on."""
 
 
+_api_info: ContextVar[Any] = ContextVar("api_info", default=None)
+
+
 class WalledApp(App):
     """Gradio's application with our walls outside of its own middleware, which `app_kwargs` cannot do."""
 
@@ -47,6 +52,18 @@ class WalledApp(App):
             default_response_class=ORJSONResponse, middleware=[Middleware(PagePolicy), *inside]
         )
         self._building = building
+
+    @property
+    def api_info(self) -> Any:
+        """What `/info` tells, with the address in it by which this caller reached us: made for each anew.
+
+        Gradio (6.31) keeps the first caller's for all.
+        """
+        return _api_info.get()
+
+    @api_info.setter
+    def api_info(self, info: Any) -> None:
+        _api_info.set(info)
 
     def build_middleware_stack(self) -> ASGIApp:
         return Walls(super().build_middleware_stack(), self._building)

@@ -223,12 +223,13 @@ def _for_gradio(scope: Scope, hosts: Hosts) -> Scope:
 
     Its own CORS layer (6.31) lets every origin in, with cookies, unless the host is a loopback name; without
     an `Origin` it says nothing, and the browser keeps other pages out. It writes the name in
-    `X-Forwarded-Host` into the page as its own address, so that must be one of ours.
+    `X-Forwarded-Host` into the page as its own address, so that must be one of ours; and so what stands in
+    `X-Gradio-Server`, which is for a server of its own that we do not start.
     """
     headers = [
         (name, value)
         for name, value in scope["headers"]
-        if name != b"origin"
+        if name not in (b"origin", b"x-gradio-server")
         and not (
             name == b"x-forwarded-host"
             and not hosts.knows(value.decode("latin-1").partition(",")[0].strip())

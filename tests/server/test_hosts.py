@@ -106,3 +106,16 @@ def test_an_ipv6_host_is_served_too() -> None:
     with serving("--host", "::1") as page:
         assert page.url.startswith("http://[::1]:")
         assert httpx.get(f"{page.url}/config").status_code == 200
+
+
+def test_what_one_caller_sends_stands_in_nobodys_page_or_info(http: httpx.Client) -> None:
+    stranger = {"x-gradio-server": "http://stranger.example/"}
+    for path in ("/config", "/gradio_api/info", "/gradio_api/openapi.json"):
+        assert "stranger.example" not in http.get(path, headers=stranger).text
+
+
+def test_each_is_told_the_address_by_which_it_came(http: httpx.Client) -> None:
+    for name in ("playground.example", "localhost:9999", "playground.example"):
+        told = http.get("/gradio_api/info", headers={"host": name}).json()
+        snippets = told["named_endpoints"]["/status"]["code_snippets"]
+        assert f"http://{name}" in snippets["python"]
