@@ -42,7 +42,7 @@ def test_complete_streams_events_that_hold_the_contract(backend: str) -> None:
     prefix, suffix = "import ", '\n\nif __name__ == "__main__":\n    sys.exit(0)\n'
     done = run("complete", "--json", "--prefix", prefix, "--suffix", suffix, "--backend", backend)
     assert done.returncode == DONE, done.stderr.decode()
-    first, *tokens, last = events(done)
+    first, *tokens, last = (event for event in events(done) if event["event"] != "prefill")
     assert first["event"] == "prompt"
     assert first["prompt"] == f"<|fim_prefix|>{prefix}<|fim_suffix|>{suffix}<|fim_middle|>"
     assert (first["max_length"], first["trimmed_prefix_tokens"]) == (128, 0)

@@ -13,7 +13,7 @@ from codegemma_ui import fim
 from codegemma_ui.boundaries import apply, check
 from codegemma_ui.client import EngineClient
 from codegemma_ui.evaluation.scoring import parses
-from codegemma_ui.messages import DoneEvent, PromptEvent, TokenEvent
+from codegemma_ui.messages import DoneEvent, PrefillEvent, PromptEvent, TokenEvent
 from codegemma_ui.presets import bundled
 from codegemma_ui.settings import Settings
 from codegemma_ui.ui.lessons import State, by_key
@@ -24,7 +24,9 @@ class Answer:
     """What the model made of a state."""
 
     def __init__(self, events: list) -> None:
-        self.prompt, *self.tokens, self.done = events
+        # On a busy machine the prefill of a longer prompt takes a moment, and is told.
+        told = [event for event in events if not isinstance(event, PrefillEvent)]
+        self.prompt, *self.tokens, self.done = told
         assert isinstance(self.prompt, PromptEvent)
         assert all(isinstance(token, TokenEvent) for token in self.tokens)
         assert isinstance(self.done, DoneEvent)
