@@ -33,6 +33,7 @@ HF_HANDLE = re.compile(rf"hf://(?!.*(?:--|\.\.)){_NAME}/{_NAME}")
 CODEGEMMA_CONTEXT = 8192
 
 LONGEST_CONTEXT = 1 << 20
+"""More tokens than any model here takes: no bound but the model's own."""
 
 WIDTHS = {"float32": 4.0, "bfloat16": 2.0, "float16": 2.0, "int8": 1.0, "int4": 0.73}
 """Bytes of a weight. int4: half, an eighth for scale and zero point, embedding and attention in int8."""
