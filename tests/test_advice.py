@@ -99,8 +99,8 @@ def test_what_int8_costs_was_measured() -> None:
         *(("tensorflow", free, EVERY, "bfloat16" + TORCH_IS_FASTER) for free in (8, 16, 24)),
         *(("tensorflow", free, NO_TORCH, "bfloat16") for free in (8, 16, 24)),
         ("tensorflow", 7, EVERY, narrowed("tensorflow", "int8", "bfloat16", "7.6", "7.0")),
-        ("jax", 5, EVERY, narrowed("jax", "int8", "bfloat16", "6.8", "5.0")),
-        ("jax", 5, NO_TORCH, narrowed("jax", "int8", "bfloat16", "6.8", "5.0")),
+        ("jax", 5, EVERY, narrowed("jax", "int8", "bfloat16", "6.7", "5.0")),
+        ("jax", 5, NO_TORCH, narrowed("jax", "int8", "bfloat16", "6.7", "5.0")),
         ("torch", 5, EVERY, narrowed("torch", "int8", "bfloat16", "6.7", "5.0")),
         ("torch", 3.3, EVERY, narrowed("torch", "int4", "int8", "4.0", "3.3")),
         (
@@ -212,7 +212,7 @@ def test_nor_where_the_margin_is_small(has: Machine, backend: str, dtype: str) -
     ("backend", "free_gb", "installed", "said"),
     [
         ("tensorflow", 16, EVERY, TORCH_IS_FASTER.strip()),
-        ("jax", 5, EVERY, narrowed("jax", "int8", "bfloat16", "6.8", "5.0").removeprefix("int8 ")),
+        ("jax", 5, EVERY, narrowed("jax", "int8", "bfloat16", "6.7", "5.0").removeprefix("int8 ")),
         (
             *("jax", 3.3, NO_TORCH),
             "needs memory: about 4.0 GB in int8, 3.3 GB free; "

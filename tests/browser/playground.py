@@ -125,6 +125,20 @@ class Playground:
         tab.click()
         expect(self.page.locator(f"#{name}")).to_be_visible()
 
+    def open_advanced(self) -> None:
+        """Open the advanced settings, and wait until they stand: Gradio makes them when they are opened, and
+        what is typed in their first moments gives way to their first value."""
+        self.page.locator("#advanced > button").click()
+        self.page.evaluate(
+            """() => new Promise((resolve) => {
+                let quiet = setTimeout(resolve, 200);
+                new MutationObserver(() => {
+                    clearTimeout(quiet);
+                    quiet = setTimeout(resolve, 200);
+                }).observe(document.querySelector("#advanced"), { subtree: true, childList: true });
+            })"""
+        )
+
     def wait_for_text(self, name: str, text: str) -> None:
         """Wait until an editor holds exactly this."""
         self.page.wait_for_function(

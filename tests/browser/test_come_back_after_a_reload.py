@@ -42,7 +42,7 @@ def number(playground: Playground, name: str) -> str:
 
 def choose_settings(playground: Playground) -> None:
     page = playground.page
-    page.locator("#advanced > button").click()
+    playground.open_advanced()
     for name, value in NUMBERS.items():
         playground.fill_number(name, value)
     page.locator("#layout").get_by_text("SPM").click()

@@ -40,7 +40,7 @@ def test_the_suffix_tells_psm_which_import_and_left_to_right_never_sees_it(
 
 def test_a_race_with_the_same_seed_repeats_itself(engine_page: Playground) -> None:
     fill(engine_page)
-    engine_page.page.locator("#advanced > button").click()
+    engine_page.open_advanced()
     engine_page.page.locator("#temperature input[type=number]").fill("1.2")
     engine_page.page.locator("#temperature input[type=number]").press("Enter")
     engine_page.page.locator("#seed input").fill("5")

@@ -40,7 +40,7 @@ def test_a_phone_shows_everything_without_scrolling_sideways(
     query: str, scripted: Scripted, open_page: OpenPage
 ) -> None:
     playground = open_page(scripted.url, query, width=390, height=844)
-    playground.page.locator("#advanced > button").click()
+    playground.open_advanced()
     playground.write("before", "a_very_long_line = " + "1 + " * 80)
     playground.page.locator("#complete").click()
     playground.wait_until_done()

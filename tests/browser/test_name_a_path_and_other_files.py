@@ -14,7 +14,7 @@ def test_the_model_reads_them_before_the_prefix(playground: Playground, scripted
     playground.write("before", "from shapes import ")
     expect(playground.token_sum).not_to_contain_text("prompt 4 ")
     alone = playground.token_sum.inner_text()
-    playground.page.locator("#advanced > button").click()
+    playground.open_advanced()
     playground.page.get_by_label("File path").fill("main.py")
     playground.page.get_by_label("Other files of the project").fill(OTHER)
     expect(playground.token_sum).not_to_have_text(alone)

@@ -61,7 +61,7 @@ def test_the_lanes_fill_one_after_another(playground: Playground, scripted: Scri
 
 
 def test_the_persons_own_seed_is_used(playground: Playground, scripted: Scripted) -> None:
-    playground.page.locator("#advanced > button").click()
+    playground.open_advanced()
     playground.page.locator("#seed input").fill("11")
     open_view(playground, RACE)
     race(playground)

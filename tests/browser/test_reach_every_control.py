@@ -80,7 +80,7 @@ def fill_the_page(playground: Playground) -> None:
     playground.page.locator("#boundaries .more").click()
     for why in playground.page.locator("#boundaries .ask").all():
         why.click()
-    playground.page.locator("#advanced > button").click()
+    playground.open_advanced()
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

@@ -23,7 +23,7 @@ def test_an_engine_error_is_shown_and_keeps_what_came(
 
 
 def test_bad_input_is_named(playground: Playground, scripted: Scripted) -> None:
-    playground.page.locator("#advanced > button").click()
+    playground.open_advanced()
     seed = playground.page.locator("#seed input")
     seed.fill("-5")
     seed.press("Tab")

@@ -48,7 +48,7 @@ def test_switching_keeps_everything_that_was_typed(playground: Playground) -> No
 def test_nothing_visible_stays_english(scripted: Scripted, open_page: OpenPage) -> None:
     playground = open_page(scripted.url, "?lang=ko")
     expect_korean(playground)
-    playground.page.locator("#advanced > button").click()
+    playground.open_advanced()
     expect(playground.page.locator("#seed")).to_be_visible()
     # The same in every language: models, backends, precisions, settings, keys, code languages, paths, tokens.
     same = re.compile(

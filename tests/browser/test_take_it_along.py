@@ -85,7 +85,7 @@ def completed(scripted: Scripted, playground: Playground) -> Playground:
     playground.page.wait_for_selector(
         "section[data-view=recorded]", state="attached"
     )  # it has settled
-    playground.page.locator("#advanced > button").click()
+    playground.open_advanced()
     playground.fill_number("temperature", "0.5")
     playground.fill_number("seed", "7")
     playground.fill_number("max-length", "200")

@@ -100,7 +100,7 @@ def test_what_another_model_wrote_is_not_scored(playground: Playground, scripted
 
 
 def test_what_was_written_left_to_right_says_so(playground: Playground, scripted: Scripted) -> None:
-    playground.page.locator("#advanced > button").click()
+    playground.open_advanced()
     playground.page.locator("#layout label", has_text="Left to right").click()
     complete(playground)
     open_view(playground, GAIN)
