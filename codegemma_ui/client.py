@@ -3,9 +3,10 @@
 One worker process lives at a time. Requests and switches stand in one line (`turns`), so that no more
 generations run together than the worker takes, whichever door they came through, and a switch waits for
 those that run. A new worker starts only after the old one has ended; if the new one cannot load, the old
-choice comes back; if one dies, the same comes up again, unless that goes on (`crashes`) or it never completed
-anything: then the last choice that did comes back. A model that nobody asks for some time may leave memory,
-and comes back with the next request. Nothing here imports a framework or a web page.
+choice comes back; if one dies or hangs, the same comes up again, after a pause where that goes on
+(`crashes`), unless it never completed anything: then the last choice that did comes back. A model that nobody
+asks for some time may leave memory, and comes back with the next request. Nothing here imports a framework or
+a web page.
 """
 
 from __future__ import annotations
@@ -109,9 +110,13 @@ class EngineClient:
         self._transition: Transition | None = None
         self._error: PlaygroundError | None = None
         self._crashes = Crashes()
+        self._retry: threading.Timer | None = None
+        self._retry_at_s = 0.0
         self._distrusted: set[str] = set()  # backends whose compiled programs may be damaged
         self.restarts = 0
         """How often a worker that died was started again by itself."""
+        self.hangs = 0
+        """How often a worker was ended since it no longer answered, or went on beyond its time limit."""
         self._vocabularies: dict[Path, Vocabulary] = {}
         self._target = Choice(
             presets.within(presets.named(settings.preset), most), settings.backend, settings.dtype
@@ -164,6 +169,8 @@ class EngineClient:
             asleep = self._asleep.loaded if self._asleep else None
             known = loaded or asleep
             phase = transition.phase if transition else _phase(streams)
+            if worker is not None and worker.quiet:
+                phase = "quiet"
             return Status(
                 state=self._state(loaded, transition),
                 preset=choice.preset.name,
@@ -184,6 +191,7 @@ class EngineClient:
                 narrowed=_narrowed(worker),
                 faster_backend=worker.faster_backend if worker else None,
                 error=_error_fields(error) if error else None,
+                retry_in_s=max(0.0, self._retry_at_s - self._clock()) if self._retry else None,
                 note=self._note(loaded) if loaded else None,
                 compilations=worker.compilations if worker else None,
                 warm=worker.warm if worker else None,
@@ -294,6 +302,7 @@ class EngineClient:
                     "No model is loaded.", "Choose a model and a backend."
                 )
             self._streams[stream.request_id] = stream
+        stream.watch(lambda: self._on_overdue(stream))
         worker.complete(stream.request_id, asdict(request))
 
     def cancel(self) -> None:
@@ -376,6 +385,7 @@ class EngineClient:
         self._closing.set()
         with self._lock:
             self._closed = True
+            self._forget_retry()
             transition = self._transition
         if transition is not None:
             transition.cancel()
@@ -420,6 +430,7 @@ class EngineClient:
             if self._closed:
                 return
             previous, self._transition = self._transition, transition
+            self._forget_retry()
             self._error = because
             self._target = target if self._worker is None else self._target
             transition.slept, self._asleep = self._asleep, None
@@ -481,6 +492,8 @@ class EngineClient:
                         self._error = NotReady(
                             "Loading was cancelled.", "Choose a model and a backend."
                         )
+                    if isinstance(error, EndedWhileLoading) and not error.explained:
+                        self._retry_after_crashes(transition.target)
             if transition.turn is not None:
                 self._turns.give_back(transition.turn)
             transition.done.set()
@@ -566,6 +579,7 @@ class EngineClient:
                 log.error(
                     "worker ended while loading (%s): %s", died.exit_code, worker.last_words()
                 )
+                self.hangs += worker.hung
                 if self._distrust(worker, distrusted, died.explained):
                     continue
                 self._crashes.note(loading=True)
@@ -584,6 +598,23 @@ class EngineClient:
                 self._crashes.came_up()
                 self._distrusted.discard(transition.target.backend)
                 return
+
+    def _retry_after_crashes(self, choice: Choice) -> None:
+        """Load what kept ending once more, after a pause, unless somebody chooses before that."""
+        with self._lock:
+            if self._worker is not None or self._closed or not self._crashes.too_often:
+                return
+            pause_s = self._crashes.pause_s()
+            log.warning("loading %s again in %g s", choice.words(), pause_s)
+            self._retry_at_s = self._clock() + pause_s
+            self._retry = threading.Timer(pause_s, self._begin, (choice,), {"first_in_line": True})
+            self._retry.daemon = True
+            self._retry.start()
+
+    def _forget_retry(self) -> None:
+        if self._retry is not None:
+            self._retry.cancel()
+            self._retry = None
 
     def _needs_less(
         self, choice: Choice, dtype: str | None = None, max_length: int | None = None
@@ -689,6 +720,7 @@ class EngineClient:
         if self._worker is not None:
             self._worker.completed = True
             self._worked = self._worker
+            self._crashes.worked()
         if isinstance(self._error, ChoiceFailed) and self._transition is None:
             self._error = None  # whoever asks now has seen what runs
 
@@ -718,7 +750,7 @@ class EngineClient:
         served = stream.request_id in self._streams
         if served and worker is not None and worker.process is not None:
             log.error("a completion did not end within its time limit: its worker is replaced")
-            worker.process.kill()
+            worker.end_hung()
 
     def _on_crash(self, worker: Worker, code: int) -> None:
         """A worker that served is gone."""
@@ -734,7 +766,10 @@ class EngineClient:
                 self._distrusted.add(worker.choice.backend)
         log.error("worker died (exit code %s): %s", code, worker.last_words())
         said = f"The model's process ended unexpectedly (exit code {code})."
+        if worker.hung:
+            said = "The model's process no longer answered, and was ended."
         next_step = STARTED_AGAIN
+        self.hangs += worker.hung
         if worker.killed_for_memory and worker.loaded is not None:
             said += " The system killed it since memory ran out."
             most = max((one.max_length for one in streams), default=None)
@@ -745,9 +780,10 @@ class EngineClient:
         if back is None and self._crashes.too_often:
             self._error = died = WorkerDied(
                 f"The model's process ended {MAX_CRASHES} times within a minute.",
-                "It is not started again by itself. Choose a model and a backend to try again.",
+                "It is loaded again after a while. Choose a model and a backend to try at once.",
                 code="worker_gone",
             )
+            self._retry_after_crashes(worker.choice)
         elif (under_way := self._transition) is None:
             self.restarts += back is None
             self._begin((back or worker).choice, first_in_line=True, because=died)

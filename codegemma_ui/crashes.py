@@ -1,4 +1,4 @@
-"""When a worker that ends by itself is started again by itself, and when no longer. Pure but for a clock."""
+"""Whether a worker that ended by itself is started again at once or after a pause. Pure but for a clock."""
 
 from __future__ import annotations
 
@@ -8,7 +8,11 @@ from collections.abc import Callable
 
 CRASH_WINDOW_S = 60.0
 MAX_CRASHES = 3
-"""This many crashes within the window, or in a row while loading: then somebody has to look at it."""
+"""This many crashes within the window, or in a row while loading: the next start waits for a while."""
+
+FIRST_PAUSE_S = 30.0
+LONGEST_PAUSE_S = 600.0
+"""Each pause is twice the one before it, up to this, until a completion has ended well."""
 
 
 class Crashes:
@@ -18,6 +22,7 @@ class Crashes:
         self._clock = clock
         self._last: deque[float] = deque(maxlen=MAX_CRASHES)
         self._in_a_row = 0
+        self._pause_s = FIRST_PAUSE_S
 
     def note(self, *, loading: bool = False) -> None:
         """One more; `loading` where the worker had not come up."""
@@ -32,9 +37,20 @@ class Crashes:
         """A person asks for another try."""
         self._last.clear()
         self._in_a_row = 0
+        self.worked()
+
+    def worked(self) -> None:
+        """A completion has ended well: the next pause is a first one."""
+        self._pause_s = FIRST_PAUSE_S
+
+    def pause_s(self) -> float:
+        """How long to wait before the next start; the one after it waits twice as long."""
+        pause_s = self._pause_s
+        self._pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+        return pause_s
 
     @property
     def too_often(self) -> bool:
-        """Whether to leave it."""
+        """Whether the next start is to wait."""
         within = len(self._last) == MAX_CRASHES and self._last[-1] - self._last[0] < CRASH_WINDOW_S
         return within or self._in_a_row >= MAX_CRASHES

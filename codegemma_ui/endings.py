@@ -74,6 +74,7 @@ class EndedWhileLoading(LoadFailed):
         exit_code: its exit code.
         stderr: the last that it wrote there.
         times: how often in a row.
+        hung: it was ended here, since it no longer answered.
         killed_for_memory: the system counted a kill for want of memory meanwhile.
         need_bytes: what its model needs by the table, where known.
         free_bytes: what was free when it started, where known.
@@ -89,6 +90,7 @@ class EndedWhileLoading(LoadFailed):
         stderr: str = "",
         times: int = 1,
         *,
+        hung: bool = False,
         killed_for_memory: bool = False,
         need_bytes: int | None = None,
         free_bytes: int | None = None,
@@ -98,13 +100,22 @@ class EndedWhileLoading(LoadFailed):
         variables = framework_variables.named_in(said)
         often = f" {times} times" if times > 1 else ""
         message = f"The model's process ended{often} while loading (exit code {exit_code})."
-        if name:
+        if hung:
+            message = f"The model's process no longer answered while loading, and was ended{often}."
+        elif name:
             message += f" {name} ended it."
         if said:
             message += f" Its last words: {said.rstrip('.')}."
         super().__init__(
             message,
-            _hint(variables, name, killed_for_memory, need_bytes, free_bytes, needs_less),
+            _hint(
+                variables,
+                None if hung else name,
+                killed_for_memory,
+                need_bytes,
+                free_bytes,
+                needs_less,
+            ),
         )
         self.exit_code, self.explained = exit_code, bool(variables)
 

@@ -467,7 +467,7 @@ class Status:
         phase: the step of a start or switch: "downloading", "waiting" (for a running completion),
             "stopping" (the old worker), "loading", "warming". While busy: "ending" where a completion was
             stopped and the engine has not let go of it yet, "scoring", "prefill" before the first token.
-            Else None.
+            "quiet" where the model's process does not answer any more. Else None.
         progress: from 0 to 1 while downloading, loading or warming, where known.
         compilations: programs that the model's process has compiled; once `warm` is 1 no request adds any.
         warm: the share of its programs that are compiled, from 0 to 1; None while no model is loaded.
@@ -478,6 +478,7 @@ class Status:
         faster_backend: an installed backend that is clearly faster for the loaded model, or None.
         error: `{"code": …, "message": …, "hint": …}` of the last failed start or switch, until the
             next one.
+        retry_in_s: seconds until a model whose process kept ending is loaded again; None where it is not.
     """
 
     state: State = "starting"
@@ -499,6 +500,7 @@ class Status:
     narrowed: Narrowed | None = None
     faster_backend: str | None = None
     error: dict[str, str] | None = None
+    retry_in_s: float | None = None
     note: str | None = None
     compilations: int | None = None
     warm: float | None = None

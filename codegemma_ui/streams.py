@@ -15,8 +15,9 @@ from codegemma_ui.turns import Turn
 log = logging.getLogger(__name__)
 
 GRACE_S = 30.0
-"""Seconds beyond its time limit after which a generation is taken to hang. The engine keeps the limit by
-itself, between two dispatches; it cannot where a dispatch never ends."""
+"""Seconds beyond its time limit after which a generation is taken to hang, counted from when it is sent, and
+once more from its first dispatch. The engine keeps the limit by itself, between two dispatches; it cannot
+where a dispatch never ends, or where what was sent is never begun."""
 
 
 @dataclass(eq=False)
@@ -50,7 +51,8 @@ class Stream:
             log.debug("the caller's event loop is closed; its event is dropped")
 
     def watch(self, overdue: Callable[[], None]) -> None:
-        """Its first dispatch begins: call `overdue` where it goes on long beyond its limit."""
+        """Call `overdue` where it goes on long beyond its limit, counted from now."""
+        self.ended()
         self._timer = threading.Timer(self.time_limit_s + GRACE_S, overdue)
         self._timer.daemon = True
         self._timer.start()

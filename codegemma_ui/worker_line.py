@@ -38,9 +38,14 @@ def take_stdout() -> Callable[[dict[str, Any]], None]:
 
 
 class Inbox:
-    """Reads stdin on a thread, so that a cancel arrives while the model runs."""
+    """Reads stdin on a thread, so that a cancel arrives while the model runs, and a ping is answered.
 
-    def __init__(self) -> None:
+    Args:
+        write: sends a message.
+    """
+
+    def __init__(self, write: Callable[[dict[str, Any]], None]) -> None:
+        self._write = write
         self._requests: queue.Queue[dict[str, Any]] = queue.Queue()
         self._cancelled: set[str] = set()
         threading.Thread(target=self._read, daemon=True).start()
@@ -62,10 +67,13 @@ class Inbox:
     def _read(self) -> None:
         for line in sys.stdin.buffer:
             message = json.loads(line)
-            if message["op"] == "cancel":
-                self._cancelled.add(message["request_id"])
-            else:
-                self._requests.put(message)
+            match message["op"]:
+                case "ping":
+                    self._write({"worker": "alive"})
+                case "cancel":
+                    self._cancelled.add(message["request_id"])
+                case _:
+                    self._requests.put(message)
         _end()
 
 

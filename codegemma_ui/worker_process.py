@@ -17,6 +17,7 @@ from codegemma_ui import endings, machine
 from codegemma_ui.choice import Choice
 from codegemma_ui.endings import EndedWhileLoading
 from codegemma_ui.errors import LoadFailed, NotEnoughMemory
+from codegemma_ui.heartbeat import Heartbeat
 from codegemma_ui.messages import Loaded, Narrowed
 from codegemma_ui.process import LineProcess, environment
 
@@ -36,6 +37,7 @@ class Worker:
         loaded: what it said of its model, once that is up.
         compilations, warm: as in `messages.Status`.
         exit_code: once it is gone.
+        hung: whether it said nothing for so long that it was ended.
         suspects_cache: once it failed: it may come up without the compiled programs of earlier ones.
         completed: whether it has completed anything.
         narrowed, faster_backend: as in `messages.Status`, of the moment at which it was started.
@@ -54,6 +56,8 @@ class Worker:
         self.compilations: int | None = None
         self.warm: float | None = None
         self.exit_code: int | None = None
+        self.hung = False
+        self._heartbeat = Heartbeat(lambda: self._send({"op": "ping"}), self.end_hung)
         self.suspects_cache = False
         self._oom_kills = endings.oom_kills()
         memory = machine.memory_bytes()
@@ -77,13 +81,17 @@ class Worker:
         """
 
         def on_message(message: dict[str, Any]) -> None:
+            self._heartbeat.heard()
             match message.get("worker"):
+                case "alive":
+                    pass
                 case "state":
                     on_state(message["state"], message.get("progress"))
                 case "loaded":
                     del message["worker"]
                     lacks = tuple(message.pop("lacks", ()))
                     self.loaded = Loaded(**message, lacks=lacks)
+                    self._heartbeat.serves()
                     self._came_up.set_result(self.loaded)
                 case "warm":
                     self.compilations, self.warm = message["compilations"], message["share"]
@@ -100,6 +108,7 @@ class Worker:
                     on_event(message)
 
         def on_exit(code: int) -> None:
+            self._heartbeat.end()
             self.exit_code = code
             compiles = self.choice.backend in machine.BACKENDS
             self.suspects_cache |= compiles and endings.is_a_programs_own(code)
@@ -109,6 +118,7 @@ class Worker:
                 self._came_up.set_exception(self.ended_while_loading())
 
         self.process = LineProcess(command, environment(), on_message, on_exit)
+        self._heartbeat.start()
         return self.process
 
     def wait_until_up(self) -> None:
@@ -120,10 +130,21 @@ class Worker:
         self._came_up.result()
 
     @property
+    def quiet(self) -> bool:
+        """Whether it serves, and has said nothing for some seconds, though it was asked."""
+        return self._heartbeat.quiet
+
+    def end_hung(self) -> None:
+        """End it: it no longer answers, or does not end what it works on."""
+        self.hung = True
+        if self.process is not None:
+            self.process.kill()
+
+    @property
     def killed_for_memory(self) -> bool:
         """Whether the system counted a kill for want of memory since it was started, and a kill ended it."""
         killed = self.exit_code is not None and endings.signal_of(self.exit_code) == "SIGKILL"
-        return killed and (endings.oom_kills() or 0) > (self._oom_kills or 0)
+        return killed and not self.hung and (endings.oom_kills() or 0) > (self._oom_kills or 0)
 
     def ended_while_loading(self, times: int = 1) -> EndedWhileLoading:
         """The error, once it is gone.
@@ -136,6 +157,7 @@ class Worker:
             self.exit_code,
             self.last_words(),
             times,
+            hung=self.hung,
             killed_for_memory=self.killed_for_memory,
             need_bytes=self.choice.need_bytes(),
             free_bytes=self._free_bytes,

@@ -5,6 +5,7 @@ The request's prefix is the script; its first word says what happens, a number m
     slow [S]     a token every S seconds (0.02), until cancelled, 500 of them, or the time limit
     read S       S seconds of prefill before the first token, in passes of 10 ms between which it hears
     prefill S    S seconds for each of four passes, and tells of each
+    unbegun      is never begun, and nothing is said of it
     deaf S       one dispatch of S seconds, in which it hears nothing
     hang         a dispatch that never ends
     oom          runs out of memory where max_length is over 64
@@ -68,7 +69,9 @@ def note(what: str, request_id: str) -> None:
 def read() -> None:
     for line in sys.stdin:
         message = json.loads(line)
-        if message["op"] == "cancel":
+        if message["op"] == "ping":
+            write({"worker": "alive"})
+        elif message["op"] == "cancel":
             note("cancel", message["request_id"])
             cancelled.add(message["request_id"])
         else:
@@ -121,6 +124,8 @@ def last(request_id: str, reason: str | None, request: dict, middle: str, tokens
 
 def complete(request_id: str, request: dict) -> None:
     script, _, number = request["prefix"].partition(" ")
+    if script == "unbegun":
+        threading.Event().wait()
     write(
         {
             "request_id": request_id,

@@ -14,8 +14,10 @@ from typing import Any
 import pytest
 
 from codegemma_ui.client import Choice, EngineClient
+from codegemma_ui.crashes import Crashes
 from codegemma_ui.errors import BackendMissing, NotEnoughMemory, UnknownBackend, UnknownPreset
 from codegemma_ui.messages import CancelledEvent, DoneEvent, ErrorEvent, Event, PromptEvent
+from codegemma_ui.server import health
 from codegemma_ui.settings import Settings
 
 WORKER = Path(__file__).parent / "scripted_worker.py"
@@ -23,10 +25,13 @@ WORKER = Path(__file__).parent / "scripted_worker.py"
 pytestmark = pytest.mark.usefixtures("every_backend")
 
 
-def make_client(*options: str, backend: str = "jax", **settings: Any) -> EngineClient:
+def make_client(*options: str | list[str], backend: str = "jax", **settings: Any) -> EngineClient:
+    """Over the scripted worker; an option that is a list is looked into at each start."""
+
     def command(choice: Choice, folder: Path) -> list[str]:
         named = ("--preset", choice.preset.name, "--backend", choice.backend)
-        return [sys.executable, str(WORKER), *named, *options]
+        given = [one for each in options for one in ([each] if isinstance(each, str) else each)]
+        return [sys.executable, str(WORKER), *named, *given]
 
     return EngineClient(Settings(backend=backend, **settings), command)
 
@@ -245,6 +250,62 @@ def test_a_kill_for_want_of_memory_is_told_with_what_would_need_less(
     assert isinstance(told, ErrorEvent)
     assert "exit code -9). The system killed it since memory ran out." in told.message
     assert "ower max_length, which is 256" in told.hint
+
+
+def test_after_three_crashes_within_a_minute_it_is_loaded_again_after_growing_pauses(
+    client: EngineClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pauses: list[float] = []
+
+    def pause_s(crashes: Crashes) -> float:
+        pauses.append(asked_for(crashes))
+        return 0.5
+
+    asked_for = Crashes.pause_s
+    monkeypatch.setattr(Crashes, "pause_s", pause_s)
+    for _ in range(3):
+        complete(client, prefix="crash")
+    wait_for(client, "failed")
+    code, told = health.report(client.status())
+    assert code == 503
+    assert 0 < told["retry_in_s"] <= 0.5
+    wait_for(client, "ready")
+    assert health.report(client.status()) == (
+        200,
+        {"status": "ok", "state": "ready", "queue_length": 0},
+    )
+    complete(client, prefix="crash")  # the fourth within the minute
+    wait_for(client, "failed")
+    wait_for(client, "ready")
+    assert pauses == [30, 60]
+    assert complete(client, prefix="after")[-1].event == "done"
+
+
+def test_a_model_that_keeps_ending_while_loading_is_loaded_again_later(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("codegemma_ui.crashes.FIRST_PAUSE_S", 0.3)
+    dies = ["--die", "jax"]
+    client = make_client(dies)
+    client.start()
+    try:
+        wait_for(client, "failed")
+        assert client.status().retry_in_s is not None
+        dies.clear()
+        wait_for(client, "ready")
+        assert client.status().retry_in_s is None
+    finally:
+        client.close()
+
+
+def test_nobody_is_loaded_after_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("codegemma_ui.crashes.FIRST_PAUSE_S", 0.2)
+    client = make_client("--die", "jax")
+    client.start()
+    wait_for(client, "failed")
+    client.close()
+    time.sleep(0.4)
+    assert worker_pids() == []
 
 
 def test_three_crashes_within_a_minute_stop_the_restarts(client: EngineClient) -> None:

@@ -30,6 +30,13 @@ def test_so_are_three_in_a_row_while_loading_however_long_that_takes() -> None:
     assert not crashes.too_often
 
 
+def test_each_pause_is_twice_the_last_until_a_completion_ends_well() -> None:
+    crashes = crashes_at()
+    assert [crashes.pause_s() for _ in range(7)] == [30, 60, 120, 240, 480, 600, 600]
+    crashes.worked()
+    assert crashes.pause_s() == 30
+
+
 def test_one_that_came_up_in_between_begins_a_new_row() -> None:
     crashes = crashes_at(0, 100, 200)
     for _ in range(3):

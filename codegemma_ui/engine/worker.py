@@ -1,6 +1,7 @@
 """The worker process: one backend, one model, over the line of `worker_line`.
 
-It reads `{"op": "complete", "request_id": …, "request": {…}}` and `{"op": "cancel", "request_id": …}`.
+It reads `{"op": "complete", "request_id": …, "request": {…}}`, `{"op": "cancel", "request_id": …}` and
+`{"op": "ping"}`, which it answers with `{"worker": "alive"}` on a thread that does nothing else.
 It writes `{"worker": "state", …}` while coming up, then `{"worker": "loaded", …}` or
 `{"worker": "failed", …}`, and the events of each request with its `request_id` beside them. What most
 requests need is compiled before it says "loaded", the rest while nobody asks for anything;
@@ -61,7 +62,7 @@ def main() -> None:
     arguments = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
     write = take_stdout()
-    inbox = Inbox()
+    inbox = Inbox(write)
     try:
         serve, warm, at_once = _come_up(arguments, write, inbox)
     except Exception as error:

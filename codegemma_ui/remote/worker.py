@@ -57,7 +57,7 @@ def main() -> None:
     given = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
     write = take_stdout()
-    inbox = Inbox()
+    inbox = Inbox(write)
     if missing is not None:
         said = f"The backend {OPENAI} lacks a package: {missing}."
         write_failure(write, BackendMissing(said, machine.install(OPENAI)))

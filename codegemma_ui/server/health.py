@@ -16,11 +16,12 @@ def report(status: Status) -> tuple[int, dict[str, Any]]:
     """The answer's status code, and its body.
 
     Returns:
-        200 while the engine is ready, busy or on its way; 503 when it could not come up and nothing serves.
+        200 while the engine is ready, busy or on its way; 503 when it could not come up and nothing serves,
+        and while the model's process does not answer.
     """
-    up = status.state != "failed"
+    failed, quiet = status.state == "failed", status.phase == "quiet"
     body: dict[str, Any] = {
-        "status": "ok" if up else "failed",
+        "status": "failed" if failed else "quiet" if quiet else "ok",
         "state": status.state,
         "queue_length": status.queue_length,
     }
@@ -28,4 +29,6 @@ def report(status: Status) -> tuple[int, dict[str, Any]]:
         body["phase"] = status.phase
     if status.error is not None:
         body["error"] = status.error["code"]
-    return (200 if up else 503), body
+    if status.retry_in_s is not None:
+        body["retry_in_s"] = round(status.retry_in_s, 1)
+    return (503 if failed or quiet else 200), body

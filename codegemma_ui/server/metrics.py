@@ -30,15 +30,14 @@ def _is_state(state: str, status: Callable[[], Status]) -> float:
     return float(status().state == state)
 
 
-class _Restarts(Collector):
+class _Kept(Collector):
     """A counter that somebody else keeps."""
 
-    def __init__(self, name: str, restarts: Callable[[], int]) -> None:
-        self._name, self._restarts = name, restarts
+    def __init__(self, name: str, says: str, count: Callable[[], int]) -> None:
+        self._name, self._says, self._count = name, says, count
 
     def collect(self) -> Iterator[CounterMetricFamily]:
-        help_text = "Times that a worker which died was started again"
-        yield CounterMetricFamily(self._name, help_text, value=self._restarts())
+        yield CounterMetricFamily(self._name, self._says, value=self._count())
 
 
 class Metrics:
@@ -47,9 +46,15 @@ class Metrics:
     Args:
         status: the engine's, asked for at each scrape.
         restarts: how often a worker that died was started again, asked for at each scrape.
+        hangs: how often one was ended since it no longer answered, asked for at each scrape.
     """
 
-    def __init__(self, status: Callable[[], Status], restarts: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        status: Callable[[], Status],
+        restarts: Callable[[], int],
+        hangs: Callable[[], int] = lambda: 0,
+    ) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]
         registry = self._registry = CollectorRegistry()
         prefix = "codegemma_ui"
@@ -92,7 +97,17 @@ class Metrics:
         )
         for each in STATES:
             state.labels(each).set_function(partial(_is_state, each, status))
-        registry.register(_Restarts(f"{prefix}_worker_restarts", restarts))
+        quiet = Gauge(
+            f"{prefix}_worker_quiet",
+            "1 while the model's process does not answer",
+            registry=registry,
+        )
+        quiet.set_function(lambda: float(status().phase == "quiet"))
+        for name, says, count in (
+            ("restarts", "Times that a worker which died was started again", restarts),
+            ("hangs", "Times that a worker was ended since it no longer answered", hangs),
+        ):
+            registry.register(_Kept(f"{prefix}_worker_{name}", says, count))
 
     def page(self) -> bytes:
         """The text that Prometheus scrapes."""

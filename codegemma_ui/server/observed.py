@@ -67,7 +67,7 @@ class ObservedClient(EngineClient):
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
-        self.metrics = Metrics(self.status, lambda: self.restarts)
+        self.metrics = Metrics(self.status, lambda: self.restarts, lambda: self.hangs)
         self._secrets = secrets.values()
 
     def status(self) -> Status:

@@ -83,7 +83,7 @@ def waits_for(status: Status, offered: Sequence[Preset], language: Language) -> 
     by_name = {preset.name: preset for preset in offered}
     if status.switching_to:
         return _state(status, status.switching_to, by_name, language)
-    return text("phase_ending", language) if status.phase == "ending" else ""
+    return text(f"phase_{status.phase}", language) if status.phase in ("ending", "quiet") else ""
 
 
 def _speed_that_matters(status: Status, time_limit_s: float) -> float | None:
@@ -145,7 +145,7 @@ def _state(
 ) -> str:
     if target is None:
         name = _label(status.preset, None, by_name)
-        if status.phase in ("ending", "scoring", "prefill"):
+        if status.phase in ("ending", "scoring", "prefill", "quiet"):
             return text(f"phase_{status.phase}", language)
         return text(f"state_{status.state}", language, name=name)
     if status.phase in ("waiting", "stopping"):

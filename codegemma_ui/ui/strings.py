@@ -933,6 +933,7 @@ TABLE: dict[str, tuple[str, str]] = {
     "phase_stopping": ("stopping the old model", "이전 모델을 멈추는 중"),
     "phase_prefill": ("prefilling the prompt", "프롬프트 프리필 중"),
     "phase_scoring": ("scoring", "채점하는 중"),
+    "phase_quiet": ("the model does not answer", "모델이 응답하지 않습니다"),
     "phase_ending": ("the stopped completion is ending", "멈춘 채우기를 마무리하는 중"),
     "state_asleep": (
         "asleep: comes back with the next request",
@@ -1134,8 +1135,8 @@ TABLE: dict[str, tuple[str, str]] = {
         "모델을 다시 시작하고 있습니다. 잠시 뒤에 다시 시도해 주세요.",
     ),
     "hint_worker_gone": (
-        "It is not started again by itself. Choose a model and a backend to try again.",
-        "자동으로 다시 시작하지 않습니다. 모델과 백엔드를 선택해 다시 시도해 주세요.",
+        "It is loaded again after a while. Choose a model and a backend to try at once.",
+        "잠시 후 자동으로 다시 불러옵니다. 바로 시도하려면 모델과 백엔드를 선택하세요.",
     ),
     "hint_not_ready": ("Choose a model and a backend.", "모델과 백엔드를 선택해 주세요."),
     "error_queue_full": ("Too many requests are waiting", "대기 중인 요청이 너무 많습니다"),

@@ -70,6 +70,7 @@ def test_health_tells_that_it_cannot_come_up_and_no_more() -> None:
     with serving(SCRIPTED_WORKER="--die tensorflow") as page:
         wait_until(lambda: httpx.get(f"{page.url}/healthz").status_code == 503)
         body = httpx.get(f"{page.url}/healthz").json()
+        assert 0 < body.pop("retry_in_s") <= 30
         assert body == {
             "status": "failed",
             "state": "failed",

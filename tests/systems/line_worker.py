@@ -25,7 +25,7 @@ from codegemma_ui.worker_line import Inbox, take_stdout
 
 options = dict(zip(sys.argv[1::2], sys.argv[2::2], strict=True))
 write = take_stdout()
-inbox = Inbox()
+inbox = Inbox(write)
 
 
 def answer(message: dict[str, Any]) -> None:
