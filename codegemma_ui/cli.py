@@ -187,7 +187,7 @@ def _serve(parsed: argparse.Namespace) -> int:
     from codegemma_ui import gradio_environment, listening
 
     chosen = settings.resolve(parsed)
-    chosen = replace(chosen, port=listening.free_port(chosen.host, chosen.port))
+    chosen = replace(chosen, port=listening.check(chosen))
     gradio_environment.settle()
     from codegemma_ui.server import logs
     from codegemma_ui.server.observed import ObservedClient

@@ -13,7 +13,7 @@ import os
 from codegemma_ui import cache_folder, proxies
 
 _KEPT = ("GRADIO_ROOT_PATH", "GRADIO_TEMP_DIR")
-"""Variables of Gradio's that an operator may set: they say where the page is reached, and where files go."""
+"""Variables of Gradio's that an operator may set: `settings` reads the first, the other is for files."""
 
 
 def settle() -> None:

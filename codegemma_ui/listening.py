@@ -5,12 +5,32 @@ from __future__ import annotations
 import errno
 import os
 import socket
+import ssl
+import stat
+from pathlib import Path
 
 from codegemma_ui.errors import BadInput
+from codegemma_ui.settings import Settings
 
 LOOPBACK = "127.0.0.1"
 
 _HOST, _PORT = "--host (CODEGEMMA_UI_HOST)", "--port (CODEGEMMA_UI_PORT)"
+_UDS = "--uds (CODEGEMMA_UI_UDS)"
+_CERTIFICATE = "--ssl-certfile (CODEGEMMA_UI_SSL_CERTFILE)"
+_KEY = "--ssl-keyfile (CODEGEMMA_UI_SSL_KEYFILE)"
+
+
+def check(settings: Settings) -> int:
+    """The port to listen on, which is free; where a unix socket is asked for, any.
+
+    Raises:
+        BadInput: it cannot be listened on, or not with these TLS files, and why.
+    """
+    _check_tls(settings.ssl_certfile, settings.ssl_keyfile)
+    if settings.uds:
+        _make_free(Path(settings.uds))
+        return settings.port
+    return free_port(settings.host, settings.port)
 
 
 def free_port(host: str, port: int) -> int:
@@ -43,6 +63,56 @@ def refused(host: str, port: int) -> BadInput:
         f"{_PORT} must be free on {host}. Received: {port}, where the page could not listen.",
         "Choose another, or 0 for any free one.",
     )
+
+
+def _check_tls(certificate: str, key: str) -> None:
+    if key and not certificate:
+        raise BadInput(f"{_KEY} needs {_CERTIFICATE}. Received: no certificate.")
+    if not certificate:
+        return
+    try:
+        # A password for the key would be asked for in the terminal; an empty one is refused.
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(
+            certificate, key or None, password=""
+        )
+    except (OSError, ValueError) as error:  # an SSLError is an OSError
+        given = f"{certificate!r} and {key!r}" if key else f"{certificate!r}"
+        raise BadInput(
+            f"{_CERTIFICATE} and {_KEY} must be a certificate and its key in PEM, without a password. "
+            f"Received: {given}: {getattr(error, 'strerror', None) or error}"
+        ) from error
+
+
+def _make_free(path: Path) -> None:
+    """Take away a unix socket at which nobody listens any more, and see that one can be made there."""
+    if not hasattr(socket, "AF_UNIX"):
+        raise BadInput(f"{_UDS} needs a system that has unix sockets. Received: {str(path)!r}")
+    try:
+        if path.exists() or path.is_symlink():
+            if not stat.S_ISSOCK(path.stat().st_mode):
+                raise BadInput(f"{_UDS} must be free. Received: {str(path)!r}, which is no socket.")
+            if _answers(path):
+                raise BadInput(
+                    f"{_UDS} must be free. Received: {str(path)!r}, where another program listens."
+                )
+            path.unlink()
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+            probe.bind(str(path))
+        path.unlink()
+    except (OSError, ValueError) as error:
+        said = getattr(error, "strerror", None) or error
+        raise BadInput(
+            f"{_UDS} must be where a socket can be made. Received: {str(path)!r}: {said}"
+        ) from error
+
+
+def _answers(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        try:
+            probe.connect(str(path))
+        except ConnectionRefusedError:
+            return False
+    return True
 
 
 def _addresses(host: str) -> list[tuple[socket.AddressFamily, tuple[str, int, *tuple[int, ...]]]]:

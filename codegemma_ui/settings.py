@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import ipaddress
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
@@ -57,6 +58,10 @@ class Settings:
         context_length: tokens that a request may have at most, where the model takes more.
         max_length: where the slider starts, in tokens.
         time_limit_s: the longest one generation may take.
+        root_path: what a proxy puts before each path, such as `/playground`, or that with the whole address
+            before it; empty where there is none.
+        uds: the unix socket to listen on in place of host and port; empty for none.
+        ssl_certfile, ssl_keyfile: for TLS, in PEM; empty for none. The first may hold the key as well.
         queue_size: requests that may wait.
         max_concurrency: requests that one model works on at once, on a backend that can.
         idle_minutes: after so long without a request the model leaves memory; 0 is never.
@@ -86,6 +91,10 @@ class Settings:
     context_length: int = presets.LONGEST_CONTEXT
     max_length: int = DEFAULT_MAX_LENGTH
     time_limit_s: float = DEFAULT_TIME_LIMIT_S
+    root_path: str = ""
+    uds: str = ""
+    ssl_certfile: str = ""
+    ssl_keyfile: str = ""
     queue_size: int = 16
     max_concurrency: int = 1
     idle_minutes: float = 0.0
@@ -187,6 +196,10 @@ def add_serve_flags(parser: argparse.ArgumentParser) -> None:
     add_model_flags(parser)
     _flag(parser, "--host", "address to listen on", "127.0.0.1; on a Space 0.0.0.0")
     _flag(parser, "--port", "port to listen on", "7860")
+    _flag(parser, "--uds", "unix socket to listen on in their place", "none")
+    _flag(parser, "--ssl-certfile", "certificate, to serve https", "none")
+    _flag(parser, "--ssl-keyfile", "its key", "in the certificate's file")
+    _flag(parser, "--root-path", "what a proxy puts before each path, such as /playground", "none")
     _flag(parser, "--extra-presets", "more models for the dropdown, separated by commas", "none")
     _flag(parser, "--max-length", "where the slider starts", DEFAULT_MAX_LENGTH)
     _flag(parser, "--queue-size", "requests that may wait", "16")
@@ -202,7 +215,7 @@ def add_serve_flags(parser: argparse.ArgumentParser) -> None:
         parser,
         "--allow-switch",
         f"who may change the model: {', '.join(ALLOW_SWITCH)}",
-        "everyone on loopback, nobody elsewhere",
+        "everyone on loopback, nobody elsewhere and on a unix socket",
     )
     _flag(parser, "--allowed-host", "a name it is reached by; repeatable", "none", "append")
     _flag(parser, "--no-api", "close /complete and /status to programs", "off", "store_true")
@@ -333,6 +346,10 @@ def resolve(
     return Settings(
         host=host,
         port=integer("port", 7860, 0, 65535),
+        root_path=_root_path(choice("root_path", environ.get("GRADIO_ROOT_PATH", ""))),
+        uds=choice("uds", ""),
+        ssl_certfile=choice("ssl_certfile", ""),
+        ssl_keyfile=choice("ssl_keyfile", ""),
         preset=preset,
         extra_presets=extra,
         backend=backend,
@@ -347,7 +364,9 @@ def resolve(
         idle_minutes=number("idle_minutes", 0.0, 0, MAX_IDLE_MINUTES),
         language=one_of("language", "auto", LANGUAGES),
         allow_switch=one_of(
-            "allow_switch", "everyone" if _is_loopback(host) else "nobody", ALLOW_SWITCH
+            "allow_switch",
+            "everyone" if _is_loopback(host) and not choice("uds", "") else "nobody",
+            ALLOW_SWITCH,
         ),
         pythons={name: python for name in BACKENDS if (python := choice(f"python_{name}", ""))},
         allowed_hosts=(*several("allowed_host"), *space),
@@ -382,6 +401,24 @@ def _address(url: str) -> str:
             f"{name} must be like http://127.0.0.1:8000/v1. Received: {url[:200]!r}",
         )
     return url.rstrip("/")
+
+
+def _root_path(path: str) -> str:
+    """
+    Raises:
+        BadInput: it is none.
+    """
+    try:
+        parts = urlsplit(path)
+    except ValueError:
+        parts = urlsplit("//")
+    plain = re.fullmatch(r"(/[\w.~-]+)*/?", parts.path) and not (parts.query or parts.fragment)
+    whole = parts.scheme in ("http", "https") and parts.netloc
+    if not plain or not (whole or path == parts.path):
+        raise BadInput(
+            f"{_named('root_path')} must be a path such as /playground. Received: {path[:200]!r}"
+        )
+    return path.rstrip("/")
 
 
 def _is_loopback(host: str) -> bool:

@@ -249,3 +249,26 @@ def test_a_message_names_what_was_really_set(
     with pytest.raises(BadInput) as caught:
         resolve(flags, **environ)
     assert caught.value.message.endswith(f", {'' if source == 'the default' else 'from '}{source}")
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ("/playground", "/playground"),
+        ("/a/b-c/", "/a/b-c"),
+        ("/", ""),
+        ("https://site.example/playground", "https://site.example/playground"),
+    ],
+)
+def test_a_root_path_is_a_path_or_a_whole_address(given: str, kept: str) -> None:
+    assert resolve(CODEGEMMA_UI_ROOT_PATH=given).root_path == kept
+    assert resolve(GRADIO_ROOT_PATH=given).root_path == kept
+
+
+@pytest.mark.parametrize(
+    "given",
+    ["playground", "//other.example/x", "/a?b", "/a#b", "/a b", "/<b>", "ftp://x/y", "http:/x"],
+)
+def test_what_is_no_root_path_is_refused(given: str) -> None:
+    with pytest.raises(BadInput, match="root-path"):
+        resolve(CODEGEMMA_UI_ROOT_PATH=given)

@@ -22,6 +22,7 @@ from codegemma_ui.server.assets import page_assets
 from codegemma_ui.server.doors import Doors
 from codegemma_ui.server.endpoints import Endpoints
 from codegemma_ui.server.hosts import Hosts
+from codegemma_ui.server.listener import Listener
 from codegemma_ui.server.login import Login
 from codegemma_ui.server.mcp_tool import McpTool
 from codegemma_ui.server.openai_api import OpenAIApi
@@ -33,9 +34,6 @@ from codegemma_ui.ui import layout
 MAX_SESSIONS = 400
 """Pages whose state Gradio (6.31) keeps, those asked for latest; each takes 0.1 MB, and every page opened, or
 name of one made up, begins another. A page whose state is dropped is shown everything at its next look."""
-
-GRACE_S = 3
-"""Seconds that connections get to end by themselves once a signal came."""
 
 LOOK_S = 0.5
 """Seconds between two looks for a signal: on Windows none is heard while a wait without an end goes on."""
@@ -69,19 +67,20 @@ class WalledApp(App):
         return Walls(super().build_middleware_stack(), self._building)
 
 
-def start(blocks: gr.Blocks, client: EngineClient, settings: Settings) -> str:
-    """Begin to serve, and return the address.
+def start(blocks: gr.Blocks, client: EngineClient, settings: Settings) -> Listener:
+    """Begin to serve.
 
     Args:
         blocks: from `ui.layout.build`.
         client: of the same engine; health and metrics ask it.
-        settings: host and port; port 0 takes any free one.
+        settings: host and port, of which 0 takes any free one, or a unix socket.
 
     Raises:
-        BadInput: nothing can listen there.
+        BadInput: nothing can listen there, or not with these TLS files.
     """
-    port = listening.free_port(settings.host, settings.port)
+    port = listening.check(settings)
     host = settings.host.strip("[]")
+    listener = Listener(settings)
     login = Login(*settings.auth) if settings.auth else None
     mcp = McpTool(layout.door(blocks), settings.api_key) if settings.mcp else None
     building = Building(
@@ -97,35 +96,38 @@ def start(blocks: gr.Blocks, client: EngineClient, settings: Settings) -> str:
             else None
         ),
         mcp=mcp,
+        root_path=settings.root_path,
     )
     try:
-        _, url, _ = blocks.launch(
-            server_name=f"[{host}]" if ":" in host else host,
-            server_port=port,
-            auth=login,
-            prevent_thread_lock=True,
-            quiet=True,
-            footer_links=[],
-            run_history=False,
-            enable_monitoring=False,
-            ssr_mode=False,
-            share=False,
-            pwa=False,
-            mcp_server=False,  # ours is another page's: see `mcp_tool`
-            max_file_size=0,
-            state_session_capacity=MAX_SESSIONS,
-            # Each that runs or waits takes one of Gradio's places, and so does one on its way to a refusal.
-            max_threads=settings.queue_size + 64,
-            app_kwargs={"lifespan": mcp.lifespan} if mcp else None,
-            _app=WalledApp(building, layout.gates(blocks)),
-            **page_assets(),
-        )
+        with listener.in_gradios_place():
+            blocks.launch(
+                server_name=f"[{host}]" if ":" in host else host,
+                server_port=port,
+                root_path=settings.root_path,
+                ssl_verify=False,  # what it asks of itself at its start, by an address of no certificate
+                auth=login,
+                prevent_thread_lock=True,
+                quiet=True,
+                footer_links=[],
+                run_history=False,
+                enable_monitoring=False,
+                ssr_mode=False,
+                share=False,
+                pwa=False,
+                mcp_server=False,  # ours is another page's: see `mcp_tool`
+                max_file_size=0,
+                state_session_capacity=MAX_SESSIONS,
+                # Each that runs or waits takes one of Gradio's places, as does one on its way to a refusal.
+                max_threads=settings.queue_size + 64,
+                app_kwargs={"lifespan": mcp.lifespan} if mcp else None,
+                _app=WalledApp(building, layout.gates(blocks)),
+                **page_assets(),
+            )
     except (OSError, ServerFailedToStartError) as error:
         if getattr(error, "errno", None) is not None:  # not Gradio's own, which is of the port
             raise
         raise listening.refused(settings.host, port) from error
-    blocks.server.config.timeout_graceful_shutdown = GRACE_S
-    return url
+    return listener
 
 
 def launch(blocks: gr.Blocks, client: EngineClient, settings: Settings) -> None:
@@ -134,11 +136,12 @@ def launch(blocks: gr.Blocks, client: EngineClient, settings: Settings) -> None:
     for name in interrupts.ENDING:
         signal.signal(name, lambda *_: over.set())
     logs.take_over_gradio()
-    url = start(blocks, client, settings)
+    listener = start(blocks, client, settings)
     logs.take_over_uvicorn()
     with contextlib.suppress(BrokenPipeError):  # whoever read it has left; the page is still wanted
-        print(f"CodeGemma FIM Playground: {url}", flush=True)
+        print(f"CodeGemma FIM Playground: {listener.url}", flush=True)
     while not over.wait(LOOK_S):
         pass
     client.close()  # first: it ends the streams that hold connections open
     blocks.close(verbose=False)
+    listener.end()

@@ -12,6 +12,7 @@ import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 import orjson
 from starlette.datastructures import Headers, MutableHeaders
@@ -49,6 +50,7 @@ class Building:
         login: None is open to everyone.
         other_tools: None closes the addresses for other tools.
         mcp: None closes the one for MCP.
+        root_path: what a proxy puts before each path; one that takes it away again is served too.
     """
 
     hosts: Hosts
@@ -59,6 +61,7 @@ class Building:
     login: Login | None = None
     other_tools: OpenAIApi | None = None
     mcp: McpTool | None = None
+    root_path: str = ""
 
 
 class Walls:
@@ -66,6 +69,7 @@ class Walls:
 
     def __init__(self, app: ASGIApp, building: Building) -> None:
         self._app, self._building = app, building
+        self._prefix = urlsplit(building.root_path).path.rstrip("/")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":  # Gradio has none
@@ -73,7 +77,14 @@ class Walls:
         elif scope["type"] != "http":
             await self._app(scope, receive, send)
         else:
-            await self._answer(scope, receive, send)
+            await self._answer(self._without_prefix(scope), receive, send)
+
+    def _without_prefix(self, scope: Scope) -> Scope:
+        prefix, path = self._prefix, scope["path"]
+        if not prefix or not (path == prefix or path.startswith(f"{prefix}/")):
+            return scope
+        raw = scope["raw_path"].removeprefix(prefix.encode()) or b"/"
+        return {**scope, "path": path.removeprefix(prefix) or "/", "raw_path": raw}
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         said = _Said(scope, send)

@@ -50,7 +50,7 @@ def scripted_server() -> Iterator[Scripted]:
     settings = Settings(port=0, queue_size=3)
     client = ScriptedClient(settings)
     blocks = layout.build(client, settings)  # type: ignore[arg-type]
-    yield Scripted(client, serving.start(blocks, client, settings))  # type: ignore[arg-type]
+    yield Scripted(client, serving.start(blocks, client, settings).url)  # type: ignore[arg-type]
     blocks.close(verbose=False)
 
 

@@ -78,7 +78,7 @@ def main() -> None:
         client = SlowClient(settings)
         client.start()
         blocks = layout.build(client, settings)
-        url = serving.start(blocks, client, settings)
+        url = serving.start(blocks, client, settings).url
         for size in SIZES:
             for theme in ("light", "dark"):
                 with _opened(browser, url, size, theme) as (playground, shoot):

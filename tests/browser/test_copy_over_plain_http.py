@@ -29,7 +29,7 @@ def plain_server() -> Iterator[Scripted]:
     settings = Settings(port=0, allowed_hosts=(HOST,))
     client = ScriptedClient(settings)
     blocks = layout.build(client, settings)  # type: ignore[arg-type]
-    yield Scripted(client, serving.start(blocks, client, settings))  # type: ignore[arg-type]
+    yield Scripted(client, serving.start(blocks, client, settings).url)  # type: ignore[arg-type]
     blocks.close(verbose=False)
 
 

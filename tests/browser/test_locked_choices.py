@@ -22,7 +22,7 @@ def locked() -> Iterator[Scripted]:
     settings = Settings(port=0, allow_switch="nobody")
     client = ScriptedClient(settings)
     blocks = layout.build(client, settings)  # type: ignore[arg-type]
-    yield Scripted(client, serving.start(blocks, client, settings))  # type: ignore[arg-type]
+    yield Scripted(client, serving.start(blocks, client, settings).url)  # type: ignore[arg-type]
     blocks.close(verbose=False)
 
 

@@ -50,16 +50,23 @@ class Page:
 
 
 @contextmanager
-def serving(*flags: str, module: str = SCRIPTED, port: int = 0, **environ: str) -> Iterator[Page]:
+def serving(
+    *flags: str,
+    module: str = SCRIPTED,
+    port: int = 0,
+    within: Sequence[str] = (),
+    **environ: str,
+) -> Iterator[Page]:
     """Serve until the end of the block.
 
     Args:
         flags: of `serve`.
         module: that serves it; `REAL` has the real engine.
         port: that it serves at; 0 takes any free one.
+        within: a command that starts another one in its own place, such as prlimit.
         environ: beside our own environment.
     """
-    command = [sys.executable, "-m", module, *flags, "--port", str(port)]
+    command = [*within, sys.executable, "-m", module, *flags, "--port", str(port)]
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as errors:
         process = subprocess.Popen(
             command,
@@ -72,7 +79,7 @@ def serving(*flags: str, module: str = SCRIPTED, port: int = 0, **environ: str) 
         assert process.stdout is not None
         try:
             for line in process.stdout:
-                found = re.search(r"(http://\S+?)/?$", line)
+                found = re.search(r"((?:https?://|unix:)\S+?)/?$", line)
                 if found:
                     break
             else:
