@@ -43,7 +43,8 @@ class CompletionRequest:
         layout: prompt order, one of `fim.LAYOUTS`.
         time_limit_s: seconds from the first dispatch to the last token.
         path: of the file that is being written, for the model to read before it.
-        files: other files of the same project, at most `MAX_FILES`, for the model to read before that.
+        files: other files of the same project, at most `MAX_FILES` with `MAX_FILES_CHARACTERS` together, for
+            the model to read before that.
         forced: what the middle begins with, however likely: text, or token ids, stop tokens among them.
         score: tell how likely `forced` is, and write nothing after it.
         stop_on_repetition: stop where the model writes the same again and again (`repetition`). What is
@@ -83,6 +84,7 @@ MAX_TEMPERATURE = 5.0
 MAX_SEED = 2**32 - 1
 MAX_TOKEN_ID = 2**31 - 1
 MAX_FILES = 8
+MAX_FILES_CHARACTERS = fim.MAX_SIDE_CHARACTERS
 MAX_PATH_CHARACTERS = 500
 
 
@@ -186,6 +188,12 @@ def _files(value: object) -> tuple[fim.File, ...]:
                 f'Each of files must be like {{"path": "a.py", "text": "…"}}. Received: {_shown(one)}'
             )
         files.append(fim.File(_path(one.get("path", "")), _text(one, "text")))
+    characters = sum(len(one.text) for one in files)
+    if characters > MAX_FILES_CHARACTERS:
+        raise BadInput(
+            f"files may have at most {MAX_FILES_CHARACTERS:,} characters together. "
+            f"Received: {characters:,}"
+        )
     return tuple(files)
 
 

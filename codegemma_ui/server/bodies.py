@@ -8,6 +8,8 @@ anything else is refused before it is walked. What the values mean is `messages.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from collections.abc import AsyncGenerator
 from typing import Any
 
 import orjson
@@ -21,6 +23,15 @@ MAX_SMALL_BODY_BYTES = 64 * 2**10
 
 MAX_DRAINED_BYTES = 64 * 2**20
 """Read, and forgotten, after a refusal: a client that is still sending hears it only then."""
+
+SHORT_BYTES = 2**16
+"""A body that is no longer waits for nobody."""
+
+MAX_AT_ONCE_BYTES = 10 * 2**20
+"""Of the longer bodies that are in memory at one time; each becomes several times its size on its way."""
+
+WAIT_S = 10.0
+"""Seconds that a longer one waits for the others."""
 
 MAX_VALUES = 200
 MAX_DEPTH = 8
@@ -39,6 +50,48 @@ class Refused(Exception):
     def __init__(self, status: int, said: str, *, unread: bool = False) -> None:
         super().__init__(said)
         self.status, self.said, self.unread = status, said, unread
+
+
+class LongBodies:
+    """Room for the longer bodies of all requests together.
+
+    Args:
+        most: bytes at one time.
+    """
+
+    def __init__(self, most: int = MAX_AT_ONCE_BYTES) -> None:
+        self._left = most
+        self._changed = asyncio.Condition()
+
+    @contextlib.asynccontextmanager
+    async def room(self, declared: bytes | None) -> AsyncGenerator[None]:
+        """Room for one, for the length of the block; it is not read before there is.
+
+        Args:
+            declared: the `Content-Length` header, if there is one.
+
+        Raises:
+            Refused: the others took too long.
+        """
+        told = declared is not None and declared.isdigit()
+        size = min(int(declared[:20]), MAX_BODY_BYTES) if told and declared else MAX_BODY_BYTES
+        if size <= SHORT_BYTES:
+            yield
+            return
+        async with self._changed:
+            try:
+                async with asyncio.timeout(WAIT_S):
+                    await self._changed.wait_for(lambda: self._left >= size)
+            except TimeoutError:
+                said = "Many long requests are being read. Try again in a moment."
+                raise Refused(503, said, unread=True) from None
+            self._left -= size
+        try:
+            yield
+        finally:
+            async with self._changed:
+                self._left += size
+                self._changed.notify_all()
 
 
 async def read(receive: Receive, declared: bytes | None, most: int) -> bytes:

@@ -1,7 +1,8 @@
 """Which of Gradio's events a request may name, and with which values: those that there are.
 
 Gradio 6.31 looks an event up by whatever number, name or parameter came, and fails with a server error
-where there is none.
+where there is none. It quotes a choice that it does not offer, however long, and keeps a session by whatever
+name it has, so those are bounded here, before anything is made of them.
 """
 
 from __future__ import annotations
@@ -11,12 +12,23 @@ from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
+import orjson
 
 from codegemma_ui.server.bodies import Refused
 
 _JOIN = "/gradio_api/queue/join"
 _RUN = "/gradio_api/run/"
 _CALL = "/gradio_api/call/"
+
+MAX_WORD_CHARACTERS = 100
+"""Of a session's name and of all else that a request names itself by."""
+
+MAX_CHOICE_CHARACTERS = 1000
+"""Of a value that is no text: a choice, a number, a switch, a state, which the browser never holds."""
+
+_WORDS = ("session_hash", "event_id")
+_SENT = {"data", "fn_index", "event_data", "trigger_id", *_WORDS}
+"""What a page sends with an event; of the rest Gradio makes nothing that is needed here."""
 
 
 @dataclass(frozen=True)
@@ -38,12 +50,13 @@ class Endpoints:
     """The events of a page and its API.
 
     Attributes:
-        inputs: number of an event of the page -> how many values it takes.
+        inputs: number of an event of the page -> the most characters of each value that it takes; None where
+            the body's bound is enough.
         public: name -> parameters of those that programs may call.
         names: number of a public event -> its name.
     """
 
-    inputs: Mapping[int, int]
+    inputs: Mapping[int, tuple[int | None, ...]]
     public: Mapping[str, tuple[Parameter, ...]]
     names: Mapping[int, str]
 
@@ -67,7 +80,7 @@ class Endpoints:
             if event.api_visibility == "public"
         }
         inputs = {
-            number: len(event.inputs)
+            number: tuple(map(_most_characters, event.inputs))
             for number, event in blocks.fns.items()
             if number not in names and event.fn is not None  # the others are the browser's alone
         }
@@ -81,6 +94,13 @@ class Endpoints:
         Raises:
             Refused: it names no event, or has other values than that takes.
         """
+        for name in _WORDS:
+            if body.get(name) is not None and not _is_word(body[name]):
+                raise Refused(
+                    422, f"{name} must be a string of at most {MAX_WORD_CHARACTERS} characters."
+                )
+        if not path.startswith(f"{_CALL}v2/") and not _SENT.issuperset(body):
+            body = {name: value for name, value in body.items() if name in _SENT}
         if path.startswith(_RUN) and body.get("fn_index") is None:
             return self._filled(path.removeprefix(_RUN).strip("/"), body)
         if path.startswith((_JOIN, _RUN)):
@@ -92,9 +112,12 @@ class Endpoints:
             elif number not in self.inputs:
                 raise Refused(404, "There is no event with this fn_index.")
             else:
-                expected, data = self.inputs[number], body.get("data")
-                if not isinstance(data, list) or len(data) != expected:
-                    raise Refused(422, f"data must be a list of {expected} values.")
+                limits, data = self.inputs[number], body.get("data")
+                if not isinstance(data, list) or len(data) != len(limits):
+                    raise Refused(422, f"data must be a list of {len(limits)} values.")
+                for value, most in zip(data, limits, strict=True):
+                    if most is not None and _characters(value) > most:
+                        raise Refused(422, f"A value of data may have at most {most:,} characters.")
             if path.startswith(_JOIN) and not _is_word(body.get("session_hash")):
                 raise Refused(422, "session_hash must be a string.")
         elif path.startswith(_CALL):
@@ -145,5 +168,16 @@ class Endpoints:
         return parameters
 
 
+def _most_characters(component: object) -> int | None:
+    """Of a value of a component: a text is bounded by the body, and by whoever makes something of it."""
+    if isinstance(component, gr.Code | gr.Textbox):
+        return None
+    return MAX_CHOICE_CHARACTERS
+
+
+def _characters(value: object) -> int:
+    return len(value) if isinstance(value, str) else len(orjson.dumps(value))
+
+
 def _is_word(value: object) -> bool:
-    return isinstance(value, str) and 0 < len(value) <= 100
+    return isinstance(value, str) and 0 < len(value) <= MAX_WORD_CHARACTERS

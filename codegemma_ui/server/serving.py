@@ -27,6 +27,7 @@ from codegemma_ui.server.login import Login
 from codegemma_ui.server.mcp_tool import McpTool
 from codegemma_ui.server.openai_api import OpenAIApi
 from codegemma_ui.server.policy import PagePolicy
+from codegemma_ui.server.sessions import Sessions
 from codegemma_ui.server.walls import Building, Walls
 from codegemma_ui.settings import Settings
 from codegemma_ui.ui import layout
@@ -50,6 +51,7 @@ class WalledApp(App):
             default_response_class=ORJSONResponse, middleware=[Middleware(PagePolicy), *inside]
         )
         self._building = building
+        self.state_holder = Sessions()  # type: ignore[no-untyped-call]
 
     @property
     def api_info(self) -> Any:

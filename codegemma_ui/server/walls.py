@@ -69,6 +69,7 @@ class Walls:
 
     def __init__(self, app: ASGIApp, building: Building) -> None:
         self._app, self._building = app, building
+        self._long_bodies = bodies.LongBodies()
         self._prefix = urlsplit(building.root_path).path.rstrip("/")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -124,6 +125,17 @@ class Walls:
         if len(scope["query_string"]) > doors.MAX_QUERY_BYTES:
             await refuse(send, 414, f"A query may have at most {doors.MAX_QUERY_BYTES:,} bytes.")
             return
+        if method != "POST":
+            await self._enter(scope, receive, send)
+            return
+        length = headers.get("content-length")
+        async with self._long_bodies.room(None if length is None else length.encode()):
+            await self._enter(scope, receive, send)
+
+    async def _enter(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """What is asked of a host of ours."""
+        building, headers = self._building, Headers(scope=scope)
+        method, path, host = scope["method"], scope["path"], headers.get("host")
         origin = headers.get("origin")
         foreign = origin is not None and not building.hosts.trusts(origin, host or "")
         if building.other_tools is not None and building.other_tools.has(path):

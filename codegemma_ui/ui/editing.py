@@ -9,6 +9,7 @@ import gradio as gr
 
 from codegemma_ui import boundaries, fim
 from codegemma_ui.client import EngineClient
+from codegemma_ui.messages import MAX_FILES, MAX_FILES_CHARACTERS, MAX_PATH_CHARACTERS
 from codegemma_ui.ui import examples, render
 from codegemma_ui.ui.components import Page
 from codegemma_ui.ui.events import AT_ONCE, SKIP, blocks_under_construction
@@ -37,9 +38,15 @@ def _wire_counting(page: Page, client: EngineClient) -> None:
         before = (prefix or "")[-fim.MAX_SIDE_CHARACTERS :]
         after = (suffix or "")[: fim.MAX_SIDE_CHARACTERS]
         room = max(fim.MIN_MAX_LENGTH, int(max_length or 0))
-        others = tuple(fim.File(**one) for one in files)
+        in_files = sum(len(one["text"]) for one in files)
+        others = tuple(
+            fim.File(one["path"][:MAX_PATH_CHARACTERS], one["text"])
+            for one in files[:MAX_FILES]
+            if in_files <= MAX_FILES_CHARACTERS
+        )
+        path = (path or "")[:MAX_PATH_CHARACTERS]
         vocabulary, status = client.vocabulary(), client.status()
-        prompt = vocabulary.prompt(before, after, room, layout, path or "", others)
+        prompt = vocabulary.prompt(before, after, room, layout, path, others)
         trained = all(
             preset.knows(layout) for preset in client.presets() if preset.name == status.preset
         )
@@ -52,22 +59,22 @@ def _wire_counting(page: Page, client: EngineClient) -> None:
                 max_length=room,
                 context_length=status.context_length,
                 layout=layout,
-                path=path or "",
+                path=path,
                 files=others,
             ),
             *boundaries.check(
                 before, after, vocabulary, layout=layout, trained=trained, ending=ending
             ),
         ]
-        characters = {"prefix": len(prefix or ""), "suffix": len(suffix or "")}
-        if max(characters.values()) > fim.MAX_SIDE_CHARACTERS:  # it is refused, and nothing is cut
+        sides = {"prefix": len(prefix or ""), "suffix": len(suffix or "")}
+        if max(sides.values()) > fim.MAX_SIDE_CHARACTERS:  # it is refused, and nothing is cut
             findings = [one for one in findings if one.kind != "trimmed"]
         return [
             render.token_sum(
                 prompt,
                 int(max_length or 0),
                 language,
-                characters=characters,
+                characters={**sides, "files": in_files},
                 trained=trained,
                 tokens_per_s=status.tokens_per_s,
                 time_limit_s=client.settings.time_limit_s,

@@ -17,6 +17,7 @@ from typing import Any
 from codegemma_ui import fim, presets
 from codegemma_ui.messages import (
     DEFAULT_TIME_LIMIT_S,
+    MAX_FILES_CHARACTERS,
     CancelledEvent,
     DoneEvent,
     ErrorEvent,
@@ -401,7 +402,12 @@ def raw_output(run: Run | None, language: Language) -> str:
 # The sum, notices, the foot of the page
 
 
-_TOO_LONG = {"prefix": "prefix_too_long", "suffix": "suffix_too_long"}
+_TOO_LONG = {
+    "prefix": ("prefix_too_long", fim.MAX_SIDE_CHARACTERS),
+    "suffix": ("suffix_too_long", fim.MAX_SIDE_CHARACTERS),
+    "files": ("files_too_long", MAX_FILES_CHARACTERS),
+}
+"""What may be too long to complete: what is said of it, and how many characters it may have."""
 
 
 def token_sum(
@@ -417,7 +423,7 @@ def token_sum(
     """`prompt 22 + room 106 = 128`, how much was cut, and whether the model knows the prompt's order.
 
     Args:
-        characters: of `prefix` and `suffix` as they stand in the editors. Where one has more than a
+        characters: of `prefix`, `suffix` and `files` as they stand in the page. Where one has more than a
             completion takes, nothing is cut, and that is said instead.
         tokens_per_s: how fast the last completion was written, where one was.
         time_limit_s: how long a completion may take: said where that allows less than the room.
@@ -430,12 +436,11 @@ def token_sum(
     }
     line = f'<div class="sum" aria-live="off">{text("sum", language, **numbers)}</div>'
     too_long = {
-        side: count for side, count in (characters or {}).items() if count > fim.MAX_SIDE_CHARACTERS
+        name: count for name, count in (characters or {}).items() if count > _TOO_LONG[name][1]
     }
-    for side, count in too_long.items():
-        refused = text(
-            _TOO_LONG[side], language, count=f"{count:,}", limit=f"{fim.MAX_SIDE_CHARACTERS:,}"
-        )
+    for name, count in too_long.items():
+        said, limit = _TOO_LONG[name]
+        refused = text(said, language, count=f"{count:,}", limit=f"{limit:,}")
         line += f'<div class="trimmed">{escape(refused)}</div>'
     if not too_long and (prompt.trimmed_prefix_tokens or prompt.trimmed_suffix_tokens):
         cut = text(

@@ -127,6 +127,12 @@ TABLE: dict[str, tuple[str, str]] = {
         "너무 길어서 채울 수 없습니다. 커서 뒤에 {count}자가 있고, 최대 {limit}자까지 채울 수 있습니다. "
         "커서에 가장 가까운 첫부분만 남기세요.",
     ),
+    "files_too_long": (
+        "Too long to complete: the other files have {count} characters together, and at most {limit} are "
+        "taken. Keep what this file uses of them.",
+        "너무 길어서 채울 수 없습니다. 다른 파일이 모두 {count}자이고, 최대 {limit}자까지 채울 수 있습니다. "
+        "이 파일에서 쓰는 부분만 남기세요.",
+    ),
     "advanced": ("Advanced", "고급 설정"),
     "temperature": ("Temperature", "온도(temperature)"),
     "temperature_info": (

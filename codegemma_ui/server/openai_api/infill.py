@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from codegemma_ui.messages import MAX_FILES
+from codegemma_ui.messages import MAX_FILES, MAX_FILES_CHARACTERS
 from codegemma_ui.server.openai_api import fields, neutral
 from codegemma_ui.server.openai_api.ask import Ask
 from codegemma_ui.server.openai_api.problems import Problem
@@ -150,7 +150,7 @@ def _chosen(answer: dict[str, Any], paths: tuple[str, ...]) -> dict[str, Any]:
 
 def _files(given: Mapping[str, Any]) -> tuple[list[dict[str, Any]], bool]:
     """`input_extra` as our `files`, and whether some were left out: llama.vscode keeps up to 16 chunks, the
-    newest last."""
+    newest last. Of too many or too long ones the newest are kept."""
     extra = given.get("input_extra") or []
     if not isinstance(extra, list) or not all(isinstance(each, dict) for each in extra):
         raise Problem.wrong(
@@ -158,11 +158,15 @@ def _files(given: Mapping[str, Any]) -> tuple[list[dict[str, Any]], bool]:
             'input_extra must be a list of objects like {"filename": "a.py", "text": "…"}. '
             f"Received: {fields.shown(extra)}",
         )
-    kept = [
-        {"path": fields.text(each, "filename"), "text": fields.text(each, "text")}
-        for each in extra[-MAX_FILES:]
-    ]
-    return kept, len(extra) > len(kept)
+    newest: list[dict[str, Any]] = []
+    room = MAX_FILES_CHARACTERS
+    for each in reversed(extra[-MAX_FILES:]):
+        file = {"path": fields.text(each, "filename"), "text": fields.text(each, "text")}
+        room -= len(file["text"])
+        if room < 0:
+            break
+        newest.append(file)
+    return newest[::-1], len(extra) > len(newest)
 
 
 def _timings(writing: Writing) -> dict[str, float | int]:

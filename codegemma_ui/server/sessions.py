@@ -1,0 +1,80 @@
+"""What Gradio (6.31) keeps for each page that is open: little, and of all together no more than a bound.
+
+It keeps the last value of every control of every session, whatever name that has, to save a page for a deep
+link, which is closed here; and what a `State` holds, which here is the last run.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+import gradio as gr
+from gradio.state_holder import SessionState, StateHolder
+
+MAX_BYTES = 64 * 2**20
+"""Of the states of all sessions together; those asked for longest ago go first. A page whose state is dropped
+is shown everything at its next look."""
+
+
+class Session(SessionState):
+    """One page's state, without the values of its controls.
+
+    Attributes:
+        bytes: that its states take, about.
+    """
+
+    def __init__(self, blocks: gr.Blocks) -> None:
+        super().__init__(blocks)
+        self.config_values: dict[int, Any] = {}
+        self.bytes = 0
+
+    def __setitem__(self, key: int, value: Any) -> None:
+        super().__setitem__(key, value)
+        self.config_values.clear()
+        self.bytes = size(self.state_data)
+
+    def _update_config(self, key: int) -> None:
+        pass
+
+    def _update_value_in_config(self, key: int, value: Any) -> None:
+        pass
+
+
+class Sessions(StateHolder):
+    """Those of all pages."""
+
+    def __getitem__(self, session_id: str) -> SessionState:
+        if session_id not in self.session_data:
+            self.session_data[session_id] = Session(self.blocks)
+        return super().__getitem__(session_id)
+
+    def update(self, session_id: str) -> None:
+        super().update(session_id)
+        with self.lock:
+            total = sum(one.bytes for one in self.session_data.values() if isinstance(one, Session))
+            while total > MAX_BYTES and len(self.session_data) > 1:
+                name, oldest = self.session_data.popitem(last=False)
+                self.time_last_used.pop(name, None)
+                total -= oldest.bytes if isinstance(oldest, Session) else 0
+
+
+def size(value: Any) -> int:
+    """About how many bytes a value takes, with what it holds."""
+    seen: set[int] = set()
+    total, left = 0, [value]
+    while left:
+        one = left.pop()
+        if id(one) in seen:
+            continue
+        seen.add(id(one))
+        total += sys.getsizeof(one)
+        if isinstance(one, Mapping):
+            left += [*one.keys(), *one.values()]
+        elif is_dataclass(one):
+            left += [getattr(one, each.name) for each in fields(one)]
+        elif isinstance(one, Iterable) and not isinstance(one, str | bytes):
+            left += list(one)
+    return total
