@@ -72,7 +72,7 @@ class Doors:
 
 def query_for_gradio(query: bytes) -> bytes:
     """A query string without what a visitor must not choose."""
-    if not any(name.encode() in query for name in _IGNORED):
-        return query
+    # Names are compared as Gradio reads them: one that is percent-encoded is the same name.
     pairs = parse_qsl(query.decode("latin-1"), keep_blank_values=True)
-    return urlencode([pair for pair in pairs if pair[0] not in _IGNORED]).encode()
+    kept = [pair for pair in pairs if pair[0] not in _IGNORED]
+    return query if len(kept) == len(pairs) else urlencode(kept).encode()

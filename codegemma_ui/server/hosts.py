@@ -8,12 +8,16 @@ what changes anything must come from a page of ours. Pure.
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 ANY_NAME = "*"
+
+_NAME = re.compile(r"[a-z0-9_][a-z0-9_.-]*")
+_NUMBERS = re.compile(r"[0-9.]+")
 
 FOREIGN = "Pages of other sites may not send anything here."
 """What is said to them."""
@@ -67,7 +71,11 @@ class Hosts:
 
 
 def hostname(host: str | None) -> str | None:
-    """The name or address in a `Host` header, without its port; None where it is no host."""
+    """The name or address in a `Host` header, without its port; None where it is no host.
+
+    Gradio (6.31) answers with a server error where httpx does not take a name: one with other characters than
+    DNS has (a browser sends the ASCII form of those), or an address out of range.
+    """
     if not host:
         return None
     try:
@@ -76,8 +84,14 @@ def hostname(host: str | None) -> str | None:
         _ = split.port  # raises where it is no number
     except ValueError:
         return None
-    plain = name is not None and split.netloc == host and "@" not in host
-    return name.lower() if plain and name else None
+    if not name or split.netloc != host or "@" in host:
+        return None
+    return name if _is_address(name) or _is_name(name, host) else None
+
+
+def _is_name(name: str, host: str) -> bool:
+    plain = _NAME.fullmatch(name) is not None and not host.startswith("[")
+    return plain and not _NUMBERS.fullmatch(name)
 
 
 def _is_address(name: str) -> bool:

@@ -147,10 +147,12 @@ def test_every_file_that_gradio_ships_is_behind_the_door_of_its_folder() -> None
 def test_nobody_chooses_a_saved_state_or_a_page_of_gradios() -> None:
     assert query_for_gradio(b"lang=ko&__theme=dark") == b"lang=ko&__theme=dark"
     assert query_for_gradio(b"deep_link=../x&lang=ko&page=x") == b"lang=ko"
+    assert query_for_gradio(b"lang=ko&p%61ge=x&deep%5flink=x&%70age") == b"lang=ko"
+    assert query_for_gradio(b"lang=%ff&a=page&b") == b"lang=%ff&a=page&b"
 
 
 def test_a_page_that_is_not_there_is_no_server_error(http: httpx.Client) -> None:
-    for query in ("page=x", "deep_link=x", "page=%00", "lang=%ff"):
+    for query in ("page=x", "deep_link=x", "page=%00", "p%61ge=x", "deep%5flink=x", "lang=%ff"):
         assert http.get(f"/?{query}").status_code == 200
 
 
