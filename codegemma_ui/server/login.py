@@ -1,10 +1,59 @@
-"""The one login of a private playground, from `CODEGEMMA_UI_AUTH`."""
+"""The one login of a private playground, from `CODEGEMMA_UI_AUTH`, and what answers without it.
+
+Gradio (6.31) asks for a login at most of its addresses, not at all: `heartbeat`, `cancel` and `reset` serve
+everyone who knows a session's name, and its login page describes the API. So a request without a login
+goes no further than to what the login form needs.
+"""
 
 from __future__ import annotations
 
 import base64
 import binascii
 import hmac
+import re
+from collections.abc import Mapping
+from contextvars import ContextVar
+from typing import Any
+
+from starlette.requests import HTTPConnection
+from starlette.types import Scope
+
+UNKNOWN = "Not authenticated."
+"""What a request without a login is told."""
+
+# The form with its files; the number by which a page that is open notices a restart, after which it is to
+# show the form; and what Gradio asks itself when it starts, which answers true or false.
+_OPEN = re.compile(
+    r"/|/login/?|/(?:static|assets|svelte)/.+|/(?:gradio_api/)?theme\.css"
+    r"|/(?:favicon\.ico|robots\.txt|manifest\.json)|/gradio_api/(?:app_id|startup-events)/?"
+)
+
+_logged_in: ContextVar[bool] = ContextVar("logged_in", default=True)
+
+
+def admits(scope: Scope) -> bool:
+    """Whether a request may go on to Gradio: it comes with a login, or asks for what the form needs."""
+    app = scope["app"]
+    cookies = HTTPConnection(scope).cookies
+    token = cookies.get(f"access-token-{app.cookie_id}") or cookies.get(
+        f"access-token-unsecure-{app.cookie_id}"
+    )
+    known = token in app.tokens
+    _logged_in.set(known)
+    return known or _OPEN.fullmatch(scope["path"]) is not None
+
+
+class PageApiInfo(dict[tuple[str, bool], Any]):
+    """What Gradio (6.31) writes into a page of the API and of its events: nothing into the login page."""
+
+    def __contains__(self, key: object) -> bool:
+        return not _logged_in.get() or super().__contains__(key)
+
+    def __getitem__(self, key: tuple[str, bool]) -> Mapping[str, Any]:
+        if not _logged_in.get():
+            return {"named_endpoints": {}, "unnamed_endpoints": {}}
+        found: Mapping[str, Any] = super().__getitem__(key)
+        return found
 
 
 class Login:

@@ -3,7 +3,7 @@
 What a person typed and what a model wrote never enters it. Gradio prints tracebacks by itself, and the
 last line of a traceback often quotes a value; here they come as the error's type and its frames. The mcp
 package quotes what a caller sent; here its lines say where it wrote them. Values of the operator's secrets
-are masked in every line, whoever wrote it.
+are masked in every line, whoever wrote it, and characters that a terminal obeys or does not show are escaped.
 """
 
 from __future__ import annotations
@@ -23,6 +23,15 @@ from codegemma_ui import secrets
 from codegemma_ui.secrets import masked
 
 log = logging.getLogger("codegemma_ui.gradio")
+
+
+_UNSEEN = re.compile(
+    "[\x7f-\x9f\xad\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891\u08e2\u180e\u200b-\u200f\u2028-\u202e"
+    "\u2060-\u206f\ud800-\udfff\ufeff\ufff9-\ufffb\U000110bd\U000110cd\U00013430-\U0001343f"
+    "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0001-\U000e007f]"
+)
+"""Controls that JSON leaves as they are, marks of direction and what else formats text, line separators, and
+halves of a character: of a path that somebody asked for, they would move a cursor or reorder a line."""
 
 
 class JsonLines(logging.Formatter):
@@ -50,7 +59,11 @@ class JsonLines(logging.Formatter):
         elif error is not None:
             line |= frames(error)
         written = json.dumps(line, ensure_ascii=False, default=str)
-        return masked(written, self._secrets).encode("utf-8", "backslashreplace").decode()
+        return _UNSEEN.sub(_escaped, masked(written, self._secrets))
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return json.dumps(found[0])[1:-1]
 
 
 _MCP = re.compile(r"[/\\](?:site|dist)-packages[/\\]mcp[/\\]")

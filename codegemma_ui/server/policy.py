@@ -3,13 +3,14 @@
 No inline script runs but those that the server itself wrote: each is allowed by the hash of its text, so
 that markup which slipped into the page would still run nothing. Gradio compiles its HTML templates with
 `Function`, which takes 'unsafe-eval', and styles its elements one by one, which takes 'unsafe-inline' for
-styles. A Space is shown inside a frame of huggingface.co.
+styles. On a Space the page is shown inside a frame of huggingface.co; nowhere else may another site frame it.
 """
 
 from __future__ import annotations
 
 import base64
 import hashlib
+import os
 import re
 from collections.abc import Iterable
 
@@ -47,9 +48,15 @@ def content_policy(scripts: Iterable[bytes] = ()) -> bytes:
             "manifest-src 'self'",
             "form-action 'self'",
             "base-uri 'self'",
-            "frame-ancestors 'self' https://huggingface.co https://*.hf.space",
+            f"frame-ancestors {_frames()}",
         )
     ).encode()
+
+
+def _frames() -> str:
+    """Which pages may frame ours; Hugging Face sets `SPACE_ID` where it runs a Space."""
+    on_a_space = bool(os.environ.get("SPACE_ID"))
+    return "'self' https://huggingface.co https://*.hf.space" if on_a_space else "'self'"
 
 
 def _hash(script: bytes) -> str:

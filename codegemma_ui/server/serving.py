@@ -23,7 +23,7 @@ from codegemma_ui.server.doors import Doors
 from codegemma_ui.server.endpoints import Endpoints
 from codegemma_ui.server.hosts import Hosts
 from codegemma_ui.server.listener import Listener
-from codegemma_ui.server.login import Login
+from codegemma_ui.server.login import Login, PageApiInfo
 from codegemma_ui.server.mcp_tool import McpTool
 from codegemma_ui.server.openai_api import OpenAIApi
 from codegemma_ui.server.policy import PagePolicy
@@ -52,6 +52,7 @@ class WalledApp(App):
         )
         self._building = building
         self.state_holder = Sessions()  # type: ignore[no-untyped-call]
+        self.page_api_info = PageApiInfo()
 
     @property
     def api_info(self) -> Any:

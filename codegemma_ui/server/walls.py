@@ -23,7 +23,7 @@ from codegemma_ui.server import bodies, doors, health, logs, mcp_tool, metrics, 
 from codegemma_ui.server.answers import answer, begin, refuse
 from codegemma_ui.server.endpoints import Endpoints
 from codegemma_ui.server.hosts import FOREIGN, Hosts
-from codegemma_ui.server.login import Login
+from codegemma_ui.server.login import UNKNOWN, Login, admits
 from codegemma_ui.server.mcp_tool import McpTool
 from codegemma_ui.server.openai_api import OpenAIApi
 
@@ -35,9 +35,6 @@ _CALL = "/gradio_api/call/"
 
 # Bodies of these carry a program; of all others, a few words.
 _LONG_BODIES = ("/gradio_api/queue/join", _EVENTS, _CALL)
-
-_LOGIN_COOKIE = "access-token-"
-"""How the names of Gradio's cookies begin, with `unsecure-` for one that came over plain http."""
 
 
 @dataclass(frozen=True)
@@ -153,6 +150,8 @@ class Walls:
             case "wrong_method":
                 await refuse(send, 405, "This address does not take that method.")
                 return
+        if building.login is not None and not admits(scope):
+            raise bodies.Refused(401, UNKNOWN, unread=method == "POST")
         if method == "POST":
             if foreign:
                 raise bodies.Refused(403, FOREIGN)
@@ -163,7 +162,7 @@ class Walls:
         login = self._building.login
         if login is not None and not login.accepts(headers.get("authorization")):
             asked = {"www-authenticate": 'Basic realm="metrics"'}
-            await answer(send, 401, {"detail": "Not authenticated."}, headers=asked)
+            await answer(send, 401, {"detail": UNKNOWN}, headers=asked)
             return
         await answer(send, 200, counted.page(), kind=metrics.KIND)
 
@@ -222,10 +221,7 @@ async def _body(scope: Scope, receive: Receive, building: Building) -> tuple[Sco
     body = await bodies.read(receive, None if length is None else length.encode(), most)
     if not path.startswith("/login"):  # a form
         parsed = bodies.parse_json(headers.get("content-type", ""), body)
-        logged_in = building.login is None or _LOGIN_COOKIE in headers.get("cookie", "")
-        # Without a login Gradio says 401 to a call by name, and nothing is said of its values.
-        check = logged_in or not path.startswith(_CALL)
-        filled = building.endpoints.check(path, parsed) if check else parsed
+        filled = building.endpoints.check(path, parsed)
         if filled is not parsed:
             body = orjson.dumps(filled)
             headers["content-length"] = str(len(body))

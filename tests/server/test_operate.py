@@ -155,7 +155,7 @@ def test_a_login_closes_everything_but_health() -> None:
                     for number in range(30)
                     for count in range(11)
                 ]
-                assert set(answers) == {401, 404, 422}  # there is none such; it takes other values
+                assert set(answers) == {401}
             assert http.get("/metrics", auth=pair).status_code == 200
             wrong = {"username": "ann", "password": "x"}
             assert http.post("/login", data=wrong).status_code == 400
@@ -207,6 +207,27 @@ def test_a_secret_is_masked_in_whatever_is_logged() -> None:
     message = 'token a"b\\c-secret, login ann:passwörd, alone passwörd, no'
     line = form.format(logging.makeLogRecord({"msg": message, "name": "x"}))
     assert json.loads(line)["message"] == "token ***, login ***, alone ***, no"
+
+
+def test_no_character_of_a_line_moves_a_cursor_or_turns_a_text_around() -> None:
+    odd = [*range(0x20), *range(0x7F, 0xA0), *range(0x202A, 0x202F), *range(0x2066, 0x206A)]
+    odd += [0xAD, 0x61C, 0x200B, 0x200D, 0x200E, 0x200F, 0x2028, 0x2029, 0xFEFF, 0xE0041, 0xD800]
+    text = "한 é" + "".join(map(chr, odd))
+    fields = {"path": text, "listed": [text], "nested": {text: text}}
+    record = {"msg": text, "name": text, "levelname": text, "fields": fields}
+    line = JsonLines([f"x{text}"]).format(logging.makeLogRecord({**record, "msg": f"x{text}"}))
+    assert [character for character in line if ord(character) in odd and character != " "] == []
+    assert "한 é" in line
+    told = json.loads(line)
+    assert (told["message"], told["path"], told["nested"]) == ("***", text, {text: text})
+
+
+def test_what_a_caller_asked_for_is_escaped_in_the_log() -> None:
+    with serving("--log-level", "info") as page:
+        httpx.get(f"{page.url}/%c2%9b31m%e2%80%ae%e2%80%a8{CANARY}")
+        line = next(each for each in page.log().split("\n") if CANARY in each)
+    assert json.loads(line)["path"] == f"/\x9b31m\u202e\u2028{CANARY}"
+    assert not {"\x9b", "\u202e", "\u2028"} & set(line)
 
 
 def test_what_a_library_logs_of_an_error_is_its_type_and_place() -> None:

@@ -27,11 +27,23 @@ def test_every_answer_has_the_headers(path: str, host: str, http: httpx.Client) 
     assert "'unsafe-inline'" not in directives(answer)["script-src"]
 
 
-def test_the_page_runs_only_its_own_scripts_and_may_stand_in_a_space(http: httpx.Client) -> None:
+def test_another_site_may_frame_the_page_on_a_space_alone(
+    http: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for path in ("/", "/config", "/nowhere", "/healthz"):
+        assert directives(http.get(path))["frame-ancestors"] == {"'self'"}
+    monkeypatch.setenv("SPACE_ID", "owner/space")
+    assert content_policy().endswith(
+        b"frame-ancestors 'self' https://huggingface.co https://*.hf.space"
+    )
+    monkeypatch.setenv("SPACE_ID", "")
+    assert content_policy().endswith(b"frame-ancestors 'self'")
+
+
+def test_the_page_runs_only_its_own_scripts(http: httpx.Client) -> None:
     policy = directives(http.get("/"))
     assert policy["default-src"] == {"'none'"}
     assert policy["connect-src"] == {"'self'"}
-    assert policy["frame-ancestors"] == {"'self'", "https://huggingface.co", "https://*.hf.space"}
     scripts = policy["script-src"]
     assert {"'self'", "'unsafe-eval'"} <= scripts
     assert not any("http" in source or source == "*" for source in scripts)
