@@ -6,10 +6,11 @@ without a model. What comes back is a stranger's: everything is checked. Pure.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from math import isfinite
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 from codegemma_ui import fim
 from codegemma_ui.errors import BadInput
@@ -18,6 +19,7 @@ from codegemma_ui.messages import (
     CancelledEvent,
     CompletionRequest,
     DoneEvent,
+    StopReason,
     TokenEvent,
     event_from_dict,
     logprob_of,
@@ -97,21 +99,63 @@ def _rounded(value: float | None, digits: int) -> float | None:
     return None if value is None else round(value, digits)
 
 
+class Unshowable(BadInput):
+    """A recording with one value that cannot be shown.
+
+    Args:
+        why: which; see `_check_text` and `_check_reason`.
+    """
+
+    def __init__(self, message: str, why: Literal["half_character", "stop_reason"]) -> None:
+        super().__init__(message)
+        self.why = why
+
+
 def from_dict(raw: Mapping[str, Any]) -> Recording:
     """Read a recording.
 
     Raises:
+        Unshowable: it holds what no page can show.
         BadInput: it is none, or one of another version.
     """
     try:
+        _check_text(raw)
         return _read(raw)
     except BadInput:
         raise
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (
+        *(KeyError, TypeError, ValueError, AttributeError),
+        *(OverflowError, RecursionError),
+    ) as error:
         raise BadInput(
             "A recording must be one that this playground wrote. "
             f"Received: another object ({type(error).__name__})"
         ) from error
+
+
+def _check_text(raw: Mapping[str, Any]) -> None:
+    """Look for half of a character anywhere, names of fields among them: JSON can spell what no encoding can.
+
+    Raises:
+        Unshowable.
+    """
+    try:
+        json.dumps(raw, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        message = "A recording must hold whole characters. Received: half of one (a lone surrogate)"
+        raise Unshowable(message, "half_character") from error
+
+
+def _check_reason(last: DoneEvent | CancelledEvent) -> None:
+    """Raises: Unshowable."""
+    known: tuple[str | None, ...] = get_args(StopReason)
+    if isinstance(last, CancelledEvent):
+        known = (*known, None)
+    if last.stop_reason not in known:
+        message = (
+            f"stop_reason must be one of {', '.join(get_args(StopReason))}. Received: another one"
+        )
+        raise Unshowable(message, "stop_reason")
 
 
 def _read(raw: Mapping[str, Any]) -> Recording:
@@ -135,6 +179,7 @@ def _read(raw: Mapping[str, Any]) -> Recording:
     last = event_from_dict({"event": said["event"], **words, **numbers})
     if not isinstance(last, DoneEvent | CancelledEvent):
         raise TypeError(last.event)
+    _check_reason(last)
     middle = "".join(token.text for token in tokens if not token.past_end)
     last = replace(
         last,

@@ -11,7 +11,7 @@ import pytest
 
 from codegemma_ui import fim, recording
 from codegemma_ui.errors import BadInput
-from codegemma_ui.messages import Alternative, DoneEvent, TokenEvent, parse_request
+from codegemma_ui.messages import Alternative, CancelledEvent, DoneEvent, TokenEvent, parse_request
 from codegemma_ui.recording import Recording
 from codegemma_ui.vocabulary import Vocabulary
 
@@ -74,7 +74,9 @@ def paths(value: Any, path: tuple = ()) -> list[tuple]:
     return found
 
 
-@pytest.mark.parametrize("wrong", [None, -1, 0.5, "x", [], {}, [[1]], float("nan"), 2**40, True])
+@pytest.mark.parametrize(
+    "wrong", [None, -1, 0.5, "x", [], {}, [[1]], float("nan"), 2**40, 10**400, True]
+)
 def test_whatever_is_wrong_in_it_is_refused_or_harmless(recorded: Recording, wrong: Any) -> None:
     """Each place in turn holds something else: what is read then is still a recording."""
     whole = recorded.to_dict()
@@ -92,6 +94,33 @@ def test_whatever_is_wrong_in_it_is_refused_or_harmless(recorded: Recording, wro
             continue
         json.dumps(read.to_dict(), allow_nan=False)
     assert refused > 20
+
+
+def test_half_of_a_character_is_refused_wherever_it_stands(recorded: Recording) -> None:
+    whole = recorded.to_dict()
+    for path in paths(whole)[1:]:
+        raw = copy.deepcopy(whole)
+        place: Any = raw
+        for key in path[:-1]:
+            place = place[key]
+        place[path[-1]] = "a\ud83d"
+        with pytest.raises(recording.Unshowable, match="lone surrogate") as caught:
+            recording.from_dict(raw)
+        assert caught.value.why == "half_character"
+
+
+@pytest.mark.parametrize("reason", [None, "", "tired", "cancelled", "scored\0"])
+def test_an_unknown_reason_is_refused(recorded: Recording, reason: str | None) -> None:
+    raw = recorded.to_dict()
+    raw["last"]["stop_reason"] = reason
+    with pytest.raises(recording.Unshowable, match="stop_reason must be one of") as caught:
+        recording.from_dict(raw)
+    assert caught.value.why == "stop_reason"
+
+
+def test_one_that_a_person_stopped_needs_no_reason(recorded: Recording) -> None:
+    raw = replace(recorded, last=CancelledEvent(preset="bundled")).to_dict()
+    assert recording.from_dict(raw).last.stop_reason is None
 
 
 @pytest.mark.parametrize("raw", [{}, {"version": 2}, {"version": 1}, {"version": 1, "request": 5}])

@@ -16,7 +16,7 @@ from codegemma_ui.client import EngineClient
 from codegemma_ui.errors import BadInput
 from codegemma_ui.messages import parse_request
 from codegemma_ui.progress import Progress
-from codegemma_ui.recording import LONGEST
+from codegemma_ui.recording import ENDINGS, LONGEST
 from codegemma_ui.ui import render, unfinished
 from codegemma_ui.ui.completions import Call, Completions
 from codegemma_ui.ui.components import Page
@@ -126,9 +126,13 @@ def wire(
         try:
             question = json.loads(asked)
             raw = {**question["request"], "forced": _forced(question, client)}
-            run = render.Run(raw, question["ending"], question["parent"])
-        except (ValueError, KeyError, TypeError):
+            parse_request(raw, LONGEST)
+            run = render.Run(raw, _ending(question), _parent(question))
+        except (ValueError, KeyError, TypeError, RecursionError):
             yield [SKIP] * len(outputs)
+            return
+        except BadInput as error:
+            yield refused(error, language)
             return
         async with aclosing(complete(run, language, request.session_hash)) as steps:
             async for update in steps:
@@ -138,15 +142,18 @@ def wire(
         """Show what has ended before: `{"recording": …, "parent": …}`."""
         try:
             question = json.loads(asked)
-            run = render.Run.of(recording.from_dict(question["recording"]), question["parent"])
+            run = render.Run.of(recording.from_dict(question["recording"]), _parent(question))
             run.time_limit_s = client.settings.time_limit_s
             run.context_length = client.status().context_length
         except (ValueError, KeyError, TypeError, RecursionError):
             return [SKIP] * len(outputs)
         except BadInput as error:
-            said = render.error_notice(error.code, error.message, error.hint, language)
-            return [*[SKIP] * 6, said, *[SKIP] * 5]
+            return refused(error, language)
         return ended(run, language)
+
+    def refused(error: BadInput, language: Language) -> list[Any]:
+        said = render.error_notice(error.code, error.message, error.hint, language)
+        return [said if one is page.outcome else SKIP for one in outputs]
 
     def stop(request: gr.Request) -> None:
         completions.stop(request.session_hash)
@@ -200,6 +207,29 @@ class News:
 
     prompt: bool
     middle: bool
+
+
+def _ending(question: Mapping[str, Any]) -> str:
+    """How the program's lines end.
+
+    Raises:
+        ValueError: it is told otherwise than a page does; so does `_parent`.
+    """
+    ending = question["ending"]
+    if ending not in ENDINGS:
+        raise ValueError("ending")
+    return str(ending)
+
+
+def _parent(question: Mapping[str, Any]) -> dict[str, int] | None:
+    """Which completion of the page it branched off, and at which token."""
+    parent = question["parent"]
+    if parent is None:
+        return None
+    branch, at = parent["branch"], parent["at"]
+    if type(branch) is not int or type(at) is not int:
+        raise ValueError("parent")
+    return {"branch": branch, "at": at}
 
 
 def _forced(question: Mapping[str, Any], client: EngineClient) -> Any:

@@ -344,7 +344,8 @@ def _pane(
     return (
         f'<div class="pane"><div class="pane-head"><ul class="legend">{legend}</ul>'
         f'<div class="pane-buttons">{buttons}</div></div><p class="copy-hint" role="status"></p>'
-        f'<pre tabindex="0" aria-label="{title}" data-ending="{ending}"><code>{body}</code></pre></div>'
+        f'<pre tabindex="0" aria-label="{title}" data-ending="{escape(ending)}"><code>{body}</code></pre>'
+        "</div>"
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 import gradio as gr
 from gradio.events import Dependency
@@ -110,7 +110,7 @@ class Restorer:
             "code_language": lambda: value in [one for _, one in self._page.code_language.choices],
             "example": lambda: value in ["", *(one.key for one in examples.EXAMPLES)],
         }.get(name, lambda: len(value) <= MAX_CHARACTERS)
-        return value if isinstance(value, str) and known() else SKIP
+        return value if _is_text(value) and known() else SKIP
 
     def _run(self, kept: Mapping[str, Any], language: Language) -> list[Any]:
         """Show `{"recording": …, "opened": bool}`, or, of a run that was cut off or failed,
@@ -120,7 +120,7 @@ class Restorer:
         if kept.get("recording"):
             try:
                 recorded = recording.from_dict(kept["recording"])
-            except (BadInput, RecursionError):
+            except BadInput:
                 pass
             else:
                 opened = kept.get("opened") is True
@@ -143,9 +143,9 @@ class Restorer:
 
     def _cut(self, kept: Mapping[str, Any]) -> render.Run | None:
         request, ending, middle = (kept.get(name) for name in ("request", "ending", "middle"))
-        if not isinstance(request, dict) or ending not in ENDINGS or not isinstance(middle, str):
+        if not isinstance(request, dict) or ending not in ENDINGS or not _is_text(middle):
             return None
-        if not all(isinstance(request.get(side) or "", str) for side in ("prefix", "suffix")):
+        if not all(_is_text(request.get(side) or "") for side in ("prefix", "suffix")):
             return None
         run = render.Run(request, ending, cut=middle)
         if middle and kept.get("preset") == self._client.status().preset:
@@ -156,6 +156,8 @@ class Restorer:
         error = _mapping(kept.get("error"))
         if error:
             said = {name: str(error.get(name) or "") for name in ("code", "message", "hint")}
+            if not all(map(_is_text, said.values())):
+                return None
             run.progress = Progress(run.prefix, run.suffix)
             run.progress.add(ErrorEvent(**said))
         return run
@@ -177,6 +179,14 @@ def _object(told: object) -> Mapping[str, Any]:
         return _mapping(json.loads(told)) if isinstance(told, str) else {}
     except (ValueError, RecursionError):
         return {}
+
+
+def _is_text(value: object) -> TypeGuard[str]:
+    """Whether it is text that a page can be sent: JSON can spell half of a character, no encoding can."""
+    try:
+        return isinstance(value, str) and value.encode() is not None
+    except UnicodeEncodeError:
+        return False
 
 
 def _mapping(value: object) -> Mapping[str, Any]:

@@ -806,8 +806,22 @@ TABLE: dict[str, tuple[str, str]] = {
         "이 링크나 파일에는 이 플레이그라운드의 결과가 없습니다. 화면은 바뀌지 않았습니다.",
     ),
     "open_too_large": (
-        "This link or file is too large for a completion. Nothing here was changed.",
-        "이 링크나 파일은 결과라고 하기에는 너무 큽니다. 화면은 바뀌지 않았습니다.",
+        "This link or file is too large for a completion: it may hold 4.5 MB at most, once unpacked. "
+        "Nothing here was changed.",
+        "이 링크나 파일은 결과라고 하기에는 너무 큽니다. 압축을 푼 크기가 4.5MB까지인 것만 열 수 있습니다. "
+        "화면은 바뀌지 않았습니다.",
+    ),
+    "open_half_character": (
+        "This link or file cannot be shown: it holds half of a character (a lone surrogate), which is not "
+        "text. Nothing here was changed.",
+        "이 링크나 파일은 표시할 수 없습니다. 글자의 반쪽(짝이 없는 서로게이트)이 들어 있어 텍스트로 읽을 수 "
+        "없습니다. 화면은 바뀌지 않았습니다.",
+    ),
+    "open_stop_reason": (
+        "This link or file cannot be shown: it names a reason for stopping that this playground does not "
+        "know. Nothing here was changed.",
+        "이 링크나 파일은 표시할 수 없습니다. 이 플레이그라운드가 모르는 이유로 멈췄다고 적혀 있습니다. "
+        "화면은 바뀌지 않았습니다.",
     ),
     "open_busy": (
         "A completion is being written. Stop it or wait for its end, then open this again.",

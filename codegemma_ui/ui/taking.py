@@ -108,8 +108,10 @@ def _wire_opening(page: Page, client: EngineClient) -> None:
         try:
             raw = question["recording"]
             recorded = recording.from_dict(raw)
-        except (BadInput, KeyError, TypeError, RecursionError):
+        except (BadInput, KeyError, TypeError) as error:
             trouble = trouble if trouble in TROUBLES else "foreign"
+            if isinstance(error, recording.Unshowable):
+                trouble = error.why
             updates[outcome] = render.notice(text(f"open_{trouble}", language))
             return updates
         return [

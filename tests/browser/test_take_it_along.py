@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import json
+import random
 import re
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from playwright.sync_api import Locator, expect
 
@@ -218,6 +221,57 @@ def test_what_is_no_completion_says_so_and_harms_nothing(
     other.press_complete()
     other.wait_until_done()
     assert other.text("middle") == MIDDLE
+
+
+UNSHOWABLE = {
+    "open_half_character": lambda good: {
+        **good,
+        "request": {**good["request"], "prefix": "\ud83d"},
+    },
+    "open_stop_reason": lambda good: {**good, "last": {**good["last"], "stop_reason": "tired"}},
+}
+
+
+@pytest.mark.parametrize("key", UNSHOWABLE)
+def test_what_cannot_be_shown_says_why(
+    key: str, good: dict[str, Any], scripted: Scripted, open_page: OpenPage
+) -> None:
+    other = open_page(scripted.url, fragment_of(UNSHOWABLE[key](good)))
+    expect(other.page.locator("#outcome .notice")).to_have_text(text(key, "en"))
+
+
+def renderers_peak_mb() -> float:
+    """The most memory that a process of a page has had, of this test's browser."""
+    peaks = [0.0]
+    for process in psutil.Process().children(recursive=True):
+        with contextlib.suppress(OSError):
+            place = Path(f"/proc/{process.pid}")
+            if b"--type=renderer" in (place / "cmdline").read_bytes():
+                status = (place / "status").read_text().partition("VmHWM:")[2]
+                peaks.append(int(status.split()[0]) / 1024)
+    return max(peaks)
+
+
+def test_a_link_that_unpacks_to_a_gigabyte_takes_no_memory(
+    scripted: Scripted, open_page: OpenPage
+) -> None:
+    packing = zlib.compressobj(9, wbits=-15)
+    block = packing.compress(b"x" * 10**7) + packing.flush(zlib.Z_FULL_FLUSH)
+    fragment = "#run=" + base64.urlsafe_b64encode(block * 100).decode().rstrip("=")
+    assert len(fragment) > 1_290_000
+    other = open_page(scripted.url, fragment)
+    expect(other.page.locator("#outcome .notice")).to_have_text(text("open_too_large", "en"))
+    assert renderers_peak_mb() < 600
+
+
+def test_the_longest_link_that_may_be_opened_is_unpacked_whole(
+    scripted: Scripted, open_page: OpenPage
+) -> None:
+    """Many parts in, many parts out: what it holds is read to its end, and found to be no completion."""
+    drawn = random.Random(0).randbytes(1_000_000).hex()
+    for damaged, key in ((False, "open_foreign"), (True, "open_broken")):
+        other = open_page(scripted.url, packed(f'["{drawn}"{"" if damaged else "]"}'.encode()))
+        expect(other.page.locator("#outcome .notice")).to_have_text(text(key, "en"))
 
 
 def test_what_unpacks_without_end_is_not_unpacked(scripted: Scripted, open_page: OpenPage) -> None:

@@ -1,4 +1,4 @@
-"""Bytes that no browser sends, in a query or a header, are served or refused in a sentence: no server error."""
+"""Bytes that no browser sends, in a query or a header, are served or refused: none is a server error."""
 
 from __future__ import annotations
 

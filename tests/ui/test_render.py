@@ -52,6 +52,12 @@ def test_escape_leaves_no_character_of_any_language() -> None:
     assert not set("<>\"'`${}\\") & set(escaped)
 
 
+def test_an_ending_is_no_markup() -> None:
+    shown = render.program(run_of("a", "b", "c", ending=f'LF"><img src=x>{HOSTILE}'), "en")
+    assert "img" not in Text(shown).tags
+    assert "${" not in shown
+
+
 def test_the_program_reads_back_byte_for_byte() -> None:
     shown = Text(render.program(run_of(HOSTILE, HOSTILE, "a", HOSTILE), "en"))
     assert shown.text == HOSTILE + "a" + HOSTILE + HOSTILE

@@ -16,7 +16,7 @@ from codegemma_ui.messages import CancelledEvent, DoneEvent, TokenEvent, parse_r
 from codegemma_ui.recording import Recording
 from codegemma_ui.settings import Settings
 from codegemma_ui.ui import layout
-from codegemma_ui.ui.strings import text
+from codegemma_ui.ui.strings import LANGUAGES, Language, text
 from codegemma_ui.vocabulary import Vocabulary
 from tests.browser.scripted_client import ScriptedClient
 
@@ -131,6 +131,46 @@ def test_a_login_is_told(vocabulary) -> None:
     facts = ask(writer(Settings(auth=("ann", "secret-word")))[1], recorded(vocabulary))
     assert by_tool(facts)["curl"]["notes"] == [text("take_note_login", "en")]
     assert "secret-word" not in json.dumps(facts)
+
+
+def opened_as(question: dict[str, Any], language: Language) -> str:
+    """The notice that a page gets for a link or a file."""
+    client = ScriptedClient(Settings())
+    blocks = layout.build(client, client.settings)  # type: ignore[arg-type]
+    (found,) = [
+        function
+        for function in blocks.fns.values()
+        if getattr(function.fn, "__name__", "") == "open_recording"
+    ]
+    updates = found.fn(json.dumps(question), language)
+    names = [each.elem_id for each in found.outputs]
+    told = {name: each for name, each in zip(names, updates, strict=True) if each != gr.skip()}
+    assert list(told) == ["outcome"]
+    return html.unescape(str(told["outcome"]))
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize(
+    ("place", "value", "key"),
+    [
+        (("request", "prefix"), "a\ud83d", "open_half_character"),
+        (("tokens", 0, 1), "\udc00", "open_half_character"),
+        (("code_language",), "\ud83d", "open_half_character"),
+        (("last", "stop_reason"), "tired", "open_stop_reason"),
+        (("last", "stop_reason"), None, "open_stop_reason"),
+        (("tokens", 0, 3), 10**400, "open_foreign"),
+        (("last", "ttft_s"), "soon", "open_foreign"),
+    ],
+)
+def test_what_cannot_be_shown_is_said_with_the_reason(
+    vocabulary, place: tuple, value: Any, key: str, language: Language
+) -> None:
+    raw: Any = recorded(vocabulary).to_dict()
+    at = raw
+    for step in place[:-1]:
+        at = at[step]
+    at[place[-1]] = value
+    assert text(key, language) in opened_as({"recording": raw}, language)
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@
   const MARK = "#run=";
   const LONGEST_FRAGMENT = 30_000; // characters; longer addresses are cut off in too many places
   const MOST_BYTES = 4_500_000; // of a question to the server, which takes 5 MiB
+  const PACKED_AT_ONCE = 512; // bytes; they unpack to half a MB at most
   const FILE = "fim-completion.json";
 
   let run = null; // the recording in view
@@ -37,23 +38,36 @@
     return btoa(characters).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
   }
 
-  // A few bytes may unpack to very many: reading stops at the most that can be used.
+  // A few bytes may unpack to a thousand times as many, and a browser unpacks all that it is given before it hands
+  // out the first of it. So it is given a little at a time, and nothing more once there is too much: null.
   async function unpack(fragment) {
+    if (fragment.length > MOST_BYTES) return null; // what was packed into it is larger still
     const characters = atob(fragment.replaceAll("-", "+").replaceAll("_", "/"));
-    const bytes = Uint8Array.from(characters, (character) => character.charCodeAt(0));
-    const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate-raw"));
-    const reader = stream.getReader();
+    const unpacking = new DecompressionStream("deflate-raw");
+    const writer = unpacking.writable.getWriter();
     const parts = [];
-    for (let size = 0; ; ) {
-      const { done, value } = await reader.read();
-      if (done) break;
-      size += value.length;
-      if (size > MOST_BYTES) {
-        await reader.cancel();
-        return null;
+    let size = 0;
+    const write = async () => {
+      for (let at = 0; at < characters.length && size <= MOST_BYTES; at += PACKED_AT_ONCE) {
+        const some = characters.slice(at, at + PACKED_AT_ONCE);
+        await writer.ready; // what was unpacked so far has been read
+        await writer.write(Uint8Array.from(some, (character) => character.charCodeAt(0)));
       }
-      parts.push(value);
-    }
+      if (size <= MOST_BYTES) await writer.close();
+    };
+    const read = async () => {
+      const reader = unpacking.readable.getReader();
+      for (;;) {
+        const { done, value } = await reader.read();
+        if (done) return;
+        size += value.length;
+        if (size > MOST_BYTES) return reader.cancel();
+        parts.push(value);
+      }
+    };
+    const [reading, writing] = await Promise.allSettled([read(), write()]);
+    if (size > MOST_BYTES) return null; // what is written after that fails, as nobody reads it
+    if (reading.reason ?? writing.reason) throw reading.reason ?? writing.reason;
     return new TextDecoder("utf-8", { fatal: true }).decode(await new Blob(parts).arrayBuffer());
   }
 
