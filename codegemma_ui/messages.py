@@ -201,12 +201,14 @@ def _forced(raw: Mapping[str, object], most: int) -> str | tuple[int, ...]:
     value = raw.get("forced", ())
     if isinstance(value, str):
         return _text(raw, "forced")
-    is_list = isinstance(value, list | tuple) and len(value) <= most
-    if not is_list or not all(type(one) is int and 0 <= one <= MAX_TOKEN_ID for one in value):  # type: ignore[attr-defined]
-        raise BadInput(
-            f"forced must be text or a list of at most {most} token ids. Received: {_shown(value)}"
-        )
-    return tuple(value)  # type: ignore[arg-type]
+    expected = f"forced must be text or a list of at most {most:,} token ids"
+    if not isinstance(value, list | tuple):
+        raise BadInput(f"{expected}. Received: {_shown(value)}")
+    if len(value) > most:
+        raise BadInput(f"{expected}. Received: {len(value):,} of them")
+    if not all(type(one) is int and 0 <= one <= MAX_TOKEN_ID for one in value):
+        raise BadInput(f"{expected}. Received: {_shown(value)}")
+    return tuple(value)
 
 
 def _flag(raw: Mapping[str, object], name: str, default: bool) -> bool:

@@ -108,7 +108,7 @@ def test_seeds_of_32_bits_are_taken() -> None:
         ({"forced": [True]}, "Received: [True]"),
         ({"forced": [-1]}, "Received: [-1]"),
         ({"forced": [1.0]}, "Received: [1.0]"),
-        ({"forced": [1] * 513}, "at most 512 token ids"),
+        ({"forced": [1] * 513}, "at most 512 token ids. Received: 513 of them"),
         ({"forced": "\ud800"}, "forced must be valid Unicode"),
         ({"score": 1}, "score must be true or false. Received: 1"),
         ({"path": "a\nb"}, "path must be one line"),

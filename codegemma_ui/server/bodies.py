@@ -1,8 +1,9 @@
 """What a request may carry: how many bytes, and JSON that is plain enough for what stands behind.
 
 Gradio reads a body of any size, takes NaN and lone surrogates for values, and walks whatever it was sent
-with a recursion in Python. A request of the page or of the API is a flat object with one short list, so
-anything else is refused before it is walked. What the values mean is `messages.parse_request`'s to judge.
+with a recursion in Python. A request of the page or of the API is a flat object with one short list, and at
+most one long one of token ids, so anything else is refused before it is walked. What the values mean is
+`messages.parse_request`'s to judge.
 """
 
 from __future__ import annotations
@@ -34,6 +35,11 @@ WAIT_S = 10.0
 """Seconds that a longer one waits for the others."""
 
 MAX_VALUES = 200
+"""Beside token ids."""
+
+MAX_TOKEN_IDS = 1 << 17
+"""More than any model's context (`recording.LONGEST`); `parse_request` says how many the loaded one takes."""
+
 MAX_DEPTH = 8
 READ_TIMEOUT_S = 20.0
 
@@ -153,12 +159,15 @@ def again(body: bytes, receive: Receive) -> Receive:
     return from_memory
 
 
-def parse_json(kind: str, body: bytes, most_values: int = MAX_VALUES) -> dict[str, Any]:
+def parse_json(
+    kind: str, body: bytes, most_values: int = MAX_VALUES, *, token_ids: str = "forced"
+) -> dict[str, Any]:
     """A body as an object that Gradio can be given.
 
     Args:
         kind: the `Content-Type` header.
-        most_values: that it may hold.
+        most_values: that it may hold, beside token ids.
+        token_ids: the field that may hold them, for a refusal to name.
 
     Raises:
         Refused: with what was expected and what came, never with the text that came.
@@ -174,13 +183,13 @@ def parse_json(kind: str, body: bytes, most_values: int = MAX_VALUES) -> dict[st
         raise Refused(422, f"The body must be valid JSON. Received: {error.msg}.") from None
     if not isinstance(parsed, dict):
         raise Refused(422, f"The body must be an object. Received: {type(parsed).__name__}.")
-    _check_shape(parsed, most_values)
+    _check_shape(parsed, most_values, token_ids)
     return parsed
 
 
-def _check_shape(parsed: dict[str, Any], most_values: int) -> None:
+def _check_shape(parsed: dict[str, Any], most_values: int, token_ids: str) -> None:
     level: list[Any] = [parsed]
-    values = 0
+    values = ids = 0
     for _ in range(MAX_DEPTH):
         deeper: list[Any] = []
         for value in level:
@@ -188,10 +197,21 @@ def _check_shape(parsed: dict[str, Any], most_values: int) -> None:
                 raise Refused(
                     422, "The body may hold no gradio.FileData; nothing here takes files."
                 )
-            if isinstance(value, dict | list):
+            if isinstance(value, list) and value and all(type(one) is int for one in value):
+                ids += len(value)
+                if ids > MAX_TOKEN_IDS:
+                    raise Refused(
+                        422,
+                        f"{token_ids} may have at most {MAX_TOKEN_IDS:,} token ids. Received: {ids:,}.",
+                    )
+            elif isinstance(value, dict | list):
                 values += len(value)
                 if values > most_values:
-                    raise Refused(422, f"The body may hold at most {most_values} values.")
+                    raise Refused(
+                        422,
+                        f"The body may hold at most {most_values:,} values, beside the token ids of "
+                        f"{token_ids}.",
+                    )
                 deeper += value.values() if isinstance(value, dict) else value
         if not deeper:
             return

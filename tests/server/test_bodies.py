@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from codegemma_ui import fim
+from codegemma_ui import fim, recording
 from codegemma_ui.server import bodies, serving
 from tests.server.scripted_page import Page
 
@@ -61,7 +61,7 @@ def test_the_largest_request_that_is_allowed_fits() -> None:
         ("application/json", b"[]", 422, "must be an object. Received: list"),
         ("application/json", b'{"data":' + b"[" * 500 + b"]" * 500 + b"}", 422, "nest at most"),
         ("application/json", b'{"data":' + b"[" * 99999 + b"]" * 99999 + b"}", 422, "JSON"),
-        ("application/json", b'{"data":[' + b"1," * 999 + b"1]}", 422, "at most 200 values"),
+        ("application/json", b'{"data":[' + b'"",' * 999 + b'""]}', 422, "at most 200 values"),
         ("text/plain", b"{}", 415, "application/json"),
         ("multipart/form-data; boundary=x", b"--x--", 415, "application/json"),
     ],
@@ -72,6 +72,62 @@ def test_what_is_no_plain_object_is_refused(
     answer = http.post("/gradio_api/call/complete", content=body, headers={"content-type": kind})
     assert answer.status_code == status
     assert said in answer.json()["detail"]
+
+
+def forced_by(path: str, ids: list[int], http: httpx.Client) -> httpx.Response:
+    """A completion that begins with token ids, in each way in which one can be asked for."""
+    values = {"prefix": "a", "suffix": "b", "max_length": 1024, "forced": ids}
+    listed = ["a", "b", 1024, 0, 0, 1, None, "psm", "", None, ids]
+    if path == "call/v2/complete":
+        return http.post(f"/gradio_api/{path}", json=values)
+    body: dict[str, object] = {"data": listed, "session_hash": uuid.uuid4().hex}
+    if path == "queue/join":
+        events = http.get("/config").json()["dependencies"]
+        body["fn_index"] = next(each["id"] for each in events if each["api_name"] == "complete")
+    return http.post(f"/gradio_api/{path}", json=body)
+
+
+@pytest.mark.parametrize("path", ["call/complete", "call/v2/complete", "queue/join"])
+def test_a_branch_far_into_a_long_middle_is_taken(path: str, http: httpx.Client) -> None:
+    """As many token ids as the longest context has; more are refused by the name of the field."""
+    taken = forced_by(path, [9] * 1000, http)
+    assert taken.status_code == 200
+    if path != "queue/join":
+        stream = http.get(f"/gradio_api/call/complete/{taken.json()['event_id']}").text
+        assert '"event": "done"' in stream
+    assert forced_by(path, [9] * 8192, http).status_code == 200
+    refused = forced_by(path, [9] * (bodies.MAX_TOKEN_IDS + 1), http)
+    assert refused.status_code == 422
+    assert refused.json()["detail"] == (
+        "forced may have at most 131,072 token ids. Received: 131,073."
+    )
+
+
+def test_the_loaded_model_says_how_many_token_ids_it_takes(http: httpx.Client) -> None:
+    taken = forced_by("call/v2/complete", [9] * 8192, http)
+    stream = http.get(f"/gradio_api/call/complete/{taken.json()['event_id']}").text
+    said = "forced must be text or a list of at most 1,024 token ids. Received: 8,192 of them"
+    assert said in stream
+
+
+def test_as_many_token_ids_as_a_recording_may_have_fit() -> None:
+    assert bodies.MAX_TOKEN_IDS == recording.LONGEST
+
+
+def test_only_one_list_may_be_long_and_of_whole_numbers() -> None:
+    kind = "application/json"
+    assert bodies.parse_json(kind, b'{"forced":[' + b"1," * 8191 + b"1]}")
+    for body in (
+        b'{"forced":[' + b"1.5," * 200 + b"1]}",
+        b'{"forced":[' + b"true," * 200 + b"1]}",
+        b'{"data":[' + b"[1]," * 200 + b"[1]]}",
+    ):
+        with pytest.raises(
+            bodies.Refused, match="at most 200 values, beside the token ids of forced"
+        ):
+            bodies.parse_json(kind, body)
+    with pytest.raises(bodies.Refused, match="prompt may have at most 131,072 token ids"):
+        bodies.parse_json(kind, b'{"prompt":[' + b"1," * 131_072 + b"1]}", token_ids="prompt")
 
 
 @pytest.mark.parametrize(

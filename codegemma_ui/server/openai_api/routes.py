@@ -31,7 +31,7 @@ COMPLETIONS, MODELS, INFILL = "/v1/completions", "/v1/models", "/infill"
 HEALTH = ("/health", "/v1/health")
 
 MAX_VALUES = 20_000
-"""In a body: a prompt may come as the token ids of a whole context."""
+"""In a body, beside the token ids of a prompt."""
 
 SEND_S = 30.0
 """Seconds after which a caller who takes nothing of a stream is taken to be gone."""
@@ -130,7 +130,9 @@ class OpenAIApi:
         length = headers.get("content-length")
         declared = None if length is None else length.encode()
         body = await bodies.read(receive, declared, bodies.MAX_BODY_BYTES)
-        given = bodies.parse_json(headers.get("content-type", ""), body, most_values=MAX_VALUES)
+        given = bodies.parse_json(
+            headers.get("content-type", ""), body, MAX_VALUES, token_ids="prompt"
+        )
         refusal = self._completions.refusal()
         if refusal is not None:
             raise Problem.told(refusal)
