@@ -33,7 +33,7 @@ _PAGE = (
     (SEND, rf"/gradio_api/run/{_NAME}/?"),
     (SEND, r"/gradio_api/(?:cancel|reset)/?"),
     (SEND, r"/login/?"),
-    (READ, r"/logout"),
+    (SEND, r"/logout/?"),
 )
 
 # What a program needs beside that, to find the two endpoints and to call them by name.

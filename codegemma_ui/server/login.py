@@ -31,14 +31,17 @@ _OPEN = re.compile(
 _logged_in: ContextVar[bool] = ContextVar("logged_in", default=True)
 
 
+def cookie_names(app: Any) -> tuple[str, str]:
+    """Gradio's cookies for a login: over https, and over plain http."""
+    return f"access-token-{app.cookie_id}", f"access-token-unsecure-{app.cookie_id}"
+
+
 def admits(scope: Scope) -> bool:
     """Whether a request may go on to Gradio: it comes with a login, or asks for what the form needs."""
     app = scope["app"]
     cookies = HTTPConnection(scope).cookies
-    token = cookies.get(f"access-token-{app.cookie_id}") or cookies.get(
-        f"access-token-unsecure-{app.cookie_id}"
-    )
-    known = token in app.tokens
+    secure, plain = (cookies.get(name) for name in cookie_names(app))
+    known = (secure or plain) in app.tokens
     _logged_in.set(known)
     return known or _OPEN.fullmatch(scope["path"]) is not None
 

@@ -19,7 +19,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from codegemma_ui.messages import Status
-from codegemma_ui.server import bodies, doors, health, logs, mcp_tool, metrics, policy
+from codegemma_ui.server import bodies, doors, health, logout, logs, mcp_tool, metrics, policy
 from codegemma_ui.server.answers import answer, begin, refuse
 from codegemma_ui.server.endpoints import Endpoints
 from codegemma_ui.server.hosts import FOREIGN, Hosts
@@ -134,7 +134,10 @@ class Walls:
         building, headers = self._building, Headers(scope=scope)
         method, path, host = scope["method"], scope["path"], headers.get("host")
         origin = headers.get("origin")
-        foreign = origin is not None and not building.hosts.trusts(origin, host or "")
+        if origin is not None:
+            foreign = not building.hosts.trusts(origin, host or "")
+        else:  # a program, or a browser that says at least from where it asks
+            foreign = headers.get("sec-fetch-site", "none") not in ("none", "same-origin")
         if building.other_tools is not None and building.other_tools.has(path):
             await building.other_tools(scope, receive, send, foreign)
             return
@@ -155,6 +158,9 @@ class Walls:
         if method == "POST":
             if foreign:
                 raise bodies.Refused(403, FOREIGN)
+            if path in logout.PATHS:
+                await logout.end_session(scope, receive, send)
+                return
             scope, receive = await _body(scope, receive, building)
         await self._app(_for_gradio(scope, building.hosts), receive, send)
 

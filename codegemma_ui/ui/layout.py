@@ -29,6 +29,7 @@ from codegemma_ui.ui.code_editor import CodeEditor
 from codegemma_ui.ui.completions import Completions
 from codegemma_ui.ui.components import Page
 from codegemma_ui.ui.context_files import ContextFiles
+from codegemma_ui.ui.events import AT_ONCE
 from codegemma_ui.ui.floodgate import FloodGate
 from codegemma_ui.ui.views import lessons as lessons_view
 from codegemma_ui.ui.views import quiz as quiz_view
@@ -55,7 +56,7 @@ def build(client: EngineClient, settings: Settings) -> gr.Blocks:
     page = Page()
     blocks: gr.Blocks
     with gr.Blocks(title=TITLE, analytics_enabled=False, fill_width=True) as blocks:
-        _header(page)
+        _header(page, settings)
         _choices(page, client, settings)
         page.add("lesson", gr.HTML, labels={})
         _workspace(page)
@@ -87,7 +88,7 @@ def gates(blocks: gr.Blocks) -> list[Middleware]:
     return [Middleware(FloodGate, blocks=blocks, completions=door(blocks))]
 
 
-def _header(page: Page) -> None:
+def _header(page: Page, settings: Settings) -> None:
     with gr.Row(elem_id="header"):
         page.add("title", gr.HTML, labels={"value": render.header})
         page.add(
@@ -100,6 +101,9 @@ def _header(page: Page) -> None:
             elem_classes="segmented",
         )
         page.add("theme", gr.Button, labels={"value": "theme"}, size="sm", min_width=40)
+        if settings.auth:
+            page.add("log_out", gr.Button, labels={"value": "log_out"}, size="sm", min_width=40)
+            page.log_out.click(None, js="() => window.playground.logOut()", **AT_ONCE)
     page.add("status", gr.HTML, labels={})
     page.add("connection", gr.HTML, labels={"value": render.connection})
 

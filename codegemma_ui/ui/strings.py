@@ -20,6 +20,7 @@ TABLE: dict[str, tuple[str, str]] = {
         "커서 앞뒤의 코드를 보고 모델이 그 사이를 채웁니다.",
     ),
     "page_language": ("Page language", "페이지 언어"),
+    "log_out": ("Log out", "로그아웃"),
     "theme": ("Light or dark", "밝게 / 어둡게"),
     # The server is lost; a page that was loaded again
     "lost": ("The server does not answer", "서버가 응답하지 않습니다"),

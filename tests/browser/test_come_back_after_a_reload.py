@@ -530,6 +530,23 @@ def test_a_restart_of_a_private_server_asks_for_the_login_and_loses_nothing(
         page.context.close()
 
 
+def test_who_logs_out_leaves_nothing_in_the_tab(browser: Browser) -> None:
+    page = browser.new_context().new_page()
+    with serving(CODEGEMMA_UI_AUTH="ann:hush-hush") as served:
+        page.goto(served.url)
+        log_in(page)
+        playground = Playground(page, f"{served.url}/")
+        wait_until_shown(playground)
+        playground.write("before", "a secret")
+        page.get_by_role("button", name="Log out").click()
+        expect(page.locator("input[type=password]")).to_be_visible()
+        assert page.evaluate("JSON.stringify(sessionStorage)") == "{}"
+        log_in(page)
+        wait_until_shown(playground)
+        assert "a secret" not in playground.text("before")
+        page.context.close()
+
+
 def test_a_failed_completion_comes_back_with_its_error(
     playground: Playground, scripted: Scripted
 ) -> None:

@@ -31,6 +31,7 @@
   let stored = []; // the documents that were stored last
   let planned = null;
   let writing = null;
+  let gone = false; // logged out
 
   // Storage
 
@@ -136,6 +137,7 @@
   }
 
   function flush(whole = true) {
+    if (gone) return;
     clearTimeout(planned);
     planned = null;
     if (slot === null || !filled) return;
@@ -175,6 +177,19 @@
     event.returnValue = true; // for browsers that heed nothing else
   });
   document.addEventListener("visibilitychange", () => document.visibilityState === "hidden" && flush());
+
+  // Whoever logs in next in this tab finds nothing of this one.
+  playground.logOut = async () => {
+    const { ok } = await fetch(`${window.gradio_config.root}/logout`, { method: "POST" });
+    if (!ok) return;
+    gone = true;
+    try {
+      sessionStorage.clear();
+    } catch {
+      // forbidden
+    }
+    location.reload();
+  };
 
   // Addresses
 
