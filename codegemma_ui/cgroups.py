@@ -56,6 +56,16 @@ def memory_limits() -> Iterator[tuple[int, int]]:
                     yield found
 
 
+def groups_of_version_2() -> Iterator[Path]:
+    """Folders of the group that this process is in and of those around it; none where there are none."""
+    path = PurePosixPath("/") / _path(HIERARCHIES[0]).lstrip("/")
+    for folder in HIERARCHIES[0].folders:
+        for group in (path, *path.parents):
+            found = ROOT / folder / group.relative_to("/")
+            if (found / "cgroup.subtree_control").is_file():
+                yield found
+
+
 def _path(hierarchy: Hierarchy) -> str:
     """Our group, from the root of a hierarchy on; the root where nothing tells."""
     try:

@@ -65,7 +65,8 @@ async def _run(parsed: argparse.Namespace) -> int:
     infilling.check_room(setup.max_new_tokens, client.status().context_length)
     if parsed.execute:
         _say(execution.WARNING)
-        await execution.check_containment()
+        for sentence in await execution.check_containment():
+            _say(f"warning: {sentence}")
 
     # 2. Fill in, or take what an earlier run has.
     wanted = dataset.tasks[: parsed.limit]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import os
 import signal
 import sys
@@ -15,6 +14,8 @@ from pathlib import Path
 
 from codegemma_ui import fim
 from codegemma_ui.errors import BadInput
+from codegemma_ui.evaluation import interpreter, memory_group
+from codegemma_ui.evaluation.containment.plan import Plan
 from codegemma_ui.evaluation.tasks import Task
 
 TIME_LIMIT_S = 10.0
@@ -22,14 +23,20 @@ TIME_LIMIT_S = 10.0
 GRACE_S = 1.0
 """Seconds that a program has left once it was told that its time is up, as in HumanEval's own harness."""
 
-LIMITS = {"memory_bytes": 2**30, "cpu_s": int(TIME_LIMIT_S + GRACE_S), "folder_bytes": 2**24}
+CPU_S = int(TIME_LIMIT_S + GRACE_S)
+MEMORY_BYTES = 2**30
+FOLDER_BYTES = 2**24
+PROCESSES = 64
+
+START_S = 30.0
+"""Seconds that the walls and the interpreter may take on a busy machine, before it is given up."""
 
 WARNING = (
-    "warning: --execute runs code that a model wrote, without network, without a folder to write to but "
-    f"an empty one, for at most {TIME_LIMIT_S:g} s and 1 GiB each. It can still read your files."
+    "warning: --execute runs code that a model wrote, each program without network, with no files but this "
+    f"Python's, the system's programs and an empty folder, for at most {TIME_LIMIT_S:g} s and 1 GiB."
 )
 
-_CONTAINMENT = Path(__file__).with_name("containment.py")
+_CONTAINMENT = Path(__file__).with_name("containment")
 
 
 @dataclass(frozen=True)
@@ -60,18 +67,29 @@ def check_system() -> None:
         )
 
 
-async def check_containment() -> None:
+async def check_containment() -> list[str]:
     """Whether programs can be contained here at all.
+
+    Returns:
+        A sentence for each thing that this machine lacks.
 
     Raises:
         BadInput: they cannot, and are not run.
     """
     check_system()
-    await execute("pass")
+    verdict, lacks = await _run("pass", TIME_LIMIT_S)
+    if not verdict.passed:
+        raise BadInput(
+            "--execute cannot run this Python where its programs are contained: a program that does nothing "
+            f"did not end. Received: {verdict.failure}.",
+            "Its folders must be readable for every user where root asks. Run it elsewhere, or leave "
+            "--execute out.",
+        )
+    return lacks
 
 
 async def execute(source: str, time_limit_s: float = TIME_LIMIT_S) -> Verdict:
-    """Run a program in an empty folder, with an empty environment, cut off from the network.
+    """Run a program in an empty folder, with an empty environment, cut off from everything else.
 
     Args:
         source: of the whole program.
@@ -81,10 +99,29 @@ async def execute(source: str, time_limit_s: float = TIME_LIMIT_S) -> Verdict:
     Raises:
         BadInput: it could not be contained; it has not been run.
     """
-    with tempfile.TemporaryDirectory(prefix="codegemma-ui-eval-") as folder:
+    verdict, _ = await _run(source, time_limit_s)
+    return verdict
+
+
+async def _run(source: str, time_limit_s: float) -> tuple[Verdict, list[str]]:
+    with (
+        tempfile.TemporaryDirectory(prefix="codegemma-ui-eval-") as folder,
+        memory_group.made(MEMORY_BYTES, PROCESSES) as group,
+    ):
+        plan = Plan(
+            executable=sys.executable,
+            interpreter=str(Path(sys.executable).resolve()),
+            folders=interpreter.folders(),
+            time_limit_s=time_limit_s,
+            grace_s=GRACE_S,
+            cpu_s=CPU_S,
+            memory_bytes=MEMORY_BYTES,
+            folder_bytes=FOLDER_BYTES,
+            processes=PROCESSES,
+            memory_group=None if group is None else str(group),
+        )
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-I", str(_CONTAINMENT), "contain", json.dumps(LIMITS)),
-            str(time_limit_s),
+            *(sys.executable, "-I", "-S", str(_CONTAINMENT), plan.to_json()),
             stdin=PIPE,
             stdout=PIPE,
             stderr=DEVNULL,
@@ -93,15 +130,18 @@ async def execute(source: str, time_limit_s: float = TIME_LIMIT_S) -> Verdict:
             start_new_session=True,
         )
         try:
+            # The supervisor ends it in time. This is for a machine on which the supervisor itself hangs.
             told = process.communicate(source.encode())
-            output, _ = await asyncio.wait_for(told, time_limit_s + GRACE_S)
+            output, _ = await asyncio.wait_for(told, START_S + time_limit_s + GRACE_S)
         except TimeoutError:
-            return Verdict(False, "time limit")
+            return Verdict(False, "time limit"), []
         finally:  # also where the whole run is interrupted
             if process.returncode is None:
                 _kill_group(process.pid)
                 await process.wait()
-    return _verdict(output.decode(errors="replace").splitlines())
+    report = output.decode(errors="replace").splitlines()
+    lacks = [line.removeprefix("note ") for line in report if line.startswith("note ")]
+    return _verdict(report[len(lacks) :]), lacks
 
 
 def _kill_group(leader: int) -> None:
@@ -114,14 +154,12 @@ def _verdict(report: list[str]) -> Verdict:
     match report:
         case ["contained", "passed"]:
             return Verdict(True)
-        case ["contained", "timed out"]:
-            return Verdict(False, "time limit")
-        case ["contained", outcome]:
+        case ["contained", outcome] if outcome.startswith("failed "):
             return Verdict(False, outcome.removeprefix("failed "))
         case ["contained"]:
             return Verdict(False, "ended early")
         case _:
-            refused = " ".join(report).removeprefix("refused ") or "no answer"
+            refused = report[-1].removeprefix("refused ") if report else "no answer"
             raise BadInput(
                 "--execute needs Linux 5.12 or newer that lets a user make namespaces "
                 "(kernel.unprivileged_userns_clone, AppArmor, or the container's seccomp). "

@@ -79,12 +79,14 @@ def test_it_can_write_to_its_empty_folder_and_nowhere_else(tmp_path: Path) -> No
     here = "import os\nassert os.listdir() == []\nopen('x', 'w').write('y')\n"
     assert execute(here) == Verdict(True)
     (tmp_path / "precious").write_text("kept")
-    for attempt in (
-        f"import os\nos.remove({str(tmp_path / 'precious')!r})",
-        f"open({str(tmp_path / 'new')!r}, 'w')",
-        "open('large', 'w').write('x' * 2**25)",
+    for attempt, failure in (
+        (f"import os\nos.remove({str(tmp_path / 'precious')!r})", "FileNotFoundError"),
+        (f"open({str(tmp_path / 'new')!r}, 'w')", "FileNotFoundError"),
+        ("import os\nos.remove(os.__file__)", "OSError"),
+        ("open('/new', 'w')", "OSError"),
+        ("open('large', 'w').write('x' * 2**25)", "OSError"),
     ):
-        assert execute(attempt) == Verdict(False, "OSError"), attempt
+        assert execute(attempt) == Verdict(False, failure), attempt
     assert [file.name for file in tmp_path.iterdir()] == ["precious"]
 
 
@@ -100,7 +102,7 @@ def test_it_cannot_signal_other_processes() -> None:
 
 
 def test_without_walls_nothing_is_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    refusing = tmp_path / "containment.py"
+    refusing = tmp_path / "refusing.py"
     refusing.write_text("print('refused unshare: Operation not permitted')")
     monkeypatch.setattr(execution, "_CONTAINMENT", refusing)
     with pytest.raises(BadInput) as caught:

@@ -1,0 +1,34 @@
+"""`python -I -S containment PLAN`: see the package."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+assert sys.platform == "linux"  # `execution` starts it nowhere else
+
+sys.path[0:1] = []  # this folder
+sys.path.append(str(Path(__file__).parents[3]))
+
+from codegemma_ui.evaluation.containment import namespaces, supervisor  # noqa: E402
+from codegemma_ui.evaluation.containment.plan import Plan  # noqa: E402
+
+
+def main() -> None:
+    """Run the program on stdin as the plan says."""
+    plan = Plan.from_json(sys.argv[1])
+    source = sys.stdin.buffer.read()
+
+    def first() -> None:
+        try:
+            supervisor.supervise(plan, source)
+        except OSError as error:
+            print(f"refused {error.strerror or error}", flush=True)
+
+    try:
+        namespaces.run(first)
+    except OSError as error:
+        print(f"refused {error.strerror or error}", flush=True)
+
+
+main()
