@@ -48,8 +48,6 @@ def _make(memory_bytes: int, processes: int) -> Path | None:
             continue
         try:
             _write(group / "memory.max", memory_bytes)
-            if not os.access(parent / "cgroup.procs", os.W_OK):  # to move a process below it
-                raise PermissionError
             # The whole group ends with the one that was too much. What a kernel lacks of these, it lacks.
             for file, value in (
                 ("memory.oom.group", 1),

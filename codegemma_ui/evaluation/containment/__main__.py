@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from pathlib import Path
 
@@ -11,6 +12,7 @@ sys.path[0:1] = []  # this folder
 sys.path.append(str(Path(__file__).parents[3]))
 
 from codegemma_ui.evaluation.containment import namespaces, supervisor  # noqa: E402
+from codegemma_ui.evaluation.containment.group import Group  # noqa: E402
 from codegemma_ui.evaluation.containment.plan import Plan  # noqa: E402
 
 
@@ -18,10 +20,14 @@ def main() -> None:
     """Run the program on stdin as the plan says."""
     plan = Plan.from_json(sys.argv[1])
     source = sys.stdin.buffer.read()
+    group = None
+    if plan.memory_group is not None:
+        with contextlib.suppress(OSError):
+            group = Group(plan.memory_group)
 
     def first() -> None:
         try:
-            supervisor.supervise(plan, source)
+            supervisor.supervise(plan, source, group)
         except OSError as error:
             print(f"refused {error.strerror or error}", flush=True)
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from codegemma_ui.evaluation.containment import linux, memory, namespaces, program, root
+from codegemma_ui.evaluation.containment.group import Group
 from codegemma_ui.evaluation.containment.plan import Plan
 
 LOOK_S = 0.02
@@ -28,7 +29,7 @@ REPORT_BYTES = 4096
 OPEN_FILES = 64
 
 
-def supervise(plan: Plan, source: bytes) -> None:
+def supervise(plan: Plan, source: bytes, group: Group | None) -> None:
     """Build the root, run the program in it, and print what came of it (see the package)."""
     with contextlib.suppress(OSError):
         # In namespaces of its own the program would have every right. A read-only /proc/sys prevents this.
@@ -36,11 +37,10 @@ def supervise(plan: Plan, source: bytes) -> None:
         limit.write_text("0", encoding="ascii")
     os.setsid()  # the program may signal its whole process group: it is not that of the processes outside
     nowhere = os.open(os.devnull, os.O_RDWR)
-    group = _Group(plan.memory_group)
     has_processes = root.change_to(plan, program.__file__)
     linux.be_unreadable()
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # Python's own handler would let it through
-    _say_what_lacks(plan, has_processes)
+    _say_what_lacks(plan, group, has_processes)
     print("contained", flush=True)
 
     word = os.urandom(program.WORD_BYTES // 2).hex().encode()
@@ -58,51 +58,31 @@ def supervise(plan: Plan, source: bytes) -> None:
         os._exit(1)
     os.close(told)
     os.close(given)
-    watches = has_processes and plan.memory_group is None
+    watches = has_processes and group is None
     outcome = _watch(child, report, plan, word, watches=watches)
-    if outcome != "passed" and group.was_full():
+    if outcome != "passed" and group is not None and group.was_full():
         outcome = "failed memory limit"
     print(outcome, flush=True)
 
 
-class _Group:
-    """The program's memory group, whose files lie out of reach once the root is another."""
-
-    def __init__(self, folder: str | None) -> None:
-        self._members = self._events = -1
-        if folder is not None:
-            self._members = os.open(f"{folder}/cgroup.procs", os.O_WRONLY)
-            self._events = os.open(f"{folder}/memory.events", os.O_RDONLY)
-
-    def enter(self) -> None:
-        if self._members != -1:
-            os.write(self._members, b"0")
-
-    def was_full(self) -> bool:
-        """Whether something in it was killed, since it held all that it may."""
-        if self._events == -1:
-            return False
-        counts = dict(line.split() for line in os.pread(self._events, 4096, 0).splitlines())
-        return int(counts.get(b"oom_kill", 0)) > 0
-
-
-def _say_what_lacks(plan: Plan, has_processes: bool) -> None:
+def _say_what_lacks(plan: Plan, group: Group | None, has_processes: bool) -> None:
     size = f"{plan.memory_bytes / 2**30:g} GiB"
-    if plan.memory_group is None and has_processes:
+    if group is None and has_processes:
         print(
             f"note No memory group (cgroup v2) can be made here: each process has {size} at most, and what a "
             f"program's processes hold together is only looked at every {LOOK_S:g} s."
         )
-    elif plan.memory_group is None:
+    elif group is None:
         print(
             f"note Neither a memory group (cgroup v2) nor a /proc can be made here: the {size} are for each "
             f"process of a program, which may have {plan.processes}."
         )
 
 
-def _become(plan: Plan, group: _Group, nowhere: int, told: int, given: int) -> NoReturn:
+def _become(plan: Plan, group: Group | None, nowhere: int, told: int, given: int) -> NoReturn:
     """Turn into the program: in the group, limited, without rights, with these descriptors alone."""
-    group.enter()
+    if group is not None:
+        group.enter()
     for kind, limit in (
         (resource.RLIMIT_AS, plan.memory_bytes),
         (resource.RLIMIT_CPU, plan.cpu_s),
