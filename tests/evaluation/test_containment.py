@@ -8,17 +8,23 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from codegemma_ui import cgroups
 from codegemma_ui.errors import BadInput
 from codegemma_ui.evaluation import execution, interpreter, memory_group
+from codegemma_ui.evaluation.containment.plan import Plan
 from codegemma_ui.evaluation.execution import Verdict
 
 from .test_execution import execute, running
+
+if sys.platform != "linux":
+    pytest.skip("programs are contained on Linux alone", allow_module_level=True)
 
 ROOT = Path(__file__).parent.parent.parent
 PASSED = Verdict(True)
@@ -258,6 +264,21 @@ def test_a_flood_on_every_descriptor_does_too() -> None:
         f"{FLOOD}for number in range(8):\n    if not os.fork():\n        flood(number)\nflood(3)"
     )
     assert in_time(source) == TIME
+
+
+def test_its_time_begins_when_its_interpreter_has_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow = tmp_path / "slow-python"
+    slow.write_text(f'#!/bin/sh\nsleep 1.5\nexec {sys.executable} "$@"\n')
+    slow.chmod(0o755)
+
+    def started_by_it(**values: Any) -> Plan:
+        folders = [*values.pop("folders"), str(slow)]
+        return Plan(**values | {"interpreter": str(slow), "folders": folders})
+
+    monkeypatch.setattr(execution, "Plan", started_by_it)
+    assert execute("pass", 0.3) == PASSED
 
 
 def test_a_program_that_stops_itself_is_ended() -> None:

@@ -37,4 +37,5 @@ def main() -> None:
         print(f"refused {error.strerror or error}", flush=True)
 
 
-main()
+if __name__ == "__main__":
+    main()

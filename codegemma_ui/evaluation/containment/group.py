@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import sys
+
+assert sys.platform == "linux"  # `execution` runs it nowhere else
 
 
 class Group:

@@ -9,6 +9,9 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
+import sys
+
+assert sys.platform == "linux"  # `execution` runs it nowhere else
 
 CLONE_NEWNS, CLONE_NEWCGROUP, CLONE_NEWUTS, CLONE_NEWIPC = 0x20000, 0x2000000, 0x4000000, 0x8000000
 CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET = 0x10000000, 0x20000000, 0x40000000

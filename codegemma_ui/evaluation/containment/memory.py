@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
+
+assert sys.platform == "linux"  # `execution` runs it nowhere else
 
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 

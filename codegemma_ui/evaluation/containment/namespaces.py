@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 from codegemma_ui.evaluation.containment import linux
+
+assert sys.platform == "linux"  # `execution` runs it nowhere else
 
 USER = 1000
 """The program's user and group, by its own number."""

@@ -26,11 +26,16 @@ import types
 from collections.abc import Iterator
 from typing import Any, NoReturn
 
+assert sys.platform == "linux"  # `execution` runs it nowhere else
+
 REPORT = 3
 """Descriptor on which the outcome is told, in one line: the word, or `failed REASON`."""
 
 GIVEN = 4
 """Descriptor that holds the program's source, then the word."""
+
+STARTED = 5
+"""Descriptor that is closed when the program's time begins."""
 
 WORD_BYTES = 32
 
@@ -56,6 +61,7 @@ def run(time_limit_s: float) -> None:
     source = os.read(GIVEN, os.fstat(GIVEN).st_size - WORD_BYTES).decode()
     sys.modules["__main__"] = types.ModuleType("__main__")  # so that it finds nothing of ours there
     write, leave = os.write, os._exit  # ours, whatever it puts in their place
+    os.close(STARTED)
     try:
         with contextlib.ExitStack() as stack:
             both = _WriteOnly()

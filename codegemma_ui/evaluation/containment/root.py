@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 from pathlib import Path
 
 from codegemma_ui.evaluation.containment import linux, namespaces
 from codegemma_ui.evaluation.containment.plan import Plan
+
+assert sys.platform == "linux"  # `execution` runs it nowhere else
 
 RUNNER = "/run_program.py"
 FOLDER = "/folder"

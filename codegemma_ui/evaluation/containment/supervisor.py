@@ -12,6 +12,7 @@ import os
 import resource
 import select
 import signal
+import sys
 import time
 from pathlib import Path
 from typing import NoReturn
@@ -20,11 +21,16 @@ from codegemma_ui.evaluation.containment import linux, memory, namespaces, progr
 from codegemma_ui.evaluation.containment.group import Group
 from codegemma_ui.evaluation.containment.plan import Plan
 
+assert sys.platform == "linux"  # `execution` runs it nowhere else
+
 LOOK_S = 0.02
 """Seconds from one look at the program's memory to the next."""
 
 REPORT_BYTES = 4096
 """That a report may have. Of a longer one, which is none of ours, the rest is not read."""
+
+START_S = 20.0
+"""Seconds that the interpreter may take to start on a busy machine; they are not the program's."""
 
 OPEN_FILES = 64
 
@@ -45,6 +51,7 @@ def supervise(plan: Plan, source: bytes, group: Group | None) -> None:
 
     word = os.urandom(program.WORD_BYTES // 2).hex().encode()
     report, told = os.pipe()
+    started, tell_started = os.pipe()
     given = os.memfd_create("given")
     with os.fdopen(os.dup(given), "wb") as file:
         file.write(source + word)
@@ -52,14 +59,14 @@ def supervise(plan: Plan, source: bytes, group: Group | None) -> None:
     child = os.fork()
     if child == 0:
         try:
-            _become(plan, group, nowhere, told, given)
+            _become(plan, group, [nowhere, nowhere, nowhere, told, given, tell_started])
         except BaseException as error:
             os.write(told, f"failed cannot start: {error}".encode(errors="replace"))
         os._exit(1)
-    os.close(told)
-    os.close(given)
+    for descriptor in (told, given, tell_started):
+        os.close(descriptor)
     watches = has_processes and group is None
-    outcome = _watch(child, report, plan, word, watches=watches)
+    outcome = _watch(child, started, report, plan, word, watches=watches)
     if outcome != "passed" and group is not None and group.was_full():
         outcome = "failed memory limit"
     print(outcome, flush=True)
@@ -69,8 +76,9 @@ def _say_what_lacks(plan: Plan, group: Group | None, has_processes: bool) -> Non
     size = f"{plan.memory_bytes / 2**30:g} GiB"
     if group is None and has_processes:
         print(
-            f"note No memory group (cgroup v2) can be made here: each process has {size} at most, and what a "
-            f"program's processes hold together is only looked at every {LOOK_S:g} s."
+            f"note No memory group (cgroup v2) can be made here: each process has {size} at most; what a "
+            f"program's processes hold together is looked at every {LOOK_S:g} s, and what the kernel keeps "
+            "for them is not counted."
         )
     elif group is None:
         print(
@@ -79,7 +87,7 @@ def _say_what_lacks(plan: Plan, group: Group | None, has_processes: bool) -> Non
         )
 
 
-def _become(plan: Plan, group: Group | None, nowhere: int, told: int, given: int) -> NoReturn:
+def _become(plan: Plan, group: Group | None, descriptors: list[int]) -> NoReturn:
     """Turn into the program: in the group, limited, without rights, with these descriptors alone."""
     if group is not None:
         group.enter()
@@ -97,9 +105,8 @@ def _become(plan: Plan, group: Group | None, nowhere: int, told: int, given: int
         os.setresuid(*[namespaces.USER] * 3)
     linux.gain_no_rights()
 
-    above = program.GIVEN + 1
-    wanted = [nowhere, nowhere, nowhere, told, given]
-    kept = [fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, above) for descriptor in wanted]
+    above = len(descriptors)
+    kept = [fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, above) for descriptor in descriptors]
     for number, descriptor in enumerate(kept):
         os.dup2(descriptor, number)
     os.closerange(above, 1 << 16)
@@ -108,21 +115,21 @@ def _become(plan: Plan, group: Group | None, nowhere: int, told: int, given: int
     os.execve(plan.interpreter, arguments, {"LANG": "C.UTF-8"})
 
 
-def _watch(child: int, report: int, plan: Plan, word: bytes, *, watches: bool) -> str:
+def _watch(child: int, started: int, report: int, plan: Plan, word: bytes, *, watches: bool) -> str:
     """Wait until the program has ended, or has had its time or its memory."""
-    deadline = time.monotonic() + plan.time_limit_s + plan.grace_s
-    ended = os.pidfd_open(child)
+    deadline = time.monotonic() + START_S
     os.set_blocking(report, False)
     poll = select.poll()
-    poll.register(ended, select.POLLIN)
+    poll.register(os.pidfd_open(child), select.POLLIN)
+    poll.register(started, select.POLLIN)
     while (left := deadline - time.monotonic()) > 0:
-        poll.poll(min(left, LOOK_S) * 1000)
+        if any(descriptor == started for descriptor, _ in poll.poll(min(left, LOOK_S) * 1000)):
+            poll.unregister(started)
+            deadline = time.monotonic() + plan.time_limit_s + plan.grace_s
         status = _reap(child)
         if status is not None:
             said = _read(report)
-            if status == 0 and word in said:
-                return "passed"
-            return _failure(said, status)
+            return "passed" if status == 0 and word in said else _failure(said, status)
         if watches and memory.is_over(plan.memory_bytes):
             return "failed memory limit"
     return "failed time limit"
