@@ -10,7 +10,7 @@ import asyncio
 import json
 import time
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from functools import cache
@@ -106,8 +106,20 @@ class Visitor:
             name.replace("_", "-"): value for name, value in more.items()
         }
         await self._post("queue/join", event, self._inputs(event, values))
-        if not listens:
-            return
+        if listens:
+            async with aclosing(self._watch(event)) as views:
+                async for view in views:
+                    yield view
+
+    async def branch(self, asked: str) -> AsyncIterator[View]:
+        """Ask for a branch, as the page's scripts do, and watch."""
+        event = self._event("branch-ask", "change")
+        await self._post("queue/join", event, self._inputs(event, {"branch-ask": asked}))
+        async with aclosing(self._watch(event)) as views:
+            async for view in views:
+                yield view
+
+    async def _watch(self, event: dict[str, Any]) -> AsyncGenerator[View]:
         view, shown = View(), None
         async with aclosing(self._messages()) as messages:
             async for message in messages:

@@ -1,0 +1,155 @@
+"""What an operator limits, whoever asks can only lower, by whichever door they come."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.reliability import visitor
+from tests.reliability.visitor import Visitor
+from tests.server.scripted_page import Page, serving, wait_until
+
+TIME_LIMIT_S, CONTEXT = 0.4, 256
+FLAGS = (
+    *("--time-limit", str(TIME_LIMIT_S), "--context-length", str(CONTEXT)),
+    *("--allow-switch", "nobody", "--openai-api", "--mcp"),
+)
+UNENDING = "slow 0.02"
+"""Ten seconds of tokens, if nobody ends it."""
+
+ENOUGH_S = 4.0
+
+Ask = Callable[[httpx.AsyncClient, str, dict[str, Any]], Any]
+
+
+@pytest.fixture(scope="module")
+def page() -> Iterator[Page]:
+    with serving(*FLAGS) as page:
+        wait_until(lambda: httpx.get(f"{page.url}/healthz").json()["state"] == "ready")
+        yield page
+
+
+async def by_the_page(http: httpx.AsyncClient, prefix: str, more: dict[str, Any]) -> str:
+    page = Visitor(http, await visitor.open_page(http))
+    controls = {"max_length": more["max_length"]} if "max_length" in more else {}
+    try:
+        return _told([view async for view in page.complete(prefix, "x", **controls)][-1])
+    except RuntimeError as error:  # Gradio's own words for a number that a slider does not have
+        return str(error)
+
+
+async def by_a_branch(http: httpx.AsyncClient, prefix: str, more: dict[str, Any]) -> str:
+    page = Visitor(http, await visitor.open_page(http))
+    request = {"prefix": prefix, "suffix": "x", "max_length": 128, **more}
+    asked = {"request": request, "ending": "LF", "forced": [], "parent": None}
+    return _told([view async for view in page.branch(json.dumps(asked))][-1])
+
+
+def _told(view: visitor.View) -> str:
+    return view.outcome + view.caption + view.middle
+
+
+async def by_a_call(http: httpx.AsyncClient, prefix: str, more: dict[str, Any]) -> str:
+    asked = {"prefix": prefix, "suffix": "x", "max_length": 128, **more}
+    called = await http.post("/gradio_api/call/v2/complete", json=asked)
+    if called.is_error:
+        return called.text
+    event = called.json()["event_id"]
+    return (await http.get(f"/gradio_api/call/complete/{event}")).text
+
+
+async def by_position(http: httpx.AsyncClient, prefix: str, more: dict[str, Any]) -> str:
+    asked: dict[str, Any] = {"data": [prefix, "x", more.get("max_length", 128)], **more}
+    called = await http.post("/gradio_api/call/complete", json=asked)
+    event = called.json()["event_id"]
+    return (await http.get(f"/gradio_api/call/complete/{event}")).text
+
+
+async def by_completions(http: httpx.AsyncClient, prefix: str, more: dict[str, Any]) -> str:
+    asked = {"prompt": prefix, "suffix": "x", "max_tokens": more.get("max_length", 64), **more}
+    return (await http.post("/v1/completions", json=asked)).text
+
+
+async def by_infill(http: httpx.AsyncClient, prefix: str, more: dict[str, Any]) -> str:
+    asked = {
+        **{"input_prefix": prefix, "input_suffix": "x", "n_predict": more.get("max_length", 64)},
+        **{"t_max_predict_ms": 3_600_000, **more},
+    }
+    return (await http.post("/infill", json=asked)).text
+
+
+async def by_mcp(http: httpx.AsyncClient, prefix: str, more: dict[str, Any]) -> str:
+    call = {"name": "complete", "arguments": {"prefix": prefix, "suffix": "x", **more}}
+    asked = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": call}
+    accepts = {"Accept": "application/json, text/event-stream"}
+    return (await http.post("/gradio_api/mcp/", json=asked, headers=accepts)).text
+
+
+DOORS = (
+    *(by_the_page, by_a_branch, by_a_call, by_position),
+    *(by_completions, by_infill, by_mcp),
+)
+
+
+REFUSE_IT = (by_a_call, by_completions, by_mcp)
+"""These have no parameter of that name, and say so."""
+
+
+def ask(page: Page, door: Ask, prefix: str, more: dict[str, Any]) -> str:
+    async def asking() -> str:
+        async with visitor.connect(page.url) as http:
+            return str(await door(http, prefix, more))
+
+    return asyncio.run(asking())
+
+
+@pytest.mark.parametrize("more", [{}, {"time_limit_s": 3600}], ids=["unasked", "asked for more"])
+@pytest.mark.parametrize("door", DOORS)
+def test_the_time_limit_holds(door: Ask, more: dict[str, Any], page: Page) -> None:
+    began_s = time.monotonic()
+    told = ask(page, door, UNENDING, more)
+    if not (more and door in REFUSE_IT):
+        assert "xxx" in told  # it was written, and cut off
+    wait_until(lambda: httpx.get(f"{page.url}/healthz").json()["state"] == "ready")
+    assert time.monotonic() - began_s < ENOUGH_S
+
+
+@pytest.mark.parametrize("door", [*DOORS[:4], by_mcp])
+def test_nobody_gets_a_longer_context(door: Ask, page: Page) -> None:
+    told = ask(page, door, "echo", {"max_length": CONTEXT + 1})
+    assert (
+        f"max_length must be a whole number from 32 to {CONTEXT}" in told
+        or f"greater than maximum value {CONTEXT}" in told
+    )
+
+
+@pytest.mark.parametrize("door", [by_completions, by_infill])
+def test_other_tools_are_given_what_the_context_has_room_for(door: Ask, page: Page) -> None:
+    asked = {"n_predict" if door is by_infill else "max_tokens": CONTEXT + 1}
+    told = ask(page, door, "echo", asked)
+    assert '"x"' in told
+
+
+@pytest.mark.parametrize("name", ["model", "backend", "precision"])
+def test_nobody_changes_the_model(name: str, page: Page) -> None:
+    value = {"model": "code_gemma_2b_en", "backend": "jax", "precision": "int8"}[name]
+
+    async def choose() -> str:
+        async with visitor.connect(page.url) as http:
+            return await Visitor(http, await visitor.open_page(http)).choose(name, value)
+
+    before = page.workers()
+    try:
+        told = asyncio.run(choose())
+    except visitor.Refused:  # at the door
+        told = ""
+    assert "not allowed" in told.lower() or "may not" in told.lower() or not told, told
+    assert page.workers() == before
+    status = httpx.post(f"{page.url}/gradio_api/run/status", json={"data": []}).json()["data"][0]
+    assert (status["preset"], status["backend"]) == ("bundled", "tensorflow")
