@@ -7,6 +7,7 @@ import os
 import socket
 import ssl
 import stat
+import sys
 from pathlib import Path
 
 from codegemma_ui.errors import BadInput
@@ -85,7 +86,7 @@ def _check_tls(certificate: str, key: str) -> None:
 
 def _make_free(path: Path) -> None:
     """Take away a unix socket at which nobody listens any more, and see that one can be made there."""
-    if not hasattr(socket, "AF_UNIX"):
+    if sys.platform == "win32":
         raise BadInput(f"{_UDS} needs a system that has unix sockets. Received: {str(path)!r}")
     try:
         if path.exists() or path.is_symlink():
@@ -107,6 +108,8 @@ def _make_free(path: Path) -> None:
 
 
 def _answers(path: Path) -> bool:
+    if sys.platform == "win32":
+        return False
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         try:
             probe.connect(str(path))

@@ -28,6 +28,10 @@ PLAIN = re.compile(r"[\w./+,@%:=-]+", re.ASCII)
 
 SUMS = "sums.json"
 
+MAX_KEPT_BYTES = 2**30
+"""Of one backend's programs. Where there are more, those that were used longest ago go, down to half: of an
+older version, of models that nobody runs any more."""
+
 _folder: Path | None = None  # of ours, in use by this process
 _problem = ""
 _damaged = ""
@@ -48,8 +52,29 @@ def use(backend: str, keep: bool = True) -> None:
     _USE[backend](found if keep else cache_folder.Usable(None))
     if not keep:
         _given_up = found.folder
-    elif _folder is not None and not _is_whole(_folder):
-        throw_away()
+    elif _folder is not None:
+        if not _is_whole(_folder):
+            throw_away()
+        trim(_folder, MAX_KEPT_BYTES)
+
+
+def trim(folder: Path, most_bytes: int) -> None:
+    """Where a folder holds more than that, take away what was used longest ago, down to half of it."""
+    kept: list[tuple[float, int, Path]] = []
+    for file in folder.rglob("*"):
+        with contextlib.suppress(OSError):  # another process takes it away
+            found = file.stat()
+            if file.is_file() and file.name != SUMS:
+                kept.append((max(found.st_atime, found.st_mtime), found.st_size, file))
+    total = sum(size for _, size, _ in kept)
+    if total <= most_bytes:
+        return
+    for _, size, file in sorted(kept):
+        if total <= most_bytes / 2:
+            return
+        with contextlib.suppress(OSError):
+            file.unlink()
+            total -= size
 
 
 def note() -> str | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -117,6 +118,8 @@ class _Server(gradio.http_server.Server):
 
 def _sockets(settings: Settings) -> list[socket.socket]:
     """The unix socket, and one on loopback for the time of the launch."""
+    if sys.platform == "win32":  # `listening` has refused it
+        return []
     unix = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     unix.bind(settings.uds)
     Path(settings.uds).chmod(0o666)  # as uvicorn does: its folder says who may reach it

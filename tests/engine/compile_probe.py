@@ -30,7 +30,7 @@ def on_tensorflow() -> float:
 
     from codegemma_ui.engine.steps.tensorflow import Compiled
 
-    return float(Compiled(lambda x: x * 3 + 1)(tf.constant(2.0)))
+    return float(Compiled(lambda x: x * 3 + 1, "probe")(tf.constant(2.0)))
 
 
 def on_torch() -> float:

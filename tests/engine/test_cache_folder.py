@@ -103,6 +103,35 @@ def test_the_same_on_torch_which_writes_command_lines_for_a_compiler(tmp_path: P
     assert list(tmp_path.iterdir()) == [home]
 
 
+def test_tensorflow_finds_a_program_again_whatever_was_traced_before_it(tmp_path: Path) -> None:
+    def kept_after(order: str) -> int:
+        done = subprocess.run(
+            [sys.executable, "-m", "tests.engine.naming_probe", order],
+            env=os.environ | {"XDG_CACHE_HOME": str(tmp_path)},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return int(done.stdout)
+
+    first = kept_after("ab")
+    assert first >= 2
+    assert kept_after("ba") == first
+    assert kept_after("bab") == first
+
+
+def test_what_was_used_longest_ago_makes_room(tmp_path: Path) -> None:
+    for number in range(10):
+        file = tmp_path / f"{number}"
+        file.write_bytes(bytes(100))
+        os.utime(file, (number, number))
+    (tmp_path / compiled.SUMS).write_text("{}")
+    compiled.trim(tmp_path, 1000)
+    assert len(list(tmp_path.iterdir())) == 11
+    compiled.trim(tmp_path, 999)
+    assert sorted(one.name for one in tmp_path.iterdir()) == [*"6789", compiled.SUMS]
+
+
 class TestSums:
     """They tell of a bit that is flipped in machine code, which a framework would run."""
 

@@ -7,15 +7,21 @@ a second against 176). The variables are arguments, so that every cache of a len
 
 from __future__ import annotations
 
+import contextlib
 import traceback
-from collections.abc import Callable
+import zlib
+from collections import Counter
+from collections.abc import Callable, Iterator
 from copy import copy
+from functools import cache
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 from keras import ops
 from tensorflow.compiler.tf2xla.ops.gen_xla_ops import xla_optimization_barrier
+from tensorflow.python.eager.polymorphic_function import concrete_function
+from tensorflow.python.ops import control_flow_util_v2
 
 from codegemma_ui.engine import compiled
 from codegemma_ui.engine.precision import Precision
@@ -92,16 +98,25 @@ class Compiled:
     """A function that XLA compiles, anew where what was kept of it cannot be read.
 
     tensorflow (2.21) raises then, and goes on raising for that function in this process.
+
+    Args:
+        function: to compile.
+        name: of its own among all that a process compiles; with the shapes of its arguments it names what is
+            kept.
     """
 
-    def __init__(self, function: Callable[..., Any]) -> None:
-        self._plain = function
+    def __init__(self, function: Callable[..., Any], name: str) -> None:
+        self._plain, self._name = function, name
         self._compiled = self._compile()
 
     def _compile(self) -> Any:
         return tf.function(self._plain, jit_compile=True, autograph=False)
 
     def __call__(self, *arguments: Any) -> Any:
+        with _named(self._name, arguments):
+            return self._run(arguments)
+
+    def _run(self, arguments: tuple[Any, ...]) -> Any:
         try:
             return self._compiled(*arguments)
         except tf.errors.OpError:
@@ -114,6 +129,39 @@ class Compiled:
     @property
     def compilations(self) -> int:
         return int(self._compiled.experimental_get_tracing_count())
+
+
+_traced: Counter[str] = Counter()
+"""How often each name was given in this process, in which it may stand for one function alone."""
+
+
+@contextlib.contextmanager
+def _named(program: str, arguments: tuple[Any, ...]) -> Iterator[None]:
+    """Have tensorflow name the functions that it traces in here by the program that they are of.
+
+    It counts (2.21) all functions of a process, and XLA finds a kept program by that number among others: one
+    that was traced after another one than last time was compiled and kept once more.
+    """
+
+    @cache
+    def key() -> int:
+        shapes = [(tuple(one.shape), one.dtype) for one in tf.nest.flatten(arguments)]
+        return zlib.crc32(f"{program} {shapes}".encode())
+
+    def numbered(name: str) -> str:
+        named = f"{name}_{key()}"
+        _traced[named] += 1  # tensorflow traces a function anew at its second call
+        return f"{named}_{_traced[named]}"
+
+    inner, outer = control_flow_util_v2.unique_fn_name, concrete_function._inference_name
+    control_flow_util_v2.unique_fn_name = lambda scope, name: numbered(f"{scope}{name}").replace(
+        "/", "_"
+    )
+    concrete_function._inference_name = lambda name: numbered(f"__inference_{name}")
+    try:
+        yield
+    finally:
+        control_flow_util_v2.unique_fn_name, concrete_function._inference_name = inner, outer
 
 
 class TensorflowSteps:
@@ -136,17 +184,17 @@ class TensorflowSteps:
 
     def _compile(self, alternatives: int) -> None:
         programs = Programs(self.shape, TensorflowKernels(), alternatives)
-        self._read = self._pass(programs.read)
-        self._check = self._pass(programs.check)
-        self._write = self._pass(programs.write)
-        self._draw = Compiled(programs.draw)
+        self._read = self._pass(programs.read, f"read {alternatives}")
+        self._check = self._pass(programs.check, f"check {alternatives}")
+        self._write = self._pass(programs.write, f"write {alternatives}")
+        self._draw = Compiled(programs.draw, f"draw {alternatives}")
 
     def telling(self, alternatives: int) -> TensorflowSteps:
         other = copy(self)
         other._compile(alternatives)
         return other
 
-    def _pass(self, program: Callable[..., Any]) -> Compiled:
+    def _pass(self, program: Callable[..., Any], name: str) -> Compiled:
         """The program as a function of a cache's variables, which it assigns; returns the rest."""
 
         def assigning(caches: Caches, *arguments: tf.Tensor) -> Any:
@@ -157,7 +205,7 @@ class TensorflowSteps:
                     variable.assign(value)
             return rest
 
-        return Compiled(assigning)
+        return Compiled(assigning, name)
 
     @property
     def compilations(self) -> int:

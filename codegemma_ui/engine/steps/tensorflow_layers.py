@@ -26,12 +26,12 @@ class TensorflowLayeredSteps(LayeredPasses, TensorflowSteps):
             values.assign(written[1])
             return x
 
-        self._begin: Any = Compiled(programs.begin)
-        self._compiled_layer = Compiled(layer)
+        self._begin: Any = Compiled(programs.begin, "begin")
+        self._compiled_layer = Compiled(layer, "layer")
         self._ends: Any = {
-            "read": Compiled(programs.end_read),
-            "check": Compiled(programs.end_check),
-            "step": Compiled(programs.end_step),
+            "read": Compiled(programs.end_read, "end_read"),
+            "check": Compiled(programs.end_check, "end_check"),
+            "step": Compiled(programs.end_step, "end_step"),
         }
 
     def _layer(self, weights: Any, cache: Any, *given: Any) -> Any:
