@@ -118,6 +118,10 @@ def test_seeds_of_32_bits_are_taken() -> None:
         ({"files": [{}] * 9}, "files must be a list of at most 8"),
         ({"files": [{"name": "a"}]}, "Each of files must be like"),
         ({"files": [{"text": 5}]}, "text must be a string. Received: int"),
+        (
+            {"files": [{"text": "x" * 100_000}, {"text": "x" * 100_001}]},
+            "files may have at most 200,000 characters together. Received: 200,001",
+        ),
     ],
 )
 def test_bad_input_is_named(raw: dict[str, object], said: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import gradio as gr
 import httpx
 import pytest
 
@@ -106,3 +107,58 @@ def test_a_parameter_without_a_default_is_asked_for() -> None:
     assert endpoints.check("/gradio_api/queue/join", by_number)["data"] == ["a", "x"]
     with pytest.raises(Refused, match="values for prefix"):
         endpoints.check(f"{CALL}fill", {"data": []})
+
+
+LONG = "x" * 101
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/gradio_api/call/complete", {"data": ["a"]}),
+        ("/gradio_api/call/status", {"data": []}),
+        ("/gradio_api/run/status", {"data": []}),
+        ("/gradio_api/queue/join", {"data": [], "fn_index": 0}),
+        ("/gradio_api/cancel", {"fn_index": 0, "event_id": "a"}),
+    ],
+)
+@pytest.mark.parametrize("name", ["session_hash", "event_id"])
+def test_a_session_or_an_event_has_no_long_name(
+    path: str, body: dict[str, Any], name: str, http: httpx.Client
+) -> None:
+    told = http.post(path, json={**body, name: LONG})
+    assert told.status_code == 422
+    assert "at most 100 characters" in told.json()["detail"]
+
+
+def test_what_is_no_text_is_short(http: httpx.Client) -> None:
+    """Gradio quotes a choice that it does not offer, and keeps what a session has chosen."""
+    config = http.get("/config").json()
+    kinds = {each["id"]: each["type"] for each in config["components"]}
+    tried = 0
+    for event in config["dependencies"]:
+        for at, control in enumerate(event["inputs"]):
+            if not event["backend_fn"] or kinds[control] in ("textbox", "code", "api"):
+                continue
+            data: list[Any] = [None] * len(event["inputs"])
+            for value in ("x" * 1001, ["x" * 1001], {"value": "x" * 1001}):
+                data[at] = value
+                body = {"data": data, "fn_index": event["id"], "session_hash": "s"}
+                told = http.post("/gradio_api/queue/join", json=body)
+                assert (told.status_code, told.json()["detail"]) == (
+                    422,
+                    "A value of data may have at most 1,000 characters.",
+                )
+                tried += 1
+    assert tried > 50
+
+
+def test_fields_that_no_page_sends_are_left_out() -> None:
+    blocks = gr.Blocks()
+    with blocks:
+        text = gr.Textbox()
+        text.change(lambda value: value, text, text, api_visibility="private")
+    (number,) = blocks.fns
+    body = {"data": ["a"], "fn_index": number, "session_hash": "s", "more": "x" * 5000}
+    checked = Endpoints.of(blocks).check("/gradio_api/queue/join", body)
+    assert checked == {"data": ["a"], "fn_index": number, "session_hash": "s"}

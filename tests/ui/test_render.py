@@ -133,13 +133,18 @@ def test_the_sum_adds_up(vocabulary: Vocabulary) -> None:
 
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize(
-    ("side", "keep"), [("prefix", ("end", "끝")), ("suffix", ("beginning", "첫"))]
+    ("side", "keep"),
+    [
+        ("prefix", ("end", "끝")),
+        ("suffix", ("beginning", "첫")),
+        ("files", ("this file uses", "쓰는 부분")),
+    ],
 )
 def test_a_side_that_is_too_long_to_complete_is_said_to_be_in_place_of_a_cut(
     side: str, keep: tuple[str, str], language: Language, vocabulary: Vocabulary
 ) -> None:
     prompt = vocabulary.prompt("x = 1\n" * 100, "y = 2\n" * 100, 64)
-    counts = {"prefix": 600, "suffix": 600}
+    counts = {"prefix": 600, "suffix": 600, "files": 600}
     cut = render.token_sum(prompt, 64, language, characters=counts)
     longest = counts | {side: fim.MAX_SIDE_CHARACTERS}
     assert render.token_sum(prompt, 64, language, characters=longest) == cut

@@ -203,6 +203,13 @@ def test_the_newest_of_many_chunks_are_kept(http: httpx.Client) -> None:
     assert not http.post("/infill", json=as_llama_vscode("a")).json()["truncated"]
 
 
+def test_the_newest_of_long_chunks_are_kept(http: httpx.Client) -> None:
+    chunks = [{"filename": f"{number}.py", "text": "x" * 150_000} for number in range(2)]
+    answer = http.post("/infill", json=as_llama_vscode("a", input_extra=chunks))
+    assert answer.status_code == 200
+    assert answer.json()["truncated"]
+
+
 def test_a_file_that_is_too_long_is_cut(http: httpx.Client) -> None:
     answer = http.post("/infill", json=as_llama_vscode("x = 1\n" * 2000, "y = 2\n" * 2000)).json()
     assert answer["truncated"]
