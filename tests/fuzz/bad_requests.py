@@ -1,6 +1,7 @@
 """Requests that nobody means well with, from a seed: what a person can send over HTTP, and how it is sent.
 
-`CANARY` stands in every text, so that a log can be searched for it.
+`CANARY` stands in every text, so that a log can be searched for it. What may decide where the server
+connects to, or how it calls itself, says a stranger's address (`elsewhere`).
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ import json
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+
+from tests.fuzz import elsewhere
 
 CANARY = "canary-of-a-person"
 OVERSIZE_BYTES = 20 * 10**6
@@ -150,6 +153,7 @@ class Request:
     Attributes:
         oversize: whether it must be refused for its size, within half a second.
         chunked: sent without a length.
+        target: of the first line, where that is no path.
     """
 
     method: str
@@ -158,10 +162,15 @@ class Request:
     headers: dict[str, str] = field(default_factory=dict)
     oversize: bool = False
     chunked: bool = False
+    target: bytes | None = None
 
 
-def requests(seed: int, count: int) -> Iterator[Request]:
-    """The same requests for the same seed."""
+def requests(seed: int, count: int, stranger: str = "127.0.0.1:9") -> Iterator[Request]:
+    """The same requests for the same seed.
+
+    Args:
+        stranger: "address:port" that nobody is to connect to.
+    """
     random_ = random.Random(seed)
     kinds = (_call, _call, _call, _arity, _page_event, _page_event, _by_name, _broken, _path)
     for index in range(count):
@@ -169,7 +178,8 @@ def requests(seed: int, count: int) -> Iterator[Request]:
             yield _oversize(random_, index)
         else:
             further = (_session, _headers, _query, _login, _openai, _infill, _mcp)
-            yield random_.choice((*kinds, *further))(random_)
+            kind = random_.choice((*kinds, *further, None, None, None))
+            yield kind(random_) if kind else _elsewhere(random_, stranger)
 
 
 def _value(random_: random.Random) -> str:
@@ -319,6 +329,24 @@ def _question(random_: random.Random) -> str:
         f'"{name}":{known if random_.random() < 0.6 else _value(random_)}' for name, known in chosen
     )
     return json.dumps("{" + ",".join(parts) + "}")
+
+
+def _elsewhere(random_: random.Random, stranger: str) -> Request:
+    """The stranger's address, in one or two places at once."""
+    headers = elsewhere.headers(random_, stranger) if random_.random() < 0.6 else {}
+    kind = random_.randrange(4)
+    if kind == 0:
+        path = elsewhere.path(random_, stranger)
+        target = f"http://{stranger}/".encode() if random_.random() < 0.1 else None
+        return Request("GET", path, b"", headers, target=target)
+    if kind == 1:
+        request = _json("POST", *elsewhere.event(random_, stranger))
+    elif kind == 2:
+        request = _json("POST", "/gradio_api/mcp/", elsewhere.mcp(random_, stranger))
+        headers.setdefault("accept", "application/json, text/event-stream")
+    else:
+        request = _json("POST", *elsewhere.completion(random_, stranger))
+    return Request("POST", request.path, request.body, {**request.headers, **headers})
 
 
 def _broken(random_: random.Random) -> Request:

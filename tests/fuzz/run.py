@@ -1,7 +1,9 @@
 """Send bad requests at the page and say what came of them: `python -m tests.fuzz.run` (`make fuzz`).
 
 The page runs over the scripted worker, in a process of its own, on loopback; it stops with the run. `--real`
-takes the bundled model.
+takes the bundled model. Meanwhile the page is watched (`tests.reliability.watches`): its memory, where it
+connects to, and whether it answers; an address that stands in many of the requests hears whether anything
+comes, and no answer may hold what an operator keeps to himself.
 """
 
 from __future__ import annotations
@@ -19,7 +21,12 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from codegemma_ui.server import bodies
+from tests.fuzz import operator_secrets
 from tests.fuzz.bad_requests import CANARY, Request, requests
+from tests.reliability.figures import Figure
+from tests.reliability.watches.page import PageWatch
+from tests.reliability.watches.stranger import Stranger
 from tests.server.scripted_page import REAL, SCRIPTED, Page, serving, wait_until
 
 CALM_S = 10.0
@@ -29,7 +36,17 @@ GOOD = {"prefix": "a\t한", "suffix": "\r\n b", "max_length": 64}
 AT_ONCE = 8
 OVERSIZE_S = 0.5
 READ_S = 10.0
-FOLLOW_S = 60.0
+
+MARGIN_S = 2.0
+"""What anything may take beyond its own limit, beside other work."""
+
+ANSWER_S = bodies.WAIT_S + MARGIN_S
+"""The beginning of an answer: a long body waits for others, and nothing waits longer."""
+
+TIME_LIMIT_S = 5
+"""Of a completion of the fuzzed page; in line it waits for all the others."""
+
+FOLLOW_S = AT_ONCE * (TIME_LIMIT_S + MARGIN_S)
 CHUNK = 256 * 2**10
 
 TRACES = ("Traceback (most recent call last)", 'File "/', "site-packages", "RecursionError")
@@ -44,6 +61,8 @@ class Outcome:
         events: how often accepted calls ended in each way.
         wrong: what must not be, in words.
         oversize_s: how long each oversize request took.
+        slowest_s: how long the slowest of the others took to be answered, and the slowest call to end.
+        watched: what the watches say.
     """
 
     sent: int = 0
@@ -52,6 +71,26 @@ class Outcome:
     wrong: list[str] = field(default_factory=list)
     oversize_s: list[float] = field(default_factory=list)
     seconds: float = 0.0
+    slowest_s: dict[str, float] = field(default_factory=lambda: {"answer": 0.0, "call": 0.0})
+    watched: list[Figure] = field(default_factory=list)
+
+    def took(self, what: str, began_s: float) -> None:
+        """Note how long an answer or a call took."""
+        self.slowest_s[what] = max(self.slowest_s[what], time.monotonic() - began_s)
+
+    def check_secrets(self, text: str, where: str) -> None:
+        """No text that leaves the server holds an operator's secret."""
+        if told := operator_secrets.found(text):
+            self.wrong.append(f"{where} holds {', '.join(told)}")
+
+    def close(self, figures: Iterable[Figure]) -> None:
+        """Take what was watched; what is beyond its budget is wrong."""
+        self.watched += [
+            Figure("fuzz", "slowest answer", self.slowest_s["answer"], ANSWER_S, "s"),
+            Figure("fuzz", "slowest call to its end", self.slowest_s["call"], FOLLOW_S, "s"),
+            *figures,
+        ]
+        self.wrong += [str(figure) for figure in self.watched if not figure.holds]
 
     def as_text(self) -> str:
         slowest = max(self.oversize_s, default=0.0)
@@ -62,6 +101,7 @@ class Outcome:
             "calls ended: "
             + ", ".join(f"{each} × {n:,}" for each, n in sorted(self.events.items())),
             f"oversize: {len(self.oversize_s)}, refused within {slowest:.3f} s",
+            *map(str, self.watched),
             f"wrong: {len(self.wrong)}",
         ]
         return "\n".join([*lines, *self.wrong[:20]])
@@ -73,13 +113,15 @@ def fuzz(count: int, seed: int, module: str = SCRIPTED) -> Outcome:
     Args:
         module: that serves it, "codegemma_ui" for the real engine.
     """
-    flags = ("--log-level", "debug", "--openai-api", "--mcp")
-    with serving(*flags, module=module) as page:
+    flags = ("--log-level", "debug", "--openai-api", "--mcp", "--time-limit", str(TIME_LIMIT_S))
+    with Stranger() as stranger, serving(*flags, module=module, **operator_secrets.PLANTED) as page:
         wait_until(lambda: httpx.get(f"{page.url}/healthz").json()["state"] == "ready", 120)
         before = page.workers()
-        outcome = asyncio.run(_send_all(page, requests(seed, count)))
+        with PageWatch(page.url, page.process.pid, before) as watch:
+            outcome = asyncio.run(_send_all(page, requests(seed, count, stranger.address)))
         if page.workers() != before:
             outcome.wrong.append(f"a worker died: {before} became {page.workers()}")
+        outcome.close([*watch.figures("fuzz"), *stranger.figures("fuzz")])
         _judge_log(page.log(), outcome)
     return outcome
 
@@ -95,7 +137,7 @@ async def _send_all(page: Page, bad: Iterable[Request]) -> Outcome:
                 await _send(client, request, outcome)
 
     limits = httpx.Limits(max_connections=4 * AT_ONCE, max_keepalive_connections=AT_ONCE)
-    async with httpx.AsyncClient(base_url=page.url, timeout=READ_S, limits=limits) as client:
+    async with httpx.AsyncClient(base_url=page.url, timeout=ANSWER_S, limits=limits) as client:
         await asyncio.gather(*(sender(client) for _ in range(AT_ONCE)))
         answer = await client.post("/gradio_api/call/v2/complete", json=GOOD)
         asked_s = time.monotonic()
@@ -137,9 +179,15 @@ async def _send(client: httpx.AsyncClient, request: Request, outcome: Outcome) -
     if request.oversize:
         await _send_oversize(str(client.base_url), request, outcome)
         return
+    began_s = time.monotonic()
+    extensions = {} if request.target is None else {"target": request.target}
     try:
         built = client.build_request(
-            request.method, request.path, content=request.body, headers=request.headers
+            request.method,
+            request.path,
+            content=request.body,
+            headers=request.headers,
+            extensions=extensions,
         )
         answer = await client.send(built, stream=True)
     except (httpx.InvalidURL, httpx.LocalProtocolError, UnicodeEncodeError):
@@ -150,7 +198,9 @@ async def _send(client: httpx.AsyncClient, request: Request, outcome: Outcome) -
         outcome.wrong.append(f"{_named(request)}: {type(error).__name__}")
         return
     outcome.statuses[answer.status_code] += 1
+    outcome.took("answer", began_s)
     text = await _read(answer)
+    outcome.check_secrets(f"{text} {answer.headers}", _named(request))
     if answer.status_code >= 500 and answer.status_code != 503:
         outcome.wrong.append(f"{_named(request)}: {answer.status_code} {text[:100]}")
     if any(trace in text for trace in TRACES):
@@ -212,12 +262,15 @@ async def _follow(client: httpx.AsyncClient, event_id: str, outcome: Outcome) ->
     """Read an accepted call to its end, and return its last update."""
     last: dict = {}
     ended = "nothing"
+    began_s = time.monotonic()
     try:
         async with asyncio.timeout(FOLLOW_S):
             answer = await client.get(f"/gradio_api/call/complete/{event_id}", timeout=FOLLOW_S)
     except TimeoutError:
         outcome.wrong.append("a call did not end")
         return last
+    outcome.took("call", began_s)
+    outcome.check_secrets(answer.text, "a stream")
     if any(trace in answer.text for trace in TRACES):
         outcome.wrong.append(f"a traceback in a stream: {answer.text[-300:]}")
     for block in answer.text.split("\n\n"):
@@ -236,6 +289,7 @@ async def _follow(client: httpx.AsyncClient, event_id: str, outcome: Outcome) ->
 
 
 def _judge_log(log: str, outcome: Outcome) -> None:
+    outcome.check_secrets(log, "the log")
     if CANARY in log:
         place = log.index(CANARY)
         outcome.wrong.append(f"somebody's text is in the log: {log[max(0, place - 200) : place]!r}")

@@ -10,6 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 
+_PAGE_MB = os.sysconf("SC_PAGESIZE") / 2**20
+
+
 @dataclass(frozen=True)
 class Usage:
     """What one process holds.
@@ -63,6 +66,38 @@ def _all() -> dict[int, list[str]]:
 def children(pid: int) -> list[int]:
     """Living children of a process."""
     return [one for one, stat in _all().items() if int(stat[1]) == pid and stat[0] != "Z"]
+
+
+def tree(root: int) -> set[int]:
+    """A process and all that descend from it, as far as they live."""
+    children: dict[int, list[int]] = {}
+    for one, stat in _all().items():
+        if stat[0] != "Z":
+            children.setdefault(int(stat[1]), []).append(one)
+    found, left = set(), [root]
+    while left:
+        one = left.pop()
+        found.add(one)
+        left += children.get(one, ())
+    return found
+
+
+def sockets(pid: int) -> set[str]:
+    """The inodes of a process' sockets."""
+    try:
+        targets = _targets(Path(f"/proc/{pid}/fd"))
+    except OSError:  # it has just ended
+        return set()
+    return {one[len("socket:[") : -1] for one in targets if one.startswith("socket:[")}
+
+
+def resident_mb(pid: int) -> float:
+    """Cheaper than `usage`, to ask often.
+
+    Raises:
+        OSError: it has ended.
+    """
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE_MB
 
 
 def group(leader: int) -> list[int]:

@@ -2,7 +2,8 @@
 
 Visitors ask, stop, reload and leave, by the page's door, the API's and that of other tools; in the first half
 the model is switched again and again. Every completed answer is checked, and what each process holds is
-watched, threads and descriptors after each half, once nobody has come for a while.
+watched, threads and descriptors after each half, once nobody has come for a while; and the whole time the
+page's memory, where it connects to and whether it answers (`watches`).
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from tests.reliability.processes import Usage
 from tests.reliability.served import REAL, SCRIPTED, Served, serving
 from tests.reliability.stopping import answers, watch
 from tests.reliability.visitor import Visitor
+from tests.reliability.watches.page import PageWatch
 
 CLIENTS = 6
 STOPS, RELOADS, LEAVES = 0.20, 0.10, 0.05
@@ -193,8 +195,9 @@ def soak(engine: str, seconds: float, switch_every_s: float) -> tuple[Counter[st
         served.wait_until_ready()
         served.wait_until_warm()
         run = Soak(served, engine, seconds, switch_every_s)
-        asyncio.run(run.run())
-        return run.counts, run.figures()
+        with PageWatch(served.url, served.pid) as watch:
+            asyncio.run(run.run())
+        return run.counts, [*run.figures(), *watch.figures(f"soak ({engine})")]
 
 
 def main() -> None:
