@@ -34,6 +34,12 @@ MAX_AT_ONCE_BYTES = 10 * 2**20
 WAIT_S = 10.0
 """Seconds that a longer one waits for the others."""
 
+EVENT_S = 5.0
+"""Seconds for which an event that was accepted keeps the room of its body: one that goes on for longer has
+texts that are no longer than a completion may have, and its place in a line that is bounded."""
+
+EVENT_LOOK_S = 0.02
+
 MAX_VALUES = 200
 """Beside token ids."""
 
@@ -70,8 +76,8 @@ class LongBodies:
         self._changed = asyncio.Condition()
 
     @contextlib.asynccontextmanager
-    async def room(self, declared: bytes | None) -> AsyncGenerator[None]:
-        """Room for one, for the length of the block; it is not read before there is.
+    async def room(self, declared: bytes | None) -> AsyncGenerator[bool]:
+        """Room for one, for the length of the block, and whether it needs any; it is not read before there is.
 
         Args:
             declared: the `Content-Length` header, if there is one.
@@ -82,7 +88,7 @@ class LongBodies:
         told = declared is not None and declared.isdigit()
         size = min(int(declared[:20]), MAX_BODY_BYTES) if told and declared else MAX_BODY_BYTES
         if size <= SHORT_BYTES:
-            yield
+            yield False
             return
         async with self._changed:
             try:
@@ -93,7 +99,7 @@ class LongBodies:
                 raise Refused(503, said, unread=True) from None
             self._left -= size
         try:
-            yield
+            yield True
         finally:
             async with self._changed:
                 self._left += size

@@ -28,6 +28,7 @@ from codegemma_ui.server.mcp_tool import McpTool
 from codegemma_ui.server.openai_api import OpenAIApi
 from codegemma_ui.server.policy import PagePolicy
 from codegemma_ui.server.sessions import Sessions
+from codegemma_ui.server.unfetched import Unfetched
 from codegemma_ui.server.walls import Building, Walls
 from codegemma_ui.settings import Settings
 from codegemma_ui.ui import layout
@@ -100,7 +101,9 @@ def start(blocks: gr.Blocks, client: EngineClient, settings: Settings) -> Listen
         ),
         mcp=mcp,
         root_path=settings.root_path,
+        runs=lambda event: event in blocks._queue.event_ids_to_events,
     )
+    Unfetched(blocks._queue)
     try:
         with listener.in_gradios_place():
             blocks.launch(

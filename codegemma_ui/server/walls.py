@@ -6,6 +6,7 @@ and so is what is left of an exception that Gradio did not catch.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 import time
@@ -48,6 +49,7 @@ class Building:
         other_tools: None closes the addresses for other tools.
         mcp: None closes the one for MCP.
         root_path: what a proxy puts before each path; one that takes it away again is served too.
+        runs: whether an event has not ended yet, by its id.
     """
 
     hosts: Hosts
@@ -59,6 +61,7 @@ class Building:
     other_tools: OpenAIApi | None = None
     mcp: McpTool | None = None
     root_path: str = ""
+    runs: Callable[[str], bool] = lambda event: False
 
 
 class Walls:
@@ -126,8 +129,17 @@ class Walls:
             await self._enter(scope, receive, send)
             return
         length = headers.get("content-length")
-        async with self._long_bodies.room(None if length is None else length.encode()):
-            await self._enter(scope, receive, send)
+        async with self._long_bodies.room(None if length is None else length.encode()) as long:
+            accepted = _Accepted(send)
+            await self._enter(scope, receive, accepted.send)
+            if long and (event := accepted.event()):
+                await self._until_ended(event)
+
+    async def _until_ended(self, event: str) -> None:
+        """An event that was accepted has its body until it ends; its caller has had the answer."""
+        until_s = time.monotonic() + bodies.EVENT_S
+        while self._building.runs(event) and time.monotonic() < until_s:
+            await asyncio.sleep(bodies.EVENT_LOOK_S)
 
     async def _enter(self, scope: Scope, receive: Receive, send: Send) -> None:
         """What is asked of a host of ours."""
@@ -173,6 +185,30 @@ class Walls:
         await answer(send, 200, counted.page(), kind=metrics.KIND)
 
 
+class _Accepted:
+    """Hears the event that a request began, as Gradio (6.31) answers it: `{"event_id": …}`."""
+
+    _MOST_BYTES = 200
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self._body = b""
+
+    async def send(self, message: Message) -> None:
+        body = message.get("body", b"")
+        if len(self._body) + len(body) <= self._MOST_BYTES:
+            self._body += body
+        await self._send(message)
+
+    def event(self) -> str | None:
+        try:
+            answer = orjson.loads(self._body)
+        except orjson.JSONDecodeError:
+            return None
+        event = answer.get("event_id") if isinstance(answer, dict) else None
+        return event if isinstance(event, str) else None
+
+
 class _Said:
     """What was answered, and the headers that every answer carries."""
 
@@ -182,6 +218,7 @@ class _Said:
         self._scope, self._send = scope, send
         self._began_s = time.monotonic()
         self._ended = False
+        self._took_s: float | None = None
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -193,6 +230,8 @@ class _Said:
             message = {**message, "status": self.status, "headers": given}
         self._ended = message["type"] == "http.response.body" and not message.get("more_body")
         await self._send(message)
+        if self._ended:
+            self._took_s = time.monotonic() - self._began_s
 
     def _status(self, status: int) -> int:
         """Gradio (6.31) says 500 where an event could not take the values that came for it."""
@@ -211,7 +250,7 @@ class _Said:
             "method": self._scope["method"],
             "path": self._scope["path"][:100],
             "status": self.status,
-            "seconds": round(time.monotonic() - self._began_s, 4),
+            "seconds": round(self._took_s or time.monotonic() - self._began_s, 4),
         }
 
 
