@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 
-from codegemma_ui import cache_folder, proxies
+from codegemma_ui import cache_folder, proxies, returned_memory
 
 _KEPT = ("GRADIO_ROOT_PATH", "GRADIO_TEMP_DIR")
 """Variables of Gradio's that an operator may set: `settings` reads the first, the other is for files."""
@@ -19,6 +19,7 @@ _KEPT = ("GRADIO_ROOT_PATH", "GRADIO_TEMP_DIR")
 def settle() -> None:
     """Settle it for this process."""
     proxies.never_asked()
+    returned_memory.settle()
     for name in [name for name in os.environ if name.startswith("GRADIO_")]:
         if name not in _KEPT:
             del os.environ[name]

@@ -11,10 +11,11 @@ import gradio as gr
 
 from codegemma_ui import comparing, fim
 from codegemma_ui.client import EngineClient
-from codegemma_ui.messages import MAX_SEED, parse_request
+from codegemma_ui.errors import BadInput
+from codegemma_ui.messages import MAX_SEED, ErrorEvent, parse_request
 from codegemma_ui.progress import Progress
 from codegemma_ui.recording import LONGEST, Recording
-from codegemma_ui.ui.completing import asked_by, follow
+from codegemma_ui.ui.completing import asked_by, check_sides, follow
 from codegemma_ui.ui.completions import Call, Completions
 from codegemma_ui.ui.components import Page
 from codegemma_ui.ui.events import PRIVATE, SKIP, blocks_under_construction
@@ -39,14 +40,19 @@ def _wire_race(page: Page, client: EngineClient, completions: Completions) -> No
     ) -> AsyncGenerator[list[Any]]:
         """Run the same request in each layout, one after the other, then score the true middle in each."""
         raw = dict(zip(asked_by(page), given, strict=True))
+        refusal = None
+        try:
+            check_sides(raw)
+        except BadInput as error:
+            refusal, raw = ErrorEvent.of(error), {**raw, "prefix": "", "suffix": ""}
         requests = comparing.race(raw, random.randint(0, MAX_SEED))
         lanes = [Lane(each["layout"], Run(each, ending)) for each in requests]
-        truth = true_middle or ""
+        truth = (true_middle or "")[: fim.MAX_SIDE_CHARACTERS]  # far longer than any model reads
 
         def seen(*buttons: Any, running: bool = True) -> list[Any]:
             return [race.view(lanes, truth, language, running=running), *buttons]
 
-        refusal = completions.arrival()
+        refusal = refusal or completions.arrival()
         if refusal is not None:
             first = lanes[0].run
             first.progress = Progress(first.prefix, first.suffix)

@@ -11,7 +11,7 @@ from typing import Any
 
 import gradio as gr
 
-from codegemma_ui import recording
+from codegemma_ui import fim, recording
 from codegemma_ui.client import EngineClient
 from codegemma_ui.errors import BadInput
 from codegemma_ui.messages import parse_request
@@ -105,8 +105,14 @@ def wire(
         if request.session_hash in pressed:
             yield [SKIP] * len(outputs)
             return
+        raw = dict(zip(asked_by(page), given, strict=True))
+        try:
+            check_sides(raw)
+        except BadInput as error:
+            yield refused(error, language)
+            return
         pressed.add(request.session_hash)
-        run = render.Run(dict(zip(asked_by(page), given, strict=True)), ending)
+        run = render.Run(raw, ending)
         try:
             async with aclosing(complete(run, language, request.session_hash)) as steps:
                 async for update in steps:
@@ -182,6 +188,16 @@ def wire(
     )
     page.stop.click(stop, **AT_ONCE)
     return complete, outputs
+
+
+def check_sides(raw: Mapping[str, Any]) -> None:
+    """What is too long to complete is neither shown nor kept: that takes many times its size.
+
+    Raises:
+        BadInput: as `parse_request` says it.
+    """
+    if any(len(str(raw[side] or "")) > fim.MAX_SIDE_CHARACTERS for side in ("prefix", "suffix")):
+        parse_request({side: raw[side] for side in ("prefix", "suffix")}, LONGEST)
 
 
 def asked_by(page: Page) -> dict[str, Any]:

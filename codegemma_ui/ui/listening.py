@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 from collections.abc import Callable, Generator
+from functools import partial
 
 import gradio as gr
 
@@ -41,11 +43,13 @@ def listening(
         yield lambda: waiting() <= UNHEARD
     finally:
         left = waiting()
-        loop = asyncio.get_running_loop()
+        # In a context of its own: that of the call holds its request, with the whole body, for as long.
+        call_later = asyncio.get_running_loop().call_later
+        later = partial(call_later, FORGOTTEN_S, context=contextvars.Context())
         if session and left:
-            loop.call_later(FORGOTTEN_S, _forget_messages, blocks, session, left)
+            later(_forget_messages, blocks, session, left)
         if session and not page:
-            loop.call_later(FORGOTTEN_S, _forget_state, blocks, session)
+            later(_forget_state, blocks, session)
 
 
 def _forget_messages(blocks: gr.Blocks, session: str, left: int) -> None:

@@ -62,6 +62,7 @@ def wire(
             prefix, suffix, truth, guess = (
                 str(question[name]) for name in ("prefix", "suffix", "truth", "guess")
             )
+            truth, guess = truth[: fim.MAX_SIDE_CHARACTERS], guess[: fim.MAX_SIDE_CHARACTERS]
         except (ValueError, KeyError, TypeError):
             yield [*nothing, SKIP]
             return
