@@ -29,10 +29,11 @@ format: ## let ruff write the layout
 	@.venv/bin/ruff format .
 	@.venv/bin/ruff check --fix .
 
-fuzz: ## send 10,000 bad requests and 1,000 documents at a page of its own
+fuzz: ## send 10,000 bad requests, 1,000 documents and the longest texts at a page of its own
 	@scripts/setup test
 	@.venv/bin/python -m tests.fuzz.run
 	@.venv/bin/python -m tests.fuzz.exact
+	@.venv/bin/python -m tests.fuzz.memory
 
 audit: ## ask for known advisories of what is installed
 	@scripts/setup all

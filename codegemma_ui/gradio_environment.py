@@ -23,7 +23,7 @@ def settle() -> None:
     for name in [name for name in os.environ if name.startswith("GRADIO_")]:
         if name not in _KEPT:
             del os.environ[name]
-    # Of each event Gradio keeps a record for a page that is closed here, and sums 10,000 of them up after each.
+    # Gradio records each event for a page that is closed here, and sums 10,000 of them up after each.
     os.environ["GRADIO_ANALYTICS_MAX_EVENTS"] = "1"
     os.environ["GRADIO_ANALYTICS_CACHE_FREQUENCY"] = str(2**62)
     # Else each client that Gradio makes takes the operator's token for the hub along, wherever it goes.

@@ -136,6 +136,7 @@ ROWS = (
         "test_rehearsals.py::test_a_container_takes_root_and_debootstrap",
         timeout_s=ENGINES_S,
     ),
+    # The watches too: they hold memory and times to figures.
     *long("reliability/", alone=True, timeout_s=ENGINES_S),
     # What holds a time to a figure.
     *long(
@@ -148,6 +149,7 @@ ROWS = (
         "test_progress.py::test_a_stop_ends_the_updates_at_once_from_any_thread",
         alone=True,
     ),
+    *long("server/test_memory.py", alone=True, timeout_s=ENGINES_S),
 )
 
 

@@ -16,6 +16,8 @@ from typing import Any
 import orjson
 from starlette.types import Message, Receive
 
+from codegemma_ui import returned_memory
+
 MAX_BODY_BYTES = 5 * 2**20
 """Two sides of 200,000 characters, at most twelve bytes each in JSON, and room to spare."""
 
@@ -28,11 +30,14 @@ MAX_DRAINED_BYTES = 64 * 2**20
 SHORT_BYTES = 2**16
 """A body that is no longer waits for nobody."""
 
-MAX_AT_ONCE_BYTES = 10 * 2**20
+MAX_AT_ONCE_BYTES = 6 * 2**20
 """Of the longer bodies that are in memory at one time; each becomes several times its size on its way."""
 
 WAIT_S = 10.0
 """Seconds that a longer one waits for the others."""
+
+GIVEN_BACK_BYTES = 8 * 2**20
+"""Of longer bodies that were handled, after which memory is given back."""
 
 EVENT_S = 5.0
 """Seconds for which an event that was accepted keeps the room of its body: one that goes on for longer has
@@ -73,11 +78,12 @@ class LongBodies:
 
     def __init__(self, most: int = MAX_AT_ONCE_BYTES) -> None:
         self._left = most
+        self._handled = 0
         self._changed = asyncio.Condition()
 
     @contextlib.asynccontextmanager
     async def room(self, declared: bytes | None) -> AsyncGenerator[bool]:
-        """Room for one, for the length of the block, and whether it needs any; it is not read before there is.
+        """Room for one, for the length of the block; it is not read before there is. Gives whether it needs any.
 
         Args:
             declared: the `Content-Length` header, if there is one.
@@ -101,6 +107,10 @@ class LongBodies:
         try:
             yield True
         finally:
+            self._handled += size
+            if self._handled >= GIVEN_BACK_BYTES:
+                self._handled = 0
+                await asyncio.to_thread(returned_memory.give_back)
             async with self._changed:
                 self._left += size
                 self._changed.notify_all()

@@ -15,7 +15,7 @@ from gradio.routes import App, ORJSONResponse
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp
 
-from codegemma_ui import interrupts, listening
+from codegemma_ui import interrupts, listening, returned_memory
 from codegemma_ui.client import EngineClient
 from codegemma_ui.server import logs
 from codegemma_ui.server.assets import page_assets
@@ -129,6 +129,7 @@ def start(blocks: gr.Blocks, client: EngineClient, settings: Settings) -> Listen
                 _app=WalledApp(building, layout.gates(blocks)),
                 **page_assets(),
             )
+        returned_memory.keep_what_is_here()
     except (OSError, ServerFailedToStartError) as error:
         if getattr(error, "errno", None) is not None:  # not Gradio's own, which is of the port
             raise

@@ -14,7 +14,7 @@ from typing import Any
 import gradio as gr
 from gradio.state_holder import SessionState, StateHolder
 
-MAX_BYTES = 64 * 2**20
+MAX_BYTES = 32 * 2**20
 """Of the states of all sessions together; those asked for longest ago go first. A page whose state is dropped
 is shown everything at its next look."""
 

@@ -1,7 +1,7 @@
 """What events have sent and nobody has fetched yet: of all callers together no more than a bound.
 
-Gradio (6.31) keeps what an event sends for a caller who never asks for it, of 2,000 callers; a page that shows
-a long text sends several times as much as came. Those who have not fetched for longest are told so instead.
+Gradio (6.31) keeps what an event sends for a caller who never asks for it, of 2,000 callers, and an event that
+shows a long text sends several times as much as came. Who has not fetched for longest is told so instead.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from gradio.server_messages import EventMessage, ProcessCompletedMessage
 
 from codegemma_ui.server.sessions import size
 
-MAX_BYTES = 32 * 2**20
+MAX_BYTES = 16 * 2**20
 
 SAID = "The answer was not fetched in time."
 
@@ -32,7 +32,7 @@ class Unfetched:
         self._sizes: dict[str, deque[int]] = {}  # by session, of its messages in their order
         self._total = 0
         self._send = queue.send_message
-        queue.send_message = self._sent  # type: ignore[method-assign]
+        queue.send_message = self._sent  # type: ignore[method-assign, assignment]
 
     def _sent(self, event: Event, message: EventMessage) -> None:
         self._send(event, message)

@@ -61,7 +61,7 @@ class Building:
     other_tools: OpenAIApi | None = None
     mcp: McpTool | None = None
     root_path: str = ""
-    runs: Callable[[str], bool] = lambda event: False
+    runs: Callable[[str], bool] = lambda _: False
 
 
 class Walls:

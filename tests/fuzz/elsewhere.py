@@ -1,4 +1,4 @@
-"""Whatever of a request could say where a server connects to, or how it calls itself, with a stranger's address.
+"""What of a request could say where a server connects to, or its own name, with a stranger's address in it.
 
 Gradio, MCP, proxies and OpenAI's protocol have such places; which of them one of our doors passes on is what
 the fuzz finds out.

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-
 _PAGE_MB = os.sysconf("SC_PAGESIZE") / 2**20
 
 

@@ -52,7 +52,7 @@ def listed() -> list[Socket]:
 
 
 def _address(written: str) -> str:
-    """"0100007F:1F90" as "127.0.0.1:8080": words of four bytes, each in the machine's order."""
+    """ "0100007F:1F90" as "127.0.0.1:8080": words of four bytes, each in the machine's order."""
     words, port = written.split(":")
     count = len(words) // 8
     raw = struct.pack(f">{count}I", *struct.unpack(f"={count}I", bytes.fromhex(words)))

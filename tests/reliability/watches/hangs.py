@@ -53,9 +53,11 @@ class HangWatch:
 
     Args:
         url: of the page, with or without a slash at its end.
+        answer_s: in which all but `SLOWER` have to come.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, answer_s: float = ANSWER_S) -> None:
+        self._answer_s = answer_s
         self._url = url.rstrip("/")
         self._asked = [_Asked(self._url, path) for path in (HEALTH, CHEAP)]
         self._stack = contextlib.ExitStack()
@@ -74,14 +76,14 @@ class HangWatch:
     def figures(self, scenario: str) -> list[Figure]:
         figures = []
         for one in self._asked:
-            slow = sum(took_s > ANSWER_S for took_s in one.took_s)
+            slow = sum(took_s > self._answer_s for took_s in one.took_s)
             if one.failed:
                 print(f"     {scenario}: {one.path}: {', '.join(one.failed[:20])}")
             figures += [
                 Figure(scenario, f"{one.path}: slowest answer", max(one.took_s), LONGEST_S, "s"),
                 Figure(
                     scenario,
-                    f"{one.path}: of {len(one.took_s)} answers, later than {ANSWER_S:g} s",
+                    f"{one.path}: of {len(one.took_s)} answers, later than {self._answer_s:g} s",
                     slow,
                     int(SLOWER * len(one.took_s)),
                 ),

@@ -103,7 +103,9 @@ def test_a_process_at_rest_holds_its_budget(process: Process) -> None:
 
 @pytest.mark.parametrize("whose", ["page", "worker"])
 def test_a_connection_to_a_stranger_is_seen_and_heard(process: Process, whose: str) -> None:
-    connect = "s = socket.create_connection(('127.0.0.1', {port})); s.sendall(b'x'); time.sleep(0.5)"
+    connect = (
+        "s = socket.create_connection(('127.0.0.1', {port})); s.sendall(b'x'); time.sleep(0.5)"
+    )
     with Stranger() as stranger, ConnectionWatch(process.pid, 1) as watch:
         line = connect.format(port=stranger.address.rpartition(":")[2])
         if whose == "worker":
@@ -239,9 +241,7 @@ def test_a_page_whose_engine_is_gone_is_told(page: Page) -> None:
     assert over(watch.figures("a")) == ["/healthz: not answered with 200"]
 
 
-def test_a_request_that_is_left_behind_is_told(
-    page: Page, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_request_that_is_left_behind_is_told(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hangs, "REST_S", 0.3)
     page.waiting = 1
     with HangWatch(page.url) as watch:
