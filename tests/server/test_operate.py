@@ -225,6 +225,7 @@ def test_no_character_of_a_line_moves_a_cursor_or_turns_a_text_around() -> None:
 def test_what_a_caller_asked_for_is_escaped_in_the_log() -> None:
     with serving("--log-level", "info") as page:
         httpx.get(f"{page.url}/%c2%9b31m%e2%80%ae%e2%80%a8{CANARY}")
+        wait_until(lambda: CANARY in page.log())  # it is written once the answer is out
         line = next(each for each in page.log().split("\n") if CANARY in each)
     assert json.loads(line)["path"] == f"/\x9b31m\u202e\u2028{CANARY}"
     assert not {"\x9b", "\u202e", "\u2028"} & set(line)
