@@ -83,7 +83,7 @@ class LongBodies:
 
     @contextlib.asynccontextmanager
     async def room(self, declared: bytes | None) -> AsyncGenerator[bool]:
-        """Room for one, for the length of the block; it is not read before there is. Gives whether it needs any.
+        """Room for one, for the length of the block, and whether it needs any. It is not read before.
 
         Args:
             declared: the `Content-Length` header, if there is one.
@@ -106,11 +106,11 @@ class LongBodies:
             self._left -= size
         try:
             yield True
+            self._handled += size  # a refused one was not read, and its answer is still to come
         finally:
-            self._handled += size
             if self._handled >= GIVEN_BACK_BYTES:
                 self._handled = 0
-                await asyncio.to_thread(returned_memory.give_back)
+                asyncio.get_running_loop().run_in_executor(None, returned_memory.give_back)
             async with self._changed:
                 self._left += size
                 self._changed.notify_all()

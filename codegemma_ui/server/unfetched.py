@@ -1,7 +1,7 @@
 """What events have sent and nobody has fetched yet: of all callers together no more than a bound.
 
-Gradio (6.31) keeps what an event sends for a caller who never asks for it, of 2,000 callers, and an event that
-shows a long text sends several times as much as came. Who has not fetched for longest is told so instead.
+Gradio (6.31) keeps what an event sends for a caller who never asks for it, of 2,000 callers, and where a long
+text is shown that is several times as much as came. Who has not fetched for longest is told so instead.
 """
 
 from __future__ import annotations

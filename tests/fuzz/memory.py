@@ -31,9 +31,9 @@ BYTES = 4_900_000
 """Of a text as it is written in a body."""
 
 GROWN_MB, PEAK_MB = 250.0, 400.0
-"""Beyond rest, for all kinds and all texts. More than `watches.memory` gives, which holds without the two texts
-of JSON: Python's heaps stay about as large as many small objects once made them. Measured: 191 and 302; without
-the bounds of the page 3,600, and more with each request."""
+"""Beyond rest, for all kinds and texts. More than `watches.memory` gives, which holds without the two texts of
+JSON: Python's heaps stay about as large as many small objects once made them. Measured: 191 and 302, and
+without the bounds of the page 3,600 and more with each request."""
 
 HANG_S = 10.0
 """In which the page answers meanwhile: a JSON text of 5 MB is parsed in one go."""
