@@ -31,7 +31,7 @@ BYTES = 4_900_000
 """Of a text as it is written in a body."""
 
 GROWN_MB, PEAK_MB = 250.0, 400.0
-"""Beyond rest, for all kinds and texts. More than `watches.memory` gives, which holds without the two texts of
+"""Beyond rest, for all kinds and texts. More than `watches.memory` gives, which holds without the two of
 JSON: Python's heaps stay about as large as many small objects once made them. Measured: 191 and 302, and
 without the bounds of the page 3,600 and more with each request."""
 
