@@ -244,7 +244,7 @@ worker.take_stdout = lambda: write
 sys.argv[1:] = ["--preset", "bundled", "--folder", sys.argv[1], "--backend", "tensorflow",
                 "--dtype", "float32", "--context-length", "512"]
 class Quiet:
-    def __init__(self): pass
+    def __init__(self, write): pass
 worker.Inbox = Quiet
 worker.main()
 """
