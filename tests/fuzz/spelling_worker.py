@@ -75,7 +75,9 @@ def main() -> None:
     )
     for line in sys.stdin:
         message = json.loads(line)
-        if message["op"] == "complete":
+        if message["op"] == "ping":
+            write(worker="alive")
+        elif message["op"] == "complete":
             complete(message["request_id"], message["request"])
 
 
