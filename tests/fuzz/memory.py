@@ -30,6 +30,9 @@ from tests.server.scripted_page import Page, serving, wait_until
 BYTES = 4_900_000
 """Of a text as it is written in a body."""
 
+MCP_BYTES = 3_900_000
+"""The same for MCP, whose library (1.28) takes bodies of 4 MiB."""
+
 GROWN_MB, PEAK_MB = 250.0, 400.0
 """Beyond rest, for all kinds and texts. More than `watches.memory` gives, which holds without the two of
 JSON: Python's heaps stay about as large as many small objects once made them. Measured: 191 and 302, and
@@ -203,6 +206,7 @@ def _other_tools() -> Iterator[Kind]:
         yield Kind(f"/infill: {name}", "/infill", *filled)
     extra = {"input_prefix": "x", "input_extra": [{"filename": "a.py", "text": TEXT}]}
     yield Kind("/infill: input_extra", "/infill", *_bodies(extra, [wide]))
+    mcps = (_repeated("가나 x = 1\n", MCP_BYTES) + "🦙", _repeated("\n", MCP_BYTES))
     accept = {"accept": "application/json, text/event-stream"}
     asked = {"jsonrpc": "2.0", "id": 1, "method": "tools/call"}
     named = {"name": "complete", "arguments": {"prefix": TEXT}}
@@ -213,7 +217,7 @@ def _other_tools() -> Iterator[Kind]:
         ("id", {**asked, "id": TEXT, "params": {**named, "arguments": {"prefix": "x"}}}),
         ("method", {**asked, "method": TEXT}),
     ):
-        filled = _bodies(value, (wide, lines))
+        filled = _bodies(value, mcps)
         yield Kind(f"mcp: {name}", "/gradio_api/mcp/", *filled, headers=accept)
 
 
