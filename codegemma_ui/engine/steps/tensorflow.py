@@ -145,8 +145,11 @@ def _named(program: str, arguments: tuple[Any, ...]) -> Iterator[None]:
 
     @cache
     def key() -> int:
-        shapes = [(tuple(one.shape), one.dtype) for one in tf.nest.flatten(arguments)]
-        return zlib.crc32(f"{program} {shapes}".encode())
+        kinds = [
+            (tuple(one.shape), one.dtype) if hasattr(one, "shape") else one  # None or an integer
+            for one in tf.nest.flatten(arguments)
+        ]
+        return zlib.crc32(f"{program} {kinds}".encode())
 
     def numbered(name: str) -> str:
         named = f"{name}_{key()}"
