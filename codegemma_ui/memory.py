@@ -9,7 +9,7 @@ from codegemma_ui.messages import DEFAULT_MAX_LENGTH, Narrowed
 from codegemma_ui.presets import LARGE, Preset, within
 from codegemma_ui.settings import DTYPES
 
-FRAMEWORK_BYTES = {"tensorflow": 1_800_000_000, "jax": 900_000_000, "torch": 900_000_000}
+FRAMEWORK_BYTES = {"tensorflow": 1_500_000_000, "jax": 900_000_000, "torch": 900_000_000}
 """What a worker takes on a CPU beside its weights and cache, as measured with a model of 40M parameters."""
 
 TORCH_COMPILES_BYTES = 250_000_000

@@ -186,13 +186,14 @@ def test_focus_and_selection_are_put_back(plain: Plain) -> None:
 def test_the_link_and_a_script_are_copied(plain: Plain, clipboard: Callable[[], str]) -> None:
     playground = plain()
     playground.open_tab("take")
+    pane = playground.page.locator("#take .script .pane")
+    expect(pane).to_be_visible()  # with it the link is drawn again
     field = playground.page.locator("#take input[readonly]")
     expect(field).to_have_value(re.compile("#run=.+"))
     button = link_button(playground)
     with says(button, "Copied"):
         button.click()
     assert clipboard() == field.input_value()
-    pane = playground.page.locator("#take .script .pane")
     with says(pane.locator("[data-copy]"), "Copied"):
         pane.locator("[data-copy]").click()
     assert clipboard() == pane.locator("pre").evaluate("(pre) => pre.textContent")

@@ -56,10 +56,12 @@ def read_on(scripted: Scripted, said: Locator) -> None:
 def test_a_race_says_how_far_each_lane_is(playground: Playground, scripted: Scripted) -> None:
     open_view(playground, RACE)
     scripted.client.prefilled = (0, 2000)
+    pause_s, scripted.client.pause_s = scripted.client.pause_s, 0.3
     race_starter(playground).click()
     state = lane(playground, "psm").locator(".lane-state")
     read_on(scripted, state)
     expect(state).to_contain_text(re.compile(r"Writing · \d+ tokens · [\d.]+ tok/s"))
+    scripted.client.pause_s = pause_s
     playground.wait_until_idle()
 
 
