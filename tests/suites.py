@@ -100,6 +100,7 @@ ROWS = (
     *long(
         "bench/",
         "container/",
+        "contract/test_contract.py::test_the_outside_sees_what_it_saw[greedy",
         "engine/test_cache_folder.py",
         "engine/test_drawing.py",
         "engine/test_globals.py",
