@@ -1,7 +1,8 @@
 """What Gradio (6.31) keeps for each page that is open: little, and of all together no more than a bound.
 
 It keeps the last value of every control of every session, whatever name that has, to save a page for a deep
-link, which is closed here; and what a `State` holds, which here is the last run.
+link, which is closed here; a control of its own for each that an event gave another label, choice or look,
+some 3.5 kB; and what a `State` holds, which here is the last run.
 """
 
 from __future__ import annotations
@@ -19,12 +20,19 @@ MAX_BYTES = 32 * 2**20
 is shown everything at its next look."""
 
 
+CHECKED = (gr.Dropdown, gr.Radio, gr.Slider, gr.Number)
+"""Controls whose values are checked by what an event may have changed, such as the choices that there are."""
+
+
 class Session(SessionState):
-    """One page's state, without the values of its controls.
+    """One page's state, without the values of its controls, and with those controls alone that are `CHECKED`.
 
     Attributes:
         bytes: that its states take, about.
     """
+
+    _last: tuple[int, Any] | None = None
+    """The last other control that an event changed: Gradio reads from it at once what to send."""
 
     def __init__(self, blocks: gr.Blocks) -> None:
         super().__init__(blocks)
@@ -32,9 +40,17 @@ class Session(SessionState):
         self.bytes = 0
 
     def __setitem__(self, key: int, value: Any) -> None:
+        if not isinstance(self.blocks_config.blocks.get(key), (gr.State, *CHECKED)):
+            self._last = key, value
+            return
         super().__setitem__(key, value)
         self.config_values.clear()
         self.bytes = size(self.state_data)
+
+    def __getitem__(self, key: int) -> Any:
+        if self._last is not None and self._last[0] == key:
+            return self._last[1]
+        return super().__getitem__(key)
 
     def _update_config(self, key: int) -> None:
         pass

@@ -124,7 +124,8 @@ class Soak:
         dice = chance.random()
         if dice < 0.4:
             seen = await watch(page, question, None)
-            middle, failure = seen.last.middle, seen.last.outcome
+            notice = seen.last.outcome
+            middle, failure = seen.last.middle, notice if "notice error" in notice else ""
         else:
             call = visitor.call_api if dice < 0.7 else visitor.call_tool
             stream = call(http, question.prefix, question.suffix, **question.settings)

@@ -59,6 +59,9 @@ def test_the_page_tells_how_far_it_is_and_from_the_second_time_on_how_long(
     said = list(dict.fromkeys(captions(language)))
     first = SAID[language].format(done=0, left="").partition(" · ")[0]
     assert first in said
-    for done in (1, 2, 3):
-        assert SAID[language].format(done=done, left=2 if done < 2 else 1) in said
-    assert "4" not in said[-1]  # nothing of it once it is done
+    for done in (1, 2, 3):  # how long a pass takes is the machine's matter
+        pattern = (
+            re.escape(SAID[language]).replace(r"\{done\}", str(done)).replace(r"\{left\}", "[1-9]")
+        )
+        assert any(re.fullmatch(pattern, one) for one in said), said
+    assert first.partition(":")[0] not in said[-1]  # nothing of it once it is done
