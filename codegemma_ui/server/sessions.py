@@ -8,16 +8,18 @@ some 3.5 kB; and what a `State` holds, which here is the last run.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
+from math import inf
+from types import FunctionType, MethodType, ModuleType
 from typing import Any
 
 import gradio as gr
 from gradio.state_holder import SessionState, StateHolder
 
-MAX_BYTES = 32 * 2**20
-"""Of the states of all sessions together; those asked for longest ago go first. A page whose state is dropped
-is shown everything at its next look."""
+MAX_BYTES = 24 * 2**20
+"""Of the states of all sessions together; those asked for longest ago go first, and none takes half of it. A
+page whose state is dropped is shown everything at its next look."""
 
 
 CHECKED = (gr.Dropdown, gr.Radio, gr.Slider, gr.Number)
@@ -45,7 +47,10 @@ class Session(SessionState):
             return
         super().__setitem__(key, value)
         self.config_values.clear()
-        self.bytes = size(self.state_data)
+        self.bytes = size(self.state_data, MAX_BYTES // 2)
+        if self.bytes > MAX_BYTES // 2:
+            self.state_data.clear()
+            self.bytes = 0
 
     def __getitem__(self, key: int) -> Any:
         if self._last is not None and self._last[0] == key:
@@ -77,11 +82,11 @@ class Sessions(StateHolder):
                 total -= oldest.bytes if isinstance(oldest, Session) else 0
 
 
-def size(value: Any) -> int:
-    """About how many bytes a value takes, with what it holds."""
+def size(value: Any, most: float = inf) -> int:
+    """About how many bytes a value takes, with what it holds; no further than `most`."""
     seen: set[int] = set()
     total, left = 0, [value]
-    while left:
+    while left and total <= most:
         one = left.pop()
         if id(one) in seen:
             continue
@@ -89,8 +94,10 @@ def size(value: Any) -> int:
         total += sys.getsizeof(one)
         if isinstance(one, Mapping):
             left += [*one.keys(), *one.values()]
-        elif is_dataclass(one):
+        elif isinstance(one, list | tuple | set | frozenset):
+            left += one
+        elif is_dataclass(one) and not isinstance(one, type):
             left += [getattr(one, each.name) for each in fields(one)]
-        elif isinstance(one, Iterable) and not isinstance(one, str | bytes):
-            left += list(one)
+        elif not isinstance(one, type | FunctionType | MethodType | ModuleType):
+            left.append(getattr(one, "__dict__", None))
     return total

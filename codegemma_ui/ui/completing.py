@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
@@ -17,7 +16,7 @@ from codegemma_ui.errors import BadInput
 from codegemma_ui.messages import parse_request
 from codegemma_ui.progress import Progress
 from codegemma_ui.recording import ENDINGS, LONGEST
-from codegemma_ui.ui import render, unfinished
+from codegemma_ui.ui import received, render, unfinished
 from codegemma_ui.ui.completions import Call, Completions
 from codegemma_ui.ui.components import Page
 from codegemma_ui.ui.events import AT_ONCE, PRIVATE, SKIP, blocks_under_construction
@@ -130,7 +129,7 @@ def wire(
         `otherwise` may hold the `preset` whose tokens these are, and their `text` for every other one.
         """
         try:
-            question = json.loads(asked)
+            question = received.mapping(asked)
             raw = {**question["request"], "forced": _forced(question, client)}
             parse_request(raw, LONGEST)
             run = render.Run(raw, _ending(question), _parent(question))
@@ -147,7 +146,7 @@ def wire(
     def show_recording(asked: str, language: Language) -> list[Any]:
         """Show what has ended before: `{"recording": …, "parent": …}`."""
         try:
-            question = json.loads(asked)
+            question = received.mapping(asked)
             run = render.Run.of(recording.from_dict(question["recording"]), _parent(question))
             run.time_limit_s = client.settings.time_limit_s
             run.context_length = client.status().context_length

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import gradio as gr
@@ -10,7 +9,7 @@ import gradio as gr
 from codegemma_ui import boundaries, fim
 from codegemma_ui.client import EngineClient
 from codegemma_ui.messages import MAX_FILES, MAX_FILES_CHARACTERS, MAX_PATH_CHARACTERS
-from codegemma_ui.ui import examples, render
+from codegemma_ui.ui import examples, received, render
 from codegemma_ui.ui.components import Page
 from codegemma_ui.ui.events import AT_ONCE, SKIP, blocks_under_construction
 from codegemma_ui.ui.strings import Language, text
@@ -152,7 +151,7 @@ def pasted(report: str, ending: str, language: Language) -> list[Any]:
         language: of the page.
     """
     try:
-        found = json.loads(report)
+        found = received.mapping(report)
         counts = {kind: int(found[kind]) for kind in ("crlf", "lf", "cr")}
         fresh = bool(found["fresh"])
     except (ValueError, KeyError, TypeError):

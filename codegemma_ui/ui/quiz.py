@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import math
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
@@ -16,7 +15,7 @@ from codegemma_ui.client import EngineClient
 from codegemma_ui.evaluation.scoring import exact_match, parses
 from codegemma_ui.messages import DoneEvent, TokenEvent, logprob_of
 from codegemma_ui.progress import Progress
-from codegemma_ui.ui import render
+from codegemma_ui.ui import received, render
 from codegemma_ui.ui.completing import Complete, asked_by
 from codegemma_ui.ui.completions import Completions
 from codegemma_ui.ui.components import Page
@@ -58,7 +57,7 @@ def wire(
     ) -> AsyncGenerator[list[Any]]:
         """Fill in and compare: `{"prefix": …, "suffix": …, "truth": …, "guess": …}`."""
         try:
-            question = json.loads(asked)
+            question = received.mapping(asked)
             prefix, suffix, truth, guess = (
                 str(question[name]) for name in ("prefix", "suffix", "truth", "guess")
             )

@@ -19,7 +19,7 @@ from codegemma_ui.errors import BadInput
 from codegemma_ui.messages import ErrorEvent, parse_request
 from codegemma_ui.progress import Progress
 from codegemma_ui.recording import ENDINGS, LONGEST
-from codegemma_ui.ui import completing, examples, lessons, render, taking
+from codegemma_ui.ui import completing, examples, lessons, received, render, taking
 from codegemma_ui.ui.components import Page
 from codegemma_ui.ui.events import AT_ONCE, SKIP
 from codegemma_ui.ui.strings import Language
@@ -87,7 +87,7 @@ class Restorer:
     def restore(self, told: str, language: Language) -> list[Any]:
         """Show `{"controls": {name: value}, "advanced": bool, "lesson": {"lesson", "try"}, "run": …}`; what
         is not understood is left out."""
-        question = _object(told)
+        question = received.mapping(told)
         controls = _mapping(question.get("controls"))
         return [
             *(self._value(name, controls[name]) if name in controls else SKIP for name in CONTROLS),
@@ -172,13 +172,6 @@ def _lesson(kept: Mapping[str, Any], language: Language) -> list[Any]:
     if opened["try"] is not None and opened["try"] not in lesson.tries:
         return [SKIP, SKIP]
     return [lessons_view.card(opened, language), opened]
-
-
-def _object(told: object) -> Mapping[str, Any]:
-    try:
-        return _mapping(json.loads(told)) if isinstance(told, str) else {}
-    except (ValueError, RecursionError):
-        return {}
 
 
 def _is_text(value: object) -> TypeGuard[str]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
@@ -17,7 +15,7 @@ from codegemma_ui.messages import CompletionRequest
 from codegemma_ui.recording import Recording
 from codegemma_ui.settings import Settings
 from codegemma_ui.snippets import DEFAULT_ADDRESS, Taken
-from codegemma_ui.ui import completing, render
+from codegemma_ui.ui import completing, received, render
 from codegemma_ui.ui.components import Page
 from codegemma_ui.ui.events import AT_ONCE, SKIP
 from codegemma_ui.ui.strings import Language, text
@@ -41,7 +39,7 @@ def wire(page: Page, client: EngineClient, settings: Settings) -> None:
 def _wire_code(page: Page, client: EngineClient, settings: Settings) -> None:
     def write(asked: str, language: Language) -> Any:
         """`{"recording": …, "of": number, "address": of the page}`."""
-        question = _question(asked)
+        question = received.mapping(asked)
         number = question.get("of")
         if not isinstance(number, int):
             return SKIP
@@ -102,7 +100,7 @@ def _wire_opening(page: Page, client: EngineClient) -> None:
 
     def open_recording(asked: str, language: Language) -> list[Any]:
         """`{"recording": …}` of a link or a file, or `{"trouble": one of TROUBLES}`."""
-        question = _question(asked)
+        question = received.mapping(asked)
         updates: list[Any] = [SKIP] * (len(inputs) + len(results))
         trouble = question.get("trouble", "foreign")
         try:
@@ -164,14 +162,6 @@ def opened(recorded: Recording, client: EngineClient, language: Language) -> str
     name = labels.get(last.preset or "", last.preset or "?")
     parts = [name, *filter(None, (last.backend, last.dtype))]
     return render.notice(text("opened", language, by=" · ".join(part[:100] for part in parts)))
-
-
-def _question(asked: str) -> Mapping[str, Any]:
-    try:
-        question = json.loads(asked)
-    except (ValueError, TypeError, RecursionError):
-        return {}
-    return question if isinstance(question, dict) else {}
 
 
 def _address(value: object) -> str:

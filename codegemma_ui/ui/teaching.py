@@ -3,10 +3,9 @@ starts nothing."""
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
-from codegemma_ui.ui import completing, lessons
+from codegemma_ui.ui import completing, lessons, received
 from codegemma_ui.ui.components import Page
 from codegemma_ui.ui.events import AT_ONCE, SKIP
 from codegemma_ui.ui.lessons import State
@@ -40,7 +39,7 @@ def wire(page: Page) -> None:
         `{"program": 0}` loads a whole program."""
         none = completing.nothing(language)
         try:
-            question = json.loads(asked)
+            question = received.mapping(asked)
             if "program" in question:
                 program = lessons.PROGRAMS[int(question["program"]) % len(lessons.PROGRAMS)]
                 return [*_values(State(prefix=program)), *none, SKIP, SKIP]

@@ -33,11 +33,6 @@ BYTES = 4_900_000
 MCP_BYTES = 3_900_000
 """The same for MCP, whose library (1.28) takes bodies of 4 MiB."""
 
-GROWN_MB, PEAK_MB = 250.0, 400.0
-"""Beyond rest, for all kinds and texts. More than `watches.memory` gives, which holds without the two of
-JSON: Python's heaps stay about as large as many small objects once made them. Measured: 191 and 302, and
-without the bounds of the page 3,600 and more with each request."""
-
 HANG_S = 10.0
 """In which the page answers meanwhile: a JSON text of 5 MB is parsed in one go."""
 
@@ -104,15 +99,16 @@ def recording(tokens: int) -> dict[str, Any]:
 
 
 def texts() -> tuple[str, ...]:
-    """What takes most: wide characters, lines, a JSON value with many parts, a recording."""
-    shown = recording(100_000)
+    """What takes most: wide characters, a JSON value with many parts, a recording of as many tokens as are
+    read, lines."""
+    shown = recording(30_000)
     asked = {"recording": shown, "request": shown["request"], "ending": "LF", "parent": None}
     many = ",".join(["[]"] * (BYTES // 3))
     return (
         _repeated("가나 x = 1\n", BYTES - 4) + "🦙",
-        _repeated("\n", BYTES),
         f'{{"recording":[{many}]}}',
         json.dumps(asked, ensure_ascii=False, separators=(",", ":")),
+        _repeated("\n", BYTES),
     )
 
 
@@ -195,7 +191,7 @@ def _calls() -> Iterator[Kind]:
 
 def _other_tools() -> Iterator[Kind]:
     """The addresses that speak as OpenAI's, llama.cpp's and an MCP server do."""
-    wide, lines, *_ = texts()
+    wide, *_, lines = texts()
     for name in ("prompt", "suffix", "model", "stop"):
         body = {"prompt": "x", "max_tokens": 8, name: TEXT}
         filled = _bodies(body, (wide, lines))
@@ -302,7 +298,7 @@ def fill(page: Page, count: int, only: Sequence[str] = ()) -> tuple[list[Sent], 
     """
     with _used(page, only) as (http, chosen):
         done: list[Sent] = []
-        memory = MemoryWatch("page", page.process.pid, GROWN_MB, PEAK_MB)
+        memory = MemoryWatch("page", page.process.pid)
         hangs = HangWatch(page.url, HANG_S)
         with memory, hangs:
             for kind in chosen:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gradio as gr
 
-from codegemma_ui.server.sessions import Sessions
+from codegemma_ui.server.sessions import Sessions, size
 
 
 def test_a_page_keeps_of_its_own_what_a_value_is_checked_by_and_no_other_control() -> None:
@@ -26,3 +26,15 @@ def test_a_page_keeps_of_its_own_what_a_value_is_checked_by_and_no_other_control
     assert session[note._id] is note
     assert session[run._id] == {"text": "x" * 1000}
     assert session.bytes > 1000
+
+
+class Plain:
+    def __init__(self, *parts: str) -> None:
+        self.parts = parts
+
+
+def test_what_any_object_holds_is_counted_once() -> None:
+    text = "x" * 10_000
+    held = size(Plain(text, text))
+    assert 10_000 < held < 12_000
+    assert size({"a": [Plain(text)], "b": Plain("y" * 10_000)}) > 20_000
