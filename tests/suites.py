@@ -71,7 +71,12 @@ ROWS = (
     *long("browser/test_compare_for_real.py", group="engine", timeout_s=ENGINES_S, first=True),
     # The page in Chromium: each thing a person does once, the rest of each in the long run.
     *long("browser/"),
-    *long("browser/test_axe.py", "browser/test_come_back_after_a_reload.py", timeout_s=ENGINES_S),
+    *long(
+        "browser/test_axe.py",
+        "browser/test_behind_a_proxy.py",
+        "browser/test_come_back_after_a_reload.py",
+        timeout_s=ENGINES_S,
+    ),
     *quick(
         "browser/test_press_ctrl_enter.py",
         "browser/test_stop_with_escape.py",
