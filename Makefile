@@ -20,10 +20,11 @@ versions: ## the tiny model on every torch and jax that is allowed, each in an e
 	@scripts/setup all
 	@scripts/test tests/engine/test_versions.py
 
-lint: ## ruff and mypy
+lint: ## ruff, mypy, and which room may import which
 	@.venv/bin/ruff check .
 	@.venv/bin/ruff format --check .
 	@.venv/bin/mypy
+	@.venv/bin/lint-imports --no-logo
 
 format: ## let ruff write the layout
 	@.venv/bin/ruff format .

@@ -1,9 +1,8 @@
 """CodeGemma FIM Playground: see a language model write the code at your cursor.
 
-Rooms, and the way the arrows run: `ui -> client -> messages <- engine`. `fim`, `presets`, `messages`,
-`settings`, `errors`, `vocabulary`, `machine` and `installation` know no framework and no web page; only
-`engine` imports Keras, and it does so in a process of its own. `library` is the client for other people's
-programs.
+Rooms, and the way the arrows run: `commands -> server -> ui -> client, completions -> ipc -> fim -> errors`,
+`library -> client -> download`, and `workers -> ipc` in a process of its own, which alone imports Keras.
+Everyone may import settings, presets, machine and installation. `make lint` holds all of this.
 """
 
 from typing import TYPE_CHECKING

@@ -1,6 +1,6 @@
 """`python -m codegemma_ui`."""
 
-from codegemma_ui.cli import main
+from codegemma_ui.commands.main import main
 
 if __name__ == "__main__":
     main()

@@ -11,9 +11,10 @@ import shlex
 import sys
 from importlib import metadata
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from packaging.requirements import Requirement
+if TYPE_CHECKING:
+    from packaging.requirements import Requirement
 
 DISTRIBUTION = "codegemma-ui"
 
@@ -43,6 +44,8 @@ def install(extra: Extra = "") -> str:
         needed = None
     if needed is None:
         return f"pip install -r requirements{extra and '-'}{extra}.txt"
+    from packaging.requirements import Requirement  # here: a worker's own environment may lack it
+
     asked = [Requirement(one) for one in needed]
     wanted = [one for one in asked if _is_for(one, extra) and not (extra and _is_for(one, ""))]
     return _shell_line(["pip", "install", *(str(one).partition(";")[0] for one in wanted)])

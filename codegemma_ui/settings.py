@@ -12,13 +12,14 @@ from urllib.parse import urlsplit
 
 from codegemma_ui import presets, secrets
 from codegemma_ui.errors import BadInput, UnknownBackend, UnknownPreset
+from codegemma_ui.fim import DEFAULT_MAX_LENGTH
 from codegemma_ui.machine import BACKENDS, OPENAI, TOGETHER
-from codegemma_ui.messages import DEFAULT_MAX_LENGTH, DEFAULT_TIME_LIMIT_S
 
 DTYPES = ("auto", "float32", "bfloat16", "float16", "int8", "int4")
 LANGUAGES = ("auto", "en", "ko")
 ALLOW_SWITCH = ("everyone", "nobody", "login")
 TORCH_DEVICES = ("auto", "cpu", "cuda", "mps")
+DEFAULT_TIME_LIMIT_S = 120.0
 MAX_CONCURRENCY = 64
 MAX_IDLE_MINUTES = 7 * 24 * 60
 LOG_LEVELS = ("warning", "info", "debug")

@@ -366,12 +366,12 @@ for event in playground.stream(table_before, table_after):
     Words(
         """\
 `complete`, `show` and `stream` take more: `max_length`, `temperature`, `top_k`, `top_p`, `seed`, `layout`
-and the other fields that `CompletionRequest` in `codegemma_ui/messages.py` explains. The model's process
+and the other fields that `CompletionRequest` in `codegemma_ui/ipc/messages.py` explains. The model's process
 ends with `close`, or with this kernel.""",
         """\
 `complete`, `show`, `stream`은 `max_length`, `temperature`, `top_k`, `top_p`, `seed`, `layout` 등을 더
-받습니다. 설명은 `codegemma_ui/messages.py`의 `CompletionRequest`에 있습니다. 모델의 프로세스는 `close`나 이
-커널과 함께 끝납니다.""",
+받습니다. 설명은 `codegemma_ui/ipc/messages.py`의 `CompletionRequest`에 있습니다. 모델의 프로세스는 `close`나
+이 커널과 함께 끝납니다.""",
     ),
     Code("playground.close()"),
 )

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from codegemma_ui import machine, presets, recording
-from codegemma_ui.recording import Recording
-from codegemma_ui.vocabulary import Vocabulary
+from codegemma_ui import machine, presets
+from codegemma_ui.completions import recording
+from codegemma_ui.completions.recording import Recording
+from codegemma_ui.fim.vocabulary import Vocabulary
 from tests import suites
 from tests.probes import probe
 from tests.server.scripted_page import REAL, Page, serving

@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from codegemma_ui import cli, client
-from codegemma_ui.choice import Choice
+from codegemma_ui.client import client
+from codegemma_ui.client.choice import Choice
+from codegemma_ui.commands import main
 
 WORKER = Path(__file__).with_name("scripted_worker.py")
 
@@ -24,4 +25,4 @@ def command(choice: Choice, folder: Path, settings: Any) -> Sequence[str]:
 
 if __name__ == "__main__":
     client.worker_command = command  # type: ignore[assignment]
-    cli.main()
+    main.main()

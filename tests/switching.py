@@ -15,8 +15,8 @@ import psutil
 import pytest
 
 from codegemma_ui import machine
-from codegemma_ui.client import EngineClient
-from codegemma_ui.messages import DoneEvent, Status
+from codegemma_ui.client.client import EngineClient
+from codegemma_ui.ipc.messages import DoneEvent, Status
 from codegemma_ui.presets import BUNDLED
 from tests.hubs import isolate_this_process
 

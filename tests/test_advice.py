@@ -12,10 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from codegemma_ui import choice, doctor, machine, memory, presets, quality
-from codegemma_ui.choice import Choice
+from codegemma_ui import machine, presets
+from codegemma_ui.client import choice
+from codegemma_ui.client.choice import Choice
+from codegemma_ui.commands import doctor
 from codegemma_ui.errors import BackendMissing, NotEnoughMemory, UnsupportedPrecision
 from codegemma_ui.machine import Backend, Gpu
+from codegemma_ui.presets import memory, quality
 from codegemma_ui.settings import DTYPES, Settings
 from codegemma_ui.ui import advice
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from codegemma_ui import amounts, presets
+from codegemma_ui import presets
+from codegemma_ui.presets import amounts
 
 
 @pytest.mark.parametrize(

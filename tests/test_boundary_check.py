@@ -8,7 +8,7 @@ from itertools import pairwise
 import pytest
 
 from codegemma_ui import fim
-from codegemma_ui.boundaries import (
+from codegemma_ui.fim.boundaries import (
     COMFORTABLE_ROOM,
     MOST_EDITS,
     SEVERITIES,
@@ -17,8 +17,8 @@ from codegemma_ui.boundaries import (
     check,
     check_room,
 )
+from codegemma_ui.fim.vocabulary import Vocabulary
 from codegemma_ui.ui.examples import EXAMPLES, by_key
-from codegemma_ui.vocabulary import Vocabulary
 
 CALL = "print(total)\n"
 

@@ -11,7 +11,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from codegemma_ui import cache_folder, doctor, installation
+from codegemma_ui import cache_folder, installation
+from codegemma_ui.commands import doctor
 from codegemma_ui.settings import Settings
 
 ROOT = Path(__file__).parent.parent

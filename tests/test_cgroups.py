@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from codegemma_ui import cgroups, machine
+from codegemma_ui import machine
+from codegemma_ui.machine import cgroups
 
 GB = 10**9
 V2 = ("memory.max", "memory.current", "inactive_file")

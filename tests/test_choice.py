@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 
-from codegemma_ui import choice, machine, memory, presets
-from codegemma_ui.choice import Choice
+from codegemma_ui import machine, presets
+from codegemma_ui.client import choice
+from codegemma_ui.client.choice import Choice
 from codegemma_ui.errors import NotEnoughMemory, UnsupportedPrecision
 from codegemma_ui.machine import Backend, Gpu
+from codegemma_ui.presets import memory
 from codegemma_ui.settings import Settings
 
 TWO_B, SEVEN_B = (presets.named(name) for name in ("code_gemma_2b_en", "code_gemma_7b_en"))

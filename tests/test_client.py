@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from codegemma_ui.client import Choice, EngineClient
-from codegemma_ui.crashes import Crashes
+from codegemma_ui.client.client import Choice, EngineClient
+from codegemma_ui.client.crashes import Crashes
 from codegemma_ui.errors import BackendMissing, NotEnoughMemory, UnknownBackend, UnknownPreset
-from codegemma_ui.messages import CancelledEvent, DoneEvent, ErrorEvent, Event, PromptEvent
+from codegemma_ui.ipc.messages import CancelledEvent, DoneEvent, ErrorEvent, Event, PromptEvent
 from codegemma_ui.server import health
 from codegemma_ui.settings import Settings
 
@@ -168,7 +168,7 @@ def test_nobody_asks_for_more_time_than_the_operator_allows() -> None:
 def test_a_dispatch_that_never_ends_is_ended(
     client: EngineClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("codegemma_ui.streams.GRACE_S", 0.2)
+    monkeypatch.setattr("codegemma_ui.client.streams.GRACE_S", 0.2)
     last = complete(client, prefix="hang", time_limit_s=0.1)[-1]
     assert isinstance(last, ErrorEvent)
     assert last.code == "worker_died"
@@ -232,7 +232,7 @@ def test_a_kill_for_want_of_memory_is_told_with_what_would_need_less(
 ) -> None:
     wait_for(client, "ready")
     kills = [0]
-    monkeypatch.setattr("codegemma_ui.endings.oom_kills", lambda: kills[0])
+    monkeypatch.setattr("codegemma_ui.client.endings.oom_kills", lambda: kills[0])
     client.switch(backend="tensorflow")
     assert complete(client, prefix="x")[-1].event == "done"
     (pid,) = worker_pids()
@@ -284,7 +284,7 @@ def test_after_three_crashes_within_a_minute_it_is_loaded_again_after_growing_pa
 def test_a_model_that_keeps_ending_while_loading_is_loaded_again_later(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("codegemma_ui.crashes.FIRST_PAUSE_S", 0.3)
+    monkeypatch.setattr("codegemma_ui.client.crashes.FIRST_PAUSE_S", 0.3)
     dies = ["--die", "jax"]
     client = make_client(dies)
     client.start()
@@ -299,7 +299,7 @@ def test_a_model_that_keeps_ending_while_loading_is_loaded_again_later(
 
 
 def test_nobody_is_loaded_after_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("codegemma_ui.crashes.FIRST_PAUSE_S", 0.2)
+    monkeypatch.setattr("codegemma_ui.client.crashes.FIRST_PAUSE_S", 0.2)
     client = make_client("--die", "jax")
     client.start()
     wait_for(client, "failed")

@@ -11,11 +11,11 @@ from dataclasses import replace
 import pytest
 
 from codegemma_ui import machine, presets
-from codegemma_ui.choice import Choice, check_memory
-from codegemma_ui.client import EngineClient
+from codegemma_ui.client.choice import Choice, check_memory
+from codegemma_ui.client.client import EngineClient
+from codegemma_ui.client.completions import Completions
 from codegemma_ui.errors import NotEnoughMemory
-from codegemma_ui.messages import Event, TokenEvent
-from codegemma_ui.ui.completions import Completions
+from codegemma_ui.ipc.messages import Event, TokenEvent
 from tests.test_client import complete, make_client, wait_for, worker_pids
 
 AT_ONCE = 3

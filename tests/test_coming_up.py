@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
-from codegemma_ui import coming_up
-from codegemma_ui.messages import Status
+from codegemma_ui.client import coming_up
+from codegemma_ui.ipc.messages import Status
 
 LOADING = Status(state="loading", preset="code_gemma_2b_en", backend="torch", progress=0.4)
 

@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 
-from codegemma_ui import comparing, fim
-from codegemma_ui.comparing import Difference, differences, figures, reading, truth
-from codegemma_ui.messages import CompletionRequest, DoneEvent, TokenEvent, parse_request
-from codegemma_ui.recording import Recording
+from codegemma_ui import fim
+from codegemma_ui.completions import likelihood
+from codegemma_ui.completions.likelihood import Difference, differences, figures, reading, truth
+from codegemma_ui.completions.recording import Recording
+from codegemma_ui.fim.vocabulary import Vocabulary
+from codegemma_ui.ipc.messages import CompletionRequest, DoneEvent, TokenEvent, parse_request
 from codegemma_ui.ui.strings import LANGUAGES, text
-from codegemma_ui.vocabulary import Vocabulary
 
 LONG = "x = 1\n" * 400
 
@@ -38,10 +39,10 @@ def recorded(vocabulary: Vocabulary, middle: str, **given: Any) -> Recording:
 
 def test_a_race_is_one_request_in_each_order_with_one_seed() -> None:
     raw = {"prefix": "a", "suffix": "b", "layout": "spm", "temperature": 0.8, "seed": None}
-    drawn = comparing.race(raw, 7)
+    drawn = likelihood.race(raw, 7)
     assert [each["layout"] for each in drawn] == ["psm", "spm", "ltr"]
     assert {each["seed"] for each in drawn} == {7}
-    assert {each["seed"] for each in comparing.race({**raw, "seed": 0}, 7)} == {0}
+    assert {each["seed"] for each in likelihood.race({**raw, "seed": 0}, 7)} == {0}
     assert raw["layout"] == "spm"
 
 
@@ -54,7 +55,7 @@ def test_a_score_is_asked_under_the_very_same_prompt(
     """Whatever was cut stays cut, though the scored tokens need more room."""
     files = (fim.File("b.py", "B = 1\n" * 30), fim.File("", "C = 2\n"))
     prompt = vocabulary.prompt(prefix, "\nsys.exit(0)\n" * 9, 96, layout, path, files)
-    asked = comparing.scoring(prompt, layout, [5] * 60, 96, 512)
+    asked = likelihood.scoring(prompt, layout, [5] * 60, 96, 512)
     request = parse_request(asked, 512)
     assert request.score
     assert request.forced == (5,) * 60
@@ -65,12 +66,12 @@ def test_a_score_is_asked_under_the_very_same_prompt(
 
 def test_a_score_never_asks_for_more_than_the_context(vocabulary: Vocabulary) -> None:
     prompt = vocabulary.prompt("a", "b", 96)
-    assert comparing.scoring(prompt, "psm", [5] * 600, 96, 512)["max_length"] == 512
+    assert likelihood.scoring(prompt, "psm", [5] * 600, 96, 512)["max_length"] == 512
 
 
 def test_a_pair_differs_in_nothing_but_the_suffix(vocabulary: Vocabulary) -> None:
     recording = recorded(vocabulary, "sys", prefix="import ", suffix="\nsys.exit(0)", layout="spm")
-    pair = comparing.pair(recording, vocabulary, 512)
+    pair = likelihood.pair(recording, vocabulary, 512)
     assert pair is not None
     assert pair.layout == "spm"
     assert pair.differ
@@ -82,7 +83,7 @@ def test_a_pair_differs_in_nothing_but_the_suffix(vocabulary: Vocabulary) -> Non
 
 def test_the_prefix_is_the_same_where_the_suffix_left_it_less_room(vocabulary: Vocabulary) -> None:
     recording = recorded(vocabulary, "y", prefix=LONG, suffix="z = 3\n" * 50)
-    pair = comparing.pair(recording, vocabulary, 512)
+    pair = likelihood.pair(recording, vocabulary, 512)
     assert pair is not None
     request = parse_request(pair.without, 512)
     prompt = vocabulary.prompt(request.prefix, "", request.max_length)
@@ -92,7 +93,7 @@ def test_the_prefix_is_the_same_where_the_suffix_left_it_less_room(vocabulary: V
 
 def test_what_was_written_left_to_right_is_scored_as_psm(vocabulary: Vocabulary) -> None:
     recording = recorded(vocabulary, "sys", prefix="import ", suffix="\nsys.exit(0)", layout="ltr")
-    pair = comparing.pair(recording, vocabulary, 512)
+    pair = likelihood.pair(recording, vocabulary, 512)
     assert pair is not None
     assert (pair.layout, pair.with_suffix["layout"]) == ("psm", "psm")
     assert pair.with_suffix["suffix"] == "\nsys.exit(0)"
@@ -101,21 +102,21 @@ def test_what_was_written_left_to_right_is_scored_as_psm(vocabulary: Vocabulary)
 def test_without_a_suffix_or_without_tokens_there_is_nothing_to_compare(
     vocabulary: Vocabulary,
 ) -> None:
-    pair = comparing.pair(recorded(vocabulary, "sys", prefix="import "), vocabulary, 512)
+    pair = likelihood.pair(recorded(vocabulary, "sys", prefix="import "), vocabulary, 512)
     assert pair is not None
     assert not pair.differ
     empty = Recording(
         CompletionRequest(), "LF", vocabulary.prompt("", "", 96), (), DoneEvent(token_ids=())
     )
-    assert comparing.pair(empty, vocabulary, 512) is None
+    assert likelihood.pair(empty, vocabulary, 512) is None
 
 
 def test_tokens_of_another_vocabulary_are_told(vocabulary: Vocabulary) -> None:
     recording = recorded(vocabulary, "sys")
-    assert comparing.understands(vocabulary, recording)
+    assert likelihood.understands(vocabulary, recording)
     for wrong in (token(0, 5, 0.0, piece="other"), token(0, 2**30, 0.0, piece="sys")):
         other = Recording(recording.request, "LF", recording.prompt, (wrong,), recording.last)
-        assert not comparing.understands(vocabulary, other)
+        assert not likelihood.understands(vocabulary, other)
 
 
 # Figures
@@ -124,14 +125,14 @@ def test_tokens_of_another_vocabulary_are_told(vocabulary: Vocabulary) -> None:
 def test_figures_are_sums_and_means() -> None:
     assert figures([]) is None
     found = figures([token(0, 1, -1.0), token(1, 2, -0.5)])
-    assert found == comparing.Figures(2, -1.5, -0.75)
+    assert found == likelihood.Figures(2, -1.5, -0.75)
 
 
 def test_the_end_after_a_true_middle_is_told_apart() -> None:
     scored = [token(0, 1, -1.0), token(1, 2, -9.0, stop_probability=0.75)]
     found = truth(scored)
     assert found is not None
-    assert found.figures == comparing.Figures(1, -1.0, -1.0)
+    assert found.figures == likelihood.Figures(1, -1.0, -1.0)
     assert found.ends == 0.75
     assert truth(scored[1:]) is None
 
@@ -149,7 +150,7 @@ def test_differences_are_of_the_same_tokens() -> None:
 # The sentence
 
 
-def said(found: tuple[comparing.Clause, ...], language: str) -> str:
+def said(found: tuple[likelihood.Clause, ...], language: str) -> str:
     return " ".join(text(each.key, language, **each.values) for each in found)  # type: ignore[arg-type]
 
 
@@ -203,7 +204,7 @@ def test_every_reading_can_be_said(nats: float) -> None:
     [(0.0, "1.0"), (0.4, "1.5"), (2.295, "9.9"), (2.3, "10"), (8.13, "3,395"), (20.72, "10⁹")],
 )
 def test_factors_as_a_person_reads_them(nats: float, shown: str) -> None:
-    assert comparing.times(nats) == shown
+    assert likelihood.times(nats) == shown
 
 
 @pytest.mark.parametrize(
@@ -218,4 +219,4 @@ def test_factors_as_a_person_reads_them(nats: float, shown: str) -> None:
     ],
 )
 def test_shares_as_a_person_reads_them(share: float, shown: str) -> None:
-    assert comparing.percent(share) == shown
+    assert likelihood.percent(share) == shown

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from codegemma_ui.crashes import Crashes
+from codegemma_ui.client.crashes import Crashes
 
 
 def crashes_at(*seconds: float) -> Crashes:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from codegemma_ui.client import Choice, EngineClient
-from codegemma_ui.messages import Status
+from codegemma_ui.client.client import Choice, EngineClient
+from codegemma_ui.ipc.messages import Status
 from codegemma_ui.settings import Settings
 from tests.test_client import WORKER, complete, wait_for
 

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from codegemma_ui import doctor, machine, memory, presets
+from codegemma_ui import machine, presets
+from codegemma_ui.commands import doctor
+from codegemma_ui.presets import memory
 from codegemma_ui.settings import Settings
 
 SEVEN = "code_gemma_7b_en"
@@ -89,7 +91,7 @@ class TestWhetherTorchCompiles:
         python.write_text(
             f"#!{sys.executable}\nimport json, sys\n"
             "if sys.argv[1] == '-c': print(json.dumps({'torch': '2.9.1'})); sys.exit()\n"
-            f"assert sys.argv[1:] == ['-m', 'codegemma_ui.engine.steps.torch_names']\n{then}\n",
+            f"assert sys.argv[1:] == ['-m', 'codegemma_ui.workers.keras.steps.torch_names']\n{then}\n",
             encoding="utf-8",
         )
         python.chmod(0o755)

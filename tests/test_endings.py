@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from codegemma_ui import endings
-from codegemma_ui.endings import EndedWhileLoading
+from codegemma_ui.client import endings
+from codegemma_ui.client.endings import EndedWhileLoading
 
 XLA = """I0000 00:00:1795825677.141391    8026 port.cc:153] oneDNN custom operations are on.
 F0000 00:00:1795825858.39 14354 parse_flags_from_env.cc:234] Unknown flag in XLA_FLAGS: --xla_no_such_flag=1

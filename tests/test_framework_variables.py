@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from codegemma_ui import framework_variables
-from codegemma_ui.framework_variables import RULES, ignored, named_in, rule_of, settle
+from codegemma_ui.machine import framework_variables
+from codegemma_ui.machine.framework_variables import RULES, ignored, named_in, rule_of, settle
 
 SETTLED = (
     *("KERAS_HOME", "KERAS_NNX_ENABLED", "KERAS_TORCH_DEVICE", "KERAS_DISTRIBUTION_PROCESS_ID"),

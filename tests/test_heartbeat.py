@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from codegemma_ui import heartbeat
-from codegemma_ui.client import Choice, EngineClient
-from codegemma_ui.messages import ErrorEvent, Event
+from codegemma_ui.client import heartbeat
+from codegemma_ui.client.client import Choice, EngineClient
+from codegemma_ui.ipc.messages import ErrorEvent, Event
 from codegemma_ui.server import health
 from codegemma_ui.server.observed import ObservedClient
 from codegemma_ui.settings import Settings
@@ -145,7 +145,7 @@ def test_one_that_is_stopped_while_it_comes_up_is_started_again(start: Start, lo
 def test_what_is_sent_and_never_begun_is_ended(
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("codegemma_ui.streams.GRACE_S", 0.2)
+    monkeypatch.setattr("codegemma_ui.client.streams.GRACE_S", 0.2)
     client = start()
     wait_for(client, "ready")
     last = complete(client, prefix="unbegun", time_limit_s=0.1)[-1]

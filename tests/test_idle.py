@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from codegemma_ui.client import Choice, EngineClient
-from codegemma_ui.messages import DoneEvent, ErrorEvent
+from codegemma_ui.client.client import Choice, EngineClient
+from codegemma_ui.ipc.messages import DoneEvent, ErrorEvent
 from codegemma_ui.server import health
 from codegemma_ui.server.metrics import Metrics
 from codegemma_ui.settings import Settings

@@ -7,9 +7,9 @@ import unicodedata
 
 import pytest
 
-from codegemma_ui import invisible
-from codegemma_ui.boundaries import MOST_EDITS, Finding, Place, apply, check
-from codegemma_ui.vocabulary import Vocabulary
+from codegemma_ui.fim import invisible
+from codegemma_ui.fim.boundaries import MOST_EDITS, Finding, Place, apply, check
+from codegemma_ui.fim.vocabulary import Vocabulary
 
 ODD = (
     *("\u00a0", "\u2003", "\u202f", "\u3000", "\u0085", "\u2028", "\u2029"),

@@ -10,14 +10,14 @@ from dataclasses import asdict
 import pytest
 
 from codegemma_ui import fim
-from codegemma_ui.boundaries import apply, check
-from codegemma_ui.client import EngineClient
-from codegemma_ui.evaluation.scoring import parses
-from codegemma_ui.messages import DoneEvent, PrefillEvent, PromptEvent, TokenEvent
+from codegemma_ui.client.client import EngineClient
+from codegemma_ui.fim.boundaries import apply, check
+from codegemma_ui.fim.scoring import parses
+from codegemma_ui.fim.vocabulary import Vocabulary
+from codegemma_ui.ipc.messages import DoneEvent, PrefillEvent, PromptEvent, TokenEvent
 from codegemma_ui.presets import bundled
 from codegemma_ui.settings import Settings
 from codegemma_ui.ui.lessons import State, by_key
-from codegemma_ui.vocabulary import Vocabulary
 
 
 class Answer:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from codegemma_ui import memory, presets
+from codegemma_ui import presets
+from codegemma_ui.presets import memory
 
 TWO, SEVEN = presets.named("code_gemma_2b_en"), presets.named("code_gemma_7b_en")
 OFFERED = presets.offered()

@@ -9,7 +9,7 @@ import pytest
 
 from codegemma_ui import fim
 from codegemma_ui.errors import BadInput
-from codegemma_ui.messages import (
+from codegemma_ui.ipc.messages import (
     Alternative,
     CancelledEvent,
     CompletionRequest,

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from codegemma_ui import model_format, presets
+from codegemma_ui import presets
 from codegemma_ui.errors import UnknownPreset
-from codegemma_ui.model_format import Format, format_of, format_of_config
+from codegemma_ui.presets import model_format
+from codegemma_ui.presets.model_format import Format, format_of, format_of_config
 
 CARD = ("README.md", ".gitattributes", "LICENSE")
 TOKENIZER = ("tokenizer.json", "tokenizer.model", "tokenizer_config.json")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from codegemma_ui.pace import Measured, Pace, most_left_s
+from codegemma_ui.client.pace import Measured, Pace, most_left_s
 
 
 def at_two_a_second(tokens: int, begun_s: float = 0.0, room: int = 200) -> Measured:

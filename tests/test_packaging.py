@@ -21,10 +21,11 @@ import pytest
 from gradio_client import Client
 from packaging.requirements import Requirement
 
-from codegemma_ui import __version__, installation, presets, snippets
-from codegemma_ui.messages import CompletionRequest
-from codegemma_ui.snippets import Taken
-from codegemma_ui.vocabulary import Vocabulary
+from codegemma_ui import __version__, installation, presets
+from codegemma_ui.completions import snippets
+from codegemma_ui.completions.snippets import Taken
+from codegemma_ui.fim.vocabulary import Vocabulary
+from codegemma_ui.ipc.messages import CompletionRequest
 from tests.reliability import processes
 
 ROOT = Path(__file__).parent.parent
@@ -183,8 +184,8 @@ def test_a_worker_of_another_environment_sees_the_package_and_no_library_of_ours
         "raise SystemExit('a library of another environment')"
     )
     try:
-        code = "from codegemma_ui import process; import os; folder, *_ = "
-        code += "process.environment()['PYTHONPATH'].split(os.pathsep); print(os.listdir(folder))"
+        code = "from codegemma_ui.ipc import parent; import os; folder, *_ = "
+        code += "parent.environment()['PYTHONPATH'].split(os.pathsep); print(os.listdir(folder))"
         assert installed.run("-c", code).strip() == "['codegemma_ui']"
     finally:
         (installed.folder / "keras.py").unlink()

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import psutil
 import pytest
 
-from codegemma_ui.process_tree import ProcessTree, apart
+from codegemma_ui.machine.process_tree import ProcessTree, apart
 from tests.systems.watching import runs, wait_until
 
 PARENT = """

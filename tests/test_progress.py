@@ -6,8 +6,8 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 
-from codegemma_ui.messages import DoneEvent, Event, PrefillEvent, PromptEvent, TokenEvent
-from codegemma_ui.progress import Progress, Stop, updates
+from codegemma_ui.client.progress import Progress, Stop, updates
+from codegemma_ui.ipc.messages import DoneEvent, Event, PrefillEvent, PromptEvent, TokenEvent
 
 PROMPT = PromptEvent(
     prompt="p", prompt_tokens=4, max_length=64, trimmed_prefix_tokens=0, trimmed_suffix_tokens=0

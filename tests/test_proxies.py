@@ -16,10 +16,11 @@ from pathlib import Path
 import httpx
 import pytest
 
-from codegemma_ui import process, proxies
 from codegemma_ui.download import words
-from codegemma_ui.remote import failures, health
+from codegemma_ui.ipc import parent
+from codegemma_ui.machine import proxies
 from codegemma_ui.settings import RemoteServer
+from codegemma_ui.workers.openai import failures, health
 from tests.server.scripted_page import ROOT, serving, wait_until
 
 VARIABLES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
@@ -142,7 +143,7 @@ def test_what_a_process_starts_is_given_what_it_was_given(monkeypatch: pytest.Mo
         proxies.never_asked()
     try:
         assert proxies.of("http://other.example") is None
-        given = process.environment()
+        given = parent.environment()
     finally:
         del os.environ["no_proxy"]
     assert (given["NO_PROXY"], given["http_proxy"]) == ("example.com", "http://proxy:3128")

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from codegemma_ui import cli, doctor, memory, quality
+from codegemma_ui.commands import doctor, main
+from codegemma_ui.presets import memory, quality
 from codegemma_ui.settings import Settings
 from codegemma_ui.ui import status_line
 from tests.ui.test_status_line import OFFERED, READY
@@ -47,7 +48,7 @@ def test_a_backends_own_figures_come_before_anothers() -> None:
 def test_page_doctor_and_presets_show_the_files_figures(capsys: pytest.CaptureFixture[str]) -> None:
     def said_by(*arguments: str) -> str:
         with pytest.raises(SystemExit, match=r"^0$"):
-            cli.main(arguments)
+            main.main(arguments)
         return capsys.readouterr().out
 
     expected = "float32 20.0%, 5.00 · int8 19.5%, 5.12"

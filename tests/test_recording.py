@@ -9,11 +9,18 @@ from typing import Any
 
 import pytest
 
-from codegemma_ui import fim, recording
+from codegemma_ui import fim
+from codegemma_ui.completions import recording
+from codegemma_ui.completions.recording import Recording
 from codegemma_ui.errors import BadInput
-from codegemma_ui.messages import Alternative, CancelledEvent, DoneEvent, TokenEvent, parse_request
-from codegemma_ui.recording import Recording
-from codegemma_ui.vocabulary import Vocabulary
+from codegemma_ui.fim.vocabulary import Vocabulary
+from codegemma_ui.ipc.messages import (
+    Alternative,
+    CancelledEvent,
+    DoneEvent,
+    TokenEvent,
+    parse_request,
+)
 
 
 @pytest.fixture

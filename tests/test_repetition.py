@@ -8,7 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codegemma_ui.repetition import CHARACTERS, EVERY, WINDOW, WORD_CHARACTERS, Repetition, repeats
+from codegemma_ui.workers.repetition import (
+    CHARACTERS,
+    EVERY,
+    WINDOW,
+    WORD_CHARACTERS,
+    Repetition,
+    repeats,
+)
 
 ROOT = Path(__file__).parents[1]
 

@@ -9,13 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from codegemma_ui import safetensors_files
-from codegemma_ui.client import Choice, EngineClient
+from codegemma_ui.client.client import Choice, EngineClient
 from codegemma_ui.errors import LoadFailed
-from codegemma_ui.presets import BUNDLED_FOLDER
-from codegemma_ui.safetensors_files import INDEX, WHOLE
+from codegemma_ui.fim.vocabulary import TOKENIZER_MODEL, VOCABULARY_FILE
+from codegemma_ui.presets import BUNDLED_FOLDER, safetensors_files
+from codegemma_ui.presets.safetensors_files import INDEX, WHOLE
 from codegemma_ui.settings import Settings
-from codegemma_ui.vocabulary import TOKENIZER_MODEL, VOCABULARY_FILE
 
 SHARDS = ("model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors")
 HEADER = {

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from codegemma_ui import cli, complete_command, shell
+from codegemma_ui.commands import complete, main, shell
 from tests.evaluation.conftest import make_task, write_dataset
 
 ROOT = Path(__file__).parent.parent
@@ -63,7 +63,7 @@ def test_a_reader_that_has_left_is_no_error(arguments: Sequence[str], nobody: in
 def test_nor_where_python_does_not_buffer(arguments: Sequence[str], nobody: int) -> None:
     process = start(*arguments, buffered=False, stdout=nobody)
     # argparse does not say that its help could not be written (Python 3.11, `_print_message`).
-    expected = NOBODY_READS if arguments == ["presets"] else cli.DONE
+    expected = NOBODY_READS if arguments == ["presets"] else main.DONE
     assert (process.wait(60), process.communicate()[1]) == (expected, b"")
 
 
@@ -122,9 +122,9 @@ def test_a_prefill_is_an_event_of_json_and_a_line_on_a_terminals_stderr() -> Non
 
 @pytest.mark.parametrize(("flags", "stops"), [([], True), (["--no-stop-on-repetition"], False)])
 def test_the_shell_can_turn_off_the_stop_on_repetition(flags: list[str], stops: bool) -> None:
-    parsed = cli._parser().parse_args(["complete", *flags])
+    parsed = main._parser().parse_args(["complete", *flags])
     assert parsed.stop_on_repetition is stops
-    assert "stop_on_repetition" in complete_command._REQUEST_FIELDS
+    assert "stop_on_repetition" in complete._REQUEST_FIELDS
 
 
 def test_a_full_disk_is_told_in_a_sentence() -> None:
@@ -138,10 +138,10 @@ def test_a_full_disk_is_told_in_a_sentence() -> None:
 @pytest.mark.parametrize(
     ("closed", "arguments", "code"),
     [
-        (">&-", "presets", cli.DONE),
-        (">&-", "complete --help", cli.DONE),
-        ("2>&-", "complete --max-length 3", cli.BAD_INPUT),
-        ("<&-", "complete --max-length 3 --prefix -", cli.BAD_INPUT),
+        (">&-", "presets", main.DONE),
+        (">&-", "complete --help", main.DONE),
+        ("2>&-", "complete --max-length 3", main.BAD_INPUT),
+        ("<&-", "complete --max-length 3 --prefix -", main.BAD_INPUT),
     ],
 )
 def test_closed_streams(closed: str, arguments: str, code: int) -> None:
@@ -159,8 +159,8 @@ def test_closed_streams(closed: str, arguments: str, code: int) -> None:
 
 def said_of(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     with pytest.raises(SystemExit) as left:
-        cli.main(arguments)
-    assert left.value.code == cli.BAD_INPUT
+        main.main(arguments)
+    assert left.value.code == main.BAD_INPUT
     return capsys.readouterr().err
 
 

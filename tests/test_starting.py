@@ -15,9 +15,12 @@ from pathlib import Path
 import httpx
 import pytest
 
-from codegemma_ui import cli, listening, process, secrets, settings
-from codegemma_ui.client import EngineClient
+from codegemma_ui import secrets, settings
+from codegemma_ui.client.client import EngineClient
+from codegemma_ui.commands import main
 from codegemma_ui.errors import BadInput
+from codegemma_ui.ipc import parent
+from codegemma_ui.server import addresses
 from codegemma_ui.server import serving as serving_module
 from codegemma_ui.settings import Settings
 from codegemma_ui.ui import layout
@@ -59,7 +62,7 @@ def serve(*flags: str, **environ: str) -> subprocess.CompletedProcess[str]:
 
 def test_a_taken_port_is_one_line_and_exit_code_2(taken: int) -> None:
     done = serve("--port", str(taken))
-    assert (done.returncode, done.stdout) == (cli.BAD_INPUT, "")
+    assert (done.returncode, done.stdout) == (main.BAD_INPUT, "")
     assert done.stderr == (
         f"error: --port (CODEGEMMA_UI_PORT) must be free on 127.0.0.1. Received: {taken}, where another "
         "program listens. Choose another, or 0 for any free one.\n"
@@ -71,7 +74,7 @@ def test_a_taken_port_is_named_wherever_it_is_taken(host: str, taken: int) -> No
     with pytest.raises(
         BadInput, match=r"^--port .* must be free on .* where another program listens"
     ):
-        listening.free_port(host, taken)
+        addresses.free_port(host, taken)
 
 
 @pytest.mark.parametrize(
@@ -88,7 +91,7 @@ def test_a_taken_port_is_named_wherever_it_is_taken(host: str, taken: int) -> No
 )
 def test_a_host_that_is_not_ours(host: str, said: str) -> None:
     with pytest.raises(BadInput) as caught:
-        listening.free_port(host, 0)
+        addresses.free_port(host, 0)
     assert str(caught.value).startswith("--host (CODEGEMMA_UI_HOST) must be an address")
     assert said in str(caught.value)
     assert "0.0.0.0 for all networks" in caught.value.hint
@@ -96,20 +99,20 @@ def test_a_host_that_is_not_ours(host: str, said: str) -> None:
 
 @pytest.mark.skipif(not ipv6(), reason="this machine has no IPv6")
 def test_ipv6() -> None:
-    port = listening.free_port("[::1]", 0)
-    assert listening.free_port("::1", port) == port
+    port = addresses.free_port("[::1]", 0)
+    assert addresses.free_port("::1", port) == port
     with socket.create_server(("::1", port), family=socket.AF_INET6):
         with pytest.raises(BadInput, match="must be free on ::1"):
-            listening.free_port("::1", port)
-        assert listening.free_port("127.0.0.1", port) == port
+            addresses.free_port("::1", port)
+        assert addresses.free_port("127.0.0.1", port) == port
     with pytest.raises(BadInput, match="must be an address of this machine"):
-        listening.free_port("2001:db8::1", port)
+        addresses.free_port("2001:db8::1", port)
 
 
 def test_port_0_is_any_free_one_and_a_free_one_is_kept() -> None:
-    port = listening.free_port("0.0.0.0", 0)
+    port = addresses.free_port("0.0.0.0", 0)
     assert port > 0
-    assert listening.free_port("0.0.0.0", port) == port
+    assert addresses.free_port("0.0.0.0", port) == port
 
 
 @pytest.mark.parametrize(
@@ -135,7 +138,7 @@ def test_what_the_system_refuses(number: int, said: str, monkeypatch: pytest.Mon
 
     monkeypatch.setattr(socket, "socket", Refused)
     with pytest.raises(BadInput) as caught:
-        listening.free_port("127.0.0.1", 80)
+        addresses.free_port("127.0.0.1", 80)
     assert said in str(caught.value)
 
 
@@ -145,8 +148,8 @@ def test_one_that_is_taken_a_moment_later_is_told_as_well(
     chosen = Settings(port=taken)
     client = EngineClient(chosen)  # never started
     looks = iter([taken])
-    real = listening.free_port
-    monkeypatch.setattr(listening, "free_port", lambda *given: next(looks, None) or real(*given))
+    real = addresses.free_port
+    monkeypatch.setattr(addresses, "free_port", lambda *given: next(looks, None) or real(*given))
     with pytest.raises(BadInput, match="where another program listens"):
         serving_module.start(layout.build(client, chosen), client, chosen)
 
@@ -154,7 +157,7 @@ def test_one_that_is_taken_a_moment_later_is_told_as_well(
 def test_a_page_whose_first_line_nobody_reads_serves() -> None:
     reader, writer = os.pipe()
     os.close(reader)
-    port = listening.free_port("127.0.0.1", 0)
+    port = addresses.free_port("127.0.0.1", 0)
     command = [sys.executable, "-m", "tests.scripted_shell", "serve", "--port", str(port)]
     page = subprocess.Popen(command, cwd=ROOT, stdout=writer, stderr=subprocess.PIPE, text=True)
     os.close(writer)
@@ -195,7 +198,7 @@ def test_white_space_around_a_secret_is_dropped(
     names = [name for name in secrets.NAMES if name != secrets.LOGIN]
     for name in (*names, "KAGGLE_USERNAME"):
         monkeypatch.setenv(name, given)
-    started = process.environment()  # a download, the openai backend
+    started = parent.environment()  # a download, the openai backend
     assert {started[name] for name in (*names, "KAGGLE_USERNAME")} == {HUSH}
     assert secrets.values(os.environ) == (HUSH,)
 
@@ -243,9 +246,9 @@ def test_it_is_refused_at_the_start_of_every_command(
 ) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", f"{HUSH}\x07{HUSH}")
     with pytest.raises(SystemExit) as left:
-        cli.main(command)
+        main.main(command)
     said = capsys.readouterr()
-    assert left.value.code == cli.BAD_INPUT
+    assert left.value.code == main.BAD_INPUT
     assert said.err.startswith("error: OPENAI_API_KEY must be one line of plain text.")
     assert "hush" not in said.err + said.out
 

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from codegemma_ui.choice import Choice
-from codegemma_ui.client import EngineClient
+from codegemma_ui.client.choice import Choice
+from codegemma_ui.client.client import EngineClient
 from codegemma_ui.presets import BUNDLED_FOLDER, named
 from codegemma_ui.settings import Settings
 from tests.hubs import Faults, KaggleHub, isolate_this_process

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from codegemma_ui import machine
-from codegemma_ui.client import EngineClient
+from codegemma_ui.client.client import EngineClient
 from codegemma_ui.presets import BUNDLED_FOLDER
 from codegemma_ui.settings import Settings
 from tests.hubs import (
@@ -88,7 +88,7 @@ def kaggle(client: EngineClient, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ka
 
 
 def workers() -> list[int]:
-    return children("-m codegemma_ui.engine.worker")
+    return children("-m codegemma_ui.workers.keras.worker")
 
 
 def test_the_old_model_serves_while_the_new_one_is_fetched(

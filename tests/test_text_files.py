@@ -13,10 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codegemma_ui import complete_command, text_files
+from codegemma_ui.commands import complete, text_files
+from codegemma_ui.commands.evaluate import tasks
 from codegemma_ui.errors import BadInput
-from codegemma_ui.evaluation import scoring, tasks
-from codegemma_ui.fim import BYTE_ORDER_MARK
+from codegemma_ui.fim import BYTE_ORDER_MARK, scoring
 from tests.evaluation.conftest import make_task
 
 PROGRAM = "def f():\n    return '한글 😀'\n"
@@ -72,7 +72,7 @@ def test_a_nul_alone_is_no_sign_of_utf16(content: bytes) -> None:
 
 def read(side: str, **given: str) -> str:
     sides = ("prefix", "suffix", "prefix_file", "suffix_file")
-    return complete_command._side(argparse.Namespace(**dict.fromkeys(sides) | given), side)
+    return complete._side(argparse.Namespace(**dict.fromkeys(sides) | given), side)
 
 
 @pytest.mark.parametrize("encoding", MARKED)

@@ -9,8 +9,8 @@ from typing import cast
 
 import pytest
 
-from codegemma_ui.client import EngineClient
-from codegemma_ui.messages import Event, PrefillEvent, Status
+from codegemma_ui.client.client import EngineClient
+from codegemma_ui.ipc.messages import Event, PrefillEvent, Status
 from tests.test_client import complete, make_client, wait_for
 
 pytestmark = pytest.mark.usefixtures("every_backend")

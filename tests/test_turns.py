@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from codegemma_ui.turns import Turns
+from codegemma_ui.client.turns import Turns
 
 
 def test_first_come_first_served() -> None:

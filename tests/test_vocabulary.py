@@ -11,8 +11,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from codegemma_ui import fim
-from codegemma_ui.messages import DEFAULT_MAX_LENGTH
-from codegemma_ui.vocabulary import Vocabulary
+from codegemma_ui.fim import DEFAULT_MAX_LENGTH
+from codegemma_ui.fim.vocabulary import Vocabulary
 
 TEXTS = [
     "",

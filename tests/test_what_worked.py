@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from codegemma_ui.client import EngineClient
-from codegemma_ui.messages import DoneEvent, ErrorEvent
+from codegemma_ui.client.client import EngineClient
+from codegemma_ui.ipc.messages import DoneEvent, ErrorEvent
 from tests.test_client import complete, make_client, wait_for
 
 pytestmark = pytest.mark.usefixtures("every_backend")

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from codegemma_ui.download import DownloadError, download
+from codegemma_ui.fim.vocabulary import TOKENIZER_MODEL, VOCABULARY_FILE, Vocabulary
 from codegemma_ui.presets import BUNDLED_FOLDER
-from codegemma_ui.vocabulary import TOKENIZER_MODEL, VOCABULARY_FILE, Vocabulary
 from tests.hubs import Faults, HuggingFaceHub, KaggleHub, isolate_this_process, isolated_environment
 from tests.test_download import run
 

@@ -24,9 +24,10 @@ from pathlib import Path
 
 from rapidfuzz.distance import Levenshtein
 
+from codegemma_ui.commands.evaluate import tasks
+from codegemma_ui.commands.evaluate.tasks import Task
 from codegemma_ui.errors import BadInput
-from codegemma_ui.evaluation import scoring, tasks
-from codegemma_ui.evaluation.tasks import Task
+from codegemma_ui.fim import scoring
 
 STEPS = (-2, -1, 1, 2)
 """The lines around a line that tell what it is, blank ones left out; the farther ones count half."""

@@ -27,7 +27,7 @@ from dataclasses import asdict, dataclass
 from itertools import accumulate
 from pathlib import Path
 
-from codegemma_ui.evaluation.tasks import Task
+from codegemma_ui.commands.evaluate.tasks import Task
 from training.code_tokens import token_spans
 from training.corpus import SourceFile, load
 

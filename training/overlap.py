@@ -26,9 +26,9 @@ from numpy.typing import NDArray
 if not __package__:  # run by its path: then this folder is importable in place of the repository
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
+from codegemma_ui.commands.evaluate import tasks
+from codegemma_ui.commands.evaluate.tasks import Task
 from codegemma_ui.errors import BadInput
-from codegemma_ui.evaluation import tasks
-from codegemma_ui.evaluation.tasks import Task
 from training.code_tokens import code_tokens, token_spans
 from training.corpus import load
 

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from codegemma_ui.vocabulary import VOCABULARY_FILE, Vocabulary
+from codegemma_ui.fim.vocabulary import VOCABULARY_FILE, Vocabulary
 from training import holes, samples, twins
 from training.corpus import SourceFile, load
 from training.samples import Sample

@@ -3,9 +3,9 @@
     python -m training.precisions
 
 It fetches the wheels of `PACKAGES`, which training left out whole, by the versions in `packages.tsv`, draws
-rests of lines from them, and writes `precisions.json` into the bundled preset. `codegemma_ui/quality.py`
-reads that; the page, `presets`, `doctor` and README show what it tells. The tasks and every result stay in
-`build/training/precisions`; ended early, the same command goes on there.
+rests of lines from them, and writes `precisions.json` into the bundled preset.
+`codegemma_ui/presets/quality.py` reads that; the page, `presets`, `doctor` and README show what it tells. The
+tasks and every result stay in `build/training/precisions`; ended early, the same command goes on there.
 
 Not covered: that the lines themselves stand nowhere in the training text, which would take all of it. What is
 compared here are precisions, by the same lines.
@@ -23,11 +23,13 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from codegemma_ui import eval_command, presets, quality
-from codegemma_ui.client import EngineClient
-from codegemma_ui.evaluation import infilling, scoring, tasks
-from codegemma_ui.evaluation.infilling import Setup
-from codegemma_ui.evaluation.tasks import Task
+from codegemma_ui import presets
+from codegemma_ui.client.client import EngineClient
+from codegemma_ui.commands.evaluate import command, infilling, tasks
+from codegemma_ui.commands.evaluate.infilling import Setup
+from codegemma_ui.commands.evaluate.tasks import Task
+from codegemma_ui.fim import scoring
+from codegemma_ui.presets import quality
 from codegemma_ui.settings import Settings
 from training import corpus, fetch, held_out
 
@@ -112,7 +114,7 @@ async def outcomes(
         client = EngineClient(Settings(preset=presets.BUNDLED, backend=backend, dtype=dtype))
         try:
             client.start()
-            await eval_command.come_up(client)
+            await command.come_up(client)
             for task in missing:
                 done[task.task_id] = outcome = await _outcome(client, task)
                 if kept is not None:

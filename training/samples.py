@@ -51,7 +51,7 @@ class Sample:
 
 
 class Encoder(Protocol):
-    """What `codegemma_ui.vocabulary.Vocabulary` offers."""
+    """What `codegemma_ui.fim.vocabulary.Vocabulary` offers."""
 
     bos_id: int
 

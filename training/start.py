@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from codegemma_ui.vocabulary import VOCABULARY_FILE
+from codegemma_ui.fim.vocabulary import VOCABULARY_FILE
 from training.model import Shape
 
 

@@ -19,13 +19,13 @@ from benchmarks.real_size.page import Failed
 from benchmarks.real_size.processes import Compilers, NoWorker, peak_bytes, worker_of
 from benchmarks.real_size.rows import KINDS, LLAMA_CPP, Kind
 from benchmarks.real_size.table import Measured
-from codegemma_ui import memory
 from codegemma_ui.bench import conversation, weights
 from codegemma_ui.bench.conversation import Conversation, SubjectFailed
 from codegemma_ui.bench.prompts import Prompts
 from codegemma_ui.bench.shapes import SHAPES
 from codegemma_ui.bench.weights import Model
-from codegemma_ui.vocabulary import Vocabulary
+from codegemma_ui.fim.vocabulary import Vocabulary
+from codegemma_ui.presets import memory
 
 SHORT, LONG, LONGEST = 22, 200, 900
 """Tokens of the prompts."""

@@ -17,7 +17,7 @@ from gradio_client import Client
 
 from codegemma_ui.bench.conversation import last_line
 from codegemma_ui.bench.prompts import TEXTS
-from codegemma_ui.vocabulary import Vocabulary
+from codegemma_ui.fim.vocabulary import Vocabulary
 
 LOOK_S = 0.2
 STARTS_WITHIN_S = 60.0

@@ -1,7 +1,7 @@
 """The runner's end of the line to a process that is measured: start, wait, ask, stop.
 
 Two kinds of process are spoken to. A subject of `bench/engine/` speaks the protocol that
-`bench/engine/subject.py` describes. The playground's own worker speaks `engine/worker.py`'s.
+`bench/engine/subject.py` describes. The playground's own worker speaks `workers/keras/worker.py`'s.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from codegemma_ui import process
-from codegemma_ui.process import LineProcess
+from codegemma_ui.ipc import parent
+from codegemma_ui.ipc.parent import LineProcess
 
 
 class SubjectFailed(Exception):
@@ -149,7 +149,7 @@ def environment(threads: int, device: str, scratch: str) -> dict[str, str]:
     }
     if device == "cpu":
         alike |= {"CUDA_VISIBLE_DEVICES": "", "JAX_PLATFORMS": "cpu"}
-    return process.environment() | alike
+    return parent.environment() | alike
 
 
 def scratch_folder() -> tempfile.TemporaryDirectory[str]:

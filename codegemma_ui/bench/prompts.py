@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from codegemma_ui import fim
-from codegemma_ui.vocabulary import Vocabulary
+from codegemma_ui.fim.vocabulary import Vocabulary
 
 TEXTS = Path(__file__).parent / "texts"
 CURSOR = "<CURSOR>"

@@ -17,7 +17,7 @@ from codegemma_ui.bench.plan import Plan
 from codegemma_ui.bench.prompts import Prompts
 from codegemma_ui.bench.subjects import Subject
 from codegemma_ui.bench.visit import Setting, Visit, fill
-from codegemma_ui.process import environment
+from codegemma_ui.ipc.parent import environment
 
 Say = Callable[[str], None]
 

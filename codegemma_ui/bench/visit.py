@@ -117,7 +117,7 @@ class Setting:
         pinned = (python, "-m", "codegemma_ui.bench.pinned", str(self.threads))
         if subject.family == "worker":
             return [
-                *(*pinned, "codegemma_ui.engine.worker"),
+                *(*pinned, "codegemma_ui.workers.keras.worker"),
                 *("--preset", "bench", "--folder", str(self.preset_folder)),
                 *("--backend", subject.backend, "--dtype", subject.dtype),
                 *("--context-length", str(self.context_length)),

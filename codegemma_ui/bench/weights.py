@@ -17,10 +17,10 @@ from pathlib import Path
 from codegemma_ui import machine, presets
 from codegemma_ui.bench.conversation import ended
 from codegemma_ui.bench.shapes import SHAPES
+from codegemma_ui.commands.export import fetching
 from codegemma_ui.errors import BackendMissing, EngineError
-from codegemma_ui.export import fetching
+from codegemma_ui.ipc.parent import environment
 from codegemma_ui.presets import Preset
-from codegemma_ui.process import environment
 
 FOLDER = Path("build", "bench")
 

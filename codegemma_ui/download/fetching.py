@@ -21,8 +21,8 @@ from codegemma_ui.download.inspecting import (
 from codegemma_ui.download.kaggle import Kaggle
 from codegemma_ui.download.source import ANSWER_SECONDS, Source, size_on_disk
 from codegemma_ui.download.words import WORDS, DownloadError, error_of, translate
-from codegemma_ui.model_format import CONFIG_FILE, format_of, wanted
-from codegemma_ui.vocabulary import TOKENIZER_MODEL, VOCABULARY_FILE
+from codegemma_ui.fim.vocabulary import TOKENIZER_MODEL, VOCABULARY_FILE
+from codegemma_ui.presets.model_format import CONFIG_FILE, format_of, wanted
 
 Report = Callable[[int, int | None], None]
 Result = TypeVar("Result")

@@ -7,7 +7,7 @@ from pathlib import Path
 from codegemma_ui.download.inspecting import other_format
 from codegemma_ui.download.source import ANSWER_SECONDS, check_key, size_on_disk
 from codegemma_ui.download.words import code_of, error_of, status_of
-from codegemma_ui.model_format import wanted
+from codegemma_ui.presets.model_format import wanted
 
 
 @dataclass

@@ -4,16 +4,17 @@ import contextlib
 from collections.abc import Iterable
 from pathlib import Path
 
-from codegemma_ui import model_format, presets
+from codegemma_ui import presets
 from codegemma_ui.download.words import DownloadError, error_of
-from codegemma_ui.model_format import CONFIG_FILE
-from codegemma_ui.vocabulary import (
+from codegemma_ui.fim.vocabulary import (
     TOKENIZER_MODEL,
     VOCABULARY_FILE,
     NotForFim,
     Vocabulary,
     vocabulary_file,
 )
+from codegemma_ui.presets import model_format
+from codegemma_ui.presets.model_format import CONFIG_FILE
 
 SMALL_FILES = (CONFIG_FILE, VOCABULARY_FILE.as_posix(), TOKENIZER_MODEL.as_posix())
 """What tells of a KerasHub preset whether it fills in: kilobytes, and 4 MB for CodeGemma's vocabulary."""

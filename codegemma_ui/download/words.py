@@ -7,8 +7,8 @@ import errno
 import os
 from collections.abc import Iterator
 
-from codegemma_ui import proxies
 from codegemma_ui.errors import DownloadFailed
+from codegemma_ui.machine import proxies
 
 
 class DownloadError(DownloadFailed):

@@ -7,10 +7,10 @@ import sys
 import time
 from typing import Any, Protocol
 
-from codegemma_ui import console
+from codegemma_ui.client.progress import UPDATE_INTERVAL_S, Progress
+from codegemma_ui.ipc.messages import CompletionRequest
 from codegemma_ui.library import markup
-from codegemma_ui.messages import CompletionRequest
-from codegemma_ui.progress import UPDATE_INTERVAL_S, Progress
+from codegemma_ui.machine import console
 
 
 class Display(Protocol):

@@ -14,16 +14,16 @@ from dataclasses import asdict
 from types import TracebackType
 from typing import Any
 
-from codegemma_ui import console, errors, settings
-from codegemma_ui.client import EngineClient
+from codegemma_ui import errors, settings
+from codegemma_ui.client.client import EngineClient
+from codegemma_ui.client.progress import Progress
 from codegemma_ui.errors import BadInput, NotReady
+from codegemma_ui.fim.vocabulary import Prompt, Vocabulary
+from codegemma_ui.ipc.messages import CompletionRequest, ErrorEvent, Event, Status, parse_request
 from codegemma_ui.library import live
 from codegemma_ui.library.result import Result
 from codegemma_ui.library.synchronous import LoopThread
-from codegemma_ui.machine import BACKENDS
-from codegemma_ui.messages import CompletionRequest, ErrorEvent, Event, Status, parse_request
-from codegemma_ui.progress import Progress
-from codegemma_ui.vocabulary import Prompt, Vocabulary
+from codegemma_ui.machine import BACKENDS, console
 
 POLL_S = 0.02
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from codegemma_ui.client.progress import Progress
+from codegemma_ui.ipc.messages import Completion, CompletionRequest, TokenEvent
 from codegemma_ui.library import markup
-from codegemma_ui.messages import Completion, CompletionRequest, TokenEvent
-from codegemma_ui.progress import Progress
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)

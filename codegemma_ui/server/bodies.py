@@ -16,7 +16,7 @@ from typing import Any
 import orjson
 from starlette.types import Message, Receive
 
-from codegemma_ui import returned_memory
+from codegemma_ui.machine import returned_memory
 
 MAX_BODY_BYTES = 5 * 2**20
 """Two sides of 200,000 characters, at most twelve bytes each in JSON, and room to spare."""

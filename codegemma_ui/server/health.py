@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from codegemma_ui.messages import Status
+from codegemma_ui.ipc.messages import Status
 
 PATH = "/healthz"
 

@@ -18,7 +18,7 @@ import gradio.http_server
 import uvicorn
 from starlette.types import ASGIApp
 
-from codegemma_ui import listening
+from codegemma_ui.server import addresses
 from codegemma_ui.server.connections import Connection, Room, open_files
 from codegemma_ui.settings import Settings
 
@@ -30,7 +30,7 @@ class Listener:
     """Starts the server of one page.
 
     Args:
-        settings: where it is to listen; what is wrong with that was said before (`listening`).
+        settings: where it is to listen; what is wrong with that was said before (`addresses`).
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -118,11 +118,11 @@ class _Server(gradio.http_server.Server):
 
 def _sockets(settings: Settings) -> list[socket.socket]:
     """The unix socket, and one on loopback for the time of the launch."""
-    if sys.platform == "win32":  # `listening` has refused it
+    if sys.platform == "win32":  # `addresses` has refused it
         return []
     unix = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     unix.bind(settings.uds)
     Path(settings.uds).chmod(0o666)  # as uvicorn does: its folder says who may reach it
     loopback = socket.socket()
-    loopback.bind((listening.LOOPBACK, 0))
+    loopback.bind((addresses.LOOPBACK, 0))
     return [unix, loopback]

@@ -22,11 +22,12 @@ from starlette.responses import JSONResponse
 from starlette.types import Receive, Scope, Send
 
 from codegemma_ui import installation
+from codegemma_ui.client.completions import Completions
 from codegemma_ui.errors import BadInput, PlaygroundError
-from codegemma_ui.messages import DEFAULT_MAX_LENGTH, DoneEvent, ErrorEvent, Event
+from codegemma_ui.fim import DEFAULT_MAX_LENGTH
+from codegemma_ui.ipc.messages import DoneEvent, ErrorEvent, Event
 from codegemma_ui.server import bodies
 from codegemma_ui.server.openai_api.key import ApiKey
-from codegemma_ui.ui.completions import Completions
 
 PATHS = ("/gradio_api/mcp", "/gradio_api/mcp/")
 

@@ -17,7 +17,7 @@ from prometheus_client.core import CounterMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.registry import Collector
 
-from codegemma_ui.messages import STATES, Status
+from codegemma_ui.ipc.messages import STATES, Status
 
 PATH = "/metrics"
 KIND = CONTENT_TYPE_PLAIN_0_0_4

@@ -11,8 +11,15 @@ from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 from codegemma_ui import secrets
-from codegemma_ui.client import EngineClient
-from codegemma_ui.messages import CancelledEvent, DoneEvent, ErrorEvent, Event, Status, TokenEvent
+from codegemma_ui.client.client import EngineClient
+from codegemma_ui.ipc.messages import (
+    CancelledEvent,
+    DoneEvent,
+    ErrorEvent,
+    Event,
+    Status,
+    TokenEvent,
+)
 from codegemma_ui.secrets import masked
 from codegemma_ui.server.metrics import Metrics
 

@@ -15,9 +15,9 @@ from gradio.routes import App, ORJSONResponse
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp
 
-from codegemma_ui import interrupts, listening, returned_memory
-from codegemma_ui.client import EngineClient
-from codegemma_ui.server import logs
+from codegemma_ui.client.client import EngineClient
+from codegemma_ui.machine import interrupts, returned_memory
+from codegemma_ui.server import addresses, logs
 from codegemma_ui.server.assets import page_assets
 from codegemma_ui.server.doors import Doors
 from codegemma_ui.server.endpoints import Endpoints
@@ -82,7 +82,7 @@ def start(blocks: gr.Blocks, client: EngineClient, settings: Settings) -> Listen
     Raises:
         BadInput: nothing can listen there, or not with these TLS files.
     """
-    port = listening.check(settings)
+    port = addresses.check(settings)
     host = settings.host.strip("[]")
     listener = Listener(settings)
     login = Login(*settings.auth) if settings.auth else None
@@ -133,7 +133,7 @@ def start(blocks: gr.Blocks, client: EngineClient, settings: Settings) -> Listen
     except (OSError, ServerFailedToStartError) as error:
         if getattr(error, "errno", None) is not None:  # not Gradio's own, which is of the port
             raise
-        raise listening.refused(settings.host, port) from error
+        raise addresses.refused(settings.host, port) from error
     return listener
 
 

@@ -19,7 +19,7 @@ import orjson
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from codegemma_ui.messages import Status
+from codegemma_ui.ipc.messages import Status
 from codegemma_ui.server import bodies, doors, health, logout, logs, mcp_tool, metrics, policy
 from codegemma_ui.server.answers import answer, begin, refuse
 from codegemma_ui.server.endpoints import Endpoints

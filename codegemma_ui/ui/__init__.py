@@ -1,1 +1,5 @@
-"""The page and the HTTP API: the only room that imports Gradio, and it never imports Keras."""
+"""The page and the HTTP API.
+
+Knows Gradio, every control, and every word that is shown. Knows no framework and nothing of how it is
+served. Imports `client`, `completions`, `ipc`, `fim` and the ground.
+"""

@@ -5,9 +5,9 @@ The page, `complete` and `doctor` say the same, from the same facts.
 
 from __future__ import annotations
 
-from codegemma_ui import quality
-from codegemma_ui.choice import LARGE_TOKENS_PER_S
-from codegemma_ui.messages import Narrowed
+from codegemma_ui.client.choice import LARGE_TOKENS_PER_S
+from codegemma_ui.presets import quality
+from codegemma_ui.presets.memory import Narrowed
 from codegemma_ui.ui.strings import Language, text
 
 

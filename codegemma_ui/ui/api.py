@@ -10,9 +10,10 @@ from typing import Any
 import gradio as gr
 from gradio.events import api
 
-from codegemma_ui.client import EngineClient
-from codegemma_ui.messages import DEFAULT_MAX_LENGTH, event_to_dict
-from codegemma_ui.ui.completions import Completions
+from codegemma_ui.client.client import EngineClient
+from codegemma_ui.client.completions import Completions
+from codegemma_ui.fim import DEFAULT_MAX_LENGTH
+from codegemma_ui.ipc.messages import event_to_dict
 from codegemma_ui.ui.events import blocks_under_construction
 from codegemma_ui.ui.listening import listening
 

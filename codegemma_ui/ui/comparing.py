@@ -9,14 +9,15 @@ from typing import Any
 
 import gradio as gr
 
-from codegemma_ui import comparing, fim
-from codegemma_ui.client import EngineClient
+from codegemma_ui import fim
+from codegemma_ui.client.client import EngineClient
+from codegemma_ui.client.completions import Call, Completions
+from codegemma_ui.client.progress import Progress
+from codegemma_ui.completions import likelihood
+from codegemma_ui.completions.recording import LONGEST, Recording
 from codegemma_ui.errors import BadInput
-from codegemma_ui.messages import MAX_SEED, ErrorEvent, parse_request
-from codegemma_ui.progress import Progress
-from codegemma_ui.recording import LONGEST, Recording
+from codegemma_ui.ipc.messages import MAX_SEED, ErrorEvent, parse_request
 from codegemma_ui.ui.completing import asked_by, check_sides, follow
-from codegemma_ui.ui.completions import Call, Completions
 from codegemma_ui.ui.components import Page
 from codegemma_ui.ui.events import PRIVATE, SKIP, blocks_under_construction
 from codegemma_ui.ui.listening import listening
@@ -45,7 +46,7 @@ def _wire_race(page: Page, client: EngineClient, completions: Completions) -> No
             check_sides(raw)
         except BadInput as error:
             refusal, raw = ErrorEvent.of(error), {**raw, "prefix": "", "suffix": ""}
-        requests = comparing.race(raw, random.randint(0, MAX_SEED))
+        requests = likelihood.race(raw, random.randint(0, MAX_SEED))
         lanes = [Lane(each["layout"], Run(each, ending)) for each in requests]
         truth = (true_middle or "")[: fim.MAX_SIDE_CHARACTERS]  # far longer than any model reads
 
@@ -111,7 +112,7 @@ def _score_of(truth: str, lane: Lane, client: EngineClient) -> dict[str, Any]:
     token_ids = [*vocabulary.encode(truth), vocabulary.control_id(fim.FILE_SEPARATOR)]
     request = parse_request(lane.run.request, LONGEST)
     most = client.status().context_length
-    return comparing.scoring(lane.run.prompt, lane.layout, token_ids, request.max_length, most)
+    return likelihood.scoring(lane.run.prompt, lane.layout, token_ids, request.max_length, most)
 
 
 def _wire_gain(page: Page, client: EngineClient, completions: Completions) -> None:
@@ -160,14 +161,14 @@ def _wire_gain(page: Page, client: EngineClient, completions: Completions) -> No
 
 def _asked(
     recording: Recording | None, client: EngineClient
-) -> tuple[Recording, comparing.Pair] | suffix.Missing:
+) -> tuple[Recording, likelihood.Pair] | suffix.Missing:
     """What is to be scored, or why nothing is."""
     if recording is None:
         return "nothing"
     vocabulary, status = client.vocabulary(), client.status()
-    if recording.last.preset != status.preset and not comparing.understands(vocabulary, recording):
+    if recording.last.preset != status.preset and not likelihood.understands(vocabulary, recording):
         return "other_model"
-    pair = comparing.pair(recording, vocabulary, status.context_length)
+    pair = likelihood.pair(recording, vocabulary, status.context_length)
     if pair is None:
         return "nothing"
     return (recording, pair) if pair.differ else "none"

@@ -10,14 +10,16 @@ from typing import Any
 
 import gradio as gr
 
-from codegemma_ui import fim, recording
-from codegemma_ui.client import EngineClient
+from codegemma_ui import fim
+from codegemma_ui.client.client import EngineClient
+from codegemma_ui.client.completions import Call, Completions
+from codegemma_ui.client.progress import Progress
+from codegemma_ui.completions import recording
+from codegemma_ui.completions.recording import ENDINGS, LONGEST
 from codegemma_ui.errors import BadInput
-from codegemma_ui.messages import parse_request
-from codegemma_ui.progress import Progress
-from codegemma_ui.recording import ENDINGS, LONGEST
+from codegemma_ui.fim.vocabulary import Prompt
+from codegemma_ui.ipc.messages import parse_request
 from codegemma_ui.ui import received, render, unfinished
-from codegemma_ui.ui.completions import Call, Completions
 from codegemma_ui.ui.components import Page
 from codegemma_ui.ui.events import AT_ONCE, PRIVATE, SKIP, blocks_under_construction
 from codegemma_ui.ui.listening import listening
@@ -25,7 +27,6 @@ from codegemma_ui.ui.status_line import waits_for
 from codegemma_ui.ui.strings import Language
 from codegemma_ui.ui.views import suffix, take, tokens
 from codegemma_ui.ui.views.take import Unfinished
-from codegemma_ui.vocabulary import Prompt
 
 LIVE_PROGRAM_CHARACTERS = 20_000
 """A longer program is shown when the stream ends: each update sends the whole of it."""

@@ -6,9 +6,10 @@ from typing import Any
 
 import gradio as gr
 
-from codegemma_ui import boundaries, fim
-from codegemma_ui.client import EngineClient
-from codegemma_ui.messages import MAX_FILES, MAX_FILES_CHARACTERS, MAX_PATH_CHARACTERS
+from codegemma_ui import fim
+from codegemma_ui.client.client import EngineClient
+from codegemma_ui.fim import boundaries
+from codegemma_ui.ipc.messages import MAX_FILES, MAX_FILES_CHARACTERS, MAX_PATH_CHARACTERS
 from codegemma_ui.ui import examples, received, render
 from codegemma_ui.ui.components import Page
 from codegemma_ui.ui.events import AT_ONCE, SKIP, blocks_under_construction

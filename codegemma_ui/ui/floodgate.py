@@ -16,9 +16,9 @@ import gradio as gr
 from starlette.responses import JSONResponse
 from starlette.types import Message, Receive, Scope, Send
 
+from codegemma_ui.client.completions import Completions
 from codegemma_ui.errors import sentences
-from codegemma_ui.messages import event_to_dict
-from codegemma_ui.ui.completions import Completions
+from codegemma_ui.ipc.messages import event_to_dict
 
 GENTLE = 3
 """Refusals in a second that Gradio may bring to the page."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from codegemma_ui.client import EngineClient
+from codegemma_ui.client.client import EngineClient
+from codegemma_ui.client.completions import Completions
 from codegemma_ui.settings import Settings
 from codegemma_ui.ui import (
     comparing,
@@ -15,7 +16,6 @@ from codegemma_ui.ui import (
     taking,
     teaching,
 )
-from codegemma_ui.ui.completions import Completions
 from codegemma_ui.ui.components import Page
 from codegemma_ui.ui.following import Follower
 

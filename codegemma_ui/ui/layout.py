@@ -8,8 +8,8 @@ from __future__ import annotations
 import os
 
 from codegemma_ui import fim
-from codegemma_ui.client import EngineClient
-from codegemma_ui.messages import MAX_PATH_CHARACTERS, MAX_TEMPERATURE, MAX_TOP_K
+from codegemma_ui.client.client import EngineClient
+from codegemma_ui.ipc.messages import MAX_PATH_CHARACTERS, MAX_TEMPERATURE, MAX_TOP_K
 from codegemma_ui.settings import DTYPES, Settings
 from codegemma_ui.ui import render
 from codegemma_ui.ui.examples import EXAMPLES
@@ -24,9 +24,9 @@ os.environ.setdefault("MPLBACKEND", "agg")
 import gradio as gr
 from starlette.middleware import Middleware
 
+from codegemma_ui.client.completions import Completions
 from codegemma_ui.ui import api, handlers, views
 from codegemma_ui.ui.code_editor import CodeEditor
-from codegemma_ui.ui.completions import Completions
 from codegemma_ui.ui.components import Page
 from codegemma_ui.ui.context_files import ContextFiles
 from codegemma_ui.ui.events import AT_ONCE

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from codegemma_ui import fim
-from codegemma_ui.messages import DEFAULT_MAX_LENGTH
+from codegemma_ui.fim import DEFAULT_MAX_LENGTH
 from codegemma_ui.ui.examples import by_key as example
 
 

@@ -11,13 +11,13 @@ from typing import Any, cast
 import gradio as gr
 
 from codegemma_ui import fim
-from codegemma_ui.client import EngineClient
-from codegemma_ui.evaluation.scoring import exact_match, parses
-from codegemma_ui.messages import DoneEvent, TokenEvent, logprob_of
-from codegemma_ui.progress import Progress
+from codegemma_ui.client.client import EngineClient
+from codegemma_ui.client.completions import Completions
+from codegemma_ui.client.progress import Progress
+from codegemma_ui.fim.scoring import exact_match, parses
+from codegemma_ui.ipc.messages import DoneEvent, TokenEvent, logprob_of
 from codegemma_ui.ui import received, render
 from codegemma_ui.ui.completing import Complete, asked_by
-from codegemma_ui.ui.completions import Completions
 from codegemma_ui.ui.components import Page
 from codegemma_ui.ui.events import PRIVATE, SKIP, blocks_under_construction
 from codegemma_ui.ui.listening import listening

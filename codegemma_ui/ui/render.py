@@ -15,8 +15,11 @@ from math import ceil
 from typing import Any
 
 from codegemma_ui import fim, presets
-from codegemma_ui.messages import (
-    DEFAULT_TIME_LIMIT_S,
+from codegemma_ui.client.pace import LEAST_TOKENS, most_left_s
+from codegemma_ui.client.progress import UPDATE_INTERVAL_S, Progress
+from codegemma_ui.completions.recording import LONGEST, Recording
+from codegemma_ui.fim.vocabulary import Prompt
+from codegemma_ui.ipc.messages import (
     MAX_FILES_CHARACTERS,
     CancelledEvent,
     DoneEvent,
@@ -24,12 +27,9 @@ from codegemma_ui.messages import (
     TokenEvent,
     parse_request,
 )
-from codegemma_ui.pace import LEAST_TOKENS, most_left_s
-from codegemma_ui.progress import UPDATE_INTERVAL_S, Progress
-from codegemma_ui.recording import LONGEST, Recording
+from codegemma_ui.settings import DEFAULT_TIME_LIMIT_S
 from codegemma_ui.ui import durations
 from codegemma_ui.ui.strings import Language, error_hint, error_title, template, text
-from codegemma_ui.vocabulary import Prompt
 
 TOLD_QUEUE_S = 0.5
 """A shorter wait in the queue is not worth a word."""

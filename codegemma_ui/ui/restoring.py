@@ -13,12 +13,12 @@ from typing import Any, TypeGuard
 import gradio as gr
 from gradio.events import Dependency
 
-from codegemma_ui import recording
-from codegemma_ui.client import EngineClient
+from codegemma_ui.client.client import EngineClient
+from codegemma_ui.client.progress import Progress
+from codegemma_ui.completions import recording
+from codegemma_ui.completions.recording import ENDINGS, LONGEST
 from codegemma_ui.errors import BadInput
-from codegemma_ui.messages import ErrorEvent, parse_request
-from codegemma_ui.progress import Progress
-from codegemma_ui.recording import ENDINGS, LONGEST
+from codegemma_ui.ipc.messages import ErrorEvent, parse_request
 from codegemma_ui.ui import completing, examples, lessons, received, render, taking
 from codegemma_ui.ui.components import Page
 from codegemma_ui.ui.events import AT_ONCE, SKIP

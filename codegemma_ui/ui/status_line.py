@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from codegemma_ui import amounts, memory, quality
 from codegemma_ui.errors import ChoiceFailed, WorkerDied
+from codegemma_ui.ipc.messages import AS_SERVED, Status
 from codegemma_ui.machine import OPENAI
-from codegemma_ui.messages import AS_SERVED, DEFAULT_TIME_LIMIT_S, Status
-from codegemma_ui.presets import Preset
+from codegemma_ui.presets import Preset, amounts, memory, quality
+from codegemma_ui.settings import DEFAULT_TIME_LIMIT_S
 from codegemma_ui.ui import advice, render
 from codegemma_ui.ui.strings import Language, text
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import gradio as gr
 
-from codegemma_ui.client import EngineClient
+from codegemma_ui.client.client import EngineClient
 from codegemma_ui.errors import BackendMissing, PlaygroundError
 from codegemma_ui.settings import Settings
 from codegemma_ui.ui import permission, render

@@ -8,13 +8,13 @@ from urllib.parse import urlsplit
 
 import gradio as gr
 
-from codegemma_ui import recording, snippets
-from codegemma_ui.client import EngineClient
+from codegemma_ui.client.client import EngineClient
+from codegemma_ui.completions import recording, snippets
+from codegemma_ui.completions.recording import Recording
+from codegemma_ui.completions.snippets import DEFAULT_ADDRESS, Taken
 from codegemma_ui.errors import BadInput
-from codegemma_ui.messages import CompletionRequest
-from codegemma_ui.recording import Recording
+from codegemma_ui.ipc.messages import CompletionRequest
 from codegemma_ui.settings import Settings
-from codegemma_ui.snippets import DEFAULT_ADDRESS, Taken
 from codegemma_ui.ui import completing, received, render
 from codegemma_ui.ui.components import Page
 from codegemma_ui.ui.events import AT_ONCE, SKIP

@@ -15,7 +15,7 @@ from codegemma_ui.bench.prompts import Prompts
 from codegemma_ui.bench.runner import Bandwidth, Run
 from codegemma_ui.bench.subjects import Subject
 from codegemma_ui.bench.visit import Setting
-from codegemma_ui.vocabulary import Vocabulary
+from codegemma_ui.fim.vocabulary import Vocabulary
 
 SUBJECT = Path(__file__).parent / "scripted_subject.py"
 PLAN = Plan(

@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from codegemma_ui import bench_command, machine
+from codegemma_ui import machine
 from codegemma_ui.bench import subjects, surroundings, weights
 from codegemma_ui.bench.bandwidth import large_bytes
+from codegemma_ui.commands import bench
 
 ROOT = Path(__file__).parent.parent.parent
 README = (ROOT / "benchmarks" / "README.md").read_text()
@@ -79,7 +80,7 @@ def test_a_card_without_cuda_builds_is_rows_that_say_what_to_install(
 def test_the_runner_imports_no_framework() -> None:
     script = (
         "import sys\n"
-        "from codegemma_ui import bench_command\n"
+        "from codegemma_ui.commands import bench\n"
         "heavy = {'keras', 'keras_nlp', 'tensorflow', 'jax', 'torch', 'transformers', 'xllamacpp'}\n"
         "print(sorted(heavy & set(sys.modules)))"
     )
@@ -187,7 +188,7 @@ def test_what_is_not_installed_is_skipped_with_its_pip_line(
 ) -> None:
     monkeypatch.setattr(surroundings, "version", lambda package: None)
     chosen = subjects.chosen(["llama.cpp"], "cpu")
-    present, skipped = bench_command._present(chosen, "cpu", {})
+    present, skipped = bench._present(chosen, "cpu", {})
     assert present == []
     assert [one["subject"] for one in skipped[:-1]] == [subject.name for subject in chosen]
     assert {one["needs"] for one in skipped[:-1]} == {"pip install -r requirements-bench.txt"}

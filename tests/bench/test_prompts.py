@@ -9,7 +9,7 @@ import pytest
 from codegemma_ui import fim
 from codegemma_ui.bench.plan import FULL
 from codegemma_ui.bench.prompts import TEXTS, Prompts
-from codegemma_ui.vocabulary import Vocabulary
+from codegemma_ui.fim.vocabulary import Vocabulary
 
 
 @pytest.mark.parametrize("length", [22, 200, 900])

@@ -11,7 +11,7 @@ import pytest
 
 from codegemma_ui import presets
 from codegemma_ui.bench.shapes import SHAPES
-from codegemma_ui.vocabulary import Vocabulary
+from codegemma_ui.fim.vocabulary import Vocabulary
 
 
 @pytest.mark.parametrize(
@@ -29,7 +29,7 @@ def test_the_others_are_what_they_are_called(name: str, millions: int) -> None:
 def test_a_made_preset_has_the_shapes_weights_and_a_vocabulary_of_its_size(tmp_path: Path) -> None:
     script = (
         "import sys; from pathlib import Path\n"
-        "from codegemma_ui.engine import environment; environment.before_import('jax')\n"
+        "from codegemma_ui.workers.keras import environment; environment.before_import('jax')\n"
         "from codegemma_ui.bench.engine import random_preset\n"
         "from codegemma_ui.bench.shapes import Shape\n"
         "shape = Shape(name='tiny', vocabulary_size=9000, num_layers=2, hidden_dim=32,"

@@ -25,8 +25,8 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from codegemma_ui import presets
-from codegemma_ui.client import EngineClient
-from codegemma_ui.messages import Event
+from codegemma_ui.client.client import EngineClient
+from codegemma_ui.ipc.messages import Event
 from codegemma_ui.server import serving
 from codegemma_ui.settings import Settings
 from codegemma_ui.ui import layout

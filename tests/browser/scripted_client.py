@@ -14,7 +14,8 @@ from dataclasses import replace
 
 from codegemma_ui import fim, machine, presets
 from codegemma_ui.errors import BackendMissing, PlaygroundError
-from codegemma_ui.messages import (
+from codegemma_ui.fim.vocabulary import Vocabulary
+from codegemma_ui.ipc.messages import (
     Alternative,
     DoneEvent,
     ErrorEvent,
@@ -26,7 +27,6 @@ from codegemma_ui.messages import (
     parse_request,
 )
 from codegemma_ui.settings import Settings
-from codegemma_ui.vocabulary import Vocabulary
 
 BLIND = (0.0, -2.0, 0.5)
 """What every first, second and third token of a score gains where there is no suffix, in nats."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import expect
 
+from codegemma_ui.ipc.messages import AS_SERVED, LACKS
 from codegemma_ui.machine import OPENAI
-from codegemma_ui.messages import AS_SERVED, LACKS
 from tests.browser.conftest import OpenPage, Scripted
 from tests.browser.playground import Playground
 

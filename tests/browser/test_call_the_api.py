@@ -11,7 +11,7 @@ import urllib.request
 import pytest
 from gradio_client import Client
 
-from codegemma_ui.messages import Completion
+from codegemma_ui.ipc.messages import Completion
 from tests.browser.conftest import Scripted
 
 KEYS = {"event", *Completion.__dataclass_fields__}

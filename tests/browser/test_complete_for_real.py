@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from gradio_client import Client
 
-from codegemma_ui.client import EngineClient
+from codegemma_ui.client.client import EngineClient
 from codegemma_ui.settings import Settings
 from codegemma_ui.ui.examples import by_key
 from tests.browser.playground import ENGINE_TIMEOUT, Playground

@@ -5,7 +5,7 @@ from __future__ import annotations
 from playwright.sync_api import Locator, expect
 
 from codegemma_ui.errors import NotReady
-from codegemma_ui.messages import parse_request
+from codegemma_ui.ipc.messages import parse_request
 from tests.browser.conftest import OpenPage, Scripted
 from tests.browser.playground import Playground
 

@@ -17,10 +17,11 @@ import psutil
 import pytest
 from playwright.sync_api import Locator, expect
 
-from codegemma_ui import presets, recording, snippets
-from codegemma_ui.messages import Event, parse_request
-from codegemma_ui.recording import Recording
-from codegemma_ui.snippets import Taken
+from codegemma_ui import presets
+from codegemma_ui.completions import recording, snippets
+from codegemma_ui.completions.recording import Recording
+from codegemma_ui.completions.snippets import Taken
+from codegemma_ui.ipc.messages import Event, parse_request
 from codegemma_ui.ui.strings import text
 from tests.browser.conftest import OpenPage, Scripted
 from tests.browser.playground import Playground

@@ -14,7 +14,9 @@ from typing import Any
 import httpx
 
 import codegemma_ui
-from codegemma_ui import cli, errors, library, messages, secrets
+from codegemma_ui import errors, library, secrets
+from codegemma_ui.commands import main
+from codegemma_ui.ipc import messages
 from tests.server.scripted_page import serving, wait_until
 
 PACKAGE = Path(codegemma_ui.__file__).parent
@@ -26,7 +28,7 @@ def commands() -> dict[str, Any]:
 
 
 def _parsers() -> Iterator[tuple[str, argparse.ArgumentParser]]:
-    parser = cli._parser()
+    parser = main._parser()
     yield "", parser
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):

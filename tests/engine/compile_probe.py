@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from codegemma_ui import installation
-from codegemma_ui.engine import compiled, environment
+from codegemma_ui.workers.keras import compiled, environment
 
 BACKEND = sys.argv[1]
 environment.before_import(BACKEND)
@@ -28,7 +28,7 @@ def on_jax() -> float:
 def on_tensorflow() -> float:
     import tensorflow as tf
 
-    from codegemma_ui.engine.steps.tensorflow import Compiled
+    from codegemma_ui.workers.keras.steps.tensorflow import Compiled
 
     return float(Compiled(lambda x: x * 3 + 1, "probe")(tf.constant(2.0)))
 
@@ -36,8 +36,8 @@ def on_tensorflow() -> float:
 def on_torch() -> float:
     import torch
 
-    from codegemma_ui.engine.steps.torch import TorchSteps
-    from codegemma_ui.engine.steps.torch_graph import trace
+    from codegemma_ui.workers.keras.steps.torch import TorchSteps
+    from codegemma_ui.workers.keras.steps.torch_graph import trace
 
     steps = TorchSteps.__new__(TorchSteps)
     steps._graphs, steps._compiled, steps.compiling, steps.note = {}, 0, 1, None

@@ -36,14 +36,14 @@ import keras
 import keras_nlp
 import numpy as np
 
-from codegemma_ui.engine import loading, steps
-from codegemma_ui.engine.decode import Decoder
-from codegemma_ui.engine.environment import CPU
-from codegemma_ui.engine.precision import Precision
-from codegemma_ui.engine.sampling import Choice, Sampling
-from codegemma_ui.engine.sharing import SharedDecoder
-from codegemma_ui.engine.steps import layers
 from codegemma_ui.presets import BUNDLED_FOLDER as PRESET
+from codegemma_ui.workers.keras import loading, steps
+from codegemma_ui.workers.keras.decode import Decoder
+from codegemma_ui.workers.keras.environment import CPU
+from codegemma_ui.workers.keras.precision import Precision
+from codegemma_ui.workers.keras.sampling import Choice, Sampling
+from codegemma_ui.workers.keras.sharing import SharedDecoder
+from codegemma_ui.workers.keras.steps import layers
 from tests.engine.decode_prompts import CURSOR, LARGE_DTYPES, SNIPPETS
 
 BOS, FIM_PREFIX, FIM_MIDDLE, FIM_SUFFIX = 2, 4, 5, 6
@@ -230,7 +230,7 @@ def int4() -> dict:
     """What four bits lose of a matrix, in steps of its groups' ranges, and what the kernel makes of them, in
     shares of the largest."""
     torch = importlib.import_module("torch")
-    products = importlib.import_module("codegemma_ui.engine.steps.torch_products")
+    products = importlib.import_module("codegemma_ui.workers.keras.steps.torch_products")
     random = torch.Generator().manual_seed(3)
     values = torch.randn(192, 128, generator=random) + 0.5
     matrix = products.int4(values)

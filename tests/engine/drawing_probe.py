@@ -17,8 +17,8 @@ BACKEND = sys.argv[1]
 if BACKEND != "tensorflow":
     sys.modules["tensorflow"] = None  # type: ignore[assignment]
 
-from codegemma_ui.engine.steps import Drawing
-from codegemma_ui.engine.steps.drawing import draw
+from codegemma_ui.workers.keras.steps import Drawing
+from codegemma_ui.workers.keras.steps.drawing import draw
 from tests.engine.drawing_cases import LOGITS, cases
 
 
@@ -55,7 +55,7 @@ def compiled(logits: np.ndarray) -> Callable[[Drawing], Any]:
         )
     import torch
 
-    from codegemma_ui.engine.steps.torch_graph import trace
+    from codegemma_ui.workers.keras.steps.torch_graph import trace
 
     def flat(scores: torch.Tensor, *rest: torch.Tensor) -> Any:
         return draw(scores, Drawing(*rest[:4]), rest[4])

@@ -9,13 +9,13 @@ import os
 import sys
 
 from codegemma_ui import installation
-from codegemma_ui.engine import environment
+from codegemma_ui.workers.keras import environment
 
 environment.before_import("tensorflow")
 
 import tensorflow as tf  # noqa: E402
 
-from codegemma_ui.engine.steps.tensorflow import Compiled  # noqa: E402
+from codegemma_ui.workers.keras.steps.tensorflow import Compiled  # noqa: E402
 
 
 def looped(step: float) -> Compiled:

@@ -13,7 +13,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from codegemma_ui.engine import environment
+from codegemma_ui.workers.keras import environment
 
 environment.before_import("jax")
 
@@ -22,11 +22,11 @@ import keras_nlp
 import numpy as np
 
 from codegemma_ui import presets
-from codegemma_ui.engine import loading
-from codegemma_ui.engine.decode import Decoder
-from codegemma_ui.engine.environment import CPU
-from codegemma_ui.engine.sampling import Sampling
-from codegemma_ui.vocabulary import VOCABULARY_FILE, Vocabulary
+from codegemma_ui.fim.vocabulary import VOCABULARY_FILE, Vocabulary
+from codegemma_ui.workers.keras import loading
+from codegemma_ui.workers.keras.decode import Decoder
+from codegemma_ui.workers.keras.environment import CPU
+from codegemma_ui.workers.keras.sampling import Sampling
 
 MODELS = {"one": (8, 1), "two": (8, 2), "sixteen": (16, 16)}
 """Name -> heads of queries, of keys and values."""

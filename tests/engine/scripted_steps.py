@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from codegemma_ui.engine.steps import Drawing, Picked
+from codegemma_ui.workers.keras.steps import Drawing, Picked
 
 
 class ScriptedSteps:

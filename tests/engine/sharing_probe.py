@@ -20,13 +20,13 @@ import keras
 import keras_nlp
 import numpy as np
 
-from codegemma_ui.engine import steps
-from codegemma_ui.engine.decode import Decoder
-from codegemma_ui.engine.precision import Precision
-from codegemma_ui.engine.sampling import Choice, Sampling
-from codegemma_ui.engine.sharing import SharedDecoder
-from codegemma_ui.engine.steps import weights
-from codegemma_ui.engine.steps.jax import JaxSteps
+from codegemma_ui.workers.keras import steps
+from codegemma_ui.workers.keras.decode import Decoder
+from codegemma_ui.workers.keras.precision import Precision
+from codegemma_ui.workers.keras.sampling import Choice, Sampling
+from codegemma_ui.workers.keras.sharing import SharedDecoder
+from codegemma_ui.workers.keras.steps import weights
+from codegemma_ui.workers.keras.steps.jax import JaxSteps
 from tests.engine.decode_prompts import CURSOR, SNIPPETS
 
 BOS, FIM_PREFIX, FIM_MIDDLE, FIM_SUFFIX = 2, 4, 5, 6

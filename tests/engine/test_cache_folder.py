@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from codegemma_ui import cache_folder, presets
-from codegemma_ui.engine import compiled
+from codegemma_ui.workers.keras import compiled
 from tests.engine.test_worker import Worker
 from tests.test_cache_folder import AWKWARD, as_nobody, needs_root
 
@@ -235,7 +235,7 @@ def test_tensorflow_loads_for_a_user_without_an_entry_or_a_home() -> None:
 
 WORKER = """
 import io, json, os, sys
-from codegemma_ui.engine import worker
+from codegemma_ui.workers.keras import worker
 def write(message):
     if message["worker"] in ("loaded", "failed"):
         print("\\n" + json.dumps(message), flush=True)

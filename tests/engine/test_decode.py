@@ -17,13 +17,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from codegemma_ui.engine import decode, planning, steps
-from codegemma_ui.engine.decode import KEPT, LOOK_S, Decoder, Prefilled
-from codegemma_ui.engine.pace import MOST_S
-from codegemma_ui.engine.planning import CHUNKS
-from codegemma_ui.engine.precision import Precision
-from codegemma_ui.engine.sampling import Choice, Sampling
-from codegemma_ui.engine.steps import GivenUp
+from codegemma_ui.workers.keras import decode, planning, steps
+from codegemma_ui.workers.keras.decode import KEPT, LOOK_S, Decoder, Prefilled
+from codegemma_ui.workers.keras.pace import MOST_S
+from codegemma_ui.workers.keras.planning import CHUNKS
+from codegemma_ui.workers.keras.precision import Precision
+from codegemma_ui.workers.keras.sampling import Choice, Sampling
+from codegemma_ui.workers.keras.steps import GivenUp
 from tests.engine import decoding
 from tests.engine.scripted_steps import ScriptedSteps
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from codegemma_ui.engine.drafting import CREDIT, Account, Draft
+from codegemma_ui.workers.keras.drafting import CREDIT, Account, Draft
 
 
 def test_the_longest_run_that_stood_before_is_taken() -> None:

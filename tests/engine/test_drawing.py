@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from codegemma_ui import machine
-from codegemma_ui.engine.steps import BACKENDS
+from codegemma_ui.workers.keras.steps import BACKENDS
 from tests.engine.drawing_cases import LOGITS, SETTINGS, Case, cases
 
 REPOSITORY = Path(__file__).parents[2]

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from codegemma_ui import presets
-from codegemma_ui.engine.failures import PRESET, READ_ON, of_preset, readable
 from codegemma_ui.errors import NotEnoughMemory
+from codegemma_ui.workers.keras.failures import PRESET, READ_ON, of_preset, readable
 
 
 @pytest.fixture

@@ -9,12 +9,12 @@ from typing import cast
 import pytest
 
 from codegemma_ui import fim
-from codegemma_ui.engine.decode import Decoder, Prefilled
-from codegemma_ui.engine.generation import generate
-from codegemma_ui.engine.sampling import Choice, Sampling
 from codegemma_ui.errors import BadInput
-from codegemma_ui.messages import CompletionRequest, Event, Loaded, PrefillEvent, TokenEvent
-from codegemma_ui.vocabulary import Vocabulary
+from codegemma_ui.fim.vocabulary import Vocabulary
+from codegemma_ui.ipc.messages import CompletionRequest, Event, Loaded, PrefillEvent, TokenEvent
+from codegemma_ui.workers.keras.decode import Decoder, Prefilled
+from codegemma_ui.workers.keras.generation import generate
+from codegemma_ui.workers.keras.sampling import Choice, Sampling
 
 LOADED = Loaded(
     preset="bundled",

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from codegemma_ui.engine import environment
 from codegemma_ui.errors import LoadFailed
+from codegemma_ui.workers.keras import environment
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -57,7 +57,7 @@ def told(home: Path, backend: str, look: str, **environ: str) -> dict[str, Any]:
 
 BEGIN = """
 import json, os
-from codegemma_ui.engine import environment
+from codegemma_ui.workers.keras import environment
 environment.before_import({backend!r})
 import keras
 """

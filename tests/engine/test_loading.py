@@ -18,14 +18,15 @@ from typing import Any
 
 import pytest
 
-from codegemma_ui import export_command, presets
-from codegemma_ui.engine import environment, loading, precision
-from codegemma_ui.engine.decode import Decoder
-from codegemma_ui.engine.environment import CPU, Device
-from codegemma_ui.engine.failures import readable
-from codegemma_ui.engine.precision import Precision
-from codegemma_ui.engine.sampling import Sampling
-from codegemma_ui.vocabulary import Vocabulary
+from codegemma_ui import presets
+from codegemma_ui.commands.export import command
+from codegemma_ui.fim.vocabulary import Vocabulary
+from codegemma_ui.workers.keras import environment, loading, precision
+from codegemma_ui.workers.keras.decode import Decoder
+from codegemma_ui.workers.keras.environment import CPU, Device
+from codegemma_ui.workers.keras.failures import readable
+from codegemma_ui.workers.keras.precision import Precision
+from codegemma_ui.workers.keras.sampling import Sampling
 from tests.hubs import HuggingFaceHub, isolated_environment
 from tests.test_download import run
 
@@ -183,7 +184,7 @@ def test_a_missing_package_is_named_with_its_interpreter() -> None:
 def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The bundled model as `export --format transformers --dtype bfloat16` writes it."""
     folder = tmp_path_factory.mktemp("exported") / "transformers"
-    export_command.export(
+    command.export(
         argparse.Namespace(
             **{"preset": "bundled", "backend": "jax", "format": "transformers"},
             **{"dtype": "bfloat16", "out": str(folder)},

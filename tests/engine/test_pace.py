@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from codegemma_ui.engine.pace import MOST_S, PASS_S, Pace
-from codegemma_ui.engine.planning import CHUNKS
+from codegemma_ui.workers.keras.pace import MOST_S, PASS_S, Pace
+from codegemma_ui.workers.keras.planning import CHUNKS
 
 
 @pytest.mark.parametrize(

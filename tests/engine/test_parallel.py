@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from codegemma_ui import presets
-from codegemma_ui.choice import Choice, check_backend, check_memory, worker_command
+from codegemma_ui.client.choice import Choice, check_backend, check_memory, worker_command
 from codegemma_ui.errors import NotEnoughMemory, UnknownBackend
 from codegemma_ui.machine import Gpu
 from codegemma_ui.settings import Settings

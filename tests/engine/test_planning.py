@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from codegemma_ui.engine.planning import (
+from codegemma_ui.workers.keras.planning import (
     CACHE_LENGTHS,
     CHUNKS,
     DISPATCH,

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from codegemma_ui.engine import steps
+from codegemma_ui.workers.keras import steps
 from tests.engine import decoding
 from tests.engine.decode_prompts import LARGE_DTYPES
 from tests.engine.test_decode import FLOAT32_TOLERANCE

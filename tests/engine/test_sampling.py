@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from codegemma_ui.engine.sampling import GREEDY, Draws, Sampling, choices_of
-from codegemma_ui.engine.steps import BURST, Picked
+from codegemma_ui.workers.keras.sampling import GREEDY, Draws, Sampling, choices_of
+from codegemma_ui.workers.keras.steps import BURST, Picked
 
 
 class TestDraws:

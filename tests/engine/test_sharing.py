@@ -21,11 +21,11 @@ from typing import Any
 import pytest
 
 from codegemma_ui import machine
-from codegemma_ui.engine import planning
-from codegemma_ui.engine.decode import Decoder, Prefilled
-from codegemma_ui.engine.sampling import Sampling
-from codegemma_ui.engine.sharing import SharedDecoder
-from codegemma_ui.engine.steps import BURST
+from codegemma_ui.workers.keras import planning
+from codegemma_ui.workers.keras.decode import Decoder, Prefilled
+from codegemma_ui.workers.keras.sampling import Sampling
+from codegemma_ui.workers.keras.sharing import SharedDecoder
+from codegemma_ui.workers.keras.steps import BURST
 from tests.engine.scripted_steps import ScriptedRows
 
 REPOSITORY = Path(__file__).parents[2]

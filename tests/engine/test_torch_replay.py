@@ -13,7 +13,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from codegemma_ui.engine.steps.torch_replay import Replayed  # noqa: E402
+from codegemma_ui.workers.keras.steps.torch_replay import Replayed  # noqa: E402
 
 LENGTH = 8
 

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import pytest
 
-from codegemma_ui.engine import planning
-from codegemma_ui.engine.decode import Decoder
-from codegemma_ui.engine.sampling import Sampling
-from codegemma_ui.fim import CUT_STEP, FIM_LAYOUTS, MIN_MAX_LENGTH
-from codegemma_ui.messages import DEFAULT_MAX_LENGTH
+from codegemma_ui.fim import CUT_STEP, DEFAULT_MAX_LENGTH, FIM_LAYOUTS, MIN_MAX_LENGTH
+from codegemma_ui.fim.vocabulary import Vocabulary
 from codegemma_ui.presets import BUNDLED_FOLDER
-from codegemma_ui.vocabulary import Vocabulary
+from codegemma_ui.workers.keras import planning
+from codegemma_ui.workers.keras.decode import Decoder
+from codegemma_ui.workers.keras.sampling import Sampling
 from tests.engine.scripted_steps import ScriptedSteps
 
 CONTEXT = 512

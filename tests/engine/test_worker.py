@@ -14,8 +14,8 @@ from typing import Any, ClassVar
 import pytest
 
 from codegemma_ui import presets
-from codegemma_ui.engine import planning
-from codegemma_ui.process import LineProcess
+from codegemma_ui.ipc.parent import LineProcess
+from codegemma_ui.workers.keras import planning
 
 
 class Worker:
@@ -32,7 +32,7 @@ class Worker:
         self.messages: queue.Queue[dict[str, Any]] = queue.Queue()
         self.exit_codes: queue.Queue[int] = queue.Queue()
         command = [
-            *(sys.executable, "-m", "codegemma_ui.engine.worker"),
+            *(sys.executable, "-m", "codegemma_ui.workers.keras.worker"),
             *("--preset", preset, "--folder", str(presets.BUNDLED_FOLDER)),
             *("--backend", backend, "--dtype", "auto", "--context-length", "512"),
             *("--model-parallel", str(devices)),
@@ -142,7 +142,7 @@ def test_an_orphan_ends_by_itself() -> None:
 def test_tensorflow_is_never_imported_beside_another_backend(backend: str) -> None:
     script = (
         "import sys\n"
-        "from codegemma_ui.engine import environment, loading\n"
+        "from codegemma_ui.workers.keras import environment, loading\n"
         f"environment.before_import({backend!r})\n"
         "from codegemma_ui import presets\n"
         f"loading.load(presets.BUNDLED_FOLDER, {backend!r}, 'auto', environment.device({backend!r}))\n"

@@ -8,10 +8,10 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from codegemma_ui.engine.steps import torch_names, torch_products  # noqa: E402
-from codegemma_ui.engine.steps.torch import TorchSteps  # noqa: E402
-from codegemma_ui.engine.steps.weights import Narrow  # noqa: E402
 from codegemma_ui.errors import LoadFailed  # noqa: E402
+from codegemma_ui.workers.keras.steps import torch_names, torch_products  # noqa: E402
+from codegemma_ui.workers.keras.steps.torch import TorchSteps  # noqa: E402
+from codegemma_ui.workers.keras.steps.weights import Narrow  # noqa: E402
 
 
 def without(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
@@ -39,7 +39,7 @@ def test_without_inductor_graphs_run_as_they_are_and_nothing_kept_is_thrown_away
     monkeypatch.setattr(torch_names, "cxx_compiler", lambda: "g++")
     without(monkeypatch, "torch._guards.TracingContext")
     monkeypatch.setattr(
-        "codegemma_ui.engine.compiled.throw_away", lambda: pytest.fail("it was thrown away")
+        "codegemma_ui.workers.keras.compiled.throw_away", lambda: pytest.fail("it was thrown away")
     )
     steps: Any = TorchSteps.__new__(TorchSteps)
     steps._device, steps._compiles, steps.note = torch.device("cpu"), True, None

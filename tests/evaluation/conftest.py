@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from codegemma_ui.client import Choice, EngineClient
-from codegemma_ui.evaluation.tasks import Task
+from codegemma_ui.client.client import Choice, EngineClient
+from codegemma_ui.commands.evaluate.tasks import Task
 from codegemma_ui.settings import Settings
 
 WORKER = Path(__file__).parent.parent / "scripted_worker.py"

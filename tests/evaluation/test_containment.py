@@ -15,11 +15,11 @@ from typing import Any
 
 import pytest
 
-from codegemma_ui import cgroups
+from codegemma_ui.commands.evaluate import execution, interpreter, memory_group
+from codegemma_ui.commands.evaluate.containment.plan import Plan
+from codegemma_ui.commands.evaluate.execution import Verdict
 from codegemma_ui.errors import BadInput
-from codegemma_ui.evaluation import execution, interpreter, memory_group
-from codegemma_ui.evaluation.containment.plan import Plan
-from codegemma_ui.evaluation.execution import Verdict
+from codegemma_ui.machine import cgroups
 
 from .test_execution import execute, running
 
@@ -444,7 +444,7 @@ def test_an_ordinary_user_has_the_same_walls() -> None:
     script = (
         "import asyncio, os, sys\n"
         f"sys.path.append({str(ROOT)!r})\n"
-        "from codegemma_ui.evaluation import execution\n"
+        "from codegemma_ui.commands.evaluate import execution\n"
         f"sources = {sources!r}\n"
         "for source in sources:\n"
         "    print(asyncio.run(execution.execute(source)).failure)\n"

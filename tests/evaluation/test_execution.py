@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from codegemma_ui.commands.evaluate import execution
+from codegemma_ui.commands.evaluate.execution import Verdict
 from codegemma_ui.errors import BadInput
-from codegemma_ui.evaluation import execution
-from codegemma_ui.evaluation.execution import Verdict
 
 from .conftest import make_task
 

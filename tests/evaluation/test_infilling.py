@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from codegemma_ui import eval_command, fim, presets
-from codegemma_ui.client import EngineClient
+from codegemma_ui import fim, presets
+from codegemma_ui.client.client import EngineClient
+from codegemma_ui.commands.evaluate import command, infilling
+from codegemma_ui.commands.evaluate.infilling import Setup
+from codegemma_ui.commands.evaluate.results import ResultsFile
+from codegemma_ui.commands.evaluate.tasks import Dataset, Task
 from codegemma_ui.errors import BadInput, EngineError
-from codegemma_ui.evaluation import infilling
-from codegemma_ui.evaluation.infilling import Setup
-from codegemma_ui.evaluation.results import ResultsFile
-from codegemma_ui.evaluation.tasks import Dataset, Task
+from codegemma_ui.fim.vocabulary import Vocabulary
 from codegemma_ui.settings import Settings
-from codegemma_ui.vocabulary import Vocabulary
 
 from .conftest import make_task
 from .test_scoring import result
@@ -76,8 +76,8 @@ def test_a_middle_must_fit_the_context() -> None:
 
 def evaluate(client: EngineClient, tasks: list[Task], path: Path, **options: bool) -> dict:
     dataset = Dataset("own", "d" * 64, tuple(tasks))
-    with ResultsFile(path, eval_command.how_made(dataset, client.settings, Setup())) as file:
-        asyncio.run(eval_command.evaluate(client, tasks, Setup(), file, **options))
+    with ResultsFile(path, command.how_made(dataset, client.settings, Setup())) as file:
+        asyncio.run(command.evaluate(client, tasks, Setup(), file, **options))
         return file.done
 
 
@@ -139,7 +139,7 @@ def test_a_model_that_cannot_load_is_an_engine_error(tmp_path: Path) -> None:
 def test_tests_are_run_on_results_that_are_there_already(
     make_client: MakeClient, tmp_path: Path
 ) -> None:
-    from codegemma_ui.evaluation import execution
+    from codegemma_ui.commands.evaluate import execution
 
     try:
         asyncio.run(execution.check_containment())
@@ -148,7 +148,7 @@ def test_tests_are_run_on_results_that_are_there_already(
     path = tmp_path / "own.jsonl"
     blank, right, wrong = make_task("own/1", test=" \n"), make_task("own/2"), make_task("own/3")
     client = make_client()
-    made = eval_command.how_made(Dataset("own", "d" * 64, ()), client.settings, Setup())
+    made = command.how_made(Dataset("own", "d" * 64, ()), client.settings, Setup())
     with ResultsFile(path, made) as file:
         file.settle_dtype("float32")
         for task, middle in ((blank, "x"), (right, "    total = a + b\n"), (wrong, "    ...\n")):

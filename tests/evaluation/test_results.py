@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from codegemma_ui.commands.evaluate.results import Made, ResultsFile
 from codegemma_ui.errors import BadInput
-from codegemma_ui.evaluation.results import Made, ResultsFile
 
 from .test_scoring import result
 

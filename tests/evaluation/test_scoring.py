@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from codegemma_ui.evaluation import scoring
-from codegemma_ui.evaluation.results import Result
+from codegemma_ui.commands.evaluate.results import Result
+from codegemma_ui.commands.evaluate.summary import summary
+from codegemma_ui.fim import scoring
 
 
 def result(**changes: object) -> Result:
@@ -46,7 +47,7 @@ def test_a_program_parses_or_not_and_is_never_run() -> None:
 
 
 def test_a_summary_is_the_mean_over_all_tasks() -> None:
-    figures = scoring.summary(
+    figures = summary(
         [
             result(exact_match=True, edit_similarity=1.0, stopped=True, seconds=1.0),
             result(stopped=True, trimmed_tokens=3),
@@ -67,7 +68,7 @@ def test_a_summary_is_the_mean_over_all_tasks() -> None:
 
 
 def test_pass_at_1_counts_only_tasks_with_a_test() -> None:
-    figures = scoring.summary([result(passed=True), result(passed=False), result()], executed=True)
+    figures = summary([result(passed=True), result(passed=False), result()], executed=True)
     assert (figures["pass_at_1"], figures["executed"]) == (0.5, 2)
-    none = scoring.summary([result()], executed=True)
+    none = summary([result()], executed=True)
     assert (none["pass_at_1"], none["executed"]) == (None, 0)

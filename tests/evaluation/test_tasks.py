@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from codegemma_ui.commands.evaluate import tasks
 from codegemma_ui.errors import BadInput
-from codegemma_ui.evaluation import tasks
 
 from .conftest import make_task, write_dataset
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from codegemma_ui.vocabulary import Prompt, Vocabulary
+from codegemma_ui.fim.vocabulary import Prompt, Vocabulary
 from tests.engine.decode_prompts import CURSOR, SNIPPETS
 
 NEW_TOKENS = 32

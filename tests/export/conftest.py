@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from codegemma_ui.vocabulary import Vocabulary
+from codegemma_ui.fim.vocabulary import Vocabulary
 from tests.probes import probe
 
 from . import cases

@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from codegemma_ui.engine import environment
+from codegemma_ui.workers.keras import environment
 
 BACKEND = "torch"  # nothing here is compiled, which would take most of the time
 os.environ["CXX"] = "no-such-compiler"
@@ -24,14 +24,14 @@ import keras
 import keras_nlp
 import numpy as np
 
-from codegemma_ui import export_command, presets
-from codegemma_ui.engine import loading
-from codegemma_ui.engine.decode import Decoder
-from codegemma_ui.engine.environment import CPU
-from codegemma_ui.engine.sampling import Sampling
+from codegemma_ui import presets
+from codegemma_ui.commands.export import command, source, transformers_files, weights
 from codegemma_ui.errors import EngineError
-from codegemma_ui.export import source, transformers_files, weights
-from codegemma_ui.vocabulary import VOCABULARY_FILE, Vocabulary
+from codegemma_ui.fim.vocabulary import VOCABULARY_FILE, Vocabulary
+from codegemma_ui.workers.keras import loading
+from codegemma_ui.workers.keras.decode import Decoder
+from codegemma_ui.workers.keras.environment import CPU
+from codegemma_ui.workers.keras.sampling import Sampling
 from tests.export import cases
 
 OUT = Path(sys.argv[1])
@@ -92,7 +92,7 @@ def save(backbone: Any, folder: Path) -> None:
 
 def export(name: str, form: str, dtype: str | None, to: str | None = None) -> None:
     """What the command does after its flags are read."""
-    export_command.export(
+    command.export(
         argparse.Namespace(
             preset=str(OUT / name),
             backend=BACKEND,

@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 
 from codegemma_ui import presets
-from codegemma_ui.export import folder
-from codegemma_ui.export.folder import Made
+from codegemma_ui.commands.export import folder
+from codegemma_ui.commands.export.folder import Made
 from tests.hubs import Faults, KaggleHub, isolated_environment
 
 from .conftest import ROOT
 
 DONE, ENGINE_ERROR, BAD_INPUT = 0, 1, 2
-MAIN = "import sys; sys.modules[sys.argv.pop(1)] = None; from codegemma_ui.cli import main; main()"
+MAIN = "import sys; sys.modules[sys.argv.pop(1)] = None; from codegemma_ui.commands.main import main; main()"
 
 
 def run(

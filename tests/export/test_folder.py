@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from codegemma_ui.commands.export import folder
+from codegemma_ui.commands.export.folder import MARK, UNFINISHED, Made
 from codegemma_ui.errors import BadInput, EngineError
-from codegemma_ui.export import folder
-from codegemma_ui.export.folder import MARK, UNFINISHED, Made
 
 MADE = Made("bundled", "gguf", "float16")
 

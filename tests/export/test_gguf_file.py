@@ -12,11 +12,11 @@ import pytest
 from safetensors.numpy import load_file
 
 from codegemma_ui import fim, presets
+from codegemma_ui.commands.export import gguf_file, pieces
+from codegemma_ui.commands.export.source import Source
+from codegemma_ui.commands.export.weights import Architecture, Tensor
 from codegemma_ui.errors import EngineError
-from codegemma_ui.export import gguf_file, pieces
-from codegemma_ui.export.source import Source
-from codegemma_ui.export.weights import Architecture, Tensor
-from codegemma_ui.vocabulary import Vocabulary
+from codegemma_ui.fim.vocabulary import Vocabulary
 
 from .conftest import Exported
 

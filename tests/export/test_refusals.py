@@ -8,9 +8,9 @@ import pytest
 from sentencepiece import sentencepiece_model_pb2
 
 from codegemma_ui import presets
+from codegemma_ui.commands.export import pieces
 from codegemma_ui.errors import EngineError
-from codegemma_ui.export import pieces
-from codegemma_ui.vocabulary import VOCABULARY_FILE
+from codegemma_ui.fim.vocabulary import VOCABULARY_FILE
 
 from .conftest import Exported
 

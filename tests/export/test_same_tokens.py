@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from codegemma_ui import fim
-from codegemma_ui.vocabulary import Vocabulary
+from codegemma_ui.fim.vocabulary import Vocabulary
 
 from . import cases
 from .conftest import Exported

@@ -7,7 +7,7 @@ import json
 import numpy as np
 
 from codegemma_ui import presets
-from codegemma_ui.vocabulary import VOCABULARY_FILE, Vocabulary
+from codegemma_ui.fim.vocabulary import VOCABULARY_FILE, Vocabulary
 
 from .conftest import Exported
 

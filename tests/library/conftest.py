@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from codegemma_ui import Playground, client
-from codegemma_ui.choice import Choice
+from codegemma_ui import Playground
+from codegemma_ui.client import client
+from codegemma_ui.client.choice import Choice
 from codegemma_ui.settings import Settings
 
 WORKER = Path(__file__).parent.parent / "scripted_worker.py"

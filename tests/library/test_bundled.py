@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from codegemma_ui import Playground
-from codegemma_ui.messages import DoneEvent, PrefillEvent, PromptEvent, TokenEvent
+from codegemma_ui.ipc.messages import DoneEvent, PrefillEvent, PromptEvent, TokenEvent
 from codegemma_ui.presets import BUNDLED_FOLDER
 from codegemma_ui.ui.examples import by_key
 

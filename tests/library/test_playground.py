@@ -27,7 +27,7 @@ from codegemma_ui.errors import (
     UnknownPreset,
     WorkerDied,
 )
-from codegemma_ui.messages import DoneEvent, PromptEvent, TokenEvent
+from codegemma_ui.ipc.messages import DoneEvent, PromptEvent, TokenEvent
 from codegemma_ui.presets import BUNDLED_FOLDER
 from tests.hubs import Faults, KaggleHub, isolate_this_process
 from tests.library.conftest import WORKER, Scripted
@@ -259,7 +259,8 @@ def test_it_ends_when_nobody_holds_it(scripted: Scripted) -> None:
 
 PROGRAM = f"""
 import sys
-from codegemma_ui import Playground, client
+from codegemma_ui import Playground
+from codegemma_ui.client import client
 client.worker_command = lambda choice, folder, settings: [
     sys.executable, {str(WORKER)!r}, "--preset", "bundled", "--backend", "jax"
 ]

@@ -10,9 +10,10 @@ import psutil
 import pytest
 
 from benchmarks.real_size import processes
-from codegemma_ui import Playground, machine, memory
+from codegemma_ui import Playground, machine
 from codegemma_ui.bench import weights
 from codegemma_ui.bench.weights import Model
+from codegemma_ui.presets import memory
 
 WITHIN = 0.15
 

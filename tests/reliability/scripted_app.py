@@ -11,8 +11,8 @@ import sys
 from pathlib import Path
 
 from codegemma_ui import settings
-from codegemma_ui.choice import Choice
-from codegemma_ui.client import EngineClient
+from codegemma_ui.client.choice import Choice
+from codegemma_ui.client.client import EngineClient
 from codegemma_ui.server import serving
 from codegemma_ui.ui import layout
 

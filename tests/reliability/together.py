@@ -14,7 +14,7 @@ from typing import Any
 
 import httpx
 
-from codegemma_ui.engine.decode import BURST_S
+from codegemma_ui.workers.keras.decode import BURST_S
 from tests.reliability import visitor
 from tests.reliability.figures import Figure, percentile
 from tests.reliability.served import SCRIPTED, Served, serving

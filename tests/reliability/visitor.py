@@ -20,7 +20,7 @@ import httpx
 from gradio_client.utils import apply_diff
 
 from codegemma_ui import presets
-from codegemma_ui.vocabulary import Vocabulary
+from codegemma_ui.fim.vocabulary import Vocabulary
 
 API = "gradio_api/"
 TIMEOUT = httpx.Timeout(60.0)

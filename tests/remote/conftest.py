@@ -15,14 +15,14 @@ from typing import Any
 import pytest
 
 from codegemma_ui import presets
+from codegemma_ui.fim.vocabulary import Vocabulary
+from codegemma_ui.ipc.messages import AS_SERVED, Event, Loaded, parse_request
 from codegemma_ui.machine import OPENAI
-from codegemma_ui.messages import AS_SERVED, Event, Loaded, parse_request
-from codegemma_ui.remote import health
-from codegemma_ui.remote.abilities import Abilities, examine
-from codegemma_ui.remote.generation import Asker
-from codegemma_ui.remote.server import Server
 from codegemma_ui.settings import RemoteServer
-from codegemma_ui.vocabulary import Vocabulary
+from codegemma_ui.workers.openai import health
+from codegemma_ui.workers.openai.abilities import Abilities, examine
+from codegemma_ui.workers.openai.generation import Asker
+from codegemma_ui.workers.openai.server import Server
 from tests.snippets.conftest import free_port
 
 ROOT = Path(__file__).parents[2]

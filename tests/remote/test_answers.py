@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from codegemma_ui.remote.answers import Reader, Told
-from codegemma_ui.vocabulary import Vocabulary
+from codegemma_ui.fim.vocabulary import Vocabulary
+from codegemma_ui.workers.openai.answers import Reader, Told
 
 
 def legacy(tokens: list[str], logprobs: list[float], top: list[dict[str, float]]) -> dict[str, Any]:

@@ -10,11 +10,11 @@ import openai
 import pytest
 
 from codegemma_ui import presets
-from codegemma_ui.messages import CancelledEvent, DoneEvent, Event, TokenEvent
-from codegemma_ui.remote.failures import readable
+from codegemma_ui.fim.vocabulary import Vocabulary
+from codegemma_ui.ipc.messages import CancelledEvent, DoneEvent, Event, TokenEvent
 from codegemma_ui.settings import RemoteServer
 from codegemma_ui.ui.strings import TABLE
-from codegemma_ui.vocabulary import Vocabulary
+from codegemma_ui.workers.openai.failures import readable
 
 from .conftest import ask
 from .odd_server import Odd, odd_server

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from codegemma_ui.messages import DoneEvent, StopReason, TokenEvent
-from codegemma_ui.remote.abilities import Abilities
-from codegemma_ui.remote.failures import readable
-from codegemma_ui.remote.finish import reason_of
-from codegemma_ui.remote.server import ServedModel
+from codegemma_ui.ipc.messages import DoneEvent, StopReason, TokenEvent
 from codegemma_ui.settings import RemoteServer
+from codegemma_ui.workers.openai.abilities import Abilities
+from codegemma_ui.workers.openai.failures import readable
+from codegemma_ui.workers.openai.finish import reason_of
+from codegemma_ui.workers.openai.server import ServedModel
 
 from .conftest import ask
 from .odd_server import Odd, odd_server

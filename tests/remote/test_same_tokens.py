@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from codegemma_ui.messages import DoneEvent, TokenEvent
-from codegemma_ui.recording import Recording
-from codegemma_ui.remote.failures import NotSupported
+from codegemma_ui.completions.recording import Recording
+from codegemma_ui.ipc.messages import DoneEvent, TokenEvent
 from codegemma_ui.settings import RemoteServer
+from codegemma_ui.workers.openai.failures import NotSupported
 from tests.snippets import cases
 
 from .conftest import Asked, ask

@@ -18,16 +18,16 @@ from pathlib import Path
 import pytest
 
 from codegemma_ui import presets
-from codegemma_ui.choice import Choice, worker_command
-from codegemma_ui.client import EngineClient
+from codegemma_ui.client.choice import Choice, worker_command
+from codegemma_ui.client.client import EngineClient
+from codegemma_ui.fim.vocabulary import VOCABULARY_FILE
+from codegemma_ui.ipc.messages import AS_SERVED, Event, Status
+from codegemma_ui.ipc.parent import LineProcess
 from codegemma_ui.machine import OPENAI
-from codegemma_ui.messages import AS_SERVED, Event, Status
-from codegemma_ui.process import LineProcess
-from codegemma_ui.remote import health
 from codegemma_ui.server.observed import ObservedClient
 from codegemma_ui.settings import RemoteServer, Settings
 from codegemma_ui.ui.status_line import shown
-from codegemma_ui.vocabulary import VOCABULARY_FILE
+from codegemma_ui.workers.openai import health
 from tests.hubs.kaggle import KaggleHub
 from tests.hubs.server import isolate_this_process
 
@@ -198,7 +198,7 @@ def test_the_worker_imports_no_framework_and_ends_with_its_line() -> None:
         command = worker_command(choice, presets.BUNDLED_FOLDER, Settings(server=RemoteServer(url)))
         script = (
             "import sys\n"
-            "from codegemma_ui.remote import worker\n"
+            "from codegemma_ui.workers.openai import worker\n"
             "print(sorted({'keras', 'tensorflow', 'jax', 'torch', 'gradio'} & set(sys.modules)))"
         )
         done = subprocess.run(

@@ -103,11 +103,11 @@ def wait_until(condition, timeout_s: float = 20.0) -> None:
 
 
 def main() -> None:
-    from codegemma_ui import gradio_environment
+    from codegemma_ui.ui import gradio_environment
 
     gradio_environment.settle()
     from codegemma_ui import settings
-    from codegemma_ui.client import Choice
+    from codegemma_ui.client.client import Choice
     from codegemma_ui.server import logs
     from codegemma_ui.server.observed import ObservedClient
     from codegemma_ui.server.serving import launch

@@ -12,7 +12,8 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from codegemma_ui import fim, recording
+from codegemma_ui import fim
+from codegemma_ui.completions import recording
 from codegemma_ui.server import bodies, serving
 from tests.server.scripted_page import Page
 

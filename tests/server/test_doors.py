@@ -16,7 +16,7 @@ from tests.server.scripted_page import ROOT, Page
 TARGETS = {
     "/etc/passwd": b"root:",
     "/proc/self/environ": b"PATH=",
-    f"{ROOT}/app.py": b"codegemma_ui.cli",
+    f"{ROOT}/app.py": b"codegemma_ui.commands.main",
     f"{ROOT}/codegemma_ui/settings.py": b"CODEGEMMA_UI",
     f"{ROOT}/.git/config": b"[core]",
     gradio.__file__: b"import gradio",

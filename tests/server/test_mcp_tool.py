@@ -203,7 +203,9 @@ def test_the_log_has_nobodys_text(page: Page) -> None:
 
 
 def test_without_the_package_it_says_what_to_install() -> None:
-    hidden = "import sys; sys.modules['mcp'] = None; from codegemma_ui.cli import main; main()"
+    hidden = (
+        "import sys; sys.modules['mcp'] = None; from codegemma_ui.commands.main import main; main()"
+    )
     done = subprocess.run(
         [sys.executable, "-c", hidden, "--mcp", "--port", "0"],
         cwd=ROOT,

@@ -15,7 +15,7 @@ from gradio_client import Client
 from prometheus_client.parser import text_string_to_metric_families
 
 from codegemma_ui import secrets
-from codegemma_ui.messages import STATES, Status
+from codegemma_ui.ipc.messages import STATES, Status
 from codegemma_ui.server import health
 from codegemma_ui.server.login import Login
 from codegemma_ui.server.logs import JsonLines
@@ -238,7 +238,7 @@ def test_what_a_library_logs_of_an_error_is_its_type_and_place() -> None:
         facts = {"msg": "failed", "exc_info": (ValueError, error, error.__traceback__)}
     theirs, ours = (
         JsonLines().format(logging.makeLogRecord({**facts, "name": name}))
-        for name in ("asyncio", "codegemma_ui.client")
+        for name in ("asyncio", "codegemma_ui.client.client")
     )
     assert CANARY not in theirs
     assert json.loads(theirs)["error"] == "ValueError"

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from codegemma_ui import crashes, fim, heartbeat
+from codegemma_ui import fim
+from codegemma_ui.client import crashes, heartbeat
 from codegemma_ui.server import bodies, sessions, unfetched
 from codegemma_ui.ui import received
 

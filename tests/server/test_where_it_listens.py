@@ -10,8 +10,8 @@ import psutil
 import pytest
 import trustme
 
-from codegemma_ui import listening
 from codegemma_ui.errors import BadInput
+from codegemma_ui.server import addresses
 from codegemma_ui.settings import Settings
 from tests.server.scripted_page import serving
 
@@ -76,7 +76,7 @@ def test_a_socket_that_a_killed_page_left_is_taken_over(tmp_path: Path) -> None:
     path = tmp_path / "page.sock"
     with socket.socket(socket.AF_UNIX) as left:
         left.bind(str(path))
-    assert listening.check(Settings(uds=str(path))) == Settings().port
+    assert addresses.check(Settings(uds=str(path))) == Settings().port
     assert not path.exists()
 
 
@@ -97,7 +97,7 @@ def test_a_socket_that_a_killed_page_left_is_taken_over(tmp_path: Path) -> None:
 def test_what_cannot_be_is_said_by_its_flag(given: dict[str, str], said: str, files: Path) -> None:
     named = {name: str(files / value) for name, value in given.items()}
     with pytest.raises(BadInput, match=said):
-        listening.check(Settings(port=0, **named))  # type: ignore[arg-type]
+        addresses.check(Settings(port=0, **named))  # type: ignore[arg-type]
 
 
 def test_a_socket_where_somebody_listens_is_left_alone(tmp_path: Path) -> None:
@@ -106,5 +106,5 @@ def test_a_socket_where_somebody_listens_is_left_alone(tmp_path: Path) -> None:
         theirs.bind(str(path))
         theirs.listen()
         with pytest.raises(BadInput, match="another program listens"):
-            listening.check(Settings(uds=str(path)))
+            addresses.check(Settings(uds=str(path)))
     assert path.exists()

@@ -13,9 +13,10 @@ from typing import Any
 
 import pytest
 
-from codegemma_ui import presets, snippets
-from codegemma_ui.recording import Recording
-from codegemma_ui.snippets import Snippet, Taken
+from codegemma_ui import presets
+from codegemma_ui.completions import snippets
+from codegemma_ui.completions.recording import Recording
+from codegemma_ui.completions.snippets import Snippet, Taken
 
 ROOT = Path(__file__).parents[2]
 

@@ -10,19 +10,19 @@ import os
 from dataclasses import replace
 from typing import Any
 
-from codegemma_ui.engine import environment
+from codegemma_ui.workers.keras import environment
 
 BACKEND = "torch"  # nothing here is compiled, which would take most of the time
 os.environ["CXX"] = "no-such-compiler"
 environment.before_import(BACKEND)
 
 from codegemma_ui import presets
-from codegemma_ui.engine import generation, loading
-from codegemma_ui.engine.decode import Decoder
-from codegemma_ui.engine.environment import CPU
-from codegemma_ui.messages import DoneEvent, Loaded, TokenEvent, parse_request
-from codegemma_ui.recording import Recording
-from codegemma_ui.vocabulary import Vocabulary
+from codegemma_ui.completions.recording import Recording
+from codegemma_ui.fim.vocabulary import Vocabulary
+from codegemma_ui.ipc.messages import DoneEvent, Loaded, TokenEvent, parse_request
+from codegemma_ui.workers.keras import generation, loading
+from codegemma_ui.workers.keras.decode import Decoder
+from codegemma_ui.workers.keras.environment import CPU
 from tests.snippets import cases
 
 CONTEXT_LENGTH = 512

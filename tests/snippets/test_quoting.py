@@ -11,14 +11,14 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from codegemma_ui.errors import BadInput
-from codegemma_ui.snippets.quoting import (
+from codegemma_ui.completions.snippets.quoting import (
     here_document,
     json_object,
     python_ids,
     python_text,
     shell_word,
 )
+from codegemma_ui.errors import BadInput
 
 HOSTILE = (
     "",

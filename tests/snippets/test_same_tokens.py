@@ -13,8 +13,8 @@ import httpx
 import pytest
 
 from codegemma_ui import presets
-from codegemma_ui.recording import Recording
-from codegemma_ui.snippets.taken import REASONS
+from codegemma_ui.completions.recording import Recording
+from codegemma_ui.completions.snippets.taken import REASONS
 from tests.server.scripted_page import SCRIPTED, Page, serving, wait_until
 
 from . import cases

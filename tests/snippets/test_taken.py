@@ -11,13 +11,14 @@ import sentencepiece
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from codegemma_ui import fim, presets, snippets
+from codegemma_ui import fim, presets
+from codegemma_ui.commands.export import pieces, tokenizer_json
+from codegemma_ui.completions import snippets
+from codegemma_ui.completions.snippets import Taken
+from codegemma_ui.completions.snippets.quoting import python_text
 from codegemma_ui.errors import BadInput
-from codegemma_ui.export import pieces, tokenizer_json
-from codegemma_ui.messages import CompletionRequest, parse_request
-from codegemma_ui.snippets import Taken
-from codegemma_ui.snippets.quoting import python_text
-from codegemma_ui.vocabulary import VOCABULARY_FILE, Vocabulary
+from codegemma_ui.fim.vocabulary import VOCABULARY_FILE, Vocabulary
+from codegemma_ui.ipc.messages import CompletionRequest, parse_request
 
 VOCABULARY = Vocabulary(presets.BUNDLED_FOLDER)
 

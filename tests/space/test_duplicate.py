@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from benchmarks.sizing.cards import CARDS, Card, fits
-from codegemma_ui import choice, download, machine, presets, secrets, settings
-from codegemma_ui.engine import environment, precision
+from codegemma_ui import download, machine, presets, secrets, settings
+from codegemma_ui.client import choice
 from codegemma_ui.errors import NotEnoughMemory
+from codegemma_ui.workers.keras import environment, precision
 from tests.space import hugging_face
 
 PAIR = {"KAGGLE_USERNAME": "somebody", "KAGGLE_KEY": "0123456789abcdef0123456789abcdef"}

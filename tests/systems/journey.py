@@ -17,10 +17,11 @@ from typing import Any
 
 import psutil
 
-from codegemma_ui import process_tree, streams
-from codegemma_ui.choice import Choice
-from codegemma_ui.client import EngineClient
-from codegemma_ui.messages import Event
+from codegemma_ui.client import streams
+from codegemma_ui.client.choice import Choice
+from codegemma_ui.client.client import EngineClient
+from codegemma_ui.ipc.messages import Event
+from codegemma_ui.machine import process_tree
 from codegemma_ui.settings import Settings
 from tests.systems.watching import runs, wait_until
 

@@ -1,4 +1,4 @@
-"""A worker at our own end of the line (`codegemma_ui.worker_line`), without a model.
+"""A worker at our own end of the line (`codegemma_ui.ipc.child`), without a model.
 
 A request's prefix says what it does: "slow" writes tokens until it is cancelled, "hang" never ends, anything
 else comes back as the middle. From its start it has a child that sleeps, where a real one has compilers.
@@ -12,7 +12,8 @@ import time
 from dataclasses import asdict
 from typing import Any
 
-from codegemma_ui.messages import (
+from codegemma_ui.ipc.child import Inbox, take_stdout
+from codegemma_ui.ipc.messages import (
     CancelledEvent,
     DoneEvent,
     Event,
@@ -21,7 +22,6 @@ from codegemma_ui.messages import (
     TokenEvent,
     event_to_dict,
 )
-from codegemma_ui.worker_line import Inbox, take_stdout
 
 options = dict(zip(sys.argv[1::2], sys.argv[2::2], strict=True))
 write = take_stdout()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from codegemma_ui.evaluation.tasks import Task
+from codegemma_ui.commands.evaluate.tasks import Task
 from training.copy_baseline import copy, report, rest_of_line, whole_line
 
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from codegemma_ui.evaluation import tasks
-from codegemma_ui.evaluation.tasks import Task
+from codegemma_ui.commands.evaluate import tasks
+from codegemma_ui.commands.evaluate.tasks import Task
 from training.corpus import SourceFile, write
 from training.held_out import (
     BLOCK_LINES,

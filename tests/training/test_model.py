@@ -106,8 +106,8 @@ assert all(torch.equal(back[name], weight) for name, weight in state["model"].it
 
 
 def test_kerashub_gives_the_same_logits_and_the_same_weights_back(tmp_path: Path) -> None:
+    from codegemma_ui.fim.vocabulary import VOCABULARY_FILE, Vocabulary
     from codegemma_ui.presets import BUNDLED_FOLDER
-    from codegemma_ui.vocabulary import VOCABULARY_FILE, Vocabulary
 
     vocabulary = BUNDLED_FOLDER / VOCABULARY_FILE
     shape = Shape(**{**vars(SMALL), "vocabulary": Vocabulary(BUNDLED_FOLDER).size})

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from codegemma_ui.evaluation.tasks import Task
+from codegemma_ui.commands.evaluate.tasks import Task
 from training import overlap
 from training.code_tokens import code_tokens, token_spans
 from training.corpus import SourceFile, write

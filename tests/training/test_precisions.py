@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from codegemma_ui.evaluation import tasks
+from codegemma_ui.commands.evaluate import tasks
 from training.precisions import Outcome, figures, outcomes, perplexity
 
 

@@ -10,8 +10,8 @@ from random import Random
 import pytest
 
 from codegemma_ui import fim
+from codegemma_ui.fim.vocabulary import Vocabulary
 from codegemma_ui.presets import BUNDLED_FOLDER
-from codegemma_ui.vocabulary import Vocabulary
 from training import holes, samples
 from training.corpus import SourceFile
 from training.samples import Sample

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from codegemma_ui import fim
+from codegemma_ui.fim.vocabulary import VOCABULARY_FILE, Vocabulary
 from codegemma_ui.presets import BUNDLED_FOLDER
-from codegemma_ui.vocabulary import VOCABULARY_FILE, Vocabulary
 from training.tokenizer import train
 
 HERE = Path(__file__)

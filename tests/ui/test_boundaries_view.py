@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from codegemma_ui.boundaries import KINDS, Edit, Finding, Place, check
+from codegemma_ui.fim.boundaries import KINDS, Edit, Finding, Place, check
+from codegemma_ui.fim.vocabulary import Vocabulary
 from codegemma_ui.ui.strings import LANGUAGES, TABLE, Language
 from codegemma_ui.ui.views import boundaries
-from codegemma_ui.vocabulary import Vocabulary
 
 PREFIX = "a = 1\r\n😀 = '<|fim_middle|>'\n\tx\n    y\n    print(na"
 SUFFIX = "me)\n"

@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 
 from codegemma_ui import fim
-from codegemma_ui.comparing import Pair
-from codegemma_ui.messages import (
+from codegemma_ui.client.progress import Progress
+from codegemma_ui.completions.likelihood import Pair
+from codegemma_ui.fim.vocabulary import Vocabulary
+from codegemma_ui.ipc.messages import (
     DoneEvent,
     ErrorEvent,
     Event,
@@ -19,13 +21,11 @@ from codegemma_ui.messages import (
     PromptEvent,
     TokenEvent,
 )
-from codegemma_ui.progress import Progress
 from codegemma_ui.ui import render
 from codegemma_ui.ui.render import Run
 from codegemma_ui.ui.strings import LANGUAGES, TABLE, Language, text
 from codegemma_ui.ui.views import race, suffix
 from codegemma_ui.ui.views.race import Lane
-from codegemma_ui.vocabulary import Vocabulary
 
 PREFIX, SUFFIX = "import ", "\nsys.exit(0)"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from codegemma_ui import fim
-from codegemma_ui.messages import MAX_FILES, parse_request
+from codegemma_ui.ipc.messages import MAX_FILES, parse_request
 from codegemma_ui.ui.context_files import read, write
 
 A = {"path": "src/a.py", "text": "def a():\n    return 1\n"}

@@ -9,8 +9,8 @@ from typing import Any, cast
 
 import gradio as gr
 
-from codegemma_ui.client import EngineClient
-from codegemma_ui.ui.completions import Completions
+from codegemma_ui.client.client import EngineClient
+from codegemma_ui.client.completions import Completions
 from codegemma_ui.ui.floodgate import GENTLE, FloodGate
 
 JOIN = "/gradio_api/queue/join"

@@ -7,14 +7,14 @@ from dataclasses import asdict
 
 import pytest
 
-from codegemma_ui.evaluation.scoring import parses
-from codegemma_ui.messages import parse_request
+from codegemma_ui.fim.scoring import parses
+from codegemma_ui.fim.vocabulary import Vocabulary
+from codegemma_ui.ipc.messages import parse_request
 from codegemma_ui.presets import bundled
 from codegemma_ui.ui import teaching
 from codegemma_ui.ui.lessons import LESSONS, PROGRAMS, Lesson, by_key
 from codegemma_ui.ui.strings import LANGUAGES, TABLE, Language
 from codegemma_ui.ui.views import lessons as view
-from codegemma_ui.vocabulary import Vocabulary
 
 
 def test_there_are_six() -> None:

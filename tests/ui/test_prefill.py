@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from codegemma_ui.choice import Choice
-from codegemma_ui.client import EngineClient
+from codegemma_ui.client.choice import Choice
+from codegemma_ui.client.client import EngineClient
+from codegemma_ui.client.completions import Completions
 from codegemma_ui.settings import Settings
 from codegemma_ui.ui import render
 from codegemma_ui.ui.completing import follow
-from codegemma_ui.ui.completions import Completions
 from codegemma_ui.ui.strings import LANGUAGES, Language
 
 WORKER = Path(__file__).parents[1] / "scripted_worker.py"

@@ -7,17 +7,17 @@ import math
 
 import pytest
 
-from codegemma_ui.messages import (
+from codegemma_ui.completions.recording import Recording
+from codegemma_ui.fim.vocabulary import Vocabulary
+from codegemma_ui.ipc.messages import (
     CancelledEvent,
     CompletionRequest,
     DoneEvent,
     StopReason,
     TokenEvent,
 )
-from codegemma_ui.recording import Recording
 from codegemma_ui.ui import quiz, render
 from codegemma_ui.ui.views.quiz import Attempt
-from codegemma_ui.vocabulary import Vocabulary
 
 
 def ended(

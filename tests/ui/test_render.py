@@ -8,12 +8,12 @@ from typing import get_args
 import pytest
 
 from codegemma_ui import fim
-from codegemma_ui.messages import DoneEvent, ErrorEvent, StopReason, TokenEvent
-from codegemma_ui.progress import Progress
+from codegemma_ui.client.progress import Progress
+from codegemma_ui.fim.vocabulary import Vocabulary
+from codegemma_ui.ipc.messages import DoneEvent, ErrorEvent, StopReason, TokenEvent
 from codegemma_ui.ui import render
 from codegemma_ui.ui.strings import LANGUAGES, Language, text
 from codegemma_ui.ui.views import race, tokens
-from codegemma_ui.vocabulary import Vocabulary
 
 HOSTILE = "${1+1}{{x}}`\\`</pre></code><script>x</script><img onerror=x>\"'&lt;\r\n\n"
 

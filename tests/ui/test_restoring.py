@@ -9,8 +9,8 @@ from typing import Any
 import gradio as gr
 import pytest
 
-from codegemma_ui.messages import CancelledEvent, DoneEvent, TokenEvent, parse_request
-from codegemma_ui.recording import Recording
+from codegemma_ui.completions.recording import Recording
+from codegemma_ui.ipc.messages import CancelledEvent, DoneEvent, TokenEvent, parse_request
 from codegemma_ui.settings import Settings
 from codegemma_ui.ui import layout
 from codegemma_ui.ui.context_files import ContextFiles

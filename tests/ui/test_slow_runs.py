@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from codegemma_ui.messages import DoneEvent, PrefillEvent, PromptEvent, TokenEvent
-from codegemma_ui.progress import Progress
+from codegemma_ui.client.progress import Progress
+from codegemma_ui.fim.vocabulary import Vocabulary
+from codegemma_ui.ipc.messages import DoneEvent, PrefillEvent, PromptEvent, TokenEvent
 from codegemma_ui.ui import render, unfinished
 from codegemma_ui.ui.strings import Language
-from codegemma_ui.vocabulary import Vocabulary
 
 
 def slow_run(

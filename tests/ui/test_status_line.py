@@ -6,8 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from codegemma_ui import presets, quality
-from codegemma_ui.messages import STATES, Narrowed, Status
+from codegemma_ui import presets
+from codegemma_ui.ipc.messages import STATES, Status
+from codegemma_ui.presets import quality
+from codegemma_ui.presets.memory import Narrowed
 from codegemma_ui.ui.status_line import shown, waits_for
 from codegemma_ui.ui.strings import LANGUAGES, Language, text
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from codegemma_ui import errors
-from codegemma_ui.boundaries import KINDS
-from codegemma_ui.messages import LACKS, STATES
+from codegemma_ui.fim.boundaries import KINDS
+from codegemma_ui.ipc.messages import LACKS, STATES
 from codegemma_ui.ui import strings
 from codegemma_ui.ui.examples import EXAMPLES
 from codegemma_ui.ui.lessons import LESSONS

@@ -12,12 +12,12 @@ from typing import Any
 import gradio as gr
 import pytest
 
-from codegemma_ui.messages import CancelledEvent, DoneEvent, TokenEvent, parse_request
-from codegemma_ui.recording import Recording
+from codegemma_ui.completions.recording import Recording
+from codegemma_ui.fim.vocabulary import Vocabulary
+from codegemma_ui.ipc.messages import CancelledEvent, DoneEvent, TokenEvent, parse_request
 from codegemma_ui.settings import Settings
 from codegemma_ui.ui import layout
 from codegemma_ui.ui.strings import LANGUAGES, Language, text
-from codegemma_ui.vocabulary import Vocabulary
 from tests.browser.scripted_client import ScriptedClient
 
 Write = Callable[..., Any]

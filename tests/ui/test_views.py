@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from codegemma_ui import fim
+from codegemma_ui.fim.vocabulary import Vocabulary
 from codegemma_ui.ui.strings import TABLE
 from codegemma_ui.ui.views import shell, xray
-from codegemma_ui.vocabulary import Vocabulary
 
 TEXT = "a = '😀'\n\tb = 한글\n\nc"
 

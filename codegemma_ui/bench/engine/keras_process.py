@@ -8,8 +8,8 @@ import math
 from typing import Any
 
 from codegemma_ui.bench.engine.subject import NO_CUDA
-from codegemma_ui.engine import environment
-from codegemma_ui.engine.environment import Device
+from codegemma_ui.workers.keras import environment
+from codegemma_ui.workers.keras.environment import Device
 
 _BYTES = {"float32": 4, "bfloat16": 2, "float16": 2, "int8": 1, "uint8": 1, "int32": 4}
 

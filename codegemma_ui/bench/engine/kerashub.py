@@ -10,7 +10,7 @@ import numpy as np
 
 from codegemma_ui.bench.engine import keras_process
 from codegemma_ui.bench.engine.subject import Facts, Generated, Request, serve
-from codegemma_ui.engine import precision
+from codegemma_ui.workers.keras import precision
 
 
 class KerasHub:

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from codegemma_ui.bench.engine import keras_process
 from codegemma_ui.bench.engine.subject import Arrivals, Facts, Generated, Request, Write, serve
-from codegemma_ui.messages import CompletionRequest, Loaded, event_to_dict
-from codegemma_ui.vocabulary import Vocabulary
+from codegemma_ui.fim.vocabulary import Vocabulary
+from codegemma_ui.ipc.messages import CompletionRequest, Loaded, event_to_dict
 
 if TYPE_CHECKING:  # at run time only once the process is set up
-    from codegemma_ui.engine.decode import Decoder
-    from codegemma_ui.engine.sampling import Choice
-    from codegemma_ui.engine.steps import Steps
+    from codegemma_ui.workers.keras.decode import Decoder
+    from codegemma_ui.workers.keras.sampling import Choice
+    from codegemma_ui.workers.keras.steps import Steps
 
 OFFERS = ("drafts", "alternatives")
 """What a comparison turns on and off. Otherwise every token is written by itself, with all that the page
@@ -37,9 +37,9 @@ class Ours:
         started = time.perf_counter()
         device = keras_process.begin(given)
 
-        from codegemma_ui.engine import loading, steps
-        from codegemma_ui.engine.decode import Decoder
-        from codegemma_ui.engine.sampling import Sampling
+        from codegemma_ui.workers.keras import loading, steps
+        from codegemma_ui.workers.keras.decode import Decoder
+        from codegemma_ui.workers.keras.sampling import Sampling
 
         def load() -> tuple[steps.Steps, int, float]:
             model = loading.load(given.weights, given.backend, given.dtype, device)
@@ -113,7 +113,7 @@ class Ours:
 
     def take_events(self, message: dict[str, Any], write: Write) -> dict[str, Any]:
         """`{"op": "events", "request": {…}}`: a request as the worker serves it, each event a line."""
-        generation = importlib.import_module("codegemma_ui.engine.generation")
+        generation = importlib.import_module("codegemma_ui.workers.keras.generation")
         request = CompletionRequest(**message["request"])
         events = generation.generate(
             request, self._vocabulary, self._decoder, self._loaded, lambda: False

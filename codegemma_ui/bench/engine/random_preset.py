@@ -17,9 +17,9 @@ from typing import Any
 
 from codegemma_ui import presets
 from codegemma_ui.bench.shapes import SHAPES, Shape
-from codegemma_ui.engine import environment
-from codegemma_ui.engine.loading import unmade_variables, untrained
-from codegemma_ui.vocabulary import VOCABULARY_FILE
+from codegemma_ui.fim.vocabulary import VOCABULARY_FILE
+from codegemma_ui.workers.keras import environment
+from codegemma_ui.workers.keras.loading import unmade_variables, untrained
 
 SEED = 0
 

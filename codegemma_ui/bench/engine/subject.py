@@ -22,7 +22,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from codegemma_ui.worker_line import take_stdout
+from codegemma_ui.ipc.child import take_stdout
 
 Write = Callable[[dict[str, Any]], None]
 

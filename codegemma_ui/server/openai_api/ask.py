@@ -8,9 +8,9 @@ from typing import Any
 
 from codegemma_ui import fim
 from codegemma_ui.errors import BadInput
-from codegemma_ui.messages import CompletionRequest, parse_request
+from codegemma_ui.fim.vocabulary import Vocabulary
+from codegemma_ui.ipc.messages import CompletionRequest, parse_request
 from codegemma_ui.server.openai_api.problems import Problem
-from codegemma_ui.vocabulary import Vocabulary
 
 ROOM_SHARE = 4
 """Where a prompt is cut to fit, up to one in so many tokens of the context stays free for the middle."""

@@ -14,12 +14,12 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
-from codegemma_ui.messages import TokenEvent
+from codegemma_ui.fim.vocabulary import Vocabulary
+from codegemma_ui.ipc.messages import TokenEvent
 from codegemma_ui.server.openai_api import fields, fim_prompt, neutral
 from codegemma_ui.server.openai_api.ask import Ask
 from codegemma_ui.server.openai_api.problems import Problem
 from codegemma_ui.server.openai_api.writing import Piece, Writing
-from codegemma_ui.vocabulary import Vocabulary
 
 DEFAULT_MAX_TOKENS = 16
 MAX_LOGPROBS = 5

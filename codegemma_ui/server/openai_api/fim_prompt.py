@@ -12,7 +12,7 @@ import re
 from typing import Any
 
 from codegemma_ui import fim
-from codegemma_ui.messages import MAX_PATH_CHARACTERS
+from codegemma_ui.ipc.messages import MAX_PATH_CHARACTERS
 
 _ORDERS = {
     "psm": (fim.FIM_PREFIX, "prefix", fim.FIM_SUFFIX, "suffix"),

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from codegemma_ui.messages import MAX_FILES, MAX_FILES_CHARACTERS
+from codegemma_ui.ipc.messages import MAX_FILES, MAX_FILES_CHARACTERS
 from codegemma_ui.server.openai_api import fields, neutral
 from codegemma_ui.server.openai_api.ask import Ask
 from codegemma_ui.server.openai_api.problems import Problem

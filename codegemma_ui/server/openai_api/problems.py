@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from codegemma_ui.errors import BadInput, sentences
-from codegemma_ui.messages import ErrorEvent
+from codegemma_ui.ipc.messages import ErrorEvent
 from codegemma_ui.server import bodies
 
 RETRY_AFTER_S = 2

@@ -15,8 +15,9 @@ import anyio
 from starlette.datastructures import Headers
 from starlette.types import Receive, Scope, Send
 
-from codegemma_ui.client import EngineClient
-from codegemma_ui.messages import Status
+from codegemma_ui.client.client import EngineClient
+from codegemma_ui.client.completions import Completions
+from codegemma_ui.ipc.messages import Status
 from codegemma_ui.server import bodies
 from codegemma_ui.server.answers import answer, begin
 from codegemma_ui.server.hosts import FOREIGN
@@ -25,7 +26,6 @@ from codegemma_ui.server.openai_api.ask import fields_for
 from codegemma_ui.server.openai_api.key import ApiKey
 from codegemma_ui.server.openai_api.problems import Problem, not_ready
 from codegemma_ui.server.openai_api.writing import Piece, Writing
-from codegemma_ui.ui.completions import Completions
 
 COMPLETIONS, MODELS, INFILL = "/v1/completions", "/v1/models", "/infill"
 HEALTH = ("/health", "/v1/health")

@@ -9,7 +9,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Literal
 
-from codegemma_ui.messages import (
+from codegemma_ui.ipc.messages import (
     CancelledEvent,
     DoneEvent,
     ErrorEvent,

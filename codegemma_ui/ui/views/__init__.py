@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from codegemma_ui.messages import ErrorEvent
+from codegemma_ui.ipc.messages import ErrorEvent
 from codegemma_ui.ui.render import Run, doing, escape
 from codegemma_ui.ui.strings import Language, error_hint, error_title, template, text
 

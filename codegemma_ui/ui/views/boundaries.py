@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from codegemma_ui.boundaries import SEVERITIES, Edit, Finding, Place
+from codegemma_ui.fim.boundaries import SEVERITIES, Edit, Finding, Place
 from codegemma_ui.ui.strings import TABLE, Language, text
 from codegemma_ui.ui.views import shell
 from codegemma_ui.ui.views.xray import Places

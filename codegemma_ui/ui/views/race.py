@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from codegemma_ui import fim
-from codegemma_ui.comparing import Figures, Truth, figures, truth
-from codegemma_ui.messages import CancelledEvent, DoneEvent
+from codegemma_ui.completions.likelihood import Figures, Truth, figures, truth
+from codegemma_ui.ipc.messages import CancelledEvent, DoneEvent
 from codegemma_ui.ui.render import Run
 from codegemma_ui.ui.strings import Language
 from codegemma_ui.ui.views import now_doing, shell, told_error

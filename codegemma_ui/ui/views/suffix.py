@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any, Literal
 
-from codegemma_ui.comparing import Pair, differences, reading
-from codegemma_ui.messages import CancelledEvent, DoneEvent
+from codegemma_ui.completions.likelihood import Pair, differences, reading
+from codegemma_ui.ipc.messages import CancelledEvent, DoneEvent
 from codegemma_ui.ui.render import Run
 from codegemma_ui.ui.strings import Language, text
 from codegemma_ui.ui.views import now_doing, shell, told_error

@@ -11,8 +11,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from codegemma_ui import installation
-from codegemma_ui.recording import Recording
-from codegemma_ui.snippets import TOOLS, Snippet
+from codegemma_ui.completions.recording import Recording
+from codegemma_ui.completions.snippets import TOOLS, Snippet
 from codegemma_ui.ui.render import escape
 from codegemma_ui.ui.strings import Language, text
 from codegemma_ui.ui.views import as_json, shell

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from codegemma_ui.recording import Recording
+from codegemma_ui.completions.recording import Recording
 from codegemma_ui.ui.strings import Language
 from codegemma_ui.ui.views import shell
 

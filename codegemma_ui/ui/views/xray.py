@@ -6,9 +6,9 @@ from bisect import bisect_right
 from collections import Counter
 from typing import Any
 
+from codegemma_ui.fim.vocabulary import Prompt
 from codegemma_ui.ui.strings import Language
 from codegemma_ui.ui.views import shell
-from codegemma_ui.vocabulary import Prompt
 
 NAME = "xray"
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from codegemma_ui import fim
+from codegemma_ui.fim.vocabulary import Vocabulary
 from codegemma_ui.server.openai_api.ask import Ask, fields_for
 from codegemma_ui.server.openai_api.problems import Problem
-from codegemma_ui.vocabulary import Vocabulary
 
 CONTEXT = 1024
 LONG = "value = other(1, 2)\n" * 400

@@ -10,7 +10,7 @@ import pytest
 from gradio_client import Client
 
 from codegemma_ui import fim
-from codegemma_ui.vocabulary import Vocabulary
+from codegemma_ui.fim.vocabulary import Vocabulary
 from tests.server.openai_api.conftest import client_of
 from tests.server.scripted_page import Page, wait_until
 from tests.server.test_mcp_tool import call

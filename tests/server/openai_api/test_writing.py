@@ -8,7 +8,7 @@ from typing import get_args
 
 import pytest
 
-from codegemma_ui.messages import DoneEvent, Event, StopReason
+from codegemma_ui.ipc.messages import DoneEvent, Event, StopReason
 from codegemma_ui.server.openai_api.ask import Ask
 from codegemma_ui.server.openai_api.writing import Writing
 

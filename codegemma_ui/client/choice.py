@@ -1,0 +1,196 @@
+"""What runs or is to run: a model on a backend in a precision, and whether this machine can run it at all."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from codegemma_ui import machine
+from codegemma_ui.errors import (
+    BackendMissing,
+    NotEnoughMemory,
+    UnknownBackend,
+    UnsupportedPrecision,
+)
+from codegemma_ui.presets import LARGE, Preset, memory
+from codegemma_ui.presets.memory import Narrowed
+from codegemma_ui.settings import PARALLEL, Settings
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What runs, or is to run."""
+
+    preset: Preset
+    backend: str
+    dtype: str
+
+    def named(self) -> dict[str, str]:
+        return {"preset": self.preset.name, "backend": self.backend, "dtype": self.dtype}
+
+    def words(self) -> str:
+        """As the log names it."""
+        return f"{self.preset.name} on {self.backend} in {self.dtype}"
+
+    def settled_dtype(self, freed: int = 0) -> str:
+        """The precision that it comes to on this machine; see `memory.settled`."""
+        return memory.settled(self.preset, self.backend, self.dtype, freed)
+
+    def narrowed(self) -> Narrowed | None:
+        """Why "auto" is narrower than it would be with more memory; see `memory.settle`."""
+        return memory.settle(self.preset, self.backend, self.dtype)[1]
+
+    def need_bytes(self) -> int | None:
+        """Memory that it needs on this machine, or None where nobody knows."""
+        return memory.needed(self.preset, self.backend, self.settled_dtype())
+
+    def label(self) -> str:
+        """As a sentence names it."""
+        return f"{self.preset.title} ({self.backend}, {self.dtype})"
+
+
+Command = Callable[[Choice, Path], Sequence[str]]
+"""Builds the command of a choice's worker from its preset's folder."""
+
+
+def worker_command(choice: Choice, folder: Path, settings: Settings) -> list[str]:
+    """The real worker's.
+
+    Args:
+        settings: name the server that the backend "openai" asks, how many devices jax takes and which one
+            torch does.
+    """
+    remote = choice.backend == machine.OPENAI
+    command = [
+        sys.executable,
+        *(
+            "-m",
+            "codegemma_ui.workers.openai.worker" if remote else "codegemma_ui.workers.keras.worker",
+        ),
+        *("--preset", choice.preset.name),
+        *("--folder", str(folder)),
+        *("--context-length", str(choice.preset.context_length)),
+    ]
+    if not remote:
+        devices = settings.model_parallel
+        parted = ["--model-parallel", str(devices)] if devices > 1 else []
+        device = ["--torch-device", settings.torch_device] if choice.backend == "torch" else []
+        # Of a card, or of a model that nobody knows here, the worker knows more.
+        known = choice.preset.parameters is not None and not machine.gpus()
+        dtype = choice.settled_dtype() if known else choice.dtype
+        return [*command, "--backend", choice.backend, "--dtype", dtype, *parted, *device]
+    server = settings.server
+    assert server is not None  # `check_backend` has seen to it
+    return [
+        *command,
+        *("--base-url", server.base_url),
+        *("--model", server.model),
+        *("--connect-timeout", str(server.connect_timeout_s)),
+        *("--timeout", str(server.timeout_s)),
+        *("--retries", str(server.retries)),
+    ]
+
+
+def check_backend(choice: Choice, settings: Settings) -> None:
+    """Whether the backend is there, and does what the operator asks for.
+
+    Raises:
+        UnknownBackend, BackendMissing.
+    """
+    offered = settings.backends
+    if choice.backend not in offered:
+        names = ", ".join(offered)
+        raise UnknownBackend(f"backend must be one of {names}. Received: {choice.backend!r}")
+    if settings.model_parallel > 1 and choice.backend not in PARALLEL:
+        raise UnknownBackend(
+            f"With --model-parallel {settings.model_parallel} the backend must be one of "
+            f"{', '.join(PARALLEL)}. Received: {choice.backend!r}",
+            "The other backends run a model on one device.",
+        )
+    backend = machine.backend(choice.backend, settings.pythons.get(choice.backend))
+    if not backend.installed:
+        raise BackendMissing(f"{backend.name} is not installed.", backend.install)
+    if choice.dtype not in ("auto", *memory.precisions(choice.backend)):
+        where = f"the backend {choice.backend}" if choice.backend != "torch" else "a GPU"
+        raise UnsupportedPrecision(
+            f"{choice.dtype} runs on torch and a CPU. Received: {where}, whose compiler widens whole "
+            "matrices of four bits before it multiplies.",
+            _without_int4(settings),
+        )
+
+
+def _without_int4(settings: Settings) -> str:
+    """What to choose where int4 does not run."""
+    torch = machine.backend("torch", settings.pythons.get("torch"))
+    if machine.gpus():
+        return "Choose int8."
+    if torch.installed:
+        return "Choose int8, or the backend torch."
+    return f"Choose int8, or install torch ({torch.install}) and choose it."
+
+
+LARGE_TOKENS_PER_S = {"torch": 6.5, "jax": 5.4, "tensorflow": 4.7}
+"""Tokens a second of CodeGemma 2B's shape in bfloat16 on two cores, by the page: docs/sizing.md."""
+
+CLEARLY = 1.25
+"""How many times as fast a backend must be for the page to name it."""
+
+
+def faster_backend(choice: Choice, dtype: str, settings: Settings) -> str | None:
+    """torch, where it is installed and clearly faster with a large model on this CPU; else None.
+
+    In int8 it is not: jax writes 8.4 tokens a second there, torch 8.3.
+
+    Args:
+        dtype: that the model is loaded in; float32 is slower than bfloat16, which is its measure here.
+    """
+    speed, torch = LARGE_TOKENS_PER_S.get(choice.backend), LARGE_TOKENS_PER_S["torch"]
+    if speed is None or dtype not in ("float32", "bfloat16") or torch < CLEARLY * speed:
+        return None
+    if (choice.preset.parameters or 0) < LARGE or not machine.cxx_compiler() or machine.gpus():
+        return None
+    return "torch" if machine.backend("torch", settings.pythons.get("torch")).installed else None
+
+
+def check_memory(
+    choice: Choice,
+    freed: int = 0,
+    devices: int = 1,
+    at_once: int = 1,
+    offered: Sequence[Preset] = (),
+    pythons: Mapping[str, str] | None = None,
+) -> None:
+    """Whether the model fits, before anything is loaded.
+
+    Args:
+        freed: bytes that what runs now gives back when it ends.
+        devices: that the model is parted over.
+        at_once: requests that it is to work on at once, where its backend can.
+        offered: the models to choose from.
+        pythons: the interpreter of each backend that has an environment of its own.
+
+    Raises:
+        NotEnoughMemory: with the sum.
+    """
+    preset = choice.preset
+    dtype = choice.settled_dtype(freed)
+    need, most = memory.needed(preset, choice.backend, dtype), memory.free_bytes(freed, devices)
+    if need is None or most is None:
+        return
+    # Each row has a cache of its own, and a prompt is read in one more.
+    rows = at_once if at_once > 1 and choice.backend in machine.TOGETHER else 0
+    cache = preset.cache_bytes(memory.activations(dtype))
+    one, more = need, int(1.1 * rows * cache)
+    need += more
+    if need > most:
+        weights = preset.weights_bytes(dtype) or 0
+        times = f"{1 + rows} times " if rows else ""
+        raise NotEnoughMemory(
+            f"{preset.label} needs about {need / 1e9:.1f} GB in {dtype} ({weights / 1e9:.1f} of weights + "
+            f"{(1 + rows) * cache / 1e9:.1f} of cache for {times}{preset.context_length:,} tokens, a "
+            f"tenth, and what {choice.backend} takes); {most / 1e9:.1f} GB are free here.",
+            memory.hint(preset, choice.backend, dtype, offered, free=most - more, pythons=pythons)
+            + (" Or lower --max-concurrency." if rows and one <= most else ""),
+        )

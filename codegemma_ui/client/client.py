@@ -1,0 +1,836 @@
+"""The page's handle on the engine: start, switch, stream, cancel, recover.
+
+One worker process lives at a time. Requests and switches stand in one line (`turns`), so that no more
+generations run together than the worker takes, whichever door they came through, and a switch waits for
+those that run. A new worker starts only after the old one has ended; if the new one cannot load, the old
+choice comes back; if one dies or hangs, the same comes up again, after a pause where that goes on
+(`crashes`), unless it never completed anything: then the last choice that did comes back. A model that nobody
+asks for some time may leave memory, and comes back with the next request. Nothing here imports a framework or
+a web page.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import asdict, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from codegemma_ui import machine, presets
+from codegemma_ui.client.choice import (
+    Choice,
+    Command,
+    check_backend,
+    check_memory,
+    faster_backend,
+    worker_command,
+)
+from codegemma_ui.client.crashes import MAX_CRASHES, Crashes
+from codegemma_ui.client.endings import EndedWhileLoading
+from codegemma_ui.client.fetching import fetch
+from codegemma_ui.client.pace import Measured, Pace
+from codegemma_ui.client.streams import Stream
+from codegemma_ui.client.transition import CalledOff, Transition
+from codegemma_ui.client.turns import Turn, Turns
+from codegemma_ui.client.worker import Worker
+from codegemma_ui.errors import (
+    ChoiceFailed,
+    LoadFailed,
+    NotEnoughMemory,
+    NotReady,
+    PlaygroundError,
+    UnknownPreset,
+    WorkerDied,
+)
+from codegemma_ui.fim.vocabulary import Vocabulary
+from codegemma_ui.ipc.messages import (
+    LAST_EVENTS,
+    CompletionRequest,
+    DoneEvent,
+    ErrorEvent,
+    Event,
+    Loaded,
+    PromptEvent,
+    State,
+    Status,
+    TokenEvent,
+    event_from_dict,
+    parse_request,
+)
+from codegemma_ui.presets import Preset, memory, safetensors_files
+from codegemma_ui.presets.memory import Narrowed
+from codegemma_ui.settings import Settings
+
+__all__ = ["Choice", "EngineClient"]
+
+log = logging.getLogger(__name__)
+
+STARTED_AGAIN = "It is being started again; try once more in a moment."
+
+IDLE_LOOK_S = 5.0
+"""The longest time between two looks at whether the model is idle."""
+
+
+class EngineClient:
+    """See the module. All methods may be called from any thread.
+
+    Args:
+        settings: the operator's choices.
+        command: builds the worker's command; tests put a scripted worker here.
+        clock: seconds; only differences count.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        command: Command | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.settings = settings
+        self._worker_command = command or partial(worker_command, settings=settings)
+        most = settings.context_length
+        self._presets = list(presets.offered(settings.preset, *settings.extra_presets, most=most))
+        self._lock = threading.RLock()
+        self._turns = Turns()
+        self._ids = itertools.count(1)
+        self._clock = clock
+        self._worker: Worker | None = None
+        self._coming_up: Worker | None = None
+        self._worked: Worker | None = None  # the last one that completed anything
+        self._asleep: Worker | None = None  # what left memory, idle
+        self._last_used_s = clock()
+        self._pace = Pace()
+        self._paced: Choice | None = None  # the choice that the pace is of
+        self._streams: dict[str, Stream] = {}  # by request, those that the worker works on
+        self._transition: Transition | None = None
+        self._error: PlaygroundError | None = None
+        self._crashes = Crashes()
+        self._retry: threading.Timer | None = None
+        self._retry_at_s = 0.0
+        self._distrusted: set[str] = set()  # backends whose compiled programs may be damaged
+        self.restarts = 0
+        """How often a worker that died was started again by itself."""
+        self.hangs = 0
+        """How often a worker was ended since it no longer answered, or went on beyond its time limit."""
+        self._vocabularies: dict[Path, Vocabulary] = {}
+        self._target = Choice(
+            presets.within(presets.named(settings.preset), most), settings.backend, settings.dtype
+        )
+        self._closed = False
+        self._closing = threading.Event()
+
+    # What there is
+
+    def presets(self) -> tuple[Preset, ...]:
+        """The models on offer."""
+        return tuple(self._presets)
+
+    def backends(self) -> tuple[machine.Backend, ...]:
+        """Keras' three, and a server where the operator named one; installed or not."""
+        return tuple(
+            machine.backend(name, self.settings.pythons.get(name))
+            for name in self.settings.backends
+        )
+
+    def vocabulary(self) -> Vocabulary:
+        """The loaded preset's; before it is there, the chosen one's, else the bundled one's."""
+        with self._lock:
+            folder = presets.BUNDLED_FOLDER
+            known = self._worker or self._asleep
+            if known is not None:
+                folder = known.folder
+            elif self._target.preset.local:
+                folder = Path(self._target.preset.handle)
+        return self._vocabulary(folder)
+
+    def _vocabulary(self, folder: Path) -> Vocabulary:
+        with self._lock:
+            if folder not in self._vocabularies:
+                self._vocabularies[folder] = Vocabulary(folder)
+            return self._vocabularies[folder]
+
+    @property
+    def error(self) -> PlaygroundError | None:
+        """What made the last start or switch fail, until the next one."""
+        return self._error
+
+    def status(self) -> Status:
+        """The state at this moment; never waits."""
+        with self._lock:
+            worker, transition, error = self._worker, self._transition, self._error
+            streams = list(self._streams.values())
+            loaded = worker.loaded if worker else None
+            choice = worker.choice if worker else self._target
+            asleep = self._asleep.loaded if self._asleep else None
+            known = loaded or asleep
+            phase = transition.phase if transition else _phase(streams)
+            if any(one is not None and one.quiet for one in (worker, self._coming_up)):
+                phase = "quiet"
+            return Status(
+                state=self._state(loaded, transition),
+                preset=choice.preset.name,
+                backend=choice.backend,
+                dtype=known.dtype if known else choice.dtype,
+                device=known.device if known else None,
+                parameters=known.parameters if known else choice.preset.parameters,
+                memory_bytes=loaded.memory_bytes if loaded else None,
+                context_length=_context_length(choice, loaded),
+                at_once=loaded.at_once if loaded else 1,
+                serving=len(streams),
+                queue_length=self._turns.waiting,
+                phase=phase,
+                progress=transition.progress if transition else None,
+                switching_to=transition.target.named() if transition else None,
+                returns_to=self._returns_to(transition),
+                tokens_per_s=self._pace.speed(),
+                narrowed=_narrowed(worker),
+                faster_backend=worker.faster_backend if worker else None,
+                error=_error_fields(error) if error else None,
+                retry_in_s=max(0.0, self._retry_at_s - self._clock()) if self._retry else None,
+                note=self._note(loaded) if loaded else None,
+                compilations=worker.compilations if worker else None,
+                warm=worker.warm if worker else None,
+                lacks=loaded.lacks if loaded else (),
+                summary=loaded.summary if loaded else None,
+            )
+
+    def _returns_to(self, transition: Transition | None) -> dict[str, str] | None:
+        if transition is None or transition.restoring or transition.because:
+            return None
+        before = self._worker or transition.before
+        return before.choice.named() if before else None
+
+    def wait_s(self, ahead: int) -> float | None:
+        """About how long until so many requests have ended; None where nothing tells, as during a switch."""
+        with self._lock:
+            if self._transition is not None:
+                return None
+            running = [one.measured for one in self._streams.values() if one.measured]
+            return self._pace.wait_s(running, ahead, self._clock())
+
+    def _note(self, loaded: Loaded) -> str | None:
+        """What the worker notes, and whether it takes fewer requests at once than it was to."""
+        wanted = self.settings.max_concurrency
+        fewer = (
+            f"{loaded.backend} takes one request at a time, though {wanted} at once were asked for. "
+            f"These take several: {', '.join(machine.TOGETHER)}."
+        )
+        notes = (loaded.note, fewer if loaded.at_once < wanted else None)
+        return " ".join(filter(None, notes)) or None
+
+    def _state(self, loaded: Loaded | None, transition: Transition | None) -> State:
+        if transition is not None:
+            match transition.phase:
+                case "downloading":
+                    return "downloading"
+                case "warming":
+                    return "warming"
+                case "loading" | "stopping":
+                    return "loading"
+        if loaded is None:
+            if transition is not None:
+                return "starting"
+            return "asleep" if self._asleep is not None else "failed"
+        return "busy" if self._streams else "ready"
+
+    # Completing
+
+    async def complete(self, raw: Mapping[str, object]) -> AsyncIterator[Event]:
+        """Run one request and yield its events; trouble of any kind is one last `error` event.
+
+        Waits, yielding nothing, while others or a switch have the turn. Closing the generator cancels.
+
+        Args:
+            raw: the fields of `messages.CompletionRequest`, not yet checked.
+        """
+        try:
+            self._parsed(raw)
+        except PlaygroundError as error:
+            yield ErrorEvent.of(error)
+            return
+        with self._lock:  # it may not fall asleep in between
+            self._last_used_s = self._clock()
+            self._wake()
+            turn = self._turns.join()
+        stream = Stream(f"r{next(self._ids)}", turn, asyncio.get_running_loop())
+        finished = False
+        try:
+            await asyncio.wrap_future(turn)
+            try:  # once more: a switch may have come between, to a model with a shorter context
+                self._send(stream, self._parsed(raw))
+            except PlaygroundError as error:
+                finished = True
+                yield ErrorEvent.of(error)
+            while not finished:
+                event = await stream.events.get()
+                finished = isinstance(event, LAST_EVENTS)
+                yield event
+        finally:
+            if stream.request_id in self._streams:
+                self._cancel(stream)  # the turn goes back when the worker says it has stopped
+            else:
+                self._turns.give_back(turn)
+            self._last_used_s = self._clock()
+
+    def _parsed(self, raw: Mapping[str, object]) -> CompletionRequest:
+        """The request, within what the operator allows: whoever calls can only ask for less.
+
+        Raises:
+            BadInput: as `messages.parse_request`.
+        """
+        most_s = self.settings.time_limit_s
+        request = parse_request({"time_limit_s": most_s, **raw}, self.status().context_length)
+        return replace(request, time_limit_s=min(request.time_limit_s, most_s))
+
+    def _send(self, stream: Stream, request: CompletionRequest) -> None:
+        """Hand a request to the worker.
+
+        Raises:
+            NotReady, or what made the last start fail: there is no worker.
+        """
+        stream.time_limit_s, stream.max_length = request.time_limit_s, request.max_length
+        stream.measured = Measured(self._clock(), request.time_limit_s, request.score)
+        with self._lock:
+            worker = self._worker
+            if worker is None:
+                raise self._error or NotReady(
+                    "No model is loaded.", "Choose a model and a backend."
+                )
+            self._streams[stream.request_id] = stream
+        stream.watch(lambda: self._on_overdue(stream))
+        worker.complete(stream.request_id, asdict(request))
+
+    def cancel(self) -> None:
+        """Cancel the running generations; their streams end with `cancelled`."""
+        for stream in list(self._streams.values()):
+            self._cancel(stream)
+
+    def _cancel(self, stream: Stream) -> None:
+        stream.stopped = True
+        worker = self._worker
+        if worker is not None:
+            worker.cancel(stream.request_id)
+
+    # Starting and switching
+
+    def start(self) -> None:
+        """Bring up the chosen model in the background."""
+        self._begin(self._target)
+        if self.settings.idle_minutes:
+            threading.Thread(target=self._watch_idle, daemon=True, name="idle").start()
+
+    def _watch_idle(self) -> None:
+        pause_s = min(IDLE_LOOK_S, 60 * self.settings.idle_minutes / 4)
+        while not self._closing.wait(pause_s):
+            self.sleep_if_idle()
+
+    def sleep_if_idle(self) -> None:
+        """Let the model leave memory where nobody has asked for anything long enough."""
+        with self._lock:
+            worker = self._worker
+            idle_s = self._clock() - self._last_used_s
+            wanted = self.settings.idle_minutes and idle_s >= 60 * self.settings.idle_minutes
+            if not wanted or worker is None or self._transition or not self._turns.unused:
+                return
+            self._worker, self._asleep = None, worker
+        log.info("asleep: nobody asked for anything in %g minutes", self.settings.idle_minutes)
+        if worker.process is not None:
+            worker.process.stop()
+
+    def _wake(self) -> None:
+        """Load again what sleeps, before the requests in the queue."""
+        if self._asleep is not None and self._transition is None:
+            self._begin(self._asleep.choice, first_in_line=True)
+
+    def switch(
+        self, preset: str | None = None, backend: str | None = None, dtype: str | None = None
+    ) -> None:
+        """Change the model, the backend or the precision, in the background; None keeps it.
+
+        A switch that is under way is called off first.
+
+        Raises:
+            UnknownPreset, UnknownBackend, BackendMissing, NotEnoughMemory: at once; nothing changed.
+        """
+        with self._lock:
+            current = self._worker.choice if self._worker else self._target
+            target = Choice(
+                self._offered(preset) if preset else current.preset,
+                backend or current.backend,
+                dtype or current.dtype,
+            )
+            self._check(target)
+            transition = self._transition
+            called_off = transition is not None and transition.cancelled.is_set()
+            running = transition.target if transition and not called_off else None
+            if target == running or (target == current and running is None and self._worker):
+                return
+            if self._worker is None and transition is None:
+                self._crashes.forget()
+        self._begin(target)
+
+    def cancel_switch(self) -> None:
+        """Call off the start or switch under way; what was loaded before stays or comes back."""
+        transition = self._transition
+        if transition is not None and not transition.restoring:
+            transition.cancel()
+
+    def close(self) -> None:
+        """End the worker and everything under way."""
+        self._closing.set()
+        with self._lock:
+            self._closed = True
+            self._forget_retry()
+            transition = self._transition
+        if transition is not None:
+            transition.cancel()
+            transition.done.wait(10)
+        with self._lock:
+            worker, self._worker = self._worker, None
+        if worker is not None and worker.process is not None:
+            worker.process.stop()
+
+    def _offered(self, name: str) -> Preset:
+        for preset in self._presets:
+            if preset.name == name:
+                return preset
+        names = ", ".join(preset.name for preset in self._presets)
+        raise UnknownPreset(f"preset must be one of {names}. Received: {name!r}")
+
+    def _check(self, target: Choice) -> None:
+        """Whether the target can run here at all.
+
+        Raises:
+            UnknownBackend, BackendMissing, NotEnoughMemory.
+        """
+        check_backend(target, self.settings)
+        worker = self._worker
+        freed = machine.resident_bytes(worker.process.pid) if worker and worker.process else 0
+        check_memory(
+            target,
+            freed,
+            self.settings.model_parallel,
+            self.settings.max_concurrency,
+            self._presets,
+            self.settings.pythons,
+        )
+
+    def _begin(
+        self, target: Choice, *, first_in_line: bool = False, because: PlaygroundError | None = None
+    ) -> None:
+        """Start or switch, on a thread; `because` is shown meanwhile, and after it where a choice failed."""
+        transition = Transition(target)
+        transition.because = because if isinstance(because, ChoiceFailed) else None
+        with self._lock:
+            if self._closed:
+                return
+            previous, self._transition = self._transition, transition
+            self._forget_retry()
+            self._error = because
+            self._target = target if self._worker is None else self._target
+            transition.slept, self._asleep = self._asleep, None
+            if transition.slept is not None and transition.slept.choice != target:
+                transition.before = transition.slept
+        if first_in_line or self._worker is None:
+            self._join(transition, first=True)
+        elif target.preset.local:  # whoever asks from now on means the new choice
+            self._join(transition)
+        threading.Thread(
+            target=self._run, args=(transition, previous), daemon=True, name="switch"
+        ).start()
+
+    def _join(self, transition: Transition, *, first: bool = False) -> Turn:
+        """Stand in the line of the requests, if it does not yet."""
+        with self._lock:
+            if transition.turn is None:
+                transition.turn = self._turns.join(first=first, alone=True)
+            return transition.turn
+
+    def _run(self, transition: Transition, previous: Transition | None) -> None:
+        error: PlaygroundError | None = None
+        if previous is not None:
+            previous.cancel()
+            previous.done.wait()
+            transition.before = transition.before or previous.before
+            if self._worker is None:  # the previous one had stopped it already
+                self._join(transition, first=True)
+        try:
+            try:
+                self._check(transition.target)
+                folder = fetch(transition)
+                transition.target = self._learn(transition.target, folder)
+                transition.stop_if_cancelled()
+                turn = self._join(transition)
+                transition.phase = "waiting"
+                while not transition.cancelled.is_set() and not turn.done():
+                    transition.cancelled.wait(0.05)
+                transition.stop_if_cancelled()
+                self._replace_worker(transition, folder)
+            except Exception:
+                self._go_back(transition)
+                raise
+        except CalledOff:
+            log.info("called off: %s", transition.target.words())
+        except PlaygroundError as caught:
+            error = caught
+            log.warning("could not load %s: %s", transition.target.words(), caught)
+        except Exception as caught:
+            log.exception("could not load %s", transition.target.words())
+            error = LoadFailed(f"{type(caught).__name__}: {caught}")
+        finally:
+            with self._lock:
+                if self._transition is transition:
+                    self._transition = None
+                    self._error = error or transition.because
+                    self._last_used_s = self._clock()
+                    if error is None and self._worker is None and transition.cancelled.is_set():
+                        self._error = NotReady(
+                            "Loading was cancelled.", "Choose a model and a backend."
+                        )
+                    if isinstance(error, EndedWhileLoading) and not error.explained:
+                        self._retry_after_crashes(transition.target)
+            if transition.turn is not None:
+                self._turns.give_back(transition.turn)
+            transition.done.set()
+
+    def _learn(self, choice: Choice, folder: Path) -> Choice:
+        """The choice with what its folder says of the model, such as its trained context.
+
+        Raises:
+            LoadFailed: it has no vocabulary for filling in, or its weights are not whole.
+            NotEnoughMemory: its folder says how large it is, and that does not fit.
+        """
+        try:
+            self._vocabulary(folder)
+        except (ValueError, RuntimeError, OSError) as error:
+            raise LoadFailed(
+                f"{choice.preset.label} is not a fill-in-the-middle preset. {error}",
+                "Choose a CodeGemma preset or another one with FIM control tokens.",
+            ) from error
+        if choice.backend != machine.OPENAI:  # whose weights are elsewhere
+            safetensors_files.check(folder)
+        preset = presets.within(
+            presets.fetched(choice.preset, folder), self.settings.context_length
+        )
+        with self._lock:
+            self._presets = [preset if one.name == preset.name else one for one in self._presets]
+        learned = replace(choice, preset=preset)
+        if learned != choice:
+            self._check(learned)
+        return learned
+
+    def _replace_worker(self, transition: Transition, folder: Path) -> None:
+        """Stop the old worker, start the new one."""
+        with self._lock:
+            old, self._worker = self._worker, None
+            self._target = transition.target
+        if old is not None and old.process is not None:
+            transition.before = old
+            transition.phase = "stopping"
+            old.process.stop()
+        if transition.slept is not None and transition.slept.process is not None:
+            transition.slept.process.stop()  # it may still be ending
+        self._bring_up(transition, folder)
+
+    def _go_back(self, transition: Transition) -> None:
+        """Bring back what served before, if it was stopped and no later switch is to decide."""
+        with self._lock:
+            before = transition.before
+            superseded = self._transition is not transition
+            if before is None or self._worker is not None or superseded or self._closed:
+                return
+            turn = self._join(transition, first=True)
+            going_back = Transition(before.choice, turn, before=before, restoring=True)
+            self._transition, self._target = going_back, before.choice
+        log.info("going back to %s", before.choice.words())
+        try:
+            self._bring_up(going_back, before.folder)
+        finally:
+            going_back.done.set()
+            with self._lock:
+                if self._transition is going_back:
+                    self._transition = transition
+
+    def _bring_up(self, transition: Transition, folder: Path) -> None:
+        """Start a worker and wait until it serves; one that dies is started again, unless there is
+        another choice to go back to.
+
+        Raises:
+            PlaygroundError: it could not load; it is gone.
+            CalledOff: it is gone.
+        """
+        last_resort = transition.before is None or transition.restoring
+        times = 0
+        while True:
+            times += 1
+            worker = Worker(transition.target, folder, self._needs_less(transition.target))
+            before = transition.before
+            if before is not None and before.choice != worker.choice:
+                worker.replaced = before
+            distrusted = transition.target.backend in self._distrusted
+            try:
+                self._start(worker, transition)
+            except EndedWhileLoading as died:
+                log.error(
+                    "worker ended while loading (%s): %s", died.exit_code, worker.last_words()
+                )
+                self.hangs += worker.hung
+                if self._distrust(worker, distrusted, died.explained):
+                    continue
+                self._crashes.note(loading=True)
+                if not last_resort or self._crashes.too_often or died.explained:
+                    raise worker.ended_while_loading(times) from died
+                with self._lock:
+                    self.restarts += 1
+                    if self._transition is transition:
+                        self._error = WorkerDied(died.message, STARTED_AGAIN)
+            except PlaygroundError:
+                if words := worker.last_words():
+                    log.warning("worker could not load: %s", words)
+                if not self._distrust(worker, distrusted):
+                    raise
+            else:
+                self._crashes.came_up()
+                self._distrusted.discard(transition.target.backend)
+                return
+
+    def _retry_after_crashes(self, choice: Choice) -> None:
+        """Load what kept ending once more, after a pause, unless somebody chooses before that."""
+        with self._lock:
+            if self._worker is not None or self._closed or not self._crashes.too_often:
+                return
+            pause_s = self._crashes.pause_s()
+            log.warning("loading %s again in %g s", choice.words(), pause_s)
+            self._retry_at_s = self._clock() + pause_s
+            self._retry = threading.Timer(pause_s, self._begin, (choice,), {"first_in_line": True})
+            self._retry.daemon = True
+            self._retry.start()
+
+    def _forget_retry(self) -> None:
+        if self._retry is not None:
+            self._retry.cancel()
+            self._retry = None
+
+    def _needs_less(
+        self, choice: Choice, dtype: str | None = None, max_length: int | None = None
+    ) -> str:
+        """What to do where a choice does not fit into memory."""
+        dtype = dtype or choice.settled_dtype()
+        worker = self._worker
+        freed = machine.resident_bytes(worker.process.pid) if worker and worker.process else 0
+        free = memory.free_bytes(freed, self.settings.model_parallel)
+        return memory.hint(
+            choice.preset,
+            choice.backend,
+            dtype,
+            self._presets,
+            max_length,
+            free,
+            self.settings.pythons,
+        )
+
+    def _distrust(self, worker: Worker, already: bool, explained: bool = False) -> bool:
+        """Whether to start a worker that failed once more, without what earlier ones have compiled."""
+        backend = worker.choice.backend
+        self._distrusted.discard(backend)
+        if already or explained or not worker.suspects_cache:
+            return False
+        self._distrusted.add(backend)
+        return True
+
+    def _start(self, worker: Worker, transition: Transition) -> None:
+        transition.tell("loading")
+        worker.narrowed = worker.choice.narrowed()
+        process = worker.start(
+            self._command(worker),
+            transition.tell,
+            self._on_event,
+            lambda code: self._on_crash(worker, code),
+        )
+        transition.waits_for(process)
+        self._coming_up = worker
+        try:
+            worker.wait_until_up()
+        except PlaygroundError:
+            process.stop()
+            transition.stop_if_cancelled()
+            raise
+        finally:
+            self._coming_up = None
+            transition.waits_for(None)
+        if worker.loaded is not None:
+            dtype = worker.loaded.dtype
+            worker.faster_backend = faster_backend(worker.choice, dtype, self.settings)
+        with self._lock:
+            exit_code = worker.exit_code
+            if not self._closed and exit_code is None:
+                self._worker = worker
+                assert worker.loaded is not None
+                self._turns.admit(worker.loaded.at_once)
+                if worker.choice != self._paced:
+                    self._pace.forget()
+                self._paced = worker.choice
+        if self._closed:
+            process.stop()
+        if exit_code is not None:  # as soon as it was up
+            transition.stop_if_cancelled()
+            raise worker.ended_while_loading()
+
+    def _command(self, worker: Worker) -> Sequence[str]:
+        command = list(self._worker_command(worker.choice, worker.folder))
+        if self.settings.max_concurrency > 1 and worker.choice.backend in machine.BACKENDS:
+            command += ["--max-concurrency", str(self.settings.max_concurrency)]
+        if worker.choice.backend in self._distrusted:
+            command += ["--kept-programs", "distrust"]
+        python = self.settings.pythons.get(worker.choice.backend)
+        return [python, *command[1:]] if python else command
+
+    # What the worker says
+
+    def _on_event(self, message: dict[str, Any]) -> None:
+        stream = self._streams.get(message.get("request_id", ""))
+        if stream is None:
+            return  # a stale token: its request has ended here
+        event = event_from_dict(message)
+        measured = stream.measured
+        assert measured is not None  # since it was sent
+        match event:
+            case PromptEvent():
+                measured.room = event.max_length - event.prompt_tokens - event.forced_tokens
+                stream.watch(lambda: self._on_overdue(stream))
+            case TokenEvent() if not event.forced:
+                measured.add_token(self._clock())
+            case ErrorEvent() if event.code == NotEnoughMemory.code:
+                event = self._on_out_of_memory(event, stream)
+        if isinstance(event, LAST_EVENTS):
+            with self._lock:
+                self._streams.pop(stream.request_id, None)
+                self._pace.add(measured)
+                if isinstance(event, DoneEvent):
+                    self._on_completed()
+            stream.ended()
+            self._turns.give_back(stream.turn)
+        stream.put(event)
+
+    def _on_completed(self) -> None:
+        """The choice that runs works."""
+        if self._worker is not None:
+            self._worker.completed = True
+            self._worked = self._worker
+            self._crashes.worked()
+        if isinstance(self._error, ChoiceFailed) and self._transition is None:
+            self._error = None  # whoever asks now has seen what runs
+
+    def _on_out_of_memory(self, event: ErrorEvent, stream: Stream) -> ErrorEvent:
+        """Say what would need less; where the choice never completed anything, bring back what did."""
+        with self._lock:
+            worker = self._worker
+            if worker is None or worker.loaded is None:
+                return event
+            back = self._what_worked(worker)
+            if back is not None and self._transition is None:
+                failed = _choice_failed(worker, event.message, back)
+                self._begin(back.choice, first_in_line=True, because=failed)
+                return ErrorEvent.of(failed)
+            hint = self._needs_less(worker.choice, worker.loaded.dtype, stream.max_length)
+            return replace(event, hint=hint)
+
+    def _what_worked(self, worker: Worker) -> Worker | None:
+        """What comes back where this one fails: another choice, if it never completed anything."""
+        if worker.completed:
+            return None
+        back = self._worked or worker.replaced
+        return back if back is not None and back.choice != worker.choice else None
+
+    def _on_overdue(self, stream: Stream) -> None:
+        worker = self._worker
+        served = stream.request_id in self._streams
+        if served and worker is not None and worker.process is not None:
+            log.error("a completion did not end within its time limit: its worker is replaced")
+            worker.end_hung()
+
+    def _on_crash(self, worker: Worker, code: int) -> None:
+        """A worker that served is gone."""
+        with self._lock:
+            if self._worker is not worker or self._closed:
+                return  # it was told to stop
+            self._worker = None
+            streams, self._streams = list(self._streams.values()), {}
+            back = self._what_worked(worker) if streams else None
+            if back is None:
+                self._crashes.note()
+            if worker.suspects_cache:
+                self._distrusted.add(worker.choice.backend)
+        log.error("worker died (exit code %s): %s", code, worker.last_words())
+        said = f"The model's process ended unexpectedly (exit code {code})."
+        if worker.hung:
+            said = "The model's process no longer answered, and was ended."
+        next_step = STARTED_AGAIN
+        self.hangs += worker.hung
+        if worker.killed_for_memory and worker.loaded is not None:
+            said += " The system killed it since memory ran out."
+            most = max((one.max_length for one in streams), default=None)
+            next_step += " " + self._needs_less(worker.choice, worker.loaded.dtype, most)
+        died: PlaygroundError = WorkerDied(said, next_step)
+        if back is not None:
+            died = _choice_failed(worker, said, back)
+        if back is None and self._crashes.too_often:
+            self._error = died = WorkerDied(
+                f"The model's process ended {MAX_CRASHES} times within a minute.",
+                "It is loaded again after a while. Choose a model and a backend to try at once.",
+                code="worker_gone",
+            )
+            self._retry_after_crashes(worker.choice)
+        elif (under_way := self._transition) is None:
+            self.restarts += back is None
+            self._begin((back or worker).choice, first_in_line=True, because=died)
+        else:  # a download: requests wait for it, and should it fail, for this one to come back
+            under_way.before = back or worker
+            self._join(under_way, first=True)
+        for stream in streams:
+            stream.ended()
+            self._turns.give_back(stream.turn)
+            stream.put(ErrorEvent.of(died))
+
+
+def _context_length(choice: Choice, loaded: Loaded | None) -> int:
+    """What the preset was trained for; a server may have less room."""
+    told = loaded.context_length if loaded and choice.backend == machine.OPENAI else None
+    return told or choice.preset.context_length
+
+
+def _phase(streams: Sequence[Stream]) -> str | None:
+    """What the model does, where that is not writing."""
+    running = [one.measured for one in streams if one.measured]
+    if any(stream.stopped for stream in streams):
+        return "ending"
+    if running and all(one.score for one in running):
+        return "scoring"
+    if running and not any(one.tokens for one in running):
+        return "prefill"
+    return None
+
+
+def _choice_failed(worker: Worker, said: str, back: Worker) -> ChoiceFailed:
+    return ChoiceFailed(
+        f"{worker.choice.label()} could not complete anything, and {back.choice.label()} takes its place "
+        f"again. {said}",
+        f"Try again with {back.choice.preset.title}, or choose another model, backend or precision.",
+    )
+
+
+def _narrowed(worker: Worker | None) -> Narrowed | None:
+    """Why "auto" was narrowed, where the worker took what it came to."""
+    if worker is None or worker.loaded is None or worker.narrowed is None:
+        return None
+    return worker.narrowed if worker.narrowed.dtype == worker.loaded.dtype else None
+
+
+def _error_fields(error: PlaygroundError) -> dict[str, str]:
+    return {"code": error.code, "message": error.message, "hint": error.hint}

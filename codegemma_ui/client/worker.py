@@ -1,0 +1,183 @@
+"""One worker process as the client sees it: started, spoken to, listened to, until it ends.
+
+What it says of itself is kept here; what it says of a request is handed on. `workers/keras/worker.py`
+documents the messages.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from codegemma_ui import machine
+from codegemma_ui.client import endings
+from codegemma_ui.client.choice import Choice
+from codegemma_ui.client.endings import EndedWhileLoading
+from codegemma_ui.client.heartbeat import Heartbeat
+from codegemma_ui.errors import LoadFailed, NotEnoughMemory
+from codegemma_ui.ipc.messages import Loaded
+from codegemma_ui.ipc.parent import LineProcess, environment
+from codegemma_ui.presets.memory import Narrowed
+
+log = logging.getLogger(__name__)
+
+
+class Worker:
+    """See the module.
+
+    Args:
+        choice: what it runs.
+        folder: the preset's.
+        needs_less: what to do where its memory is too little to load.
+
+    Attributes:
+        process: once it was started.
+        loaded: what it said of its model, once that is up.
+        compilations, warm: as in `messages.Status`.
+        exit_code: once it is gone.
+        hung: whether it said nothing for so long that it was ended.
+        suspects_cache: once it failed: it may come up without the compiled programs of earlier ones.
+        completed: whether it has completed anything.
+        narrowed, faster_backend: as in `messages.Status`, of the moment at which it was started.
+        replaced: the one whose place it took, where that served another choice.
+    """
+
+    def __init__(self, choice: Choice, folder: Path, needs_less: str = "") -> None:
+        self.choice, self.folder = choice, folder
+        self._needs_less = needs_less
+        self.completed = False
+        self.replaced: Worker | None = None
+        self.process: LineProcess | None = None
+        self.loaded: Loaded | None = None
+        self.narrowed: Narrowed | None = None
+        self.faster_backend: str | None = None
+        self.compilations: int | None = None
+        self.warm: float | None = None
+        self.exit_code: int | None = None
+        self.hung = False
+        self._heartbeat = Heartbeat(lambda: self._send({"op": "ping"}), self.end_hung)
+        self.suspects_cache = False
+        self._oom_kills = endings.oom_kills()
+        memory = machine.memory_bytes()
+        self._free_bytes = memory[1] if memory else None
+        self._came_up: Future[Loaded] = Future()
+
+    def start(
+        self,
+        command: Sequence[str],
+        on_state: Callable[[str, float | None], None],
+        on_event: Callable[[dict[str, Any]], None],
+        on_crash: Callable[[int], None],
+    ) -> LineProcess:
+        """Start the process. What it says is told on a thread of its own.
+
+        Args:
+            command: program and arguments.
+            on_state: gets phase and progress while it comes up.
+            on_event: gets what it says of requests.
+            on_crash: gets its exit code, where it had come up.
+        """
+
+        def on_message(message: dict[str, Any]) -> None:
+            self._heartbeat.heard()
+            match message.get("worker"):
+                case "alive":
+                    pass
+                case "state":
+                    on_state(message["state"], message.get("progress"))
+                case "loaded":
+                    del message["worker"]
+                    lacks = tuple(message.pop("lacks", ()))
+                    self.loaded = Loaded(**message, lacks=lacks)
+                    self._heartbeat.serves()
+                    self._came_up.set_result(self.loaded)
+                case "warm":
+                    self.compilations, self.warm = message["compilations"], message["share"]
+                    if self.loaded is not None and self.loaded.note != message["note"]:
+                        self.loaded = replace(self.loaded, note=message["note"])
+                case "failed":
+                    self.suspects_cache = message.get("suspects_cache", False)
+                    hint, code = message["hint"], message["code"]
+                    if code == NotEnoughMemory.code:
+                        hint = hint or self._needs_less
+                    error = LoadFailed(message["message"], hint, code)
+                    self._came_up.set_exception(error)
+                case _:
+                    on_event(message)
+
+        def on_exit(code: int) -> None:
+            self._heartbeat.end()
+            self.exit_code = code
+            compiles = self.choice.backend in machine.BACKENDS
+            self.suspects_cache |= compiles and endings.is_a_programs_own(code)
+            if self._came_up.done():
+                on_crash(code)
+            else:
+                self._came_up.set_exception(self.ended_while_loading())
+
+        self.process = LineProcess(command, environment(), on_message, on_exit)
+        self._heartbeat.start()
+        return self.process
+
+    def wait_until_up(self) -> None:
+        """
+        Raises:
+            EndedWhileLoading: it is gone.
+            LoadFailed: it says why it could not load, and ends.
+        """
+        self._came_up.result()
+
+    @property
+    def quiet(self) -> bool:
+        """Whether it has said nothing for longer than is usual, though it was asked."""
+        return self._heartbeat.quiet
+
+    def end_hung(self) -> None:
+        """End it: it no longer answers, or does not end what it works on."""
+        self.hung = True
+        if self.process is not None:
+            self.process.kill()
+
+    @property
+    def killed_for_memory(self) -> bool:
+        """Whether the system counted a kill for want of memory since it was started, and a kill ended it."""
+        killed = self.exit_code is not None and endings.signal_of(self.exit_code) == "SIGKILL"
+        return killed and not self.hung and (endings.oom_kills() or 0) > (self._oom_kills or 0)
+
+    def ended_while_loading(self, times: int = 1) -> EndedWhileLoading:
+        """The error, once it is gone.
+
+        Args:
+            times: how often in a row.
+        """
+        assert self.exit_code is not None
+        return EndedWhileLoading(
+            self.exit_code,
+            self.last_words(),
+            times,
+            hung=self.hung,
+            killed_for_memory=self.killed_for_memory,
+            need_bytes=self.choice.need_bytes(),
+            free_bytes=self._free_bytes,
+            needs_less=self._needs_less,
+        )
+
+    def complete(self, request_id: str, request: Mapping[str, Any]) -> None:
+        """Hand it a request. If it is gone by now, its end tells so."""
+        self._send({"op": "complete", "request_id": request_id, "request": request})
+
+    def cancel(self, request_id: str) -> None:
+        """Ask it to end a request; it answers with that request's last event."""
+        self._send({"op": "cancel", "request_id": request_id})
+
+    def _send(self, message: Mapping[str, Any]) -> None:
+        assert self.process is not None
+        self.process.send(message)
+
+    def last_words(self) -> str:
+        """The end of what it wrote to stderr: for the log, and once it serves never for the page."""
+        return self.process.stderr_tail[-4000:] if self.process else ""

@@ -1,0 +1,168 @@
+"""One task to one middle: cut the prompt so that the middle has room, ask the engine, greedily.
+
+It asks through `EngineClient`, like the page and the shell, so that what is measured is what people get.
+Every task's `max_length` is its own. Nothing compiles for that: the engine's shapes depend on a few chunk
+and cache lengths, not on `max_length`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from codegemma_ui import fim
+from codegemma_ui.client.client import EngineClient
+from codegemma_ui.commands.evaluate.tasks import Task
+from codegemma_ui.errors import BadInput, EngineError
+from codegemma_ui.fim.vocabulary import Prompt, Vocabulary
+from codegemma_ui.ipc.messages import DoneEvent, ErrorEvent, Event, TokenEvent
+
+DEFAULT_MAX_NEW_TOKENS = 96
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setup:
+    """How each task is asked.
+
+    Attributes:
+        max_new_tokens: the most tokens a middle may have, the stop token counted.
+        hide_suffix: ask with an empty suffix, which shows what the suffix is worth.
+    """
+
+    max_new_tokens: int = DEFAULT_MAX_NEW_TOKENS
+    layout: fim.Layout = "psm"
+    hide_suffix: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Middle:
+    """What the model wrote.
+
+    Attributes:
+        stop_token: what ended it, or None where it reached `max_new_tokens`.
+        trimmed_tokens: cut from both sides of the prompt.
+        seconds: from the request to its last event.
+    """
+
+    text: str
+    stop_token: str | None
+    prompt_tokens: int
+    completion_tokens: int
+    trimmed_tokens: int
+    seconds: float
+
+
+def check_room(max_new_tokens: int, context_length: int) -> None:
+    """Whether a context holds such a middle and a prompt.
+
+    Raises:
+        BadInput: it does not.
+    """
+    most = context_length - (fim.MIN_MAX_LENGTH - fim.MIN_ROOM)
+    if not 1 <= max_new_tokens <= most:
+        raise BadInput(
+            f"--max-new-tokens must be a whole number from 1 to {most}, for a context of "
+            f"{context_length} tokens. Received: {max_new_tokens}"
+        )
+
+
+def fit(
+    vocabulary: Vocabulary, task: Task, setup: Setup, context_length: int
+) -> tuple[Prompt, str, str]:
+    """Cut a task's sides so that the prompt and `max_new_tokens` fit the context.
+
+    Returns:
+        The prompt, and the prefix and suffix in it: what stands nearest to the gap.
+    """
+    room = max(setup.max_new_tokens, fim.MIN_ROOM)  # the engine keeps that much free in any case
+    max_length = context_length - room + fim.MIN_ROOM
+    prompt = vocabulary.prompt(
+        task.prompt[-fim.MAX_SIDE_CHARACTERS :],
+        task.suffix[: fim.MAX_SIDE_CHARACTERS],
+        max_length,
+        setup.layout,
+        steady=False,  # nobody types
+    )
+    sides = {part.role: part.text for part in prompt.segments}
+    if setup.hide_suffix:  # with the same prefix: a longer one would hide what the suffix is worth
+        sides["suffix"] = ""
+        prompt = vocabulary.prompt(sides["prefix"], "", max_length, setup.layout, steady=False)
+    return prompt, sides["prefix"], sides.get("suffix", "")
+
+
+async def score(client: EngineClient, task: Task, setup: Setup) -> list[float]:
+    """Ask the engine, whose model is up, how likely what stood in the gap is (teacher forcing).
+
+    Args:
+        setup: as for `infill`, so that the prompt is the same.
+
+    Returns:
+        Of each token of the middle, and of the `<|file_separator|>` that ends it, the natural logarithm of
+        its probability after the prompt and the tokens before it.
+
+    Raises:
+        EngineError: the engine failed.
+    """
+    vocabulary = client.vocabulary()
+    end = vocabulary.control_id(fim.FILE_SEPARATOR)
+    forced = [*vocabulary.encode(task.canonical_solution), end]
+    if len(forced) > setup.max_new_tokens:
+        setup = replace(setup, max_new_tokens=len(forced))
+    _, tokens, _ = await _ask(client, task, setup, {"forced": forced, "score": True})
+    return [token.logprob for token in tokens if token.logprob is not None]
+
+
+async def infill(client: EngineClient, task: Task, setup: Setup) -> Middle:
+    """Ask the engine, whose model is up, for one middle.
+
+    Raises:
+        EngineError: the engine failed, or the middle ran into the time limit: such a middle would
+            say more of the machine than of the model.
+    """
+    started = time.perf_counter()
+    prompt, tokens, last = await _ask(client, task, setup, {})
+    pieces = [token.text for token in tokens]
+    if last.stop_reason == "time_limit":
+        raise EngineError(
+            f"{task.task_id}: a middle must be done within the time limit. "
+            f"Received: {len(pieces)} tokens in {client.settings.time_limit_s:g} s.",
+            "Give it longer with --time-limit, or take a smaller model.",
+        )
+    # A short prompt makes `max_length` longer than asked, because the engine has a least one.
+    within = len(pieces) <= setup.max_new_tokens
+    return Middle(
+        text=last.middle or "" if within else "".join(pieces[: setup.max_new_tokens]),
+        stop_token=last.stop_token if within else None,
+        prompt_tokens=len(prompt.token_ids),
+        completion_tokens=min(len(pieces), setup.max_new_tokens),
+        trimmed_tokens=prompt.trimmed_prefix_tokens + prompt.trimmed_suffix_tokens,
+        seconds=time.perf_counter() - started,
+    )
+
+
+async def _ask(
+    client: EngineClient, task: Task, setup: Setup, more: Mapping[str, object]
+) -> tuple[Prompt, list[TokenEvent], DoneEvent]:
+    """Send a task, greedily; returns its prompt, the tokens that came, and the last event."""
+    prompt, prefix, suffix = fit(client.vocabulary(), task, setup, client.status().context_length)
+    room = max(setup.max_new_tokens, fim.MIN_ROOM)
+    raw = {
+        "prefix": prefix,
+        "suffix": suffix,
+        "max_length": max(len(prompt.token_ids) + room, fim.MIN_MAX_LENGTH),
+        "temperature": 0.0,
+        "layout": setup.layout,
+        "stop_on_repetition": False,  # a middle is judged as the model alone writes it
+        **more,
+    }
+    tokens: list[TokenEvent] = []
+    last: Event | None = None
+    async for last in client.complete(raw):
+        if isinstance(last, TokenEvent):
+            tokens.append(last)
+    if isinstance(last, ErrorEvent):
+        raise EngineError(f"{task.task_id}: {last.message}", last.hint, last.code)
+    if not isinstance(last, DoneEvent):
+        raise EngineError(f"{task.task_id}: the completion was cancelled.")
+    return prompt, tokens, last

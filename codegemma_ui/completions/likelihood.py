@@ -1,0 +1,278 @@
+"""Comparisons: one request in every prompt order, and one middle with its suffix and without it. Pure.
+
+A comparison is made of ordinary requests; here stand the requests, and what their tokens tell together.
+Log probabilities are natural logarithms, so that differences of them are nats.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from codegemma_ui import fim
+from codegemma_ui.completions.recording import Recording
+from codegemma_ui.fim.vocabulary import Prompt, Vocabulary
+from codegemma_ui.ipc.messages import CompletionRequest, TokenEvent, logprob_of
+
+EVEN = 0.1
+"""Nats, a factor of 1.1: less than this is told as no difference."""
+
+
+# Requests
+
+
+def race(raw: Mapping[str, Any], seed: int) -> tuple[dict[str, Any], ...]:
+    """The same request in each of `fim.LAYOUTS`.
+
+    Args:
+        raw: the fields of `CompletionRequest`, unchecked; its layout does not matter.
+        seed: for all of them, where `raw` has none.
+    """
+    given = raw.get("seed")
+    shared = {**raw, "seed": seed if given is None else given}
+    return tuple({**shared, "layout": layout} for layout in fim.LAYOUTS)
+
+
+def scoring(
+    prompt: Prompt, layout: fim.Layout, token_ids: Sequence[int], max_length: int, most: int
+) -> dict[str, Any]:
+    """The request that tells how likely tokens are after a prompt, and writes nothing.
+
+    It holds what the prompt kept of the sides and the files, so that more room changes nothing of it.
+
+    Args:
+        prompt: of that layout.
+        token_ids: to be scored.
+        max_length: the prompt's.
+        most: the most `max_length` may be.
+    """
+    sides = {"prefix": "", "suffix": ""}
+    files: list[fim.File] = []
+    path = ""
+    for part in prompt.segments:
+        if part.role == "path":
+            path = part.text.removesuffix("\n")
+        elif part.role == "context":
+            files.append(fim.File(path, part.text))
+            path = ""
+        elif part.role in sides:
+            sides[part.role] = part.text
+    needed = len(prompt.tokens) + len(token_ids)
+    return {
+        **sides,
+        "path": path,
+        "files": [asdict(file) for file in files],
+        "layout": layout,
+        "max_length": min(max(max_length, needed), most),
+        "forced": list(token_ids),
+        "score": True,
+    }
+
+
+@dataclass(frozen=True)
+class Pair:
+    """The two requests that tell what a suffix bought.
+
+    Attributes:
+        layout: of both.
+        with_suffix, without: the same tokens after the same prefix; without, nothing stands where the suffix
+            did.
+    """
+
+    layout: fim.Layout
+    with_suffix: dict[str, Any]
+    without: dict[str, Any]
+
+    @property
+    def differ(self) -> bool:
+        """Whether there is a suffix at all."""
+        return bool(self.with_suffix["suffix"])
+
+
+def pair(recording: Recording, vocabulary: Vocabulary, most: int) -> Pair | None:
+    """What to ask about a completion; None where it has no tokens.
+
+    One that was written left to right never saw its suffix: it is scored as PSM.
+
+    Args:
+        vocabulary: of the model that is asked.
+        most: the most `max_length` may be.
+    """
+    token_ids = [token.id for token in recording.tokens if not token.past_end]
+    if not token_ids:
+        return None
+    request: CompletionRequest = recording.request
+    layout: fim.Layout = "psm" if request.layout == "ltr" else request.layout
+    max_length = min(request.max_length, most)
+    prompt = vocabulary.prompt_of(replace(request, layout=layout, max_length=max_length))
+    with_suffix = scoring(prompt, layout, token_ids, max_length, most)
+    return Pair(layout, with_suffix, {**with_suffix, "suffix": ""})
+
+
+def understands(vocabulary: Vocabulary, recording: Recording) -> bool:
+    """Whether a recording's tokens are the same ones in this vocabulary."""
+    return all(
+        token.id < vocabulary.size and vocabulary.token_text(token.id) == token.piece
+        for token in recording.tokens
+    )
+
+
+# What the tokens tell
+
+
+@dataclass(frozen=True)
+class Figures:
+    """How likely some tokens are together.
+
+    Attributes:
+        tokens: how many.
+        logprob: of all of them, in nats.
+        per_token: its mean.
+    """
+
+    tokens: int
+    logprob: float
+    per_token: float
+
+
+def figures(tokens: Sequence[TokenEvent]) -> Figures | None:
+    """The figures of tokens; None where there are none, or none are told."""
+    logprob = logprob_of(tokens)
+    if not tokens or logprob is None:
+        return None
+    return Figures(len(tokens), logprob, logprob / len(tokens))
+
+
+@dataclass(frozen=True)
+class Truth:
+    """How likely the true middle is.
+
+    Attributes:
+        figures: of its text alone.
+        ends: how likely the model would end there, by any stop token; None where a server does not tell it.
+    """
+
+    figures: Figures
+    ends: float | None
+
+
+def truth(scored: Sequence[TokenEvent]) -> Truth | None:
+    """What the score of a true middle and one stop token after it tells; None where it has no text."""
+    told = figures(scored[:-1])
+    return Truth(told, scored[-1].stop_probability) if told else None
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One token, scored twice.
+
+    Attributes:
+        id, piece: as in `TokenEvent`.
+        with_suffix, without: its log probability.
+    """
+
+    id: int
+    piece: str
+    with_suffix: float
+    without: float
+
+    @property
+    def nats(self) -> float:
+        """How much likelier the suffix made it."""
+        return self.with_suffix - self.without
+
+
+def differences(
+    with_suffix: Sequence[TokenEvent], without: Sequence[TokenEvent]
+) -> tuple[Difference, ...]:
+    """Hold two scores against each other.
+
+    Raises:
+        ValueError: they are not of the same tokens, or not scored.
+    """
+    if [token.id for token in with_suffix] != [token.id for token in without]:
+        raise ValueError("Two scores must be of the same tokens. Received: others")
+    found = []
+    for one, other in zip(with_suffix, without, strict=True):
+        if one.logprob is None or other.logprob is None:
+            raise ValueError(
+                f"A score must tell each token's logprob. Received: none of {one.piece!r}"
+            )
+        found.append(Difference(one.id, one.piece, one.logprob, other.logprob))
+    return tuple(found)
+
+
+@dataclass(frozen=True)
+class Clause:
+    """A part of a sentence.
+
+    Attributes:
+        key: of `ui.strings.TABLE`.
+        values: what its `{names}` stand for; `piece` is a token as the vocabulary writes it.
+    """
+
+    key: str
+    values: dict[str, str]
+
+
+def reading(found: Sequence[Difference]) -> tuple[Clause, ...]:
+    """What a comparison comes to, in one or two clauses.
+
+    The first tells all tokens together, the second the one that changed most in the same direction, and which
+    part it is of all that changed so. Where all together are even, that is the one that changed most in
+    either direction; where none changed, there is no second.
+
+    Args:
+        found: at least one.
+    """
+    total = sum(one.nats for one in found)
+    if abs(total) < EVEN:
+        first = Clause("suffix_even", {"nats": signed(total)})
+        top = max(found, key=lambda one: abs(one.nats))
+    elif total > 0:
+        first = Clause("suffix_likelier", {"nats": signed(total), "factor": times(total)})
+        top = max(found, key=lambda one: one.nats)
+    else:
+        first = Clause("suffix_unlikelier", {"nats": signed(total), "factor": times(-total)})
+        top = min(found, key=lambda one: one.nats)
+    if abs(top.nats) < EVEN:
+        return (first,)
+    alike = sum(one.nats for one in found if one.nats * top.nats > 0)
+    values = {
+        "piece": top.piece,
+        "with_it": percent(math.exp(top.with_suffix)),
+        "without_it": percent(math.exp(top.without)),
+        "share": percent(top.nats / alike),
+    }
+    return first, Clause("suffix_gained_most" if top.nats > 0 else "suffix_lost_most", values)
+
+
+# Figures as a person reads them
+
+_SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def signed(nats: float) -> str:
+    """`+1.25`, `−0.50`, `0.00`."""
+    shown = f"{abs(nats):.2f}"
+    sign = "" if float(shown) == 0 else "+" if nats > 0 else "\N{MINUS SIGN}"
+    return sign + shown
+
+
+def percent(share: float) -> str:
+    """`97%`, `3.1%`, `<0.1%`."""
+    value = 100 * share
+    if 0 < value < 0.1:
+        return "<0.1%"
+    return f"{value:.{0 if value >= 9.95 else 1}f}%"
+
+
+def times(nats: float) -> str:
+    """The factor that some nats, at least 0, are: `1.5`, `12`, `3,400`, `10⁹`."""
+    power = nats / math.log(10)
+    if power >= 6:
+        return "10" + str(round(power)).translate(_SUPERSCRIPTS)
+    factor = math.exp(nats)
+    return f"{factor:.1f}" if factor < 9.95 else f"{factor:,.0f}"

@@ -1,0 +1,99 @@
+"""What the Python scripts have in common: tokens by name, the two sides, the prompt, the program."""
+
+from __future__ import annotations
+
+from codegemma_ui import fim
+from codegemma_ui.completions.snippets.quoting import WIDTH, comment, python_ids, python_text
+from codegemma_ui.completions.snippets.taken import REASONS, Taken, Tool
+
+NAMES = {
+    fim.FIM_PREFIX: "BEFORE_CURSOR",
+    fim.FIM_SUFFIX: "AFTER_CURSOR",
+    fim.FIM_MIDDLE: "AT_CURSOR",
+    fim.FILE_SEPARATOR: "FILE_SEPARATOR",
+}
+"""What Google's quickstart calls the control tokens."""
+
+CUT_AT_STOP = (
+    "middle_ids = list(takewhile(lambda token_id: token_id not in stop_token_ids, new_ids))"
+)
+
+
+def token_names() -> str:
+    """The control tokens, by the quickstart's names."""
+    return "\n".join(f'{name} = "{token}"' for token, name in NAMES.items())
+
+
+def sides(taken: Taken) -> str:
+    """`before` and `after`, and what of the program the prompt had no room for."""
+    lines = []
+    if taken.unread_before:
+        mark = taken.unread_before == fim.BYTE_ORDER_MARK
+        why = (
+            "It is no part of the text that the model reads"
+            if mark
+            else "The prompt has no room for this"
+        )
+        lines += [f"# {why}: it is of the program all the same."]
+        lines += [f"unread_before = {python_text(taken.unread_before)}"]
+    lines += [f"before = {python_text(taken.before)}", f"after = {python_text(taken.after)}"]
+    if taken.unread_after:
+        lines += ["# The prompt has no room for this: it is of the program all the same."]
+        lines += [f"unread_after = {python_text(taken.unread_after)}"]
+    return "\n".join(lines)
+
+
+def prompt(taken: Taken, tool: Tool) -> str:
+    """`prompt` as text, and `begins` where the middle begins with a given text; or `prompt_ids`."""
+    reason = taken.reason(tool)
+    if reason is not None:
+        lines = [comment(f"{REASONS[reason]} So here are the token ids.")]
+        lines += [f"prompt_ids = {python_ids(taken.prompt.token_ids)}"]
+        if taken.forced:
+            lines += [f"begins_ids = {python_ids(taken.forced)}"]
+        return "\n".join(lines)
+    lines, terms = [], []
+    files = 0
+    for part in taken.prompt.segments:
+        if part.role == "control":
+            terms.append(NAMES[part.text])
+        elif part.role in ("prefix", "suffix"):
+            terms.append("before" if part.role == "prefix" else "after")
+        elif part.role == "path":
+            terms.append(python_text(part.text))
+        else:
+            files += 1
+            lines.append(f"file_{files} = {python_text(part.text)}")
+            terms.append(f"file_{files}")
+    joined = f"prompt = {' + '.join(terms)}"
+    if len(joined) > WIDTH:
+        joined = "prompt = (\n    " + "\n    + ".join(terms) + "\n)"
+    lines.append(joined)
+    if taken.begins:
+        lines += ["# The middle is to begin with this.", f"begins = {python_text(taken.begins)}"]
+    return "\n".join(lines)
+
+
+def given(taken: Taken, tool: Tool) -> str:
+    """The expression for all that the model is given."""
+    if taken.reason(tool) is not None:
+        return "prompt_ids + begins_ids" if taken.forced else "prompt_ids"
+    return "prompt + begins" if taken.begins else "prompt"
+
+
+def program(taken: Taken) -> str:
+    """Splice and print."""
+    terms = ["before", "middle", "after"]
+    if taken.unread_before:
+        terms.insert(0, "unread_before")
+    if taken.unread_after:
+        terms.append("unread_after")
+    lines = [f"program = {' + '.join(terms)}"]
+    if taken.ending == "CRLF":
+        lines += [r'program = program.replace("\r\n", "\n").replace("\n", "\r\n")']
+    return "\n".join([*lines, "print(program)"])
+
+
+def assembled(*blocks: str) -> str:
+    """Blocks of a script with an empty line between them; empty ones are left out."""
+    return "\n\n".join(block for block in blocks if block) + "\n"

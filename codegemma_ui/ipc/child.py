@@ -1,0 +1,97 @@
+"""A worker's end of the line to the page: JSON objects, one a line, over stdin and stdout.
+
+`workers/keras/worker.py` documents the messages; every worker speaks them, whatever runs its model.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import queue
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from typing import Any, NoReturn, TextIO
+
+from codegemma_ui.errors import PlaygroundError
+from codegemma_ui.ipc.messages import to_json
+
+
+def take_stdout() -> Callable[[dict[str, Any]], None]:
+    """Keep a private copy of fd 1 and point fd 1 at stderr: nothing a library prints can break a line.
+
+    Returns:
+        A function that writes one JSON object as a line.
+    """
+    private: TextIO = os.fdopen(os.dup(1), "w", encoding="utf-8", newline="\n")
+    os.dup2(2, 1)
+    lock = threading.Lock()
+
+    def write(message: dict[str, Any]) -> None:
+        with lock:
+            private.write(to_json(message) + "\n")
+            private.flush()
+
+    return write
+
+
+class Inbox:
+    """Reads stdin on a thread, so that a cancel arrives while the model runs, and a ping is answered.
+
+    Args:
+        write: sends a message.
+    """
+
+    def __init__(self, write: Callable[[dict[str, Any]], None]) -> None:
+        self._write = write
+        self._requests: queue.Queue[dict[str, Any]] = queue.Queue()
+        self._cancelled: set[str] = set()
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def next(self, timeout_s: float | None) -> dict[str, Any] | None:
+        """The next request, or None where none came in time; None waits for one."""
+        try:
+            return self._requests.get(timeout_s != 0, timeout_s)
+        except queue.Empty:
+            return None
+
+    def is_cancelled(self, request_id: str) -> bool:
+        return request_id in self._cancelled
+
+    def forget(self, request_id: str) -> None:
+        """The request is over: its id will not come again."""
+        self._cancelled.discard(request_id)
+
+    def _read(self) -> None:
+        for line in sys.stdin.buffer:
+            message = json.loads(line)
+            match message["op"]:
+                case "ping":
+                    self._write({"worker": "alive"})
+                case "cancel":
+                    self._cancelled.add(message["request_id"])
+                case _:
+                    self._requests.put(message)
+        _end()
+
+
+def _end() -> NoReturn:
+    """The page is gone; a library may be deep in C code, so no polite way, and its compilers end with us."""
+    if sys.platform == "win32":
+        with contextlib.suppress(ImportError):  # an environment of its own may lack psutil
+            from codegemma_ui.machine.process_tree import kill_descendants
+
+            kill_descendants()
+    elif os.getpgrp() == os.getpid():  # the page starts us as the leader of a group
+        os.killpg(0, signal.SIGTERM)
+    os._exit(0)
+
+
+def write_failure(
+    write: Callable[[dict[str, Any]], None], error: PlaygroundError, suspects_cache: bool = False
+) -> None:
+    """Say why the model did not come up; `suspects_cache` where it may without its compiled programs."""
+    fields = {"code": error.code, "message": error.message, "hint": error.hint}
+    write({"worker": "failed", **fields, "suspects_cache": suspects_cache})

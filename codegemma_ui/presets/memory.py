@@ -1,0 +1,223 @@
+"""How much memory a model needs, and what would need less. Nothing else asks a preset for that figure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from codegemma_ui import machine
+from codegemma_ui.fim import DEFAULT_MAX_LENGTH
+from codegemma_ui.presets import LARGE, Preset, within
+from codegemma_ui.settings import DTYPES
+
+FRAMEWORK_BYTES = {"tensorflow": 1_500_000_000, "jax": 900_000_000, "torch": 900_000_000}
+"""What a worker takes on a CPU beside its weights and cache, as measured with a model of 40M parameters."""
+
+TORCH_COMPILES_BYTES = 250_000_000
+"""What torch takes in addition once it has compiled the graphs of a small model, which takes minutes."""
+
+
+AUTO_OF_LARGE = ("bfloat16", "int8", "int4")
+"""What "auto" may take for a large model on a CPU, widest first."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Narrowed:
+    """Why "auto" is a narrower precision than it would be with more memory.
+
+    Attributes:
+        dtype: what it is.
+        wider: the next wider precision, which did not fit.
+        needed_bytes: what the model needs in that one.
+        free_bytes: what was free when the model was loaded.
+    """
+
+    dtype: str
+    wider: str
+    needed_bytes: int
+    free_bytes: int
+
+
+def precisions(backend: str) -> tuple[str, ...]:
+    """Those that a backend has on this machine, widest first: int4 is for torch on a CPU."""
+    four_bits = backend == "torch" and not machine.gpus()
+    return tuple(one for one in DTYPES if one != "auto" and (one != "int4" or four_bits))
+
+
+def needed(preset: Preset, backend: str, dtype: str) -> int | None:
+    """Bytes that a model needs on a backend in a precision.
+
+    On a CPU, with CodeGemma 2B's shape, within 15% of the peaks that were measured.
+
+    Returns:
+        None where nobody knows the model's size, or where it runs on a server elsewhere.
+    """
+    if backend == machine.OPENAI:
+        return None
+    need = preset.memory_bytes(dtype, activations(dtype))
+    if need is None or machine.gpus():
+        return need
+    compiles = backend == "torch" and (preset.parameters or 0) < LARGE
+    return need + FRAMEWORK_BYTES.get(backend, 0) + compiles * TORCH_COMPILES_BYTES
+
+
+def activations(dtype: str) -> str:
+    """The precision in which a model with its weights in `dtype` computes here, and keeps its cache."""
+    return dtype if machine.gpus() else "float32"
+
+
+def by_precision(preset: Preset, backend: str) -> dict[str, int | None]:
+    """The same for every precision on offer."""
+    return {dtype: needed(preset, backend, dtype) for dtype in precisions(backend)}
+
+
+def sizes(figures: Mapping[str, int | None]) -> str:
+    """Return what `by_precision` told as a person reads it; empty where nobody knows."""
+    known = {dtype: need / 1e9 for dtype, need in figures.items() if need is not None}
+    return " · ".join(
+        f"{dtype} {need:.1f} GB" if need >= 0.1 else f"{dtype} {need:.2f} GB"
+        for dtype, need in known.items()
+    )
+
+
+def settled(preset: Preset, backend: str, dtype: str, freed: int = 0) -> str:
+    """The precision that "auto" stands for on this machine; see `settle`."""
+    return settle(preset, backend, dtype, freed)[0]
+
+
+def settle(preset: Preset, backend: str, dtype: str, freed: int = 0) -> tuple[str, Narrowed | None]:
+    """The precision that "auto" stands for on this machine, and the reason where memory made it narrower.
+
+    On a CPU that is float32 for a small model, and for a large one the widest of bfloat16, int8 and int4 that
+    fits in the memory.
+
+    Args:
+        freed: bytes of main memory that what runs now gives back when it ends.
+    """
+    if dtype != "auto" or backend == machine.OPENAI:
+        return dtype, None
+    if machine.gpus():
+        return "bfloat16", None
+    if preset.parameters is None or preset.parameters < LARGE:
+        return "float32", None
+    free, needs = free_bytes(freed), _large_needs(preset, backend)
+    if free is None:
+        return next(iter(needs)), None
+    settled = next((one for one, need in needs.items() if need <= free), [*needs][-1])
+    if settled == next(iter(needs)):
+        return settled, None
+    wider = [*needs][[*needs].index(settled) - 1]
+    return settled, Narrowed(dtype=settled, wider=wider, needed_bytes=needs[wider], free_bytes=free)
+
+
+def _large_needs(preset: Preset, backend: str) -> dict[str, int]:
+    """What a large model needs on a CPU in each precision that "auto" may take, widest first."""
+    offered = precisions(backend)
+    return {one: needed(preset, backend, one) or 0 for one in AUTO_OF_LARGE if one in offered}
+
+
+def free_bytes(freed: int = 0, devices: int = 1) -> int | None:
+    """The most that one model can have here: main memory, a card's, or that of several together.
+
+    Args:
+        freed: bytes of main memory that what runs now gives back when it ends.
+        devices: that a model is sharded over.
+    """
+    main, cards = machine.memory_bytes(), machine.gpus()
+    if main is None:
+        return None
+    together = sum(card.memory_bytes for card in cards[:devices])
+    return max([main[1] + freed, together, *(card.memory_bytes for card in cards)])
+
+
+def hint(
+    preset: Preset,
+    backend: str,
+    dtype: str,
+    offered: Sequence[Preset],
+    max_length: int | None = None,
+    free: int | None = None,
+    pythons: Mapping[str, str] | None = None,
+) -> str:
+    """Return what to do where memory ran out: only what is on offer here, not in force yet, and fits.
+
+    Args:
+        dtype: of the model that did not fit.
+        offered: the models to choose from.
+        max_length: of the request, where one ran.
+        free: bytes that a model can have; None where that is not known.
+        pythons: the interpreter of each backend that has an environment of its own.
+    """
+
+    def fits(need: int) -> bool:
+        return free is None or need <= free
+
+    steps = []
+    if max_length is not None and max_length >= DEFAULT_MAX_LENGTH:
+        steps.append(f"lower max_length, which is {max_length:,}")
+    now = needed(preset, backend, dtype)
+    if now is not None:
+        known = {one: need or now for one, need in by_precision(preset, backend).items()}
+        narrower = [one for one, need in known.items() if need < now and fits(need)]
+        if narrower:
+            steps.append(f"choose the precision {_either(narrower)}")
+        elif free is not None:
+            shorter = _shorter_context(preset, backend, dtype, free)
+            other = other_backend(preset, backend, free, pythons)
+            steps.extend(filter(None, [shorter, other]))
+        needs = {one.title: needed(one, backend, dtype) for one in offered}
+        smaller = {
+            label: need
+            for label, need in needs.items()
+            if need is not None and need < now and fits(need)
+        }
+        if smaller:
+            steps.append(
+                f"choose a smaller model, such as {max(smaller, key=lambda one: smaller[one])}"
+            )
+    steps.append("close other programs")
+    said = _either(steps)
+    return f"{said[0].upper()}{said[1:]}."
+
+
+def _shorter_context(preset: Preset, backend: str, dtype: str, free: int) -> str | None:
+    """A step towards a shorter context, with which a model fits that does not fit with all of it."""
+    for most in (4096, 2048, 1024):
+        need = needed(within(preset, most), backend, dtype) or 0
+        if most < preset.context_length and need <= free:
+            return f"start with --context-length {most}, which needs about {need / 1e9:.1f} GB"
+    return None
+
+
+def other_backend(
+    preset: Preset, backend: str, free: int, pythons: Mapping[str, str] | None = None
+) -> str | None:
+    """Return a step towards another backend, on which a model that does not fit on this one does.
+
+    One that is installed comes before one that is not.
+
+    Args:
+        free: bytes that the model can have.
+        pythons: the interpreter of each backend that has an environment of its own.
+    """
+    if machine.gpus():  # what a model needs there is the same on each
+        return None
+    found = []
+    for name in machine.BACKENDS:
+        fitting = [
+            (one, need) for one, need in _large_needs(preset, name).items() if 0 < need <= free
+        ]
+        if name != backend and fitting:
+            found.append((machine.backend(name, (pythons or {}).get(name)), *fitting[0]))
+    found.sort(key=lambda one: (not one[0].installed, AUTO_OF_LARGE.index(one[1])))
+    for there, dtype, need in found:
+        size = f"which needs about {need / 1e9:.1f} GB"
+        if there.installed:
+            return f"choose the backend {there.name} and the precision {dtype}, {size}"
+        return f"install {there.name} ({there.install}) and choose it with the precision {dtype}, {size}"
+    return None
+
+
+def _either(several: Sequence[str]) -> str:
+    *others, last = several
+    return f"{', '.join(others)} or {last}" if others else last

@@ -1,0 +1,141 @@
+"""What a model has written so far, as ids and as text: tokens in, events out. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from codegemma_ui import fim
+from codegemma_ui.fim.vocabulary import Prompt, Vocabulary
+from codegemma_ui.ipc.messages import (
+    Alternative,
+    CancelledEvent,
+    CompletionRequest,
+    DoneEvent,
+    Loaded,
+    StopReason,
+    TokenEvent,
+)
+
+
+class Output:
+    """What has been written so far.
+
+    Args:
+        vocabulary: the loaded preset's.
+        forced: how many tokens come first because they were asked for.
+
+    Attributes:
+        logprob: of all tokens together; None once one came whose probability nobody told.
+    """
+
+    def __init__(self, vocabulary: Vocabulary, forced: int) -> None:
+        self._vocabulary, self._forced = vocabulary, forced
+        self._text = vocabulary.text_decoder()
+        self.token_ids: list[int] = []
+        self.logprob: float | None = 0.0
+        self._ended = False
+        self._middle: list[str] = []
+        self._raw: list[str] = []
+
+    @property
+    def count(self) -> int:
+        return len(self.token_ids)
+
+    @property
+    def new(self) -> int:
+        """Tokens that were not forced."""
+        return max(0, self.count - self._forced)
+
+    @property
+    def middle(self) -> str:
+        """Up to the first stop token."""
+        return "".join(self._middle)
+
+    @property
+    def stop_token(self) -> str | None:
+        """The first one, if any came."""
+        _, stop_id = fim.extract(self.token_ids, self._vocabulary.stop_ids)
+        return None if stop_id is None else self._vocabulary.token_text(stop_id)
+
+    @property
+    def raw(self) -> str:
+        """All of it, stop tokens by their names."""
+        return "".join(self._raw)
+
+    def add(
+        self,
+        token_id: int,
+        logprob: float | None,
+        alternatives: Sequence[tuple[int, float]] = (),
+        stop_probability: float | None = None,
+        *,
+        ends: bool,
+    ) -> TokenEvent:
+        """Take a token.
+
+        Args:
+            logprob, stop_probability: as in `TokenEvent`.
+            alternatives: ids and their log probabilities.
+            ends: it is the last.
+        """
+        past_end, stops = self._ended, token_id in self._vocabulary.stop_ids
+        text = "" if stops else self._text.feed(token_id)
+        if stops or ends:
+            text += self._text.flush()
+        self._raw += [text, self._vocabulary.token_text(token_id) if stops else ""]
+        if not past_end:
+            self._middle.append(text)
+        self._ended |= stops
+        self.token_ids.append(token_id)
+        if self.logprob is not None:
+            self.logprob = None if logprob is None else self.logprob + logprob
+        return TokenEvent(
+            index=self.count - 1,
+            id=token_id,
+            text=text,
+            logprob=logprob,
+            alternatives=tuple(
+                Alternative(id=other, text=self._vocabulary.token_text(other), logprob=likely)
+                for other, likely in alternatives
+            ),
+            piece=self._vocabulary.token_text(token_id),
+            stop_probability=stop_probability,
+            forced=self.count <= self._forced,
+            past_end=past_end,
+        )
+
+
+def last_event(
+    request: CompletionRequest,
+    prompt: Prompt,
+    output: Output,
+    reason: StopReason | None,
+    loaded: Loaded,
+    times_s: tuple[float, float, float],
+) -> DoneEvent | CancelledEvent:
+    """The event that ends a stream.
+
+    Args:
+        reason: why it stopped; None where a person stopped it.
+        loaded: says preset, backend and precision.
+        times_s: when it began, and when its first and its last token came that were not forced.
+    """
+    started, first, last = times_s
+    kind = CancelledEvent if reason is None else DoneEvent
+    return kind(
+        prompt=prompt.text,
+        raw_output=output.raw,
+        middle=output.middle,
+        program=fim.splice(request.prefix, output.middle, request.suffix),
+        stop_reason=reason,
+        stop_token=output.stop_token,
+        token_ids=tuple(output.token_ids),
+        prompt_tokens=len(prompt.tokens),
+        completion_tokens=output.count,
+        logprob=output.logprob,
+        ttft_s=first - started if output.count else None,
+        tokens_per_s=(output.new - 1) / (last - first) if last > first and output.new > 1 else None,
+        preset=loaded.preset,
+        backend=loaded.backend,
+        dtype=loaded.dtype,
+    )

@@ -1,0 +1,623 @@
+"""The decode loop: read what is new of the prompt, then write tokens, the same on every backend.
+
+This file deals in token ids. It knows nothing of text, cancelling or deadlines: whoever iterates stops when
+it has seen enough, and is asked while a long prompt is prefilled, every `pace.PASS_S` at least. The
+passes run on a thread of their own, one at a time, so that the next one is under way while a caller deals
+with the last one's tokens.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Generator, Hashable, Iterator, Sequence
+from concurrent import futures
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing, suppress
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from codegemma_ui.workers.keras import planning
+from codegemma_ui.workers.keras.drafting import Account, Draft
+from codegemma_ui.workers.keras.pace import Pace
+from codegemma_ui.workers.keras.planning import CHUNKS
+from codegemma_ui.workers.keras.sampling import GREEDY, Choice, Draws, Sampling, choices_of
+from codegemma_ui.workers.keras.steps import (
+    Cache,
+    Drawing,
+    GivenUp,
+    Picked,
+    Scores,
+    Steps,
+    always,
+    in_parts,
+    stop_array,
+)
+
+# What a padded chunk is filled with. Any id will do: no real position attends to what follows it.
+PADDING_ID = 0
+
+FREE = -1
+"""In place of a token that is given: the choice is free."""
+
+WIDTH = CHUNKS[0]
+"""Tokens of a check: the last one, and a draft."""
+
+KEPT = 3
+"""Caches of a length that are kept for the next prompts."""
+
+SAME = 8
+"""Tokens that a prompt must share with a kept cache's for it to be preferred to another."""
+
+KEPT_BYTES = 1 << 29
+"""What all caches may take together; or one for the whole context, where that takes more."""
+
+CHECK_COST = 2.5
+"""What a check is taken to cost, in tokens written one by one, before there was one."""
+
+BURST_S = 0.03
+"""Seconds that a pass of several tokens may take: a person who stops waits no longer."""
+
+LOOK_S = 0.05
+"""Seconds between two looks, during a prefill, at whether it is over and how far it is."""
+
+MARGIN = 1e-3
+"""How much likelier (in nats) the first choice must be than the second for a check's word to count. A check
+adds in another order than a step does; within rounding errors the step decides."""
+
+
+def _never() -> bool:
+    return False
+
+
+@dataclass(eq=False)  # two caches are never the same
+class Memory:
+    """A cache and the tokens whose keys and values it holds, from position 0."""
+
+    length: int
+    cache: Cache
+    tokens: list[int] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Prefilled:
+    """How far the prefill of a prompt is that takes more than one pass.
+
+    Attributes:
+        tokens: put through the model so far.
+        total: to be put through it: what the prefix cache does not hold.
+    """
+
+    tokens: int
+    total: int
+
+
+@dataclass(eq=False)
+class Reading:
+    """A prompt that is being read, with what is forced after it.
+
+    Attributes:
+        tokens: of both.
+        free: where the prompt ends in them: a choice is told after each token from the last of the prompt on.
+        head: where the chunks that tell nothing, or only the last choice, end.
+        memory: what has been read.
+        start: how many of the tokens the prefix cache held.
+        done: how many it holds by now.
+        longest: the largest chunk of the plan.
+        plan: the passes still to come: offset, size, and where its tokens end.
+        passes: how many there are, those that are done among them.
+        choices: what has been told so far.
+        reached: as `done`, with those of the pass under way in proportion to its parts.
+    """
+
+    tokens: list[int]
+    free: int
+    head: int
+    memory: Memory
+    start: int
+    done: int
+    longest: int = 0
+    plan: deque[tuple[int, int, int]] = field(default_factory=deque)
+    passes: int = 0
+    choices: list[Choice] = field(default_factory=list)
+    reached: int = 0
+
+    def prefilled(self) -> Prefilled | None:
+        """How far it is; None where one pass does it all, of which no part is done."""
+        reached = max(self.start, self.reached)
+        if self.passes < 2 and reached == self.start:
+            return None
+        return Prefilled(reached - self.start, len(self.tokens) - self.start)
+
+
+class Decoder:
+    """Generates token ids from prompt ids with one model.
+
+    Decodes one prompt at a time: a new `decode()` ends the one before it.
+
+    Args:
+        steps: the compiled passes.
+        context_length: the most tokens, prompt included, that a caller may ask for.
+        clock: seconds that pass.
+
+    Attributes:
+        drafts: whether it ever tries drafts.
+        read_tokens: tokens that the last prompt's reading put through the model; fewer than the prompt
+            has where a kept cache held its beginning.
+
+    Raises:
+        ValueError: a context of fewer than two tokens: one to read, one to write.
+    """
+
+    drafts = True
+
+    def __init__(
+        self,
+        steps: Steps,
+        context_length: int,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        if context_length < 2:
+            raise ValueError(
+                "context_length should be at least 2: a token to read and one to write. "
+                f"Received: {context_length}"
+            )
+        self.steps = steps
+        self.context_length = context_length
+        self.cache_lengths = planning.cache_lengths(context_length)
+        self.read_tokens = 0
+        self.pace = Pace(steps.weight_bytes, steps.parts)
+        self.kept = KEPT
+        self._clock = clock
+        self._memories: list[Memory] = []  # the last used one last
+        self._turn = 0
+        self._step_s: float | None = None  # a token written one by one takes this
+        self._check_cost = CHECK_COST
+        self._thread = ThreadPoolExecutor(1, "decoder")
+        # Of torch, a second thread that computes would bring a team of its own: see `telling`.
+        beside = self.steps.tried_beside
+        self._tries = ThreadPoolExecutor(1, "warm-up") if beside else self._thread
+        self._trying: dict[Hashable, Future[None]] = {}  # by the program's name
+
+    # Warm-up
+
+    def warm_up(self) -> Iterator[tuple[int, int]]:
+        """Run each program once, those that most requests need first, so that no request compiles.
+
+        Requests may run in between, and on most backends beside it. A chunk that would hold a person up,
+        since its pass takes longer than `pace.LONGEST_TRY_S`, is left out: prefills do not take it either.
+
+        Yields:
+            How many are ready and how many there are: at the start, after each, and now and then.
+        """
+        programs = self._programs()
+        yield 0, len(programs)
+        for done, (name, run) in enumerate(programs, start=1):
+            trying = self._trying[name] = self._tries.submit(run)
+            while not futures.wait([trying], LOOK_S).done:
+                yield done - 1, len(programs)
+            del self._trying[name]
+            trying.result()
+            if done == len(programs):
+                self.steps.warmed()
+            yield done, len(programs)
+
+    def _programs(self) -> list[tuple[Hashable, Callable[[], None]]]:
+        """Each program's name, and what runs it once; for a chunk the name is its cache's length and its
+        size, where 1 is writing and 0 is drawing, the same for all lengths."""
+        names = []
+        for length in self.cache_lengths:
+            shortest, short, *longer = planning.chunk_sizes(length)
+            names += [(length, size) for size in (short, 1, *longer, shortest)]
+        names.insert(2, (self.cache_lengths[0], 0))
+        return [((length, size), partial(self._try, length, size)) for length, size in names]
+
+    def _try(self, length: int, size: int) -> None:
+        if size > CHUNKS[1] and self.pace.holds_up(size):
+            return
+        cache, stops = self.steps.allocate(length), stop_array(())
+        ids = np.full(size or CHUNKS[1], PADDING_ID, np.int32)
+        others = size > CHUNKS[1] or (size and length > self.cache_lengths[0])
+        if others and in_parts(self.steps):
+            # All parts run one program, whatever the pass is for. What a long pass takes, short ones tell.
+            with suppress(GivenUp):
+                self.steps.read(cache, ids, 0, 0, stops, lambda done: not done)
+        elif size == 1:
+            self.steps.write(cache, PADDING_ID, 0, 1, stops, GREEDY)
+        else:
+            cache, _, scores = self._timed(cache, ids, 0, 0, stops)
+            if not size:
+                self.steps.draw(scores, Draws(Sampling(temperature=1.0), 1).at(0))
+            elif self.pace.unknown(size):
+                self._timed(cache, ids, 0, 0, stops)
+
+    def _wait_for(self, name: Hashable) -> None:
+        """Let the warm-up compile what it is at, rather than compile it a second time."""
+        trying = self._trying.get(name)
+        if trying is not None and self._tries is not self._thread:
+            futures.wait([trying])
+
+    def telling(self, alternatives: int) -> Decoder:
+        """A decoder that tells another number of alternatives, 0 to 5, on the same weights and thread.
+
+        To measure what they cost. With a thread of its own it would be slower than this one on torch: OpenMP
+        gives each thread that computes a team, and the teams wait for the same cores.
+        """
+        other = Decoder(self.steps.telling(alternatives), self.context_length, self._clock)
+        other._thread = self._thread
+        return other
+
+    # Decode
+
+    def decode(self, *arguments: Any, **named: Any) -> Iterator[Choice]:
+        """Yield the tokens of a `stream` alone; it takes the same arguments, and raises the same errors."""
+        return _choices(self.stream(*arguments, **named))
+
+    def stream(
+        self,
+        prompt_ids: Sequence[int],
+        max_length: int,
+        sampling: Sampling,
+        stop_ids: Sequence[int] | frozenset[int] = (),
+        drafts: bool = True,
+        cursor: int | None = None,
+        over: Callable[[], bool] = _never,
+        forced: Sequence[int] = (),
+    ) -> Generator[Choice | Prefilled]:
+        """Yield tokens until one of `stop_ids`, or until prompt and tokens together are `max_length` long.
+
+        The first comes as soon as the prompt has been prefilled; before it comes how far that is, where it
+        takes several passes and a while. The iterator may be closed or dropped at any time; a prompt that
+        fills `max_length` yields no token.
+
+        Args:
+            prompt_ids: the prompt, at least one token.
+            max_length: prompt and generated tokens together, as in KerasHub's `generate()`.
+            sampling: how each token is chosen.
+            stop_ids: tokens after which nothing follows.
+            drafts: whether greedy tokens may be guessed from the context and checked together.
+            cursor: where in the prompt the new tokens belong, as text: what stands before it is what they
+                go on from. None is its end.
+            over: asked again and again during the prefill, by two threads; where it says so, the iterator
+                ends at once, and the model is free after the pass under way.
+            forced: tokens that come first, however likely, stop tokens among them; what is drawn after them
+                is what the same seed draws at these places.
+
+        Returns:
+            An iterator. It raises RuntimeError when it is advanced after another
+            `decode()` has been called.
+
+        Raises:
+            ValueError: an empty prompt, prompt and forced tokens longer than `max_length`, or a `max_length`
+                beyond the context.
+        """
+        prompt, given = [int(token) for token in prompt_ids], [int(token) for token in forced]
+        if not prompt:
+            raise ValueError("The prompt should hold at least one token. Received: no tokens")
+        if max_length > self.context_length:
+            raise ValueError(
+                f"max_length should be at most the context, {self.context_length} tokens. "
+                f"Received: {max_length}"
+            )
+        if len(prompt) + len(given) > max_length:
+            raise ValueError(
+                f"The prompt should fit in max_length, {max_length} tokens, with what is forced after it: "
+                f"trim it. Received: {len(prompt)} and {len(given)} tokens"
+            )
+        self._turn += 1
+        guesses = drafts and self.drafts and sampling.temperature == 0
+        draft = Draft([*prompt[cursor:], *prompt[:cursor]], WIDTH - 1) if guesses else None
+        stops = stop_array(stop_ids)
+        return self._tokens(prompt, given, max_length, sampling, stops, draft, over, self._turn)
+
+    def forget(self) -> None:
+        """Let go of the kept caches, where memory has run out."""
+        self._thread.submit(self._memories.clear).result()
+
+    def _tokens(
+        self,
+        prompt: list[int],
+        forced: list[int],
+        max_length: int,
+        sampling: Sampling,
+        stops: np.ndarray,
+        draft: Draft | None,
+        over: Callable[[], bool],
+        turn: int,
+    ) -> Generator[Choice | Prefilled]:
+        left, made = max_length - len(prompt), 0
+        draws = Draws(sampling, left)
+        account = Account(self._check_cost)
+        if not left:
+            return
+        drawing = draws.at(len(forced))
+        prefill = _Prefill(over)
+        under_way = self._submit(
+            turn, self._read, prompt, forced, max_length, drawing, stops, prefill
+        )
+        yield from prefill.follow(under_way)
+        if not under_way.done():
+            return
+        while True:
+            choices = under_way.result()[:left]
+            made += len(choices)
+            left -= len(choices)
+            # Fewer than are forced where the reading was broken off.
+            if not left or made <= len(forced) or choices[-1].id in stops:
+                yield from choices
+                return
+            last = choices[-1].id
+            guess: list[int] = []
+            if draft is not None:
+                draft.extend([choice.id for choice in choices])
+                guess = draft.guess()[: left - 1]
+            if guess and account.pays(len(guess)):
+                under_way = self._submit(turn, self._check, last, guess, stops, account)
+            else:
+                most, drawing = min(left, account.burst), draws.at(made)
+                under_way = self._submit(turn, self._write, last, most, stops, drawing, account)
+            yield from choices
+
+    def _submit(
+        self, turn: int, job: Callable[..., list[Choice]], *arguments: object
+    ) -> Future[list[Choice]]:
+        if turn != self._turn:
+            raise RuntimeError(
+                "This iterator has ended: a newer decode() has taken its place. Close an iterator "
+                "before the next decode()."
+            )
+        return self._thread.submit(job, *arguments)
+
+    # Passes: each runs on the thread, and ends with the memory that it used at the end of the list. A memory
+    # leaves the list while it is in use: jax takes its arrays (donation), so a pass that was interrupted
+    # leaves nothing that could be used again.
+
+    def _timed(self, cache: Cache, ids: np.ndarray, *further: Any) -> tuple[Cache, Picked, Scores]:
+        """A `_pass`; tells the pace what it took if it compiled nothing."""
+        compilations, started = self.steps.compilations, self._clock()
+        done = self._pass(cache, ids, *further)
+        if self.steps.compilations == compilations:
+            self.pace.add(len(ids), self._clock() - started)
+        return done
+
+    def _pass(
+        self,
+        cache: Cache,
+        ids: np.ndarray,
+        offset: int,
+        last: int,
+        stops: np.ndarray,
+        given: np.ndarray | None = None,
+        goes_on: Callable[[int], bool] = always,
+    ) -> tuple[Cache, Picked, Scores]:
+        """Read a chunk by the program of its size: `Steps.check` for `WIDTH` tokens, else `Steps.read`.
+
+        Args:
+            goes_on: as in `PartedSteps`, for what runs in parts.
+
+        Raises:
+            GivenUp: as `goes_on` wanted.
+        """
+        if len(ids) != WIDTH:
+            if in_parts(self.steps):
+                return self.steps.read(cache, ids, offset, last, stops, goes_on)
+            return self.steps.read(cache, ids, offset, last, stops)
+        given = np.full(WIDTH, FREE, np.int32) if given is None else given
+        return self.steps.check(cache, ids, offset, last, stops, given)
+
+    def _read(
+        self,
+        prompt: list[int],
+        forced: list[int],
+        max_length: int,
+        drawing: Drawing,
+        stops: np.ndarray,
+        prefill: _Prefill,
+    ) -> list[Choice]:
+        """Read the prompt, then what is forced; returns these tokens as choices, and one more."""
+        reading = prefill.reading = self._begin(prompt, forced, max_length)
+        with suppress(GivenUp):
+            while reading.plan and not prefill.over():
+                self._read_on(reading, drawing, stops, prefill.over)
+        self._memories.append(reading.memory)
+        return reading.choices
+
+    def _begin(self, prompt: list[int], forced: list[int], max_length: int) -> Reading:
+        """What reads a prompt, from what a kept cache already holds of it."""
+        length = self._length(max_length)
+        memory, start = self._memory_for(prompt, length)
+        # Only checks tell of each position: with them, from the prompt's last token on, forced ones are read.
+        head = len(prompt) - 1 if forced else len(prompt)
+        self.read_tokens = 0
+        reading = Reading(prompt + forced, len(prompt), head, memory, start, start)
+        self._plan(reading)
+        return reading
+
+    def _plan(self, reading: Reading) -> None:
+        """Plan the passes still to come, in chunks as long as the pace allows."""
+        longest = self.pace.longest()
+        if reading.longest == longest or reading.done > reading.head:
+            return
+        head, end, length = reading.head, len(reading.tokens), reading.memory.length
+        plan = [
+            (offset, size, head)
+            for offset, size in planning.chunks(reading.done, head, length, longest)
+        ]
+        if head < reading.free:  # some are forced
+            plan += [(offset, WIDTH, end) for offset in planning.rows(head, end, WIDTH, length)]
+        reading.passes += len(plan) - len(reading.plan)
+        reading.longest, reading.plan = longest, deque(plan)
+
+    def _read_on(
+        self,
+        reading: Reading,
+        drawing: Drawing,
+        stops: np.ndarray,
+        over: Callable[[], bool] = _never,
+    ) -> None:
+        """One pass more; the last one draws the choice after all, where it is to be drawn.
+
+        Raises:
+            GivenUp: in a pass that runs in parts, since `over` said so.
+        """
+        self._plan(reading)
+        offset, size, end = reading.plan.popleft()
+        memory, tokens = reading.memory, reading.tokens
+        part, following = tokens[offset : min(offset + size, end)], tokens[offset + 1 :][:size]
+        ids, given = np.full(size, PADDING_ID, np.int32), np.full(size, FREE, np.int32)
+        ids[: len(part)], given[: len(following)] = part, following
+        last = len(part) - 1
+
+        def goes_on(parts: int) -> bool:
+            reading.reached = offset + len(part) * parts // self.steps.parts
+            return not over()
+
+        self._wait_for((memory.length, size))
+        try:
+            memory.cache, picked, scores = self._timed(
+                memory.cache, ids, offset, last, stops, given, goes_on
+            )
+        except GivenUp as left:
+            memory.cache = left.cache
+            raise
+        self.read_tokens += size
+        memory.tokens = tokens[: offset + len(part)]
+        reading.done = reading.reached = len(memory.tokens)
+        if size == WIDTH:
+            first = reading.free - 1 + len(reading.choices) - offset
+            reading.choices += choices_of(picked.rows(first, len(part)))
+        elif len(memory.tokens) == len(tokens):
+            reading.choices += choices_of(picked)
+        if not reading.plan and drawing.temperature > 0:
+            token_id, logprob = self.steps.draw(scores, drawing)
+            reading.choices[-1] = replace(reading.choices[-1], id=token_id, logprob=logprob)
+
+    def _length(self, max_length: int) -> int:
+        """The cache that holds so many tokens."""
+        return next(length for length in self.cache_lengths if length >= max_length)
+
+    def _memory_for(self, prompt: list[int], length: int) -> tuple[Memory, int]:
+        """A cache, taken from the list, and how many of the prompt's tokens it already holds."""
+        alike = [memory for memory in self._memories if memory.length == length]
+        # The last token is read in any case: the choice after it is what is wanted.
+        shares = [min(_shared(memory.tokens, prompt), len(prompt) - 1) for memory in alike]
+        start = max(shares, default=0)
+        if start >= SAME:
+            taken = alike[shares.index(start)]
+        elif alike and (len(alike) >= self.kept or self._lacks_room(length)):
+            taken, start = alike[0], 0
+        else:
+            while self._memories and self._lacks_room(length):
+                del self._memories[0]
+            return Memory(length, self.steps.allocate(length)), 0
+        self._memories.remove(taken)
+        return taken, start
+
+    def _lacks_room(self, length: int = 0) -> bool:
+        """Whether the kept caches take more than they may, together with another of that length."""
+        lengths = [*(memory.length for memory in self._memories), *([length] if length else [])]
+        most = max(KEPT_BYTES, self.steps.cache_bytes(self.cache_lengths[-1]))
+        return sum(map(self.steps.cache_bytes, lengths)) > most
+
+    def _write(
+        self, token: int, count: int, stops: np.ndarray, drawing: Drawing, account: Account
+    ) -> list[Choice]:
+        """Write up to `count` tokens, as many as the time of a burst allows."""
+        fitting = 1 if self._step_s is None else int(BURST_S / self._step_s)
+        count = max(1, min(count, fitting))
+        memory = self._memories.pop()
+        self._wait_for((memory.length, 1))
+        compilations, started = self.steps.compilations, self._clock()
+        memory.cache, picked = self.steps.write(
+            memory.cache, token, len(memory.tokens), count, stops, drawing
+        )
+        choices = choices_of(picked)
+        if self.steps.compilations == compilations:
+            spent = (self._clock() - started) / len(choices)
+            self._step_s = spent if self._step_s is None else _smoothed(self._step_s, spent)
+        memory.tokens += [token, *(choice.id for choice in choices[:-1])]
+        self._memories.append(memory)
+        account.wrote(len(choices))
+        return choices
+
+    def _check(
+        self, token: int, guess: list[int], stops: np.ndarray, account: Account
+    ) -> list[Choice]:
+        """Feed a token and a guess of what follows; keep what would have been written anyway."""
+        if len(self._memories[-1].tokens) + WIDTH > self._memories[-1].length:
+            return self._write(token, 1, stops, GREEDY, account)
+        ids = np.full(WIDTH, PADDING_ID, np.int32)
+        ids[: 1 + len(guess)] = token, *guess
+        memory = self._memories.pop()
+        compilations, started = self.steps.compilations, self._clock()
+        memory.cache, picked, _ = self._pass(memory.cache, ids, len(memory.tokens), 0, stops)
+        choices = []
+        for row, choice in enumerate(choices_of(picked)[: 1 + len(guess)]):
+            if choice.logprob - choice.alternatives[1][1] < MARGIN:
+                break
+            choices.append(choice)
+            if choice.id in stops or row == len(guess) or choice.id != guess[row]:
+                break
+        if self.steps.compilations == compilations and self._step_s is not None:
+            cost = (self._clock() - started) / self._step_s
+            self._check_cost = _smoothed(self._check_cost, cost)
+            account.checked(len(choices), cost)
+        if choices:
+            memory.tokens += [token, *guess[: len(choices) - 1]]
+        self._memories.append(memory)
+        return choices if choices else self._write(token, 1, stops, GREEDY, account)
+
+
+class _Prefill:
+    """What a caller knows of the prefill that it waits for.
+
+    Args:
+        over: says that the caller wants nothing more.
+
+    Attributes:
+        reading: what is being prefilled, once that has begun.
+    """
+
+    def __init__(self, over: Callable[[], bool]) -> None:
+        self._over, self._left = over, threading.Event()
+        self.reading: Reading | None = None
+
+    def over(self) -> bool:
+        """Whether nothing more is wanted; once so, always so."""
+        if not self._left.is_set() and self._over():
+            self._left.set()
+        return self._left.is_set()
+
+    def follow(self, under_way: Future[list[Choice]]) -> Generator[Prefilled]:
+        """Yield how far it is, until it is done or over."""
+        told: Prefilled | None = None
+        try:
+            while not futures.wait((under_way,), LOOK_S).done and not self.over():
+                now = None if self.reading is None else self.reading.prefilled()
+                if now is not None and now != told:
+                    told = now
+                    yield now
+        except GeneratorExit:
+            self._left.set()
+            raise
+
+
+def _choices(events: Generator[Choice | Prefilled]) -> Iterator[Choice]:
+    with closing(events):
+        for event in events:
+            if isinstance(event, Choice):
+                yield event
+
+
+def _smoothed(before: float, now: float) -> float:
+    return 0.8 * before + 0.2 * now
+
+
+def _shared(tokens: list[int], prompt: list[int]) -> int:
+    """How many tokens two lists begin with alike."""
+    pairs = enumerate(zip(tokens, prompt, strict=False))
+    return next((at for at, (a, b) in pairs if a != b), min(len(tokens), len(prompt)))

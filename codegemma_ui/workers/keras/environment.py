@@ -1,0 +1,167 @@
+"""The worker's surroundings: what must be settled before and right after a framework is imported."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import getpass
+import importlib
+import logging
+import os
+import sys
+from dataclasses import dataclass
+
+from codegemma_ui import cache_folder, installation, machine
+from codegemma_ui.errors import LoadFailed
+from codegemma_ui.machine import framework_variables
+from codegemma_ui.workers.keras import compiled
+
+
+def before_import(backend: str, torch_device: str = "auto", keep_compiled: bool = True) -> None:
+    """Settle what the frameworks read as they are imported; keep tensorflow out of a jax or torch process.
+
+    keras-hub works without tensorflow (it tokenises through sentencepiece); not importing it starts
+    about 4 s faster and leaves the GPU to the one framework that needs it.
+
+    Args:
+        backend: of Keras.
+        torch_device: of `settings.TORCH_DEVICES`; for the torch backend.
+        keep_compiled: as `compiled.use` takes it.
+
+    Raises:
+        LoadFailed: that device is not there.
+    """
+    framework_variables.settle(os.environ, backend)
+    _name_the_user()
+    if backend != "tensorflow":
+        for name in ("tensorflow", "tensorflow_text"):
+            sys.modules[name] = None  # type: ignore[assignment]  # an import of it now fails
+    compiled.use(backend, keep_compiled)
+    if backend == "torch":
+        # Huge pages: CodeGemma 2B in bfloat16 writes 1.15 times as many tokens a second (two cores).
+        os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
+        # Unasked, Keras takes a Mac's "mps" before anything else (3.15).
+        os.environ["KERAS_TORCH_DEVICE"] = torch_device_name(torch_device)
+    logging.getLogger("absl").setLevel(logging.ERROR)
+
+
+def _name_the_user() -> None:
+    """A container may run as a user without an entry and without a home, which libraries ask for."""
+    installation.settle_home()
+    cache_folder.settle_matplotlib()
+    try:
+        getpass.getuser()
+    except (KeyError, OSError, ImportError):  # torch before 2.9 names a folder by it
+        os.environ["LOGNAME"] = f"uid-{os.getuid()}" if hasattr(os, "getuid") else "unknown"
+
+
+def torch_device_name(asked: str) -> str:
+    """What Keras calls the device that torch is to use: "cuda", "cpu" or "mps".
+
+    Args:
+        asked: of `settings.TORCH_DEVICES`. "auto" is CUDA where there is a card, else the CPU.
+
+    Raises:
+        LoadFailed: that device is not there.
+    """
+    torch = importlib.import_module("torch")
+    there = {
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+        "cpu": True,
+    }
+    if asked == "auto":
+        return "cuda" if there["cuda"] else "cpu"
+    if not there[asked]:
+        has = ", ".join(name for name, is_there in there.items() if is_there)
+        raise LoadFailed(
+            f"--torch-device {asked} needs a device that torch has. Received: torch "
+            f"{torch.__version__} with {has}",
+            "Choose --torch-device auto, or install a torch that is built for the device.",
+            code="no_such_device",
+        )
+    return asked
+
+
+@dataclass(frozen=True)
+class Device:
+    """Where the model lives.
+
+    Attributes:
+        name: "CPU" or the card's name.
+        accelerated: a GPU.
+        bfloat16: the card computes in bfloat16 (CUDA compute capability 8 or more).
+    """
+
+    name: str
+    accelerated: bool
+    bfloat16: bool
+
+
+CPU = Device("CPU", accelerated=False, bfloat16=False)
+
+
+def device(backend: str) -> Device:
+    """Ask the framework which device it will use."""
+    return _DEVICES[backend]()
+
+
+def _jax_device() -> Device:
+    jax = importlib.import_module("jax")
+    first = jax.devices()[0]
+    if first.platform == "cpu":
+        return CPU
+    capability = float(getattr(first, "compute_capability", 0) or 0)
+    return Device(first.device_kind, True, first.platform != "gpu" or capability >= 8)
+
+
+def _torch_device() -> Device:
+    torch = importlib.import_module("torch")
+    chosen = os.environ["KERAS_TORCH_DEVICE"]
+    if chosen == "mps":
+        return Device("Apple GPU", accelerated=True, bfloat16=False)
+    if chosen == "cpu":
+        return CPU
+    major, _ = torch.cuda.get_device_capability(0)
+    return Device(torch.cuda.get_device_name(0), True, major >= 8)
+
+
+def _tensorflow_device() -> Device:
+    tensorflow = importlib.import_module("tensorflow")
+    cards = tensorflow.config.list_physical_devices("GPU")
+    if not cards:
+        return CPU
+    for card in cards:
+        tensorflow.config.experimental.set_memory_growth(card, True)
+    details = tensorflow.config.experimental.get_device_details(cards[0])
+    major, _ = details.get("compute_capability", (0, 0))
+    return Device(details.get("device_name", "GPU"), True, major >= 8)
+
+
+_DEVICES = {"jax": _jax_device, "torch": _torch_device, "tensorflow": _tensorflow_device}
+
+
+def return_free_memory() -> None:
+    """Give back to the system what this process has freed: glibc keeps it in pieces, up to a gigabyte after
+    a large model was loaded or XLA has compiled for it."""
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError, AttributeError):  # another C library
+            ctypes.CDLL(None).malloc_trim(0)
+
+
+def memory_in_use(backend: str, device: Device, devices: int = 1) -> int:
+    """Bytes that this process holds: resident main memory, plus the memory of so many GPUs."""
+    resident = machine.resident_bytes(os.getpid())
+    if not device.accelerated:
+        return resident
+    if backend == "torch":
+        torch = importlib.import_module("torch")
+        on_mps = os.environ["KERAS_TORCH_DEVICE"] == "mps"
+        used = torch.mps.current_allocated_memory() if on_mps else torch.cuda.memory_allocated()
+        return resident + int(used)
+    if backend == "jax":
+        cards = importlib.import_module("jax").devices()[:devices]
+        stats = [card.memory_stats() or {} for card in cards]
+        return resident + sum(int(one.get("bytes_in_use", 0)) for one in stats)
+    tensorflow = importlib.import_module("tensorflow")
+    return resident + int(tensorflow.config.experimental.get_memory_info("GPU:0")["current"])

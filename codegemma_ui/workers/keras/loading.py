@@ -1,0 +1,163 @@
+"""From a local preset folder to steps in the right precision. Knows nothing of prompts or tokens.
+
+KerasHub says how a preset's files become variables; the variables themselves are never made. Each value is
+arranged as it is read, so that a large model stands in memory once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import numpy as np
+
+from codegemma_ui.presets import model_format
+from codegemma_ui.workers.keras import failures, parallel, precision
+from codegemma_ui.workers.keras.environment import Device, return_free_memory
+from codegemma_ui.workers.keras.precision import Precision
+from codegemma_ui.workers.keras.steps import Steps, stop_array
+
+Report = Callable[[float], None]
+
+LARGE_VARIABLE = 1 << 24
+"""Numbers of a variable after which what was freed goes back to the system."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model that is ready to run.
+
+    Attributes:
+        steps: its passes, not yet compiled.
+        precision: what it runs in.
+        parameters: how many weights it has.
+        summary: KerasHub's own `summary()`.
+    """
+
+    steps: Steps
+    precision: Precision
+    parameters: int
+    summary: str
+
+
+def load(
+    folder: Path,
+    backend: str,
+    dtype: str,
+    device: Device,
+    model_parallel: int = 1,
+    report: Report = lambda _: None,
+) -> Model:
+    """Load a Gemma.
+
+    Args:
+        folder: a local preset.
+        backend: the one that Keras runs on.
+        dtype: as `precision.choose` takes it. Where "auto" comes to float16 and that overflows in this
+            model, float32 takes its place.
+        device: where it will run.
+        model_parallel: over how many devices like this one it is parted; jax only.
+        report: called with the share of the weights that have been read.
+    """
+    if model_parallel > 1:
+        parallel.distribute(folder, model_parallel)
+    # Counting them takes a second, and "auto" alone asks for it.
+    chosen = precision.choose(dtype, device, _parameters(folder) if dtype == "auto" else 0)
+    model = _load(folder, backend, chosen, report)
+    if dtype == "auto" and chosen.weights == "float16" and not _finite(model.steps):
+        del model
+        model = _load(folder, backend, precision.choose("float32", device, 0), report)
+    return model
+
+
+def _load(folder: Path, backend: str, chosen: Precision, report: Report) -> Model:
+    from codegemma_ui.workers.keras import steps
+    from codegemma_ui.workers.keras.steps import weights
+
+    models = importlib.import_module("keras_nlp").models
+    with _of_preset(folder):
+        with unmade_variables(), untrained(models.GemmaCausalLM):
+            model = models.GemmaCausalLM.from_preset(
+                str(folder), dtype=chosen.loads, load_weights=False
+            )
+        shape = _as_it_says(folder, weights.shape_of(model.backbone, chosen))
+        assembler = weights.Assembler(steps.arrangement(backend, shape, chosen), report)
+        with unmade_variables(), _taking(assembler):
+            models.GemmaBackbone.from_preset(str(folder), dtype=chosen.loads)
+        arranged = assembler.weights()
+    return Model(steps.create(backend, shape, arranged), chosen, shape.parameters, _summary(model))
+
+
+def _parameters(folder: Path) -> int:
+    models = importlib.import_module("keras_nlp").models
+    with _of_preset(folder), unmade_variables():
+        return int(models.GemmaBackbone.from_preset(str(folder), load_weights=False).count_params())
+
+
+def _as_it_says(folder: Path, shape: Any) -> Any:
+    """The shape with what KerasHub's converter (0.32) passes over in a config.json of transformers."""
+    config = model_format.config_in(folder)
+    if config.get("model_type") not in model_format.GEMMA_TYPES:
+        return shape
+    rope = config.get("rope_parameters") or config  # since transformers 5, and before
+    return replace(
+        shape,
+        epsilon=float(config.get("rms_norm_eps", shape.epsilon)),
+        max_wavelength=float(rope.get("rope_theta", shape.max_wavelength)),
+    )
+
+
+def _summary(model: Any) -> str:
+    lines: list[str] = []
+    model.summary(print_fn=lambda line, **_: lines.append(line), line_length=80)
+    return "\n".join(lines)
+
+
+@contextlib.contextmanager
+def _of_preset(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        raise failures.of_preset(error, folder)  # noqa: B904  # often the error itself
+
+
+@contextlib.contextmanager
+def unmade_variables() -> Iterator[None]:
+    """Variables that layers create have a shape and no value."""
+    keras = importlib.import_module("keras")
+    with keras.StatelessScope(initialize_variables=False):
+        yield
+
+
+@contextlib.contextmanager
+def _taking(assembler: Any) -> Iterator[None]:
+    """What a variable is assigned goes to the assembler."""
+    keras = importlib.import_module("keras")
+
+    def take(variable: Any, value: Any) -> None:
+        assembler.take(variable, value)
+        if math.prod(variable.shape) >= LARGE_VARIABLE:
+            return_free_memory()
+
+    with mock.patch.object(keras.Variable, "assign", take):
+        yield
+
+
+@contextlib.contextmanager
+def untrained(kind: Any) -> Iterator[None]:
+    """A model is made without an optimizer, which would make variables with values."""
+    with mock.patch.object(kind, "compile"):
+        yield
+
+
+def _finite(steps: Steps) -> bool:
+    """Whether a short forward pass stays within the precision's range."""
+    ids = np.arange(32, dtype=np.int32)
+    _, picked, _ = steps.read(steps.allocate(256), ids, 0, 31, stop_array(()))
+    return bool(np.isfinite(picked.logprobs[:, 0]).all())

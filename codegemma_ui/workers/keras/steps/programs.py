@@ -1,0 +1,301 @@
+"""What a backend compiles: read a prompt, write tokens, check a draft, draw a token. In `keras.ops`, once.
+
+Each program chooses on the device: a token, its logprob and the five likeliest come back, and no logits.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from keras import ops
+
+from codegemma_ui.workers.keras.steps import ALTERNATIVES, BURST, Drawing
+from codegemma_ui.workers.keras.steps.drawing import draw
+from codegemma_ui.workers.keras.steps.forward import (
+    Cache,
+    Kernels,
+    RowKernels,
+    Surroundings,
+    embed,
+    hidden,
+    hidden_rows,
+    layer,
+    logits,
+    surroundings,
+)
+from codegemma_ui.workers.keras.steps.weights import Layer, Shape, Weights
+
+
+class Picks(NamedTuple):
+    """After each of N positions the token that was chosen, then the five likeliest, most likely first.
+
+    Attributes:
+        ids: int32, `(N, 6)`; fewer than five where the vocabulary, or the programs, have fewer.
+        logprobs: float32, `(N, 7)`: natural logarithms, of the model's own distribution, of these tokens and,
+            last, of any stop token.
+    """
+
+    ids: Any
+    logprobs: Any
+
+
+class Programs:
+    """The passes of one model, for a backend to compile.
+
+    Args:
+        shape: of the model.
+        kernels: the backend's.
+        alternatives: how many of the likeliest tokens are told beside each choice.
+    """
+
+    def __init__(self, shape: Shape, kernels: Kernels, alternatives: int = ALTERNATIVES) -> None:
+        self._shape, self._kernels = shape, kernels
+        self._alternatives = min(alternatives, shape.vocabulary_size)
+
+    def read(
+        self,
+        weights: Weights,
+        caches: tuple[Cache, ...],
+        token_ids: Any,
+        offset: Any,
+        last: Any,
+        stop_ids: Any,
+    ) -> tuple[tuple[Cache, ...], Picks, Any]:
+        """Read a chunk of a prompt.
+
+        Args:
+            weights: of the model.
+            caches: per layer its keys and values.
+            token_ids: `(S,)` int32.
+            offset: the position of the first of them.
+            last: which of them the choice is wanted after.
+            stop_ids: `(MAX_STOP_IDS,)` int32, unused places -1.
+
+        Returns:
+            The caches, the choice after `last`, and the logits it was made from, `(vocabulary_size,)`.
+        """
+        caches, x = hidden(self._shape, weights, self._kernels, caches, token_ids, offset)
+        return caches, *self.end_read(weights, x, last, stop_ids)
+
+    def end_read(self, weights: Weights, x: Any, last: Any, stop_ids: Any) -> tuple[Picks, Any]:
+        """What `read` does with the last layer's output, `(S, hidden_dim)`."""
+        # `take`, because XLA under tensorflow wants `slice`'s start as a constant, and compiles again for
+        # every prompt length; under torch it reads the start back with `.item()`, which cannot be traced.
+        return self.end_step(weights, ops.take(x, ops.reshape(last, (1,)), axis=0), stop_ids)
+
+    def step(
+        self,
+        weights: Weights,
+        caches: tuple[Cache, ...],
+        token_id: Any,
+        position: Any,
+        stop_ids: Any,
+    ) -> tuple[tuple[Cache, ...], Picks, Any]:
+        """Write one token: as `read` of `(1,)`."""
+        caches, x = hidden(self._shape, weights, self._kernels, caches, token_id, position)
+        return caches, *self.end_step(weights, x, stop_ids)
+
+    def end_step(self, weights: Weights, x: Any, stop_ids: Any) -> tuple[Picks, Any]:
+        """What `step` does with the last layer's output, `(1, hidden_dim)`."""
+        scores = logits(self._shape, weights, self._kernels, x)
+        return self._picks(scores, stop_ids), scores[0]
+
+    def check(
+        self,
+        weights: Weights,
+        caches: tuple[Cache, ...],
+        token_ids: Any,
+        offset: Any,
+        last: Any,
+        stop_ids: Any,
+        given: Any,
+    ) -> tuple[tuple[Cache, ...], Picks, Any]:
+        """As `read`, with a row after each of the `(S,)` tokens: the token `given` for it, or a choice."""
+        caches, x = hidden(self._shape, weights, self._kernels, caches, token_ids, offset)
+        return caches, *self.end_check(weights, x, last, stop_ids, given)
+
+    def end_check(
+        self, weights: Weights, x: Any, last: Any, stop_ids: Any, given: Any
+    ) -> tuple[Picks, Any]:
+        """What `check` does with the last layer's output, `(S, hidden_dim)`."""
+        scores = logits(self._shape, weights, self._kernels, x)
+        return self._picks(scores, stop_ids, given), ops.take(scores, last, axis=0)
+
+    # What a pass begins with, and one of its layers, for backends that run them one by one.
+
+    @property
+    def windows(self) -> tuple[int | None, ...]:
+        """Each window that some layer has, once."""
+        return tuple(dict.fromkeys(self._shape.windows))
+
+    def begin(self, embedding: Any, token_ids: Any, offset: Any, length: int) -> tuple[Any, ...]:
+        """The first layer's input `(S, hidden_dim)`, cosines, sines, and a mask for each of `windows`.
+
+        Args:
+            embedding: of the weights.
+            token_ids, offset: as in `read`.
+            length: of the cache.
+        """
+        around = surroundings(self._shape, token_ids.shape[0], offset, length)
+        x = embed(self._shape, self._kernels, embedding, token_ids)
+        return x, around.cos, around.sin, *(around.masks[window] for window in self.windows)
+
+    def layer(
+        self, weights: Layer, cache: Cache, x: Any, offset: Any, cos: Any, sin: Any, mask: Any
+    ) -> tuple[Cache, Any]:
+        """One layer: its cache, and its output `(S, hidden_dim)`."""
+        around = Surroundings(offset, cos, sin, {None: mask})
+        return layer(self._shape, self._kernels, weights, cache, None, around, x)
+
+    def draw(self, scores: Any, drawing: Drawing, number: Any) -> tuple[Any, Any]:
+        """See `drawing.draw`."""
+        return draw(scores, drawing, number)
+
+    def write(
+        self,
+        weights: Weights,
+        caches: tuple[Cache, ...],
+        token_id: Any,
+        position: Any,
+        count: Any,
+        stop_ids: Any,
+        drawing: Drawing,
+    ) -> tuple[tuple[Cache, ...], Picks, Any]:
+        """Write up to `count` tokens, each fed to the next step, until one is among `stop_ids`.
+
+        For backends whose compiler takes a loop; torch's steps are called one by one.
+
+        Returns:
+            The caches, `BURST` rows of choices, and how many of them were made.
+        """
+
+        def goes_on(_: Any, token_id: Any, made: Any, *_rest: Any) -> Any:
+            stopped = ops.logical_and(made > 0, ops.any(token_id == stop_ids))
+            return ops.logical_and(made < count, ops.logical_not(stopped))
+
+        def one(caches: Any, token_id: Any, made: Any, ids: Any, logprobs: Any) -> Any:
+            caches, found, scores = self.step(weights, caches, token_id, position + made, stop_ids)
+            token_id, logprob = ops.cond(
+                drawing.temperature > 0,
+                lambda: self.draw(scores, drawing, made),
+                lambda: chosen(found),
+            )
+            ids = ops.slice_update(ids, (made, 0), found.ids)
+            ids = ops.slice_update(ids, (made, 0), token_id[:, None])
+            logprobs = ops.slice_update(logprobs, (made, 0), found.logprobs)
+            logprobs = ops.slice_update(logprobs, (made, 0), logprob[:, None])
+            return caches, token_id, made + 1, ids, logprobs
+
+        width = 1 + self._alternatives
+        start = (
+            caches,
+            token_id,
+            ops.zeros((), "int32"),
+            ops.zeros((BURST, width), "int32"),
+            ops.zeros((BURST, width + 1), "float32"),
+        )
+        caches, _, made, ids, logprobs = ops.while_loop(goes_on, one, start)
+        return caches, Picks(ids, logprobs), made
+
+    def write_rows(
+        self,
+        weights: Weights,
+        caches: tuple[Cache, ...],
+        token_ids: Any,
+        positions: Any,
+        counts: Any,
+        stop_ids: Any,
+        drawing: Drawing,
+    ) -> tuple[tuple[Cache, ...], Picks, Any]:
+        """Write tokens of several rows, a token of each in a step: see `RowSteps.write_rows`.
+
+        For backends with `RowKernels`.
+        """
+        kernels: RowKernels = self._kernels  # type: ignore[assignment]
+        rows, width = token_ids.shape[0], 1 + self._alternatives
+
+        def goes_on(_: Any, _ids: Any, going: Any, *_rest: Any) -> Any:
+            return ops.any(going)
+
+        def one(
+            caches: Any, token_ids: Any, going: Any, step: Any, made: Any, ids: Any, logprobs: Any
+        ) -> Any:
+            # One that has ended writes its last key again, where it is overwritten when it goes on.
+            caches, x = hidden_rows(
+                self._shape, weights, kernels, caches, token_ids, positions + made
+            )
+            scores = logits(self._shape, weights, kernels, x)
+            found = self._picks(scores, stop_ids)
+
+            def drawn() -> Any:
+                numbers = ops.broadcast_to(step, (rows,))
+                drawn, logprobs = kernels.each_row(draw)(scores, drawing, numbers)
+                return tuple(
+                    ops.where(drawing.temperature > 0, one[:, 0], other)
+                    for one, other in zip((drawn, logprobs), chosen(found), strict=True)
+                )
+
+            token, logprob = ops.cond(
+                ops.any(drawing.temperature > 0), drawn, lambda: chosen(found)
+            )
+            made = made + ops.cast(going, "int32")
+            token_ids = ops.where(going, token, token_ids)
+            stopped = ops.any(token[:, None] == stop_ids, axis=-1)
+            going = ops.logical_and(made < counts, ops.logical_and(going, ~stopped))
+            ids = ops.slice_update(ids, (step, 0, 0), found.ids[None])
+            ids = ops.slice_update(ids, (step, 0, 0), token[None, :, None])
+            logprobs = ops.slice_update(logprobs, (step, 0, 0), found.logprobs[None])
+            logprobs = ops.slice_update(logprobs, (step, 0, 0), logprob[None, :, None])
+            return caches, token_ids, going, step + 1, made, ids, logprobs
+
+        start = (
+            caches,
+            token_ids,
+            counts > 0,
+            ops.zeros((), "int32"),
+            ops.zeros((rows,), "int32"),
+            ops.zeros((BURST, rows, width), "int32"),
+            ops.zeros((BURST, rows, width + 1), "float32"),
+        )
+        caches, _, _, _, made, ids, logprobs = ops.while_loop(goes_on, one, start)
+        return caches, Picks(ids, logprobs), made
+
+    def _picks(self, scores: Any, stop_ids: Any, given: Any = None) -> Picks:
+        """The choice and the likeliest tokens of `(N, vocabulary_size)` logits.
+
+        Args:
+            given: the choice, `(N,)` int32; the likeliest token where it is -1, or None.
+        """
+        if not self._alternatives:
+            best = ops.argmax(scores, axis=-1, keepdims=True)
+            return Picks(ops.cast(best, "int32"), ops.zeros((scores.shape[0], 2), "float32"))
+        values, ids = ops.top_k(scores, self._alternatives)
+        # Not `values[:, :1]`: XLA knows `top_k` by a pattern that a further slice breaks, and then sorts the
+        # whole vocabulary (16 us become 3 ms at 8,192, jax 0.10).
+        first = ops.cast(ops.arange(self._alternatives) == 0, "int32")
+        ids = ops.cast(ids, "int32")
+        best = ops.max(scores, axis=-1, keepdims=True)
+        below = scores - best
+        total = ops.log(ops.sum(ops.exp(below), axis=-1, keepdims=True))
+        # A row of stop ids for each position, or one for all.
+        take = ops.take_along_axis if len(stop_ids.shape) == 2 else ops.take
+        stops = take(below, ops.maximum(stop_ids, 0), axis=-1)
+        stops = ops.sum(ops.where(stop_ids >= 0, ops.exp(stops), 0.0), axis=-1, keepdims=True)
+        choice = ops.sum(ids * first, axis=-1, keepdims=True)
+        choice_below = ops.zeros_like(best)
+        if given is not None:
+            given = given[:, None]
+            choice_below = ops.take_along_axis(below, ops.maximum(given, 0), axis=-1)
+            choice_below = ops.where(given >= 0, choice_below, 0.0)
+            choice = ops.where(given >= 0, given, choice)
+        return Picks(
+            ops.concatenate((choice, ids), axis=-1),
+            ops.concatenate(
+                (choice_below - total, values - best - total, ops.log(stops) - total), axis=-1
+            ),
+        )
+
+
+def chosen(found: Picks) -> tuple[Any, Any]:
+    """The first of each row: ids and logprobs, `(N,)`."""
+    return found.ids[:, 0], found.logprobs[:, 0]

@@ -1,0 +1,356 @@
+"""torch: each pass as a graph of bare operations, which inductor compiles while the graph runs as it is.
+
+A pass is traced with its position as a tensor, so that no position compiles again, and compiled from the
+graph: `torch.compile` on the Keras layers themselves took 201 s and ran slower than no compilation at all.
+A token of the bundled model then takes about 1 ms in place of 7, checking eight takes 8 and reading 128 takes
+15 (float32, two cores of an EPYC). Compiling takes minutes where torch's cache on disk is empty
+(two cores), so it goes on behind the first completions.
+
+Where inductor cannot compile (on a CPU it needs a C++ compiler, and of torch the names in `torch_names.py`)
+the graph runs as it is, and `note` says so.
+"""
+
+from __future__ import annotations
+
+import copy
+import os
+import threading
+import traceback
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from torch.fx import GraphModule
+from torch.nn import functional
+from torch.utils._pytree import tree_flatten, tree_unflatten
+
+from codegemma_ui.workers.keras import compiled
+from codegemma_ui.workers.keras.precision import Precision
+from codegemma_ui.workers.keras.steps import (
+    ALTERNATIVES,
+    Drawing,
+    Picked,
+    layers,
+    torch_names,
+    weights,
+)
+from codegemma_ui.workers.keras.steps.forward import Cache, cache_bytes, cache_shape
+from codegemma_ui.workers.keras.steps.programs import Programs
+from codegemma_ui.workers.keras.steps.torch_graph import compile_graph, multiply_in_loops, trace
+from codegemma_ui.workers.keras.steps.torch_replay import Replayed
+from codegemma_ui.workers.keras.steps.weights import (
+    WIDENED,
+    Arrangement,
+    Narrow,
+    Shape,
+    Weights,
+    scaled,
+)
+
+
+class TorchArrangement(Arrangement):
+    """On the device that Keras has chosen."""
+
+    outputs_first = True
+
+    def tensor(self, variable: Any, value: Any) -> torch.Tensor:
+        del variable
+        if isinstance(value, torch.Tensor):
+            tensor = value.detach()
+        else:
+            array = np.ascontiguousarray(value)
+            # torch knows no array of bfloat16; by way of float32, as Keras goes, it takes ten times as long.
+            half = array.dtype.name == "bfloat16"
+            tensor = torch.from_numpy(array.view(np.int16) if half else array)
+            tensor = tensor.view(torch.bfloat16) if half else tensor
+        device = os.environ.get("KERAS_TORCH_DEVICE")
+        return tensor.to(device, getattr(torch, self.precision.loads))
+
+    def own(self, tensor: torch.Tensor) -> torch.Tensor:
+        return tensor.clone(memory_format=torch.contiguous_format)
+
+
+class TorchKernels:
+    """Matrices are (outputs, inputs), as `torch.nn.Linear` has them; the cache is written in place."""
+
+    def multiply(self, x: torch.Tensor, matrix: Any) -> torch.Tensor:
+        return functional.linear(x, matrix)
+
+    def multiply_narrow(self, x: torch.Tensor, matrix: Narrow) -> torch.Tensor:
+        rows = max(1, WIDENED // matrix.values.shape[1])
+        parts = [
+            functional.linear(x, part.to(x.dtype)) for part in torch.split(matrix.values, rows)
+        ]
+        product: torch.Tensor = parts[0] if len(parts) == 1 else torch.cat(parts, dim=-1)
+        widened: torch.Tensor = scaled(product, matrix)
+        return widened
+
+    def embed(self, embedding: Any, token_ids: torch.Tensor) -> torch.Tensor:
+        return functional.embedding(token_ids, embedding)
+
+    def embed_narrow(self, values: torch.Tensor, token_ids: torch.Tensor) -> torch.Tensor:
+        return values[token_ids]
+
+    def write(self, cache: torch.Tensor, new: torch.Tensor, offset: torch.Tensor) -> torch.Tensor:
+        places = offset + torch.arange(new.shape[-2], device=cache.device)
+        return cache.index_copy_(-2, places, new)
+
+
+class TorchSteps:
+    """`Steps` on torch. Its cache is a tuple of tensors, two per layer, written in place.
+
+    Args:
+        shape: of the model.
+        arranged: its weights, from `TorchArrangement`.
+        compiles: whether inductor compiles the graphs; otherwise they run as they are.
+    """
+
+    parts = 1
+    takes_rows = False
+    tried_beside = False
+
+    def __init__(self, shape: Shape, arranged: Weights, compiles: bool = True) -> None:
+        self.shape, self._weights = shape, arranged
+        self._programs = self._made(ALTERNATIVES)
+        self._device = self._weights.final_norm.device
+        self._dtype = getattr(torch, self.shape.dtype)
+        self._compiles = compiles
+        self.note: str | None = None
+        self._graphs: dict[tuple[Any, ...], Callable[..., Any]] = {}
+        self.compiling = self._compiled = 0
+        self._to_compile: list[tuple[Any, ...]] = []
+        reason = torch_names.without_compiler(self._device.type) if compiles else None
+        if reason is not None:
+            self._run_uncompiled(reason)
+
+    def _made(self, alternatives: int) -> Programs:
+        return Programs(self.shape, TorchKernels(), alternatives)
+
+    @property
+    def compilations(self) -> int:
+        """Graphs made so far, and those of them that inductor has compiled."""
+        return len(self._graphs) + self._compiled
+
+    def _run_uncompiled(self, reason: str) -> None:
+        self._compiles = False
+        self.note = f"torch runs uncompiled, which is slower: {reason}"
+
+    def allocate(self, length: int) -> tuple[Cache, ...]:
+        def zeros() -> torch.Tensor:
+            shape = cache_shape(self.shape, length)
+            return torch.zeros(shape, dtype=self._dtype, device=self._device)
+
+        return tuple((zeros(), zeros()) for _ in self.shape.windows)
+
+    @property
+    def weight_bytes(self) -> int:
+        return weights.weight_bytes(self._weights)
+
+    def cache_bytes(self, length: int) -> int:
+        return cache_bytes(self.shape, length)
+
+    def read(
+        self,
+        cache: tuple[Cache, ...],
+        token_ids: np.ndarray,
+        offset: int,
+        last: int,
+        stop_ids: np.ndarray,
+    ) -> tuple[tuple[Cache, ...], Picked, torch.Tensor]:
+        return self._choose("read", cache, token_ids, offset, last, stop_ids)
+
+    def check(
+        self,
+        cache: tuple[Cache, ...],
+        token_ids: np.ndarray,
+        offset: int,
+        last: int,
+        stop_ids: np.ndarray,
+        given: np.ndarray,
+    ) -> tuple[tuple[Cache, ...], Picked, torch.Tensor]:
+        return self._choose("check", cache, token_ids, offset, last, stop_ids, given)
+
+    def _choose(
+        self, name: str, cache: tuple[Cache, ...], *arguments: Any
+    ) -> tuple[tuple[Cache, ...], Picked, torch.Tensor]:
+        ids, logprobs, scores = self._run(name, cache, *map(self._tensor, arguments))
+        return cache, fetch([(ids, logprobs)]), scores
+
+    def draw(self, scores: torch.Tensor, drawing: Drawing) -> tuple[int, float]:
+        token_id, logprob = self._run(
+            "draw", (), scores, *self._on_device(drawing), self._tensor(0)
+        )
+        return int(token_id), float(logprob)
+
+    def write(
+        self,
+        cache: tuple[Cache, ...],
+        token_id: int,
+        position: int,
+        count: int,
+        stop_ids: np.ndarray,
+        drawing: Drawing,
+    ) -> tuple[tuple[Cache, ...], Picked]:
+        stops = {int(one) for one in stop_ids}
+        token, place, number = self._tensor([token_id]), self._tensor(position), self._tensor(0)
+        told_stops = self._tensor(stop_ids)
+        draws = drawing.temperature > 0
+        on_device = self._on_device(drawing)
+        made: list[tuple[torch.Tensor, torch.Tensor]] = []
+        while len(made) < count:
+            ids, logprobs, scores = self._run("step", cache, token, place, told_stops)
+            if draws:
+                drawn, logprob = self._run("draw", (), scores, *on_device, number)
+                ids = torch.cat((drawn[None], ids[:, 1:]), dim=-1)
+                logprobs = torch.cat((logprob[None], logprobs[:, 1:]), dim=-1)
+            made.append((ids, logprobs))
+            token, place, number = ids[0, :1], place + 1, number + 1
+            # On a GPU this would wait for the step; there a burst runs to its end.
+            if self._device.type == "cpu" and int(token) in stops:
+                break
+        picked = fetch(made)
+        stopped = [row for row, one in enumerate(picked.ids[:, 0]) if int(one) in stops]
+        end = stopped[0] + 1 if stopped else count
+        return cache, Picked(picked.ids[:end], picked.logprobs[:end])
+
+    def telling(self, alternatives: int) -> TorchSteps:
+        other = copy.copy(self)
+        other._programs = self._made(alternatives)
+        other._graphs, other._to_compile, other.compiling, other._compiled = {}, [], 0, 0
+        return other
+
+    def _tensor(self, value: Any) -> torch.Tensor:
+        return torch.tensor(value, dtype=torch.int32, device=self._device)
+
+    def _on_device(self, drawing: Drawing) -> list[torch.Tensor]:
+        return [torch.as_tensor(value, device=self._device) for value in drawing]
+
+    def _run(self, name: str, cache: tuple[Cache, ...], *arguments: torch.Tensor) -> Any:
+        tensors = [tensor for layer in cache for tensor in layer]
+        key = (name, arguments[0].shape[0], tensors[0].shape[-2] if tensors else 0)
+        with torch.no_grad():
+            if key not in self._graphs:
+                self._add_graph(key, arguments, tensors)
+            return self._graphs[key](*arguments, *tensors)
+
+    def _add_graph(
+        self,
+        key: tuple[str, int, int],
+        arguments: tuple[torch.Tensor, ...],
+        cache: list[torch.Tensor],
+    ) -> None:
+        every, form = tree_flatten(self._weights if cache else ())
+        program = getattr(self._programs, key[0])
+
+        def flat(*tensors: torch.Tensor) -> Any:
+            """The program, of tensors alone; it writes to the cache it is given."""
+            own = tree_unflatten(tensors[: len(every)], form)
+            given, cache = (
+                tensors[len(every) :][: len(arguments)],
+                tensors[len(every) + len(arguments) :],
+            )
+            if not cache:
+                scores, *drawing, number = given
+                return program(scores, Drawing(*drawing), number)
+            _, picks, scores = program(
+                own, tuple(zip(cache[::2], cache[1::2], strict=True)), *given
+            )
+            return (*picks, scores)
+
+        graph = trace(flat, (*every, *arguments, *cache))
+        self._graphs[key] = partial(graph, *every)
+        if self._compiles:
+            # A copy: compiling exchanges the graph's constants while it is in use here.
+            copies = tuple(tensor.clone() for tensor in arguments)
+            self._to_compile.append((key, copy.deepcopy(graph), every, copies))
+            self.compiling += 1
+
+    def warmed(self) -> None:
+        # Not before: while a graph is compiled, which may take a minute, no other can be traced.
+        #
+        # On a thread that ends: OpenMP gives each thread that computes a team of its own, and with more of
+        # them than cores every team's wait becomes a sleep. The step took four times as long (two cores,
+        # bundled model: 4.3 ms in place of 1.05).
+        jobs, self._to_compile = sorted(self._to_compile, key=_soonest), []
+        if jobs:
+            threading.Thread(target=self._compile_all, args=(jobs,), daemon=True).start()
+
+    def _compile_all(self, jobs: list[tuple[Any, ...]]) -> None:
+        reason = torch_names.uncompiled(self._device.type)  # here, since asking takes seconds
+        if reason is not None:
+            self._run_uncompiled(reason)
+            self.compiling -= len(jobs)
+            return
+        for key, graph, every, arguments in jobs:
+            try:
+                try:
+                    # A copy: compiling changes the graph, and it may have to be compiled again.
+                    run = self._compile(key, copy.deepcopy(graph), every, arguments)
+                except Exception:
+                    if not compiled.throw_away():
+                        raise
+                    traceback.print_exc()
+                    torch_names.forget_compiled_files()
+                    run = self._compile(key, graph, every, arguments)
+                self._graphs[key] = run
+                self._compiled += 1
+            except Exception as error:  # inductor, triton and the C++ compiler each have their own
+                traceback.print_exc()
+                self._run_uncompiled(f"{type(error).__name__}: {error}".splitlines()[0])
+            finally:
+                self.compiling -= 1
+
+    def _compile(
+        self,
+        key: tuple[str, int, int],
+        graph: GraphModule,
+        every: list[torch.Tensor],
+        arguments: tuple[torch.Tensor, ...],
+    ) -> Callable[..., Any]:
+        """Let inductor compile a graph; returns what takes its place."""
+        # A cache of its own: compiling runs the graph, which writes.
+        cache = self.allocate(key[2]) if key[2] else ()
+        inputs = [*arguments, *(tensor for layer in cache for tensor in layer)]
+        multiply_in_loops(graph)
+        fast = compile_graph(graph, [*every, *inputs])
+        run: Callable[..., Any] = partial(fast, *every)
+        if self._device.type == "cuda" and key[0] in ("step", "check"):
+            return Replayed(run, len(arguments))
+        return run
+
+
+def _soonest(job: tuple[Any, ...]) -> tuple[bool, int, int, int]:
+    """The order to compile in: what is used most, in the shortest cache, comes first, drawing last."""
+    (name, size, length), *_ = job
+    return name == "draw", length, ("layer", "step", "check", "read", "draw").index(name), size
+
+
+def fetch(rows: list[Any]) -> Picked:
+    """What was picked, on the host: ids and logprobs of each of the rows."""
+    ids, logprobs = (torch.cat(parts).cpu().numpy() for parts in zip(*rows, strict=True))
+    return Picked(ids, logprobs)
+
+
+def arrangement(shape: Shape, precision: Precision) -> TorchArrangement:
+    """How torch wants the weights of a model."""
+    from codegemma_ui.workers.keras.steps import torch_layers
+
+    layered = _is_large(shape) or precision.weights == "int4"
+    return (torch_layers.LayeredArrangement if layered else TorchArrangement)(shape, precision)
+
+
+def create(shape: Shape, arranged: Weights) -> TorchSteps:
+    """Steps for weights that `arrangement` has arranged."""
+    from codegemma_ui.workers.keras.steps import torch_layers
+    from codegemma_ui.workers.keras.steps.torch_products import Int4
+
+    if _is_large(shape) or isinstance(arranged.layers[0].down, Int4):
+        return torch_layers.LayeredSteps(shape, arranged)
+    return TorchSteps(shape, arranged)
+
+
+def _is_large(shape: Shape) -> bool:
+    """Whether a CPU runs the model a layer at a time."""
+    return layers.wanted(shape) and os.environ.get("KERAS_TORCH_DEVICE", "cpu") == "cpu"

@@ -1,0 +1,195 @@
+"""torch: from a Python function to a short graph of aten operations.
+
+A Keras layer costs Python time on every call, which for one token is most of the time. Tracing it once
+with `make_fx` leaves the bare operations, and half of those are constants that Keras computes anew in
+each layer: the rotary frequencies, the scalars, the causal mask. Folding and merging them takes half
+a second and makes whatever comes next cheaper: the graph runs faster as it is, and inductor compiles
+it sooner.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch.func import functionalize
+from torch.fx import GraphModule, Node
+from torch.fx.experimental.proxy_tensor import make_fx
+from torch.fx.node import map_arg
+
+from codegemma_ui.workers.keras.steps import torch_names
+
+# A constant larger than this is left as the operations that make it.
+MAX_CONSTANT_BYTES = 1 << 20
+
+_ONE_AT_A_TIME = threading.Lock()
+"""torch.fx keeps what it traces in a global: tracing and compiling on two threads fail together (torch 2.13,
+"CURRENT_PATCHER is None")."""
+
+
+def trace(function: Callable[..., Any], inputs: tuple[torch.Tensor, ...]) -> GraphModule:
+    """Record the operations of a function and simplify them.
+
+    Args:
+        function: of tensors alone. It may write to its inputs; it may not branch on their values.
+        inputs: tensors of the shapes, dtypes and device it will be called with, weights among them.
+
+    Returns:
+        A module that does what the function does.
+    """
+    torch_names.enter_fake_mode_to_stay()
+    # Without functionalize, merging equal nodes would merge two copies that are written to later. "fake": no
+    # numbers are computed, and none kept of what is widened on the way.
+    with _ONE_AT_A_TIME:
+        module = make_fx(functionalize(function), tracing_mode="fake")(*inputs)
+    _fold_constants(module)
+    _merge_equal_nodes(module)
+    _write_in_place(module)
+    module.graph.lint()
+    # Anew, so that it holds no attribute but the constants it still reads.
+    return GraphModule(module, module.graph)
+
+
+def compile_graph(module: GraphModule, inputs: Sequence[torch.Tensor]) -> Callable[..., Any]:
+    """Let inductor compile a graph.
+
+    Args:
+        module: from `trace`; it is changed.
+        inputs: what to compile it for. It runs once with them, since errors may come with the first call.
+
+    Returns:
+        What does the same with such inputs.
+    """
+    # Not torch.compile: there is no Python left to guard against, which saves 3 s here and half a
+    # millisecond per call.
+    inductor = torch_names.inductor()
+    torch_names.keep_headers_with_the_rest()
+    # Without a context of its own inductor passes its cache on disk by (torch 2.13).
+    context = inductor.context(inductor.fake_mode(shape_env=inductor.shapes()))
+    with _ONE_AT_A_TIME, inductor.tracing(context), torch.no_grad():
+        fast: Callable[..., Any] = inductor.compile(module, list(inputs))
+        fast(*inputs)
+    return fast
+
+
+def multiply_in_loops(module: GraphModule) -> None:
+    """Let one row times a matrix be a sum of products, for inductor to compile.
+
+    The library reads a matrix that no cache holds on one core: the bundled model in float32 writes 270 tokens
+    a second with it, and 730 in loops (two cores of an EPYC). What is to be widened it wants widened first.
+    Not for running as it is, which would make the matrix of all products.
+    """
+    aten, graph = torch.ops.aten, module.graph
+    for node in list(graph.nodes):
+        if node.target is not aten.mm.default or node.meta["val"].shape[0] != 1:
+            continue
+        row, matrix = node.args
+        if matrix.target is not aten.t.default:
+            continue
+        outputs_first = matrix.args[0]
+        with graph.inserting_before(node):
+            # Strided, not expanded: so inductor computes the row once, and not again for every output.
+            shape = outputs_first.meta["val"].shape
+            rows = graph.call_function(aten.as_strided.default, (row, shape, (0, 1)))
+            products = graph.call_function(aten.mul.Tensor, (outputs_first, rows))
+            total = graph.call_function(aten.sum.dim_IntList, (products, [-1]))
+            node.replace_all_uses_with(graph.call_function(aten.unsqueeze.default, (total, 0)))
+        graph.erase_node(node)
+    graph.eliminate_dead_code()
+    module.recompile()
+
+
+def _fold_constants(module: GraphModule) -> None:
+    """Compute once what depends on neither the inputs nor the weights."""
+    graph = module.graph
+    constants: dict[Node, torch.Tensor] = {}
+    for node in graph.nodes:
+        if node.op == "get_attr":
+            value = getattr(module, node.target)
+            if not isinstance(value, torch.nn.Parameter) and _is_small(value):
+                constants[node] = value
+        elif _is_pure(node) and all(source in constants for source in node.all_input_nodes):
+            args = map_arg(node.args, constants.__getitem__)
+            kwargs = map_arg(node.kwargs, constants.__getitem__)
+            value = node.target(*args, **kwargs)
+            if _is_small(value):
+                constants[node] = value
+
+    first = next(iter(graph.nodes))
+    folded: dict[Any, Node] = {}
+    for node, value in constants.items():
+        readers = {user for user in node.users if user not in constants}
+        if not readers:
+            continue
+        raw = value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()
+        key = (value.dtype, value.device, tuple(value.shape), raw)
+        if key not in folded:
+            name = f"constant_{len(folded)}"
+            module.register_buffer(name, value.detach().clone().contiguous())
+            with graph.inserting_before(first):
+                folded[key] = graph.get_attr(name)
+        node.replace_all_uses_with(folded[key], delete_user_cb=readers.__contains__)
+    graph.eliminate_dead_code()
+
+
+def _merge_equal_nodes(module: GraphModule) -> None:
+    """Let equal operations on equal inputs be one; drop permutations that permute nothing."""
+    seen: dict[Any, Node] = {}
+    for node in list(module.graph.nodes):
+        if not _is_pure(node):
+            continue
+        twin = seen.setdefault(_signature(node), node)
+        if twin is not node:
+            node.replace_all_uses_with(twin)
+            module.graph.erase_node(node)
+        elif node.target is torch.ops.aten.permute.default:
+            source: Any = node.args[0]
+            order: Any = node.args[1]
+            if list(order) == list(range(len(order))):
+                node.replace_all_uses_with(source)
+    module.graph.eliminate_dead_code()
+
+
+def _write_in_place(module: GraphModule) -> None:
+    """Let a tensor that is copied, changed and copied back be changed where it is.
+
+    `functionalize` makes that of every write to an input: two copies of a whole cache for a few rows.
+    """
+    aten, graph = torch.ops.aten, module.graph
+    for back in list(graph.nodes):
+        if back.target is not aten.copy_.default:
+            continue
+        target, changed = back.args
+        if (
+            isinstance(changed, Node)
+            and isinstance(target, Node)
+            and changed.target is aten.index_copy.default
+            and changed.args[0] is target
+            and set(target.users) == {changed, back}
+        ):
+            changed.target = aten.index_copy_.default
+            back.replace_all_uses_with(changed)
+            graph.erase_node(back)
+
+
+def _signature(node: Node) -> Any:
+    # repr tells 1 from 1.0, which are equal as keys and make different dtypes.
+    return (node.target, repr(node.args), repr(sorted(node.kwargs.items())))
+
+
+def _is_pure(node: Node) -> bool:
+    if node.op != "call_function":
+        return False
+    if not isinstance(node.target, torch._ops.OpOverload):
+        return True  # operator.getitem, which picks one of several results
+    random = torch.Tag.nondeterministic_seeded in node.target.tags
+    return not (random or node.target._schema.is_mutable)
+
+
+def _is_small(value: Any) -> bool:
+    return (
+        isinstance(value, torch.Tensor)
+        and value.numel() * value.element_size() <= MAX_CONSTANT_BYTES
+    )

@@ -1,0 +1,191 @@
+"""torch on a CPU, for a large model: one layer's graph serves all layers, its weights as arguments.
+
+Compiling all of a pass (`torch.py`) would take minutes and more memory than there is. So the parts of a pass
+run as graphs of bare operations: what begins it, a layer, what ends it. The products are `torch_products`'.
+What a layer does between them for one token, 85 small operations, is compiled on a thread of its own, in
+seconds.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from torch.fx import GraphModule
+from torch.utils._pytree import tree_flatten, tree_unflatten
+
+from codegemma_ui.workers.keras.steps import GivenUp, Picked, always, torch_products
+from codegemma_ui.workers.keras.steps.forward import Cache
+from codegemma_ui.workers.keras.steps.programs import Programs
+from codegemma_ui.workers.keras.steps.torch import TorchArrangement, TorchKernels, TorchSteps, fetch
+from codegemma_ui.workers.keras.steps.torch_graph import compile_graph, trace
+from codegemma_ui.workers.keras.steps.torch_products import Int4
+from codegemma_ui.workers.keras.steps.weights import Narrow, Shape, Weights, in_columns, quantized
+
+WIDER = ("embedding", "qkv", "output")
+"""What is in int8 where the rest is in int4: four bits there cost most for what they save.
+
+The embedding is the output layer too. In int8 it even takes less, since the order of torch's kernel for four
+bits does not give up a row: in four bits it would be there twice. Attention has 7% of CodeGemma 2B's weights.
+"""
+
+
+class LayeredArrangement(TorchArrangement):
+    """Every matrix is a `Narrow`, whatever its width, or an `Int4`.
+
+    In int4 the embedding and the matrices of attention are in int8, as `WIDER` says.
+    """
+
+    def matrix(self, name: str, parts: tuple[torch.Tensor, ...]) -> Any:
+        values = parts[0] if name == "embedding" else _outputs_first(parts)
+        if self.precision.weights == "int4" and name not in WIDER:
+            return torch_products.int4(values)
+        scale = None
+        if self.precision.weights in ("int8", "int4"):
+            values, scale = quantized(values)
+        return Narrow(in_columns(values).contiguous(), scale)
+
+
+def _outputs_first(parts: tuple[torch.Tensor, ...]) -> torch.Tensor:
+    """One (outputs, inputs) matrix of (inputs, outputs) ones: copied so, in half the time of `torch.cat`."""
+    inputs = parts[0].shape[0]
+    rows = parts[0].new_empty((sum(part.shape[1] for part in parts), inputs))
+    for part, some in zip(parts, torch.split(rows, [part.shape[1] for part in parts]), strict=True):
+        some.copy_(part.t())
+    return rows
+
+
+class LayeredKernels(TorchKernels):
+    """Each product is one operation, which is opaque to what traces."""
+
+    def multiply(self, x: torch.Tensor, matrix: Any) -> torch.Tensor:
+        product: torch.Tensor = torch_products.product(x, *matrix)
+        return product
+
+    def multiply_narrow(self, x: torch.Tensor, matrix: Narrow) -> torch.Tensor:
+        product: torch.Tensor = torch_products.product(x, matrix.values, matrix.scale)
+        return product
+
+
+KERNELS = LayeredKernels()
+
+
+class LayeredSteps(TorchSteps):
+    """`PartedSteps` on torch, a layer at a time.
+
+    Args:
+        shape: of the model.
+        arranged: its weights, from `LayeredArrangement`.
+    """
+
+    def __init__(self, shape: Shape, arranged: Weights) -> None:
+        super().__init__(shape, arranged, compiles=False)
+        with torch.no_grad():
+            reason = torch_products.prepare(*_matrices(arranged))
+        if reason is not None:
+            self._run_uncompiled(reason)
+        self.parts = len(arranged.layers)
+        # Flat, as graphs take them: once, and not again for every token.
+        self._embedding = tree_flatten(arranged.embedding)
+        self._layers = [tree_flatten(one) for one in arranged.layers]
+        self._outer = tree_flatten(Weights(arranged.embedding, (), arranged.final_norm))
+
+    def _made(self, alternatives: int) -> Programs:
+        return Programs(self.shape, KERNELS, alternatives)
+
+    def read(
+        self,
+        cache: tuple[Cache, ...],
+        token_ids: np.ndarray,
+        offset: int,
+        last: int,
+        stop_ids: np.ndarray,
+        goes_on: Callable[[int], bool] = always,
+    ) -> tuple[tuple[Cache, ...], Picked, torch.Tensor]:
+        arguments = map(self._tensor, (token_ids, offset, last, stop_ids))
+        ids, logprobs, scores = self._run_parts("read", cache, goes_on, *arguments)
+        return cache, fetch([(ids, logprobs)]), scores
+
+    def _run(self, name: str, cache: tuple[Cache, ...], *arguments: torch.Tensor) -> Any:
+        if not cache:
+            return super()._run(name, cache, *arguments)
+        return self._run_parts(name, cache, always, *arguments)
+
+    def _run_parts(
+        self,
+        name: str,
+        cache: tuple[Cache, ...],
+        goes_on: Callable[[int], bool],
+        *arguments: torch.Tensor,
+    ) -> Any:
+        token_ids, offset, *rest = arguments
+        length = cache[0][0].shape[-2]
+        programs = self._programs
+
+        def begin(embedding: Any, token_ids: Any, offset: Any) -> Any:
+            return programs.begin(embedding, token_ids, offset, length)
+
+        def layer(weights: Any, keys: Any, values: Any, *given: Any) -> Any:
+            return programs.layer(weights, (keys, values), *given)[1]
+
+        def end(weights: Any, x: Any, *rest: Any) -> Any:
+            picks, scores = getattr(programs, f"end_{name}")(weights, x, *rest)
+            return *picks, scores
+
+        with torch.no_grad():
+            key = (token_ids.shape[0], length)
+            x, cos, sin, *masks = self._graph(
+                "begin", key, begin, self._embedding, token_ids, offset
+            )
+            of = dict(zip(programs.windows, masks, strict=True))
+            every = zip(self._layers, cache, self.shape.windows, strict=True)
+            for done, (weights, kept, window) in enumerate(every):
+                if not goes_on(done):
+                    raise GivenUp(cache)
+                x = self._graph(
+                    "layer", key, layer, weights, *kept, x, offset, cos, sin, of[window]
+                )
+            return self._graph(f"end {name}", key[:1], end, self._outer, x, *rest)
+
+    def _graph(
+        self,
+        name: str,
+        key: tuple[int, ...],
+        function: Any,
+        weights: tuple[list[Any], Any],
+        *tensors: Any,
+    ) -> Any:
+        """Run a function of weights, flat, and tensors by its graph, traced when it first runs."""
+        every, form = weights
+        graph = self._graphs.get((name, *key))
+        if graph is None:
+            count = len(every)
+
+            def flat(*given: torch.Tensor) -> Any:
+                return function(tree_unflatten(given[:count], form), *given[count:])
+
+            graph = self._graphs[name, *key] = trace(flat, (*every, *tensors))
+            if self.note is None and name == "layer" and key[0] == 1:
+                # Copies, of a cache too: compiling runs the graph, which writes, and exchanges its constants.
+                copies = tuple(tensor.clone() for tensor in tensors)
+                self._to_compile.append(((name, *key), copy.deepcopy(graph), every, copies))
+                self.compiling += 1
+        return graph(*every, *tensors)
+
+    def _compile(
+        self,
+        key: tuple[str, int, int],  # noqa: ARG002
+        graph: GraphModule,
+        every: list[torch.Tensor],
+        arguments: tuple[torch.Tensor, ...],
+    ) -> Callable[..., Any]:
+        return compile_graph(graph, (*every, *arguments))
+
+
+def _matrices(weights: Weights) -> tuple[Narrow | Int4, list[Narrow | Int4]]:
+    """A layer's largest matrix, then one of each other kind: all layers have the same shapes."""
+    first = weights.layers[0]
+    return first.gate_up, [weights.embedding, first.down, first.qkv, first.output]

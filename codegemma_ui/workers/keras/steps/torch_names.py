@@ -1,0 +1,213 @@
+"""torch: what the engine uses of it that torch promises nobody to keep, asked for here and nowhere else.
+
+These names come and go between releases; 2.8, 2.11 and 2.13 have them all. What a release lacks costs that
+one thing: without inductor's, graphs run as they are; without a kernel for int8, other products do its work;
+without those for int4, int4 is refused in words. No version number is asked for, since a build may lack what
+its release has.
+
+`python -m codegemma_ui.workers.keras.steps.torch_names` prints as JSON why a model would run uncompiled, or
+null.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import importlib.util
+import json
+import os
+import shutil
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import torch
+
+from codegemma_ui.errors import LoadFailed
+
+_INDUCTOR = {
+    "compile": "torch._inductor.compile",
+    "tracing": "torch._guards.tracing",
+    "context": "torch._guards.TracingContext",
+    "fake_mode": "torch._subclasses.FakeTensorMode",
+    "shapes": "torch.fx.experimental.symbolic_shapes.ShapeEnv",
+}
+_PACK_INT4 = "torch.ops.aten._convert_weight_to_int4pack_for_cpu"
+_MULTIPLY_INT4 = "torch.ops.aten._weight_int4pack_mm_for_cpu"
+
+
+@dataclass(frozen=True)
+class Inductor:
+    """What a graph is compiled with.
+
+    Attributes:
+        compile: a graph and its inputs to what does the same.
+        tracing: a context manager, under which `compile` finds a tracing context.
+        context: makes one, of a fake mode.
+        fake_mode: makes one, of shapes.
+        shapes: makes these.
+    """
+
+    compile: Callable[..., Any]
+    tracing: Callable[..., Any]
+    context: Callable[..., Any]
+    fake_mode: Callable[..., Any]
+    shapes: Callable[..., Any]
+
+
+def found(name: str) -> Any:
+    """What a dotted name stands for, a module too, or None where this torch has no such name."""
+    module, _, attribute = name.rpartition(".")
+    if module == "torch.ops.aten":
+        return getattr(torch.ops.aten, attribute, None)
+    with contextlib.suppress(ImportError):
+        owner = importlib.import_module(module)
+        return getattr(owner, attribute, None) or importlib.import_module(name)
+    return None
+
+
+def inductor() -> Inductor:
+    """What a graph is compiled with; importing it takes seconds.
+
+    Raises:
+        ImportError: this torch lacks some of it; `uncompiled` says so beforehand.
+    """
+    there = {role: found(name) for role, name in _INDUCTOR.items()}
+    missing = [_INDUCTOR[role] for role, one in there.items() if one is None]
+    if missing:
+        raise ImportError(f"torch {torch.__version__} has no {', '.join(missing)}")
+    return Inductor(**there)
+
+
+def without_compiler(device: str) -> str | None:
+    """Why a graph cannot be compiled for a device as far as the machine goes, or None; told at once.
+
+    Args:
+        device: "cpu", "cuda" or "mps", as torch calls a device's type.
+    """
+    if device == "cpu" and not cxx_compiler():
+        return "no C++ compiler found. Install g++, or name yours in CXX"
+    if device == "cuda" and importlib.util.find_spec("triton") is None:
+        return "triton is not installed, with which torch compiles for a card. Install triton"
+    return None
+
+
+def uncompiled(device: str) -> str | None:
+    """Why a graph cannot be compiled for a device, as far as that shows before it is tried, or None."""
+    reason = without_compiler(device)
+    if reason is None:
+        try:
+            inductor()
+        except ImportError as error:
+            return str(error)
+    return reason
+
+
+def cxx_compiler() -> str | None:
+    """The C++ compiler that inductor would use on a CPU, or None.
+
+    Returns:
+        The path of what the variable CXX names, or of the platform's usual compiler: the search of
+        `torch._inductor.config.cpp.cxx` (torch 2.13).
+    """
+    usual = {"darwin": "clang++", "win32": "cl"}.get(sys.platform, "g++")
+    return shutil.which(os.environ.get("CXX", usual))
+
+
+@cache
+def enter_fake_mode_to_stay() -> None:
+    """Enter a fake mode, the first of this process, on a thread that does not end.
+
+    Where there is no card, torch (2.11) gives all fake modes an object of the thread that first entered one;
+    once that thread has ended the next one crashes.
+    """
+    fake_mode, entered = found(_INDUCTOR["fake_mode"]), threading.Event()
+    if fake_mode is None:
+        return
+
+    def stay() -> None:
+        try:
+            with fake_mode():
+                pass
+        finally:
+            entered.set()
+        threading.Event().wait()
+
+    threading.Thread(target=stay, name="fake mode", daemon=True).start()
+    entered.wait()
+
+
+def keep_headers_with_the_rest() -> None:
+    """Have inductor put precompiled headers where its other files are.
+
+    Else they are in a folder for temporary files that has the user's name (torch 2.13), where nothing throws
+    a damaged one away.
+    """
+    cache_dir = found("torch._inductor.runtime.cache_dir_utils.cache_dir")
+    codecache: Any = found("torch._inductor.codecache")
+    if cache_dir is None or codecache is None:
+        return
+    headers = f"{cache_dir()}/precompiled_headers"
+    for name, folder in (("_HEADER_DIR", headers), ("_HEADER_LOCK_DIR", f"{headers}/locks")):
+        if hasattr(codecache, name):
+            setattr(codecache, name, folder)
+
+
+def forget_compiled_files() -> None:
+    """Have inductor look for its files on the disk again."""
+    clear_caches = found("torch._inductor.utils.clear_caches")
+    if clear_caches is not None:
+        clear_caches()
+    for name in (
+        "torch._inductor.codecache._precompile_header",
+        "torch._inductor.cpu_vec_isa.valid_vec_isa_list",
+    ):
+        cached = found(name)
+        if hasattr(cached, "cache_clear"):
+            cached.cache_clear()
+
+
+def multiply_int8() -> Callable[..., torch.Tensor] | None:
+    """torch's kernel for rows times an int8 matrix on a CPU: `(x, values, scale)`; None without one."""
+    kernel: Callable[..., torch.Tensor] | None = found("torch._weight_int8pack_mm")
+    return kernel
+
+
+def pack_int4() -> Callable[..., torch.Tensor]:
+    """torch's own order of an int4 matrix for `multiply_int4`: `(codes, 1)`.
+
+    Raises:
+        LoadFailed: this torch has no such kernels.
+    """
+    return _for_int4(_PACK_INT4)
+
+
+def multiply_int4() -> Callable[..., torch.Tensor]:
+    """torch's kernel for rows times an int4 matrix on a CPU: `(x, packed, group size, scales)`.
+
+    Raises:
+        LoadFailed: this torch has no such kernels.
+    """
+    return _for_int4(_MULTIPLY_INT4)
+
+
+def _for_int4(name: str) -> Callable[..., torch.Tensor]:
+    kernel: Callable[..., torch.Tensor] | None = found(name)
+    if kernel is None:
+        raise LoadFailed(
+            f"int4 needs {name}, which a torch of 2.8 or newer has. Received: torch {torch.__version__}",
+            "Choose --dtype int8, or install another torch.",
+        )
+    return kernel
+
+
+def main() -> None:
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    print(json.dumps({"uncompiled": uncompiled(device)}))
+
+
+if __name__ == "__main__":
+    main()

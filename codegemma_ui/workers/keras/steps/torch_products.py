@@ -1,0 +1,316 @@
+"""torch on a CPU: rows times a matrix that is far larger than the processor's caches.
+
+A token that is decoded reads every weight once, so it takes as long as that reading does, and torch's own
+products read slower than the memory gives. Multiplied and summed by a loop that inductor compiles, one row
+takes half the time (16,384 x 2,048 in bfloat16, two cores of an EPYC: 1.9 ms for 3.4 to 4.0; in int8 1.1 for
+1.6). One such product a shape serves all layers, its weights being arguments. What reads fastest depends on
+the processor and on how many rows there are, so it is measured once, where the model is loaded.
+"""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections.abc import Callable, Iterable, Sequence
+from functools import cache
+from typing import Any, NamedTuple
+
+import torch
+from torch.nn import functional
+
+from codegemma_ui.workers.keras.steps import torch_names
+from codegemma_ui.workers.keras.steps.torch_graph import compile_graph, trace
+from codegemma_ui.workers.keras.steps.weights import WIDENED, Narrow
+
+GROUP = 32
+"""Weights that share a scale and a zero point in int4."""
+
+SHARES, REFITS = (1.0, 0.9), 2
+"""Shares of a group's range that a search for its scale begins with, and how often each is fitted again to
+its codes by least squares. Together they leave 0.86 of the squared error of the range alone (the bundled
+model); twice as many leave 0.83."""
+
+SEARCHED = 1 << 18
+"""Numbers that are quantised at once, so that what the search reads again and again stays in the cache: a
+seventh of the time that 16 million take (one core of a Xeon)."""
+
+COMPILES_SEARCH = 1 << 24
+"""Weights of a matrix from which on the search is worth compiling, which takes seconds."""
+
+FEW = 8
+"""Rows of a verification."""
+
+MANY = 64
+"""Rows that stand for those of a prefill."""
+
+CACHED = 1 << 21
+"""Weights that are widened at once, which are still in the caches when they are multiplied: 67 million of
+int8 to bfloat16, times 32 rows, take 17 ms; by 16 million at a time 64 (two cores of an EPYC)."""
+
+MEASURED = 1 << 15
+"""Outputs of a matrix that several rows are measured with."""
+
+Product = Callable[[torch.Tensor, torch.Tensor, torch.Tensor | None], torch.Tensor]
+"""From `(S, inputs)` float32, values and scales to `(S, outputs)` float32."""
+
+
+class Int4(NamedTuple):
+    """A matrix in four bits, as torch's kernel for CPUs wants it.
+
+    Attributes:
+        packed: uint8, (outputs, inputs / 2), in an order of the kernel's own.
+        scales: bfloat16, (inputs / GROUP, outputs, 2): of each group its scale, and the value of 8.
+    """
+
+    packed: torch.Tensor
+    scales: torch.Tensor
+
+
+def int4(values: torch.Tensor) -> Int4:
+    """Quantise an (outputs, inputs) matrix."""
+    codes, scales = int4_codes(values)
+    pack = torch_names.pack_int4()
+    parts = torch.split(codes, _rows_at_once(codes, 64))
+    packed = torch.cat([pack(part.to(torch.int32), 1) for part in parts])
+    return Int4(packed, scales.transpose(0, 1).contiguous())
+
+
+def int4_codes(values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Codes from 0 to 15, uint8 (outputs, inputs), and scales, bfloat16 (outputs, inputs / GROUP, 2)."""
+    outputs, inputs = values.shape
+    search = _compiled_search() if values.numel() >= COMPILES_SEARCH else _search
+    found = []
+    for rows in torch.split(values.contiguous(), max(1, SEARCHED // inputs)):
+        groups = rows.float().reshape(-1, GROUP)
+        kept = len(groups)
+        missing = SEARCHED // GROUP - kept
+        if missing > 0:  # one shape, to be compiled once
+            groups = functional.pad(groups, (0, 0, 0, missing))
+        codes, scales = search(groups)
+        found.append((codes[:kept], scales[:kept]))
+    codes, scales = map(torch.cat, zip(*found, strict=True))
+    return codes.view(outputs, inputs), scales.view(outputs, -1, 2)
+
+
+@cache
+def _compiled_search() -> Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor]]:
+    """Of 25 ns a weight, compiled it takes 4 (two cores of an EPYC)."""
+    if torch_names.uncompiled("cpu"):
+        return _search
+    groups = (torch.randn(SEARCHED // GROUP, GROUP),)
+    try:
+        return compile_graph(trace(_search, groups), groups)
+    except Exception:  # inductor and the C++ compiler each have their own
+        traceback.print_exc()
+        return _search
+
+
+def _search(groups: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Of several scales and zero points for each group, those that lose least of it, in squares.
+
+    Args:
+        groups: float32, (groups, GROUP).
+
+    Returns:
+        Codes, uint8 of that shape, and scales, bfloat16 (groups, 2).
+    """
+    mean = groups.mean(-1, keepdim=True)
+    centred = groups - mean
+    least, most = groups.amin(-1, keepdim=True), groups.amax(-1, keepdim=True)
+    best: list[torch.Tensor] = []
+    for share in SHARES:
+        # Steps over the group's range, or over its inner part; then what fits the codes best.
+        scale = (most - least) * (share / 15)
+        middle = (least + most) / 2 + scale / 2
+        for _ in range(1 + REFITS):
+            # As they are kept, so that the codes make up for their rounding.
+            kept_scale, kept = scale.clamp(min=1e-8).bfloat16(), middle.bfloat16()
+            codes = torch.round((groups - kept.float()) / kept_scale.float()).clamp(-8, 7)
+            lost = (codes * kept_scale.float() + kept.float() - groups).square().sum(-1, True)
+            found = [lost, codes, torch.cat((kept_scale, kept), dim=-1)]
+            less = lost < best[0] if best else torch.ones_like(lost, dtype=torch.bool)
+            best = [torch.where(less, *both) for both in zip(found, best or found, strict=True)]
+            spread = codes - codes.mean(-1, keepdim=True)
+            scale = (spread * centred).sum(-1, True) / spread.square().sum(-1, True).clamp(min=1)
+            middle = mean - scale * codes.mean(-1, keepdim=True)
+    _, codes, scales = best
+    return (codes + 8).to(torch.uint8), scales
+
+
+def _rows_at_once(values: torch.Tensor, step: int = 1) -> int:
+    return max(1, int(WIDENED // values.shape[1] // step)) * step
+
+
+def _product(x: torch.Tensor, values: torch.Tensor, scale: torch.Tensor | None) -> torch.Tensor:
+    chosen = _chosen.get(_key(x.shape[0], values))
+    return (chosen or _stock(values))(x, values, scale)
+
+
+def _product_shape(
+    x: torch.Tensor,
+    values: torch.Tensor,
+    scale: torch.Tensor | None,  # noqa: ARG001
+) -> torch.Tensor:
+    shaped: torch.Tensor = x.new_empty((x.shape[0], values.shape[-2]))
+    return shaped
+
+
+product: Any = torch.library.custom_op("codegemma_ui::product", mutates_args=())(_product)
+"""Rows times a matrix: (S, inputs) to (S, outputs), both float32.
+
+Args:
+    x: float32.
+    values: of a `Narrow`, `in_columns`, or `Int4.packed`.
+    scale: theirs.
+"""
+product.register_fake(_product_shape)
+
+
+_chosen: dict[tuple[Any, ...], Product] = {}
+"""What was measured to be fastest, by `_key`."""
+
+
+def _key(rows: int, values: torch.Tensor) -> tuple[Any, ...]:
+    return (rows if rows in (1, FEW) else MANY, tuple(values.shape), values.dtype)
+
+
+def _stock(values: torch.Tensor) -> Product:
+    return kernel_int4 if values.dtype == torch.uint8 else wide_bfloat16
+
+
+def wide_bfloat16(
+    x: torch.Tensor, values: torch.Tensor, scale: torch.Tensor | None
+) -> torch.Tensor:
+    """Rounds the rows to bfloat16; sums are float32 within a block."""
+    return _wide(x, values, scale, torch.bfloat16)
+
+
+def wide_float32(x: torch.Tensor, values: torch.Tensor, scale: torch.Tensor | None) -> torch.Tensor:
+    """Widens some rows of the matrix at a time."""
+    return _wide(x, values, scale, torch.float32)
+
+
+def _wide(
+    x: torch.Tensor, values: torch.Tensor, scale: torch.Tensor | None, dtype: torch.dtype
+) -> torch.Tensor:
+    total: torch.Tensor | None = None
+    blocks = values[None] if values.dim() == 2 else values
+    for block, part in zip(blocks, x.to(dtype).chunk(len(blocks), dim=-1), strict=True):
+        some = len(block) if block.dtype == dtype else max(1, CACHED // block.shape[1])
+        rows = [functional.linear(part, few.to(dtype)) for few in block.split(some)]
+        sums = (rows[0] if len(rows) == 1 else torch.cat(rows, dim=-1)).float()
+        total = sums if total is None else total + sums
+    assert total is not None
+    return total if scale is None else total * scale
+
+
+def kernel_int8(x: torch.Tensor, values: torch.Tensor, scale: torch.Tensor | None) -> torch.Tensor:
+    """torch's kernel for int8."""
+    multiply = torch_names.multiply_int8()
+    assert scale is not None
+    assert multiply is not None
+    if values.dim() == 2:
+        return multiply(x, values, scale)
+    parts = zip(values, x.chunk(len(values), dim=-1), strict=True)
+    return torch.stack([multiply(part.contiguous(), block, scale) for block, part in parts]).sum(0)
+
+
+def kernel_int4(x: torch.Tensor, values: torch.Tensor, scale: torch.Tensor | None) -> torch.Tensor:
+    """torch's kernel for int4; it rounds the rows to bfloat16."""
+    multiply = torch_names.multiply_int4()
+    product: torch.Tensor = multiply(x.bfloat16(), values, GROUP, scale).float()
+    return product
+
+
+def _in_a_loop(x: torch.Tensor, values: torch.Tensor, *scale: torch.Tensor) -> torch.Tensor:
+    """What inductor makes one loop of."""
+    wide, rows = values.float(), []
+    for row in x:
+        if values.dim() == 2:
+            rows.append((wide * row).sum(-1))
+        else:
+            rows.append((wide * row.view(len(values), 1, -1)).sum(-1).sum(0))
+    sums = torch.stack(rows)
+    return sums * scale[0] if scale else sums
+
+
+def prepare(largest: Narrow | Int4, others: Iterable[Narrow | Int4]) -> str | None:
+    """Compile a product for one row of each kind of matrix, and choose what is fastest.
+
+    Args:
+        largest: of a layer's matrices, which is measured with one row, `FEW` and `MANY`.
+        others: what is measured holds for them too; the first of another precision is measured itself.
+
+    Returns:
+        Why nothing is compiled, or None.
+    """
+    note = torch_names.uncompiled("cpu")
+    fastest: dict[tuple[int, torch.dtype], int] = {}
+    for matrix in (largest, *others):
+        values, scale = matrix[:2]
+        compiled: list[Product] = []
+        if values.dtype != torch.uint8 and note is None:
+            try:
+                compiled.append(_compiled(_rows(1, values), values, scale))
+            except Exception as error:  # inductor and the C++ compiler each have their own
+                traceback.print_exc()
+                note = f"{type(error).__name__}: {error}".splitlines()[0]
+        for rows in (1, FEW, MANY):
+            candidates = [*_candidates(values, rows), *(compiled if rows == 1 else ())]
+            if (rows, values.dtype) not in fastest:
+                part = (values, scale) if rows == 1 else _beginning(values, scale)
+                fastest[rows, values.dtype] = _fastest(candidates, _rows(rows, values), *part)
+            best = fastest[rows, values.dtype]
+            _chosen[_key(rows, values)] = (
+                candidates[best] if best < len(candidates) else candidates[0]
+            )
+    return note
+
+
+def _rows(count: int, values: torch.Tensor) -> torch.Tensor:
+    return torch.randn(count, values.shape[-1] * (len(values) if values.dim() == 3 else 1))
+
+
+def _beginning(
+    values: torch.Tensor, scale: torch.Tensor | None
+) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """As many outputs of a matrix as tell how fast all of it is: an output layer takes seconds."""
+    return values[..., :MEASURED, :], scale if scale is None else scale[:MEASURED]
+
+
+def _candidates(values: torch.Tensor, rows: int) -> Sequence[Product]:
+    if values.dtype == torch.uint8:
+        return (kernel_int4,)
+    if values.dtype == torch.int8 and rows != MANY and torch_names.multiply_int8():
+        return (kernel_int8, wide_bfloat16)
+    return (wide_float32,) if values.dtype == torch.float32 else (wide_float32, wide_bfloat16)
+
+
+def _compiled(x: torch.Tensor, values: torch.Tensor, scale: torch.Tensor | None) -> Product:
+    inputs = (x, values) if scale is None else (x, values, scale)
+    run = compile_graph(trace(_in_a_loop, inputs), inputs)
+    if scale is None:
+        return lambda x, values, scale: run(x, values)  # noqa: ARG005
+    return run
+
+
+def _fastest(
+    candidates: Sequence[Product],
+    x: torch.Tensor,
+    values: torch.Tensor,
+    scale: torch.Tensor | None,
+) -> int:
+    """Which of them takes the least time, by the better of two tries after a first."""
+    if len(candidates) == 1:
+        return 0
+
+    def seconds(candidate: Product) -> float:
+        spent = []
+        for _ in range(3):
+            started = time.perf_counter()
+            candidate(x, values, scale)
+            spent.append(time.perf_counter() - started)
+        return min(spent[1:])
+
+    times = [seconds(candidate) for candidate in candidates]
+    return times.index(min(times))

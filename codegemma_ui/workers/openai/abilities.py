@@ -1,0 +1,178 @@
+"""What a server can do, found out by asking it: a short completion as text, the same as ids, and an echo."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import openai
+
+from codegemma_ui import fim
+from codegemma_ui.fim.vocabulary import Vocabulary
+from codegemma_ui.workers.openai.answers import ALTERNATIVES
+from codegemma_ui.workers.openai.failures import nonsense
+from codegemma_ui.workers.openai.server import ServedModel, Server
+
+TRIAL = ("def add(a, b):\n    return ", "\n\nprint('한글 😀', add(1, 2))\n")
+"""Texts that no two vocabularies are likely to part into as many tokens."""
+
+_REFUSALS = (400, 422)
+"""HTTP's words for a parameter that a server does not take."""
+
+
+@dataclass(frozen=True)
+class Abilities:
+    """What a server can do.
+
+    Attributes:
+        model: that it serves.
+        extras: it takes parameters beyond OpenAI's own, `top_k` among them.
+        logprobs: it tells log probabilities.
+        same_vocabulary: it makes as many tokens of a text as the preset does; None where it does not say.
+        token_ids: it takes a prompt as the preset's token ids.
+        score: it tells how likely the tokens of a prompt are.
+        counted: tokens that it made of the trial, and as many as the preset made; None as above.
+    """
+
+    model: ServedModel
+    extras: bool
+    logprobs: bool
+    same_vocabulary: bool | None
+    token_ids: bool
+    score: bool
+    counted: tuple[int, int] | None
+
+    @property
+    def lacks(self) -> tuple[str, ...]:
+        """Of `messages.LACKS`."""
+        has = {
+            "logprobs": self.logprobs,
+            "stop_probability": False,  # five alternatives are not all stop tokens
+            "token_ids": self.token_ids,
+            "score": self.score,
+            "top_k": self.extras and self.model.server != "server",
+        }
+        return tuple(name for name, there in has.items() if not there)
+
+
+def extras(model: ServedModel, vocabulary: Vocabulary, *, same_ids: bool) -> dict[str, Any]:
+    """Parameters of its own that a server is to be sent with each request.
+
+    What a server's settings or a model's `generation_config.json` may set otherwise is set to nothing.
+    """
+    match model.server:
+        case "llama.cpp":
+            return {"min_p": 0, "samplers": ["temperature", "top_k", "top_p"]}
+        case "vLLM":
+            told: dict[str, Any] = {
+                "min_p": 0,
+                "repetition_penalty": 1,
+                "skip_special_tokens": False,
+            }
+            if same_ids:
+                told |= {
+                    "stop_token_ids": sorted(vocabulary.stop_ids),
+                    "return_tokens_as_token_ids": True,
+                    "return_token_ids": True,
+                }
+            return told
+    return {}
+
+
+async def examine(
+    server: Server, vocabulary: Vocabulary, report: Callable[[float], None]
+) -> Abilities:
+    """Ask a server.
+
+    Args:
+        report: called with how far it is, from 0 to 1.
+
+    Raises:
+        ServerError, openai.OpenAIError: it cannot be asked at all.
+    """
+    model = await server.model()
+    report(0.25)
+    prompt = vocabulary.prompt(*TRIAL, max_length=256)
+    body: dict[str, Any] = {
+        "model": model.id,
+        "prompt": prompt.text,
+        "max_tokens": 1,
+        "temperature": 0,
+        "stop": list(fim.FIM_TOKENS),
+    }
+    own = extras(model, vocabulary, same_ids=False) | {"top_k": 0}
+    takes_extras, logprobs = True, True
+    answer = await _tried(server, {**body, "logprobs": ALTERNATIVES}, own)
+    if answer is None:
+        takes_extras = False
+        answer = await _tried(server, {**body, "logprobs": ALTERNATIVES}, {})
+    if answer is None:
+        answer, logprobs = await server.ask(body, {}), False
+    report(0.5)
+    own = own if takes_extras else {}
+    counted = _counted(answer, len(prompt.tokens))
+    same = None if counted is None else counted[0] == counted[1]
+    token_ids = False
+    if same:
+        as_ids = await _tried(server, {**body, "prompt": list(prompt.token_ids)}, own)
+        token_ids = as_ids is not None and _counted(as_ids, counted[1] if counted else 0) == counted
+    report(0.75)
+    logprobs = logprobs and _has_logprobs(answer)
+    score = False
+    if token_ids and logprobs:
+        score = await _tells_of_prompts(server, body, prompt.token_ids, own)
+    report(1.0)
+    return Abilities(model, takes_extras, logprobs, same, token_ids, score, counted)
+
+
+async def _tried(server: Server, body: Mapping[str, Any], extra: Mapping[str, Any]) -> Any | None:
+    """The answer, or None where the server does not take this."""
+    try:
+        return await server.ask(body, extra)
+    except openai.APIStatusError as error:
+        if error.status_code in _REFUSALS:
+            return None
+        raise
+
+
+async def _tells_of_prompts(
+    server: Server, body: Mapping[str, Any], ids: tuple[int, ...], extra: Mapping[str, Any]
+) -> bool:
+    asked = {**body, "prompt": list(ids), "echo": True, "max_tokens": 0, "logprobs": ALTERNATIVES}
+    try:
+        answer = await _tried(server, asked, extra)
+        return answer is not None and len(echoed(answer)) >= len(ids)
+    except openai.InternalServerError:  # some fail where they should refuse
+        return False
+
+
+def echoed(answer: Any) -> list[tuple[str, float | None]]:
+    """The tokens of a prompt that came back, and their log probabilities."""
+    logprobs = choice_of(answer).get("logprobs") or {}
+    tokens, likely = logprobs.get("tokens"), logprobs.get("token_logprobs")
+    return list(zip(tokens, likely, strict=True)) if tokens and likely else []
+
+
+def choice_of(answer: Any) -> dict[str, Any]:
+    """The one choice of an answer.
+
+    Raises:
+        ServerError: it has none.
+    """
+    try:
+        found: dict[str, Any] = answer.choices[0].model_dump(warnings=False)
+    except (AttributeError, TypeError, IndexError) as error:
+        raise nonsense("no completion") from error
+    return found
+
+
+def _counted(answer: Any, ours: int) -> tuple[int, int] | None:
+    choice_of(answer)
+    theirs = getattr(answer.usage, "prompt_tokens", None) if answer.usage else None
+    return (theirs, ours) if isinstance(theirs, int) else None
+
+
+def _has_logprobs(answer: Any) -> bool:
+    logprobs = choice_of(answer).get("logprobs") or {}
+    return bool(logprobs.get("content") or logprobs.get("token_logprobs"))
