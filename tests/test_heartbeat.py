@@ -31,6 +31,7 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(heartbeat, "BEAT_S", 0.1)
     monkeypatch.setattr(heartbeat, "QUIET_S", 0.3)
     monkeypatch.setattr(heartbeat, "SERVING_S", 1.5)
+    monkeypatch.setattr(heartbeat, "COMING_UP_QUIET_S", 0.6)
     monkeypatch.setattr(heartbeat, "COMING_UP_S", 2.0)
 
 
@@ -136,6 +137,11 @@ def test_one_that_is_stopped_while_it_comes_up_is_started_again(start: Start, lo
         wait_for(client, "loading")
         time.sleep(0.3)
     stopped = stop_worker()
+    until = time.monotonic() + 10
+    while health.report(client.status())[1]["status"] != "quiet" and time.monotonic() < until:
+        time.sleep(0.02)
+    code, body = health.report(client.status())
+    assert (code, body["status"]) == (503, "quiet")
     last = last_of(client, "echo", None)
     assert last.event == "done"
     assert stopped not in worker_pids()

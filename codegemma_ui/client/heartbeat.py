@@ -20,8 +20,9 @@ QUIET_S = 10.0
 SERVING_S = 30.0
 """Seconds without a word after which a worker that serves is taken to hang."""
 
+COMING_UP_QUIET_S = 60.0
 COMING_UP_S = 180.0
-"""The same of one that comes up: a library imported from a slow disk holds the interpreter's lock."""
+"""The same two of one that comes up: a library imported from a slow disk holds the interpreter's lock."""
 
 
 class Heartbeat:
@@ -58,8 +59,8 @@ class Heartbeat:
 
     @property
     def quiet(self) -> bool:
-        """Whether no word came for `QUIET_S`, of a worker that serves."""
-        return self._serving and self._beats * BEAT_S >= QUIET_S
+        """Whether no word came for longer than is usual."""
+        return self._beats * BEAT_S >= (QUIET_S if self._serving else COMING_UP_QUIET_S)
 
     def _run(self) -> None:
         while not self._over.wait(BEAT_S):

@@ -9,8 +9,6 @@ most one long one of token ids, so anything else is refused before it is walked.
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import AsyncGenerator
 from typing import Any
 
 import orjson
@@ -32,6 +30,9 @@ SHORT_BYTES = 2**16
 
 MAX_AT_ONCE_BYTES = 6 * 2**20
 """Of the longer bodies that are in memory at one time; each becomes several times its size on its way."""
+
+MAX_ARRIVING_BYTES = 16 * 2**20
+"""Of those that come, or wait for room."""
 
 WAIT_S = 10.0
 """Seconds that a longer one waits for the others."""
@@ -70,50 +71,132 @@ class Refused(Exception):
 
 
 class LongBodies:
-    """Room for the longer bodies of all requests together.
+    """Room for the longer bodies of all requests together, while they come and until they are handled.
+
+    One that comes slowly keeps no room from others: it takes what has come of it, and where all that is
+    coming is too much, the one that began first is refused.
 
     Args:
-        most: bytes at one time.
+        most: bytes that are handled at one time.
+        most_arriving: bytes of those that come or wait.
     """
 
-    def __init__(self, most: int = MAX_AT_ONCE_BYTES) -> None:
-        self._left = most
+    def __init__(
+        self, most: int = MAX_AT_ONCE_BYTES, most_arriving: int = MAX_ARRIVING_BYTES
+    ) -> None:
+        self._left, self._most_arriving = most, most_arriving
+        self._arriving: dict[Body, int] = {}  # in the order in which they began
         self._handled = 0
         self._changed = asyncio.Condition()
 
-    @contextlib.asynccontextmanager
-    async def room(self, declared: bytes | None) -> AsyncGenerator[bool]:
-        """Room for one, for the length of the block, and whether it needs any. It is not read before.
+    def body(self, receive: Receive) -> Body:
+        """The body of a request; none of it is read before somebody asks."""
+        return Body(self, receive)
 
-        Args:
-            declared: the `Content-Length` header, if there is one.
+    def came(self, body: Body, size: int) -> None:
+        """So much more of a body came.
+
+        Raises:
+            Refused: it is the one for which there is no room.
+        """
+        self._arriving[body] = self._arriving.get(body, 0) + size
+        while sum(self._arriving.values()) > self._most_arriving:
+            first = next(one for one, held in self._arriving.items() if held > SHORT_BYTES)
+            del self._arriving[first]
+            if first is body:
+                raise _busy()
+            first.refuse()
+
+    def gone(self, body: Body) -> None:
+        """It comes no more."""
+        self._arriving.pop(body, None)
+
+    async def take(self, size: int) -> None:
+        """Take room for a body that came, when there is some.
 
         Raises:
             Refused: the others took too long.
         """
-        told = declared is not None and declared.isdigit()
-        size = min(int(declared[:20]), MAX_BODY_BYTES) if told and declared else MAX_BODY_BYTES
-        if size <= SHORT_BYTES:
-            yield False
-            return
-        async with self._changed:
-            try:
-                async with asyncio.timeout(WAIT_S):
-                    await self._changed.wait_for(lambda: self._left >= size)
-            except TimeoutError:
-                said = "Many long requests are being read. Try again in a moment."
-                raise Refused(503, said, unread=True) from None
-            self._left -= size
         try:
-            yield True
-            self._handled += size  # a refused one was not read, and its answer is still to come
+            async with asyncio.timeout(WAIT_S), self._changed:
+                await self._changed.wait_for(lambda: self._left >= size)
+                self._left -= size
+        except TimeoutError:
+            raise _busy() from None
+
+    async def release(self, size: int) -> None:
+        """Give the room back of a body that was handled."""
+        self._handled += size
+        if self._handled >= GIVEN_BACK_BYTES:
+            self._handled = 0
+            asyncio.get_running_loop().run_in_executor(None, returned_memory.give_back)
+        async with self._changed:
+            self._left += size
+            self._changed.notify_all()
+
+
+class Body:
+    """One request's, read whole when it is first asked for, with room for it until the block ends."""
+
+    def __init__(self, all_of_them: LongBodies, receive: Receive) -> None:
+        self._all, self._receive = all_of_them, receive
+        self._patience = asyncio.timeout(None)
+        self._was_read = False
+        self._took = 0
+
+    async def __aenter__(self) -> Body:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._took:
+            await self._all.release(self._took)
+
+    @property
+    def long(self) -> bool:
+        """Whether it takes room."""
+        return self._took > 0
+
+    def refuse(self) -> None:
+        """There is no more room for it while it comes."""
+        self._patience.reschedule(asyncio.get_running_loop().time())
+
+    async def receive(self) -> Message:
+        """As ASGI has it: the whole body, then what the server says.
+
+        Raises:
+            Refused: it is too large, or there is no room for it.
+        """
+        if self._was_read:
+            return await self._receive()
+        self._was_read = True
+        try:
+            async with self._patience:
+                message = await self._whole()
+                size = len(message.get("body", b""))
+                if size > SHORT_BYTES:
+                    await self._all.take(size)
+                    self._took = size
+            return message
+        except TimeoutError:
+            raise _busy() from None
         finally:
-            if self._handled >= GIVEN_BACK_BYTES:
-                self._handled = 0
-                asyncio.get_running_loop().run_in_executor(None, returned_memory.give_back)
-            async with self._changed:
-                self._left += size
-                self._changed.notify_all()
+            self._all.gone(self)
+
+    async def _whole(self) -> Message:
+        parts: list[bytes] = []
+        size = 0
+        while True:
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                return message
+            part = message.get("body", b"")
+            size += len(part)
+            if size > MAX_BODY_BYTES:
+                raise _too_large(MAX_BODY_BYTES)
+            self._all.came(self, len(part))
+            parts.append(part)
+            if not message.get("more_body"):
+                return {"type": "http.request", "body": b"".join(parts), "more_body": False}
 
 
 async def read(receive: Receive, declared: bytes | None, most: int) -> bytes:
@@ -242,6 +325,10 @@ def _is_gradios_file(value: Any) -> bool:
     """
     meta = value.get("meta") if isinstance(value, dict) else None
     return isinstance(meta, dict) and meta.get("_type") == "gradio.FileData"
+
+
+def _busy() -> Refused:
+    return Refused(503, "Many long requests are being read. Try again in a moment.", unread=True)
 
 
 def _too_large(most: int) -> Refused:

@@ -67,7 +67,8 @@ def open_files() -> int:
 class Connection(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
     """One connection, which is closed where it says nothing for too long, or where there are too many.
 
-    Of too many that one goes which has waited longest for a request; where all are at work, the new one.
+    Of too many that one goes which has waited longest for a request, or whose request has come for longest;
+    where all are at work, the new one.
     """
 
     most = Room.of(WANTED_DESCRIPTORS).most
@@ -97,10 +98,16 @@ class Connection(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
         """Whether it has a request that is not answered yet."""
         return self.cycle is not None and not self.cycle.response_complete
 
+    @property
+    def comes(self) -> bool:
+        """Whether the body of its request has not come whole."""
+        return self.works and self.cycle.more_body
+
     def _make_room(self) -> None:
         present = [one for one in self.connections if not one.transport.is_closing()]
         if len(present) > self.most:
-            idle = [one for one in present if one is not self and not one.works]
+            others = [one for one in present if one is not self]
+            idle = [one for one in others if not one.works] or [one for one in others if one.comes]
             min(idle, key=lambda one: one._since_s, default=self).transport.abort()
 
     def _watch(self) -> None:

@@ -29,11 +29,13 @@ class Hosts:
 
     Attributes:
         named: what the operator named, in small letters, without ports.
+        listens: where it listens, the same; empty where that is every address.
         every_address: it listens on all addresses of the machine, so that any of them may be asked for;
             an address cannot be rebound, only a name can.
     """
 
     named: frozenset[str]
+    listens: str
     every_address: bool
 
     @classmethod
@@ -46,23 +48,23 @@ class Hosts:
         """
         listens = host.strip("[]").lower()
         wildcard = listens in ("0.0.0.0", "::", "")
-        named = {name.lower() for name in allowed} | (set() if wildcard else {listens})
-        return cls(frozenset(named), wildcard)
+        named = frozenset(name.lower() for name in allowed)
+        return cls(named, "" if wildcard else listens, wildcard)
 
     def knows(self, host: str | None) -> bool:
         """Whether a `Host` header is one of ours, whatever its port."""
         name = hostname(host)
         if name is None:
             return False
-        if name in LOOPBACK or name in self.named or ANY_NAME in self.named:
+        if name in LOOPBACK or name in (self.listens, *self.named) or ANY_NAME in self.named:
             return True
         return self.every_address and _is_address(name)
 
     def trusts(self, origin: str, host: str) -> bool:
         """Whether a page of `origin` may send what changes something to `host`.
 
-        It may if it is the page of that very host and port, or of a host that the operator named: behind a
-        proxy the two can differ.
+        It may if it is the page of that very host and port, or of a host that the operator named, since
+        behind a proxy the two can differ. Another port of this machine is another program's.
         """
         scheme, separator, rest = origin.partition("://")
         if not separator or scheme not in ("http", "https"):

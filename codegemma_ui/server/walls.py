@@ -128,11 +128,10 @@ class Walls:
         if method != "POST":
             await self._enter(scope, receive, send)
             return
-        length = headers.get("content-length")
-        async with self._long_bodies.room(None if length is None else length.encode()) as long:
+        async with self._long_bodies.body(receive) as body:
             accepted = _Accepted(send)
-            await self._enter(scope, receive, accepted.send)
-            if long and (event := accepted.event()):
+            await self._enter(scope, body.receive, accepted.send)
+            if body.long and (event := accepted.event()):
                 await self._until_ended(event)
 
     async def _until_ended(self, event: str) -> None:

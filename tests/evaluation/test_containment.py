@@ -134,6 +134,26 @@ RIGHTS = (
 )
 
 
+@pytest.mark.parametrize("family", ["VSOCK", "NETLINK", "PACKET", "ALG"])
+def test_sockets_that_no_namespace_keeps_apart_cannot_be_made(family: str) -> None:
+    if not hasattr(socket, f"AF_{family}"):
+        pytest.skip(f"AF_{family} has no name here")
+    source = f"import errno, socket\ntry:\n    socket.socket(socket.AF_{family})\n"
+    source += "except OSError as error:\n    assert error.errno == errno.EAFNOSUPPORT, error\n"
+    source += "else:\n    assert False\nsocket.socketpair()\nsocket.socket(socket.AF_INET)"
+    assert execute(source) == PASSED
+
+
+@pytest.mark.parametrize(
+    "take", ["os.memfd_create('x')", "__import__('ctypes').CDLL(None).shmget(0, 4096, 0o1600)"]
+)
+def test_memory_that_belongs_to_no_process_cannot_be_taken(take: str) -> None:
+    source = (
+        f"import os\ntry:\n    taken = {take}\nexcept OSError:\n    taken = -1\nassert taken == -1"
+    )
+    assert execute(source) == PASSED
+
+
 def test_it_has_no_right_and_gets_none() -> None:
     assert execute(RIGHTS) == PASSED
 

@@ -28,6 +28,9 @@ async def app(scope, receive, send) -> None:
         return
     if scope["path"] == "/slow":
         await asyncio.sleep(1)
+    if scope["path"] == "/read":
+        while (await receive()).get("more_body"):
+            pass
     await send({"type": "http.response.start", "status": 200, "headers": []})
     await send({"type": "http.response.body", "body": b"here"})
 
@@ -118,6 +121,18 @@ def test_260_silent_ones_at_256_open_files_keep_nobody_out() -> None:
         called = httpx.post(f"{page.url}/gradio_api/run/status", json={"data": []}, timeout=5)
         assert called.json()["data"][0]["state"] in ("ready", "loading", "warming", "starting")
         assert "Too many open files" not in page.log()
+
+
+def test_requests_whose_bodies_never_come_make_room_for_a_new_one() -> None:
+    sent = b"POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 5000000\r\n\r\nx"
+    with listening(10) as port, contextlib.ExitStack() as stack:
+        slow = [
+            stack.enter_context(connect(port, sent.replace(b"/ ", b"/read "))) for _ in range(10)
+        ]
+        time.sleep(0.2)
+        assert httpx.get(f"http://127.0.0.1:{port}/").text == "here"
+        assert is_closed_within(slow[0], 1)
+        assert not is_closed_within(slow[-1], 0.1)
 
 
 @pytest.mark.skipif(shutil.which("prlimit") is None, reason="needs prlimit, as Linux has it")

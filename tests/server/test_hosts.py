@@ -50,6 +50,13 @@ def test_a_host_is_ours_or_is_not(hosts: Hosts, header: str | None, known: bool)
         (LOCAL, "http://localhost:7860", "localhost:7860", True),
         (LOCAL, "https://playground.example", "127.0.0.1:7860", True),  # a proxy between
         (LOCAL, "http://localhost:3000", "localhost:7860", False),  # another program of the machine
+        (LOCAL, "http://127.0.0.1:3000", "127.0.0.1:7860", False),
+        (
+            Hosts.of("playground.lan", []),
+            "http://playground.lan:3000",
+            "playground.lan:7860",
+            False,
+        ),
         (LOCAL, "https://evil.example", "127.0.0.1:7860", False),
         (LOCAL, "null", "127.0.0.1:7860", False),
         (LOCAL, "file://", "127.0.0.1:7860", False),

@@ -34,6 +34,7 @@ TABLE = (Path(__file__).parents[2] / "SECURITY.md").read_text(encoding="utf-8")
                 f"above {bodies.SHORT_BYTES // 2**10} KiB",
                 f"{bodies.MAX_AT_ONCE_BYTES // MIB} MiB",
                 f"{bodies.WAIT_S:g} s",
+                f"{bodies.MAX_ARRIVING_BYTES // MIB} MiB come",
             ),
         ),
         ("prefix and suffix", (f"{fim.MAX_SIDE_CHARACTERS:,} characters",)),

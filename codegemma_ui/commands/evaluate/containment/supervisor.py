@@ -17,7 +17,14 @@ import time
 from pathlib import Path
 from typing import NoReturn
 
-from codegemma_ui.commands.evaluate.containment import linux, memory, namespaces, program, root
+from codegemma_ui.commands.evaluate.containment import (
+    calls,
+    linux,
+    memory,
+    namespaces,
+    program,
+    root,
+)
 from codegemma_ui.commands.evaluate.containment.group import Group
 from codegemma_ui.commands.evaluate.containment.plan import Plan
 
@@ -85,6 +92,11 @@ def _say_what_lacks(plan: Plan, group: Group | None, has_processes: bool) -> Non
             f"note Neither a memory group (cgroup v2) nor a /proc can be made here: the {size} are for each "
             f"process of a program, which may have {plan.processes}."
         )
+    if not calls.can_be_refused():
+        print(
+            "note Calls cannot be filtered here (seccomp): neither sockets of families other than IP's nor "
+            "memory that belongs to no process are kept from programs."
+        )
 
 
 def _become(plan: Plan, group: Group | None, descriptors: list[int]) -> NoReturn:
@@ -104,6 +116,8 @@ def _become(plan: Plan, group: Group | None, descriptors: list[int]) -> NoReturn
         os.setresgid(*[namespaces.USER] * 3)
         os.setresuid(*[namespaces.USER] * 3)
     linux.gain_no_rights()
+    if calls.can_be_refused():
+        calls.refuse()
 
     above = len(descriptors)
     kept = [fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, above) for descriptor in descriptors]
