@@ -122,7 +122,7 @@ def test_a_prefill_is_an_event_of_json_and_a_line_on_a_terminals_stderr() -> Non
 
 @pytest.mark.parametrize(("flags", "stops"), [([], True), (["--no-stop-on-repetition"], False)])
 def test_the_shell_can_turn_off_the_stop_on_repetition(flags: list[str], stops: bool) -> None:
-    parsed = main._parser().parse_args(["complete", *flags])
+    parsed = main.parser().parse_args(["complete", *flags])
     assert parsed.stop_on_repetition is stops
     assert "stop_on_repetition" in complete._REQUEST_FIELDS
 

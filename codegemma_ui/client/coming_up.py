@@ -1,11 +1,31 @@
-"""What a model that is on its way does, as one line of a shell."""
+"""Waiting for a model that is on its way, and what it does as one line of a shell."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from types import TracebackType
 
-from codegemma_ui.ipc.messages import Status
+from codegemma_ui.client.client import EngineClient
+from codegemma_ui.errors import NotReady
+from codegemma_ui.ipc.messages import State, Status
+
+LOOK_S = 0.05
+"""Seconds between two looks."""
+
+COMING_UP: tuple[State, ...] = ("starting", "downloading", "loading", "warming")
+
+
+def statuses(client: EngineClient) -> Iterator[Status]:
+    """Yield the status until the model serves; whoever waits sleeps in between.
+
+    Raises:
+        PlaygroundError: it could not be loaded.
+    """
+    while (status := client.status()).state in COMING_UP:
+        yield status
+    if status.state == "failed":
+        raise client.error or NotReady("No model is loaded.")
 
 
 def step(status: Status) -> str:

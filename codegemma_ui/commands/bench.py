@@ -16,10 +16,11 @@ from codegemma_ui import installation, machine, settings
 from codegemma_ui.bench import plan, plot, report, runner, subjects, surroundings, weights
 from codegemma_ui.bench.figures import Figures
 from codegemma_ui.bench.prompts import Prompts
+from codegemma_ui.bench.shapes import SHAPES
 from codegemma_ui.bench.subjects import Device, Subject
 from codegemma_ui.bench.visit import Setting, Visit
 from codegemma_ui.bench.weights import Model
-from codegemma_ui.commands.main import CANCELLED, DONE, ENGINE_ERROR
+from codegemma_ui.commands.shell import Cancelled, Commands, Told
 from codegemma_ui.errors import BadInput, EngineError
 from codegemma_ui.fim.vocabulary import Vocabulary
 from codegemma_ui.ipc.messages import to_json
@@ -33,19 +34,54 @@ NEEDS_CUDA = (
 )
 
 
-def run(parsed: argparse.Namespace) -> int:
-    """Measure and report; returns the exit code."""
-    try:
-        found = measure(parsed)
-    except EngineError as error:
-        _say(f"error: {error}")
-        return ENGINE_ERROR
+def add_parser(commands: Commands) -> None:
+    """Add `bench` with its flags."""
+    parser = commands.add_parser("bench", help="measure speed, beside other engines")
+    measured = parser.add_mutually_exclusive_group()
+    measured.add_argument(
+        "--preset",
+        help="model: a name, a folder, hf://… or kaggle://… [CODEGEMMA_UI_PRESET, bundled]",
+    )
+    measured.add_argument("--shape", choices=tuple(SHAPES), help="a Gemma with random weights")
+    for name, text in (
+        ("--rounds", "how often each subject is visited; default 3, with --quick 1"),
+        ("--threads", "cores that a subject may use; default all"),
+    ):
+        parser.add_argument(name, type=int, help=text)
+    parser.add_argument(
+        "--out", type=Path, metavar="DIR", help="keep results.json, results.md and plot.png there"
+    )
+    parser.add_argument(
+        "--only", nargs="+", metavar="NAME", help="subjects, or how their names begin: engine-jax"
+    )
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    parser.add_argument(
+        "--time-limit", type=float, default=900.0, help="seconds one visit may take; default 900"
+    )
+    for name, text in (
+        ("--quick", "few and short questions: to see that it works"),
+        ("--json", "the results as one JSON object instead of Markdown"),
+    ):
+        parser.add_argument(name, action="store_true", help=text)
+    parser.set_defaults(run=run)
+
+
+def run(parsed: argparse.Namespace) -> None:
+    """Measure, and print the report.
+
+    Raises:
+        BadInput, EngineError: before anything was measured.
+        Cancelled: a signal ended it; what was measured until then has been told.
+        Told: nothing could be measured; the report says why.
+    """
+    found = measure(parsed)
     print(to_json(found) if parsed.json else report.markdown(found), flush=True)
     if parsed.out:
         _write(found, parsed.out)
     if found["interrupted"]:
-        return CANCELLED
-    return DONE if any(row["error"] is None for row in found["rows"]) else ENGINE_ERROR
+        raise Cancelled
+    if all(row["error"] is not None for row in found["rows"]):
+        raise Told(EngineError("Nothing could be measured."))
 
 
 def measure(parsed: argparse.Namespace) -> dict[str, Any]:

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
 import io
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from codegemma_ui import settings
+from codegemma_ui import fim, settings
 from codegemma_ui.client import coming_up
 from codegemma_ui.client.client import EngineClient
 from codegemma_ui.commands import text_files
-from codegemma_ui.commands.main import BAD_INPUT, CANCELLED, DONE, ENGINE_ERROR
-from codegemma_ui.errors import BadInput, sentences
+from codegemma_ui.commands.shell import Cancelled, Commands, Told
+from codegemma_ui.errors import BadInput, PlaygroundError, of_code, sentences
 from codegemma_ui.fim import BYTE_ORDER_MARK
 from codegemma_ui.ipc.messages import (
     CancelledEvent,
@@ -28,7 +27,7 @@ from codegemma_ui.ipc.messages import (
     parse_request,
     to_json,
 )
-from codegemma_ui.machine import interrupts
+from codegemma_ui.machine import console, interrupts
 from codegemma_ui.ui import advice
 
 _REQUEST_FIELDS = (
@@ -37,8 +36,56 @@ _REQUEST_FIELDS = (
 )
 
 
-def run(parsed: argparse.Namespace) -> int:
-    """Complete once; returns the exit code."""
+def add_parser(commands: Commands) -> None:
+    """Add `complete` with its flags."""
+    parser = commands.add_parser("complete", help="fill in one middle, streamed to stdout")
+    for side in ("prefix", "suffix"):
+        source = parser.add_mutually_exclusive_group()
+        source.add_argument(f"--{side}", metavar="TEXT", help="- reads stdin; default empty")
+        source.add_argument(f"--{side}-file", metavar="FILE", help="- reads stdin")
+    settings.add_model_flags(parser)
+    for name, kind, text in (
+        ("--max-length", int, "prompt and middle together, in tokens"),
+        ("--temperature", float, "0 is greedy"),
+        ("--top-k", int, "0 is off"),
+        ("--top-p", float, "1 is off"),
+        ("--seed", int, "repeat a sample"),
+    ):
+        parser.add_argument(name, type=kind, default=None, help=text)
+    parser.add_argument("--layout", choices=fim.LAYOUTS, help="prompt order; default psm")
+    parser.add_argument("--path", help="of the file that is written, for the model to read")
+    parser.add_argument(
+        "--context-file",
+        metavar="FILE",
+        action="append",
+        help="another file of the project, for the model to read before; may be repeated",
+    )
+    forced = parser.add_mutually_exclusive_group()
+    forced.add_argument("--forced", metavar="TEXT", help="the middle begins with this")
+    forced.add_argument(
+        "--forced-ids", metavar="ID,ID…", help="the same as token ids, stop tokens among them"
+    )
+    parser.add_argument(
+        "--score", action="store_true", help="tell how likely what is forced is; write nothing"
+    )
+    parser.add_argument(
+        "--no-stop-on-repetition",
+        dest="stop_on_repetition",
+        action="store_false",
+        help="go on where the model writes the same again and again",
+    )
+    parser.add_argument("--json", action="store_true", help="one event a line")
+    parser.set_defaults(run=run)
+
+
+def run(parsed: argparse.Namespace) -> None:
+    """Complete once.
+
+    Raises:
+        Told: what went wrong, which an event has said.
+        Cancelled: a signal ended it.
+    """
+    console.log_what_is_not_told()
     # The middle is bytes of a program: no newline translation, UTF-8 whatever the locale says.
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(encoding="utf-8", newline="")
@@ -54,11 +101,10 @@ def run(parsed: argparse.Namespace) -> int:
         client = EngineClient(chosen)
         parse_request(raw, client.status().context_length)  # before seconds are spent on loading
     except BadInput as error:
-        _show(ErrorEvent.of(error), parsed.json)
-        return BAD_INPUT
+        raise _told(error, parsed.json) from error
     client.start()
     try:
-        return asyncio.run(_stream(client, raw, parsed.json))
+        asyncio.run(_stream(client, raw, parsed.json))
     finally:
         client.close()
 
@@ -105,7 +151,7 @@ def _forced(parsed: argparse.Namespace) -> str | list[int] | None:
         raise BadInput(f"--forced-ids must be numbers with commas. Received: {ids!r}") from error
 
 
-async def _stream(client: EngineClient, raw: Mapping[str, object], as_json: bool) -> int:
+async def _stream(client: EngineClient, raw: Mapping[str, object], as_json: bool) -> None:
     interrupted = False
 
     def interrupt() -> None:
@@ -114,7 +160,7 @@ async def _stream(client: EngineClient, raw: Mapping[str, object], as_json: bool
         client.cancel()
         waiting.cancel()
 
-    async def consume() -> int:
+    async def consume() -> None:
         prefill = _PrefillLine()
         async for event in client.complete(raw):
             if not as_json and sys.stderr.isatty():
@@ -123,28 +169,39 @@ async def _stream(client: EngineClient, raw: Mapping[str, object], as_json: bool
                 client.cancel()
             _show(event, as_json)
             if isinstance(event, ErrorEvent):
-                return BAD_INPUT if event.code == BadInput.code else ENGINE_ERROR
+                raise Told(of_code(event.code, event.message, event.hint))
             if isinstance(event, CancelledEvent):
-                return CANCELLED
-        return DONE
+                raise Cancelled
 
     async def come_up() -> None:
         """Waits for the model apart from the stream, so that Ctrl+C can end it while loading."""
         with coming_up.Line() as line:
-            while (status := client.status()).state not in ("ready", "failed"):
+            for status in coming_up.statuses(client):
                 line.show(status)
-                await asyncio.sleep(0.02)
+                await asyncio.sleep(coming_up.LOOK_S)
+        status = client.status()
         for said in advice.sentences(status.narrowed, status.backend, status.faster_backend):
             print(said, file=sys.stderr)
 
     waiting = asyncio.create_task(come_up())
     interrupts.call_on(interrupts.ENDING, interrupt)
-    with contextlib.suppress(asyncio.CancelledError):
+    try:
         await waiting
+    except PlaygroundError as error:
+        raise _told(error, as_json) from error
+    except asyncio.CancelledError:
+        if not interrupted:
+            raise
     if interrupted:
         _show(CancelledEvent(), as_json)
-        return CANCELLED
-    return await consume()
+        raise Cancelled
+    await consume()
+
+
+def _told(error: PlaygroundError, as_json: bool) -> Told:
+    """Tell of an error as an event is told."""
+    _show(ErrorEvent.of(error), as_json)
+    return Told(error)
 
 
 class _PrefillLine:

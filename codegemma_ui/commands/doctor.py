@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import platform
@@ -14,14 +15,38 @@ from typing import Any
 
 from codegemma_ui import __version__, cache_folder, machine, presets
 from codegemma_ui.client.choice import Choice, faster_backend
+from codegemma_ui.commands import environment
+from codegemma_ui.commands.shell import Commands
 from codegemma_ui.download import credentials_present
 from codegemma_ui.ipc import parent
 from codegemma_ui.machine import framework_variables
 from codegemma_ui.presets import Preset, memory, quality
 from codegemma_ui.presets.memory import Narrowed
 from codegemma_ui.presets.quality import Quality
-from codegemma_ui.settings import RemoteServer, Settings
+from codegemma_ui.settings import (
+    RemoteServer,
+    Settings,
+    add_preset_flags,
+    add_server_flags,
+    resolve,
+)
 from codegemma_ui.ui import advice
+
+
+def add_parser(commands: Commands) -> None:
+    """Add `doctor` with its flags."""
+    parser = commands.add_parser("doctor", help="what this machine has, and what is missing")
+    add_preset_flags(parser)
+    add_server_flags(parser)
+    parser.add_argument("--json", action="store_true")
+    parser.set_defaults(run=run)
+
+
+def run(parsed: argparse.Namespace) -> None:
+    """Print what was found."""
+    chosen = resolve(parsed, environment.without_what_is_missing(parsed))
+    report = examine(chosen, only=parsed.preset)
+    print(json.dumps(report, indent=2) if parsed.json else as_text(report))
 
 
 def examine(settings: Settings, only: str | None = None) -> dict[str, Any]:

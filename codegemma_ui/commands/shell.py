@@ -11,14 +11,44 @@ import shlex
 import sys
 from collections.abc import Callable, Sequence
 from itertools import pairwise
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
-from codegemma_ui.errors import BadInput
+from codegemma_ui.errors import BadInput, PlaygroundError
+
+if TYPE_CHECKING:
+    Commands = argparse._SubParsersAction["Parser"]
+    """Takes a command's parser."""
+else:
+    Commands = object
+
+DONE, ENGINE_ERROR, BAD_INPUT, CANCELLED = 0, 1, 2, 130
 
 NOBODY_READS = 141
 """The exit code of a command that SIGPIPE ends, as shells tell it: 128 and the signal's 13."""
 
 CANNOT_WRITE = 1
+
+
+class Cancelled(Exception):
+    """A person or a service manager ended the command."""
+
+
+class Told(Exception):
+    """A command failed, and has told why in a form of its own.
+
+    Args:
+        error: what it told.
+    """
+
+    def __init__(self, error: PlaygroundError) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+def code_of(error: PlaygroundError) -> int:
+    """Return the exit code of an error: whose input was wrong, or what could not be done with it."""
+    wrong = isinstance(error, BadInput) or error.code == BadInput.code
+    return BAD_INPUT if wrong else ENGINE_ERROR
 
 
 def mannerly(command: Callable[[], int]) -> int:

@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Any
 
 from codegemma_ui import errors, settings
+from codegemma_ui.client import coming_up
 from codegemma_ui.client.client import EngineClient
 from codegemma_ui.client.progress import Progress
 from codegemma_ui.errors import BadInput, NotReady
@@ -24,8 +25,6 @@ from codegemma_ui.library import live
 from codegemma_ui.library.result import Result
 from codegemma_ui.library.synchronous import LoopThread
 from codegemma_ui.machine import BACKENDS, console
-
-POLL_S = 0.02
 
 
 class Playground:
@@ -212,15 +211,15 @@ def _wait(client: EngineClient) -> None:
         PlaygroundError: it cannot.
     """
     told = ""
-    while (now := client.status()).state not in ("ready", "failed"):
-        watched = now.phase == "loading" and now.progress is not None and sys.stderr.isatty()
-        told_of = now.phase == "downloading" or watched
-        if told_of and (now.progress is not None or not told):
-            share = "" if now.progress is None else f" {now.progress:.0%}"
-            if told != (told := f"\r{now.phase} {now.preset}{share}"):
-                print(told, end="", file=sys.stderr, flush=True)
-        time.sleep(POLL_S)
-    if told:
-        print(file=sys.stderr)
-    if now.state == "failed":
-        raise client.error or NotReady("No model is loaded.")
+    try:
+        for now in coming_up.statuses(client):
+            watched = now.phase == "loading" and now.progress is not None and sys.stderr.isatty()
+            told_of = now.phase == "downloading" or watched
+            if told_of and (now.progress is not None or not told):
+                share = "" if now.progress is None else f" {now.progress:.0%}"
+                if told != (told := f"\r{now.phase} {now.preset}{share}"):
+                    print(told, end="", file=sys.stderr, flush=True)
+            time.sleep(coming_up.LOOK_S)
+    finally:
+        if told:
+            print(file=sys.stderr)

@@ -28,7 +28,7 @@ def commands() -> dict[str, Any]:
 
 
 def _parsers() -> Iterator[tuple[str, argparse.ArgumentParser]]:
-    parser = main._parser()
+    parser = main.parser()
     yield "", parser
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):

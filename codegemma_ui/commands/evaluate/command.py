@@ -23,11 +23,11 @@ from codegemma_ui.commands.evaluate.infilling import Setup
 from codegemma_ui.commands.evaluate.results import Made, Result, ResultsFile
 from codegemma_ui.commands.evaluate.summary import summary
 from codegemma_ui.commands.evaluate.tasks import Dataset, Task
-from codegemma_ui.commands.main import BAD_INPUT, CANCELLED, DONE, ENGINE_ERROR
-from codegemma_ui.errors import BadInput, EngineError
+from codegemma_ui.commands.shell import Cancelled, Commands
+from codegemma_ui.errors import BadInput
 from codegemma_ui.fim import scoring
 from codegemma_ui.ipc.messages import to_json
-from codegemma_ui.machine import interrupts
+from codegemma_ui.machine import console, interrupts
 from codegemma_ui.settings import Settings
 
 FOLDER = Path("eval-results")
@@ -36,21 +36,56 @@ PROGRESS_S = 10.0
 """Seconds between two lines of progress where stderr is no terminal."""
 
 
-def run(parsed: argparse.Namespace) -> int:
-    """Evaluate; returns the exit code."""
+def add_parser(commands: Commands) -> None:
+    """Add `eval` with its flags."""
+    # Its own --time-limit: a large model on a CPU is to be slow, not wrong.
+    parser = commands.add_parser(
+        "eval", help="measure a model on infilling tasks", conflict_handler="resolve"
+    )
+    parser.add_argument(
+        "--dataset",
+        metavar="FILE",
+        required=True,
+        help="JSON lines in the form of HumanEval-Infilling, plain or gzip",
+    )
+    settings.add_model_flags(parser)
+    parser.add_argument("--time-limit", default="3600", help="seconds one task may take [3600]")
+    parser.add_argument("--limit", type=int, metavar="N", help="only the first N tasks")
+    parser.add_argument(
+        "--max-new-tokens", type=int, default=96, help="the most tokens of a middle; default 96"
+    )
+    parser.add_argument(
+        "--layout", choices=fim.FIM_LAYOUTS, default="psm", help="prompt order; default psm"
+    )
+    for name, text in (
+        ("--hide-suffix", "ask with an empty suffix"),
+        ("--execute", "run each task's test too, in a contained process: pass_at_1"),
+        ("--json", "the report as one JSON object"),
+    ):
+        parser.add_argument(name, action="store_true", help=text)
+    parser.add_argument(
+        "--results",
+        metavar="FILE",
+        help="a line a task; an interrupted run goes on from it; default in eval-results/",
+    )
+    parser.set_defaults(run=run)
+
+
+def run(parsed: argparse.Namespace) -> None:
+    """Evaluate, and print the report.
+
+    Raises:
+        BadInput, EngineError: what went wrong; what was done until then is kept.
+        Cancelled: a signal ended it.
+    """
+    console.log_what_is_not_told()
     try:
-        return asyncio.run(_run(parsed))
+        asyncio.run(_run(parsed))
     except asyncio.CancelledError:  # SIGTERM; Ctrl+C leaves as KeyboardInterrupt
-        return CANCELLED
-    except BadInput as error:
-        _say(f"error: {error}")
-        return BAD_INPUT
-    except EngineError as error:
-        _say(f"error: {error}")
-        return BAD_INPUT if error.code == BadInput.code else ENGINE_ERROR
+        raise Cancelled from None
 
 
-async def _run(parsed: argparse.Namespace) -> int:
+async def _run(parsed: argparse.Namespace) -> None:
     current = asyncio.current_task()
     assert current is not None
     interrupts.call_on(set(interrupts.ENDING) - {signal.SIGINT}, current.cancel)
@@ -97,7 +132,6 @@ async def _run(parsed: argparse.Namespace) -> int:
             "results": str(path),
         }
     print(to_json(report) if parsed.json else as_text(report))
-    return DONE
 
 
 def how_made(dataset: Dataset, chosen: Settings, setup: Setup) -> Made:
@@ -192,17 +226,15 @@ async def come_up(client: EngineClient) -> None:
     """Wait for the model, and tell of each step.
 
     Raises:
-        EngineError: it could not be loaded.
+        PlaygroundError: it could not be loaded.
     """
     told = ""
-    while (status := client.status()).state not in ("ready", "failed"):
+    for status in coming_up.statuses(client):
         step = coming_up.step(status)
         if step != told:
             _say(step)
             told = step
-        await asyncio.sleep(0.05)
-    if status.state == "failed":
-        raise EngineError(**(status.error or {"message": "No model is loaded."}))
+        await asyncio.sleep(coming_up.LOOK_S)
 
 
 class _Progress:

@@ -19,24 +19,38 @@ from codegemma_ui.commands.export import (
     transformers_files,
 )
 from codegemma_ui.commands.export.folder import Made
-from codegemma_ui.commands.main import BAD_INPUT, DONE, ENGINE_ERROR
-from codegemma_ui.errors import BackendMissing, BadInput, EngineError
+from codegemma_ui.commands.shell import Commands
+from codegemma_ui.errors import BackendMissing, BadInput
 from codegemma_ui.ipc.messages import to_json
 from codegemma_ui.machine import console
 
 WRITERS = {formats.GGUF: gguf_file, formats.TRANSFORMERS: transformers_files}
 
 
-def run(parsed: argparse.Namespace) -> int:
-    """Export; returns the exit code."""
-    try:
-        with console.redirected(1, 2):  # what a library prints is no part of the report
-            report = export(parsed)
-    except EngineError as error:
-        _say(f"error: {error}")
-        return BAD_INPUT if error.code == BadInput.code else ENGINE_ERROR
+def add_parser(commands: Commands) -> None:
+    """Add `export` with its flags."""
+    parser = commands.add_parser("export", help="write a model for llama.cpp or transformers")
+    settings.add_preset_flags(parser)
+    parser.add_argument("--format", choices=tuple(formats.FORMATS), required=True)
+    parser.add_argument(
+        "--dtype",
+        choices=formats.DTYPES,
+        help="of the weights; q8_0 is 8 bits and q4_0 is 4, for gguf; default as the preset has them",
+    )
+    parser.add_argument("--out", metavar="DIR", required=True, help="a new or empty folder")
+    parser.add_argument("--json", action="store_true", help="what was written as one JSON object")
+    parser.set_defaults(run=run)
+
+
+def run(parsed: argparse.Namespace) -> None:
+    """Export, and print what was written.
+
+    Raises:
+        BadInput, EngineError: what went wrong; nothing was written.
+    """
+    with console.redirected(1, 2):  # what a library prints is no part of the report
+        report = export(parsed)
     print(to_json(report) if parsed.json else as_text(report))
-    return DONE
 
 
 def export(parsed: argparse.Namespace) -> dict[str, Any]:

@@ -1,0 +1,44 @@
+"""`python -m codegemma_ui serve`: the page, which is what no command asks for."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+
+from codegemma_ui import settings
+from codegemma_ui.commands.shell import Commands
+
+
+def add_parser(commands: Commands) -> None:
+    """Add `serve` with its flags."""
+    parser = commands.add_parser("serve", help="serve the page")
+    settings.add_serve_flags(parser)
+    parser.set_defaults(run=run)
+
+
+def run(parsed: argparse.Namespace) -> None:
+    """Serve until a signal comes.
+
+    Raises:
+        BadInput: it cannot listen there, or what was chosen does not go together.
+    """
+    from codegemma_ui.server import addresses
+    from codegemma_ui.ui import gradio_environment
+
+    chosen = settings.resolve(parsed)
+    chosen = replace(chosen, port=addresses.check(chosen))
+    gradio_environment.settle()
+    from codegemma_ui.server import logs
+    from codegemma_ui.server.observed import ObservedClient
+
+    logs.configure(chosen.log_level)
+    client = ObservedClient(chosen)
+    client.start()
+    try:
+        # Gradio is imported beside the worker's framework: each takes seconds.
+        from codegemma_ui.server import serving
+        from codegemma_ui.ui import layout
+
+        serving.launch(layout.build(client, chosen), client, chosen)
+    finally:
+        client.close()
