@@ -44,7 +44,7 @@ def on_torch() -> float:
     steps._device, steps._compiles = torch.device("cpu"), True
     inputs = (torch.tensor([2.0] * 64),)
     graph = trace(lambda x: torch.sin(x) * 0 + x * 3 + 1, inputs)
-    key, failures = ("draw", 1, 0), [OSError("old.so: file too short")]
+    key, failures = ("sample", 1, 0), [OSError("old.so: file too short")]
     really = steps._compile
 
     def fails_at_first(*job: Any) -> Any:

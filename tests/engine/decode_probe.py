@@ -38,11 +38,11 @@ import numpy as np
 
 from codegemma_ui.presets import BUNDLED_FOLDER as PRESET
 from codegemma_ui.workers.keras import loading, steps
+from codegemma_ui.workers.keras.batching import BatchedDecoder
 from codegemma_ui.workers.keras.decode import Decoder
 from codegemma_ui.workers.keras.environment import CPU
 from codegemma_ui.workers.keras.precision import Precision
-from codegemma_ui.workers.keras.sampling import Choice, Sampling
-from codegemma_ui.workers.keras.sharing import SharedDecoder
+from codegemma_ui.workers.keras.sampling import Sampling, TokenChoice
 from codegemma_ui.workers.keras.steps import layers
 from tests.engine.decode_prompts import CURSOR, LARGE_DTYPES, SNIPPETS
 
@@ -212,7 +212,7 @@ def given_up(made: steps.PartedSteps, prompt: list[int]) -> dict:
     token_ids, stop_ids, looks = np.array(prompt, np.int32), steps.stop_array(STOPS), []
 
     def read(cache: Any) -> list:
-        _, picked, _ = made.read(cache, token_ids, 0, len(prompt) - 1, stop_ids)
+        _, picked, _ = made.prefill(cache, token_ids, 0, len(prompt) - 1, stop_ids)
         return [picked.ids.tolist(), picked.logprobs.tolist()]
 
     def goes_on(done: int) -> bool:
@@ -220,7 +220,7 @@ def given_up(made: steps.PartedSteps, prompt: list[int]) -> dict:
         return done < 1
 
     try:
-        made.read(made.allocate(256), token_ids, 0, len(prompt) - 1, stop_ids, goes_on)
+        made.prefill(made.allocate(256), token_ids, 0, len(prompt) - 1, stop_ids, goes_on)
     except steps.GivenUp as left:
         again = read(left.cache)
     return {"looks": looks, "again": again, "anew": read(made.allocate(256))}
@@ -278,7 +278,7 @@ def tokens_in(dtype: str) -> dict:
         steps.of_model(BACKEND, model, Precision(dtype, "float32")), context_length=TOKENS_LENGTH
     )
 
-    def written() -> list[list[Choice]]:
+    def written() -> list[list[TokenChoice]]:
         return [list(decoder.decode(prompt, TOKENS_LENGTH, GREEDY)) for prompt in prompts]
 
     before = written()
@@ -299,7 +299,7 @@ def tokens_in(dtype: str) -> dict:
     }
 
 
-def apart(ours: list[Choice], theirs: list[int]) -> float:
+def apart(ours: list[TokenChoice], theirs: list[int]) -> float:
     """By how many nats we prefer our token to theirs where they first part; 0 where they never do, infinite
     where theirs is none of our likeliest."""
     for choice, their in zip(ours, theirs, strict=True):
@@ -312,8 +312,8 @@ def together() -> list[list[int]]:
     """The same in float32, asked for at once and written as rows of one cache."""
     model = load("tiny")
     compiled = steps.of_model(BACKEND, model, FLOAT32)
-    assert steps.takes_rows(compiled)
-    decoder = SharedDecoder(compiled, context_length=TOKENS_LENGTH, most=len(TOKENS_PROMPTS))
+    assert steps.takes_batches(compiled)
+    decoder = BatchedDecoder(compiled, context_length=TOKENS_LENGTH, most=len(TOKENS_PROMPTS))
     prompts = [Prompts(model).of_length(length) for length in TOKENS_PROMPTS]
     with ThreadPoolExecutor(len(prompts)) as callers:
         return list(
@@ -347,7 +347,7 @@ class Prompts:
         return prompt
 
 
-def ids(choices: list[Choice]) -> list[int]:
+def ids(choices: list[TokenChoice]) -> list[int]:
     return [choice.id for choice in choices]
 
 
@@ -468,7 +468,7 @@ def reused(decoder: Decoder, prompts: Prompts) -> list[dict]:
             (choice.id, choice.logprob)
             for choice in itertools.islice(decoder.decode(prompt, 512, GREEDY), 8)
         ]
-        fresh._memories.clear()
+        fresh._prefixes.clear()
         theirs = [
             (choice.id, choice.logprob)
             for choice in itertools.islice(fresh.decode(prompt, 512, GREEDY), 8)
@@ -478,8 +478,8 @@ def reused(decoder: Decoder, prompts: Prompts) -> list[dict]:
                 "name": name,
                 "ours": ours,
                 "theirs": theirs,
-                "read": decoder.read_tokens,
-                "read_afresh": fresh.read_tokens,
+                "prefill": decoder.prefilled_tokens,
+                "read_afresh": fresh.prefilled_tokens,
             }
         )
     return results
@@ -497,7 +497,7 @@ def drafted(decoder: Decoder, prompts: Prompts) -> list[dict]:
         one = Decoder(counted, context_length=512)
         cursor = prompt.index(FIM_SUFFIX) if FIM_SUFFIX in prompt else None
         with_drafts = ids(list(one.decode(prompt, 512, GREEDY, STOPS, cursor=cursor)))
-        checks = calls["check"]
+        checks = calls["verify"]
         plain = ids(list(one.decode(prompt, 512, GREEDY, STOPS, drafts=False)))
         results.append({"with": with_drafts, "without": plain, "checks": checks})
     return results
@@ -586,7 +586,7 @@ def forced(decoder: Decoder, prompts: Prompts) -> list[dict]:
             prompt = prompts.of_length(length)
             whole = ids(list(decoder.decode(prompt, 512, sampling)))
             again = ids(list(decoder.decode(prompt, 512, sampling, forced=whole[:kept])))
-            results.append({"whole": whole, "again": again, "read": decoder.read_tokens})
+            results.append({"whole": whole, "again": again, "prefill": decoder.prefilled_tokens})
     return results
 
 

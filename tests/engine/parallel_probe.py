@@ -2,8 +2,8 @@
 
 A process of its own, since jax's number of devices is settled by XLA_FLAGS before it starts. With N of 1 it
 also makes the presets of `MODELS` in FOLDER. Stdout ends with a line of JSON, per preset: its `answers`, what
-the first device has of some arrays (`parted`) of a `shape`, its `share` of all weights, and how many programs
-were compiled before and after everything was asked twice.
+the first device has of some arrays (`sharded`) of a `shape`, its `share` of all weights, and how many
+programs were compiled before and after everything was asked twice.
 """
 # ruff: noqa: E402 - what may be imported depends on the backend, so that is settled first
 
@@ -86,7 +86,9 @@ def ask(folder: Path) -> dict[str, Any]:
         named |= {"gate": layer.gate_up.parts[0], "embedding": made._weights.embedding}
     return {
         "answers": answers,
-        "parted": {name: list(one.addressable_shards[0].data.shape) for name, one in named.items()},
+        "sharded": {
+            name: list(one.addressable_shards[0].data.shape) for name, one in named.items()
+        },
         "shape": {name: list(one.shape) for name, one in named.items()},
         "share": mine / whole,
         "compilations": [before, made.compilations],

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from codegemma_ui.workers.keras.steps import Drawing, Picked
+from codegemma_ui.workers.keras.steps import SamplingParams, TokenBatch
 
 
 class ScriptedSteps:
@@ -48,13 +48,13 @@ class ScriptedSteps:
     def cache_bytes(self, length: int) -> int:
         return length
 
-    def read(
+    def prefill(
         self, cache: Any, token_ids: np.ndarray, offset: int, last: int, stop_ids: np.ndarray
-    ) -> tuple[Any, Picked, int]:
-        self._note("read", cache, offset, len(token_ids))
+    ) -> tuple[Any, TokenBatch, int]:
+        self._note("prefill", cache, offset, len(token_ids))
         return cache, self._picked(token_ids[last : last + 1]), int(token_ids[last])
 
-    def check(
+    def verify(
         self,
         cache: Any,
         token_ids: np.ndarray,
@@ -62,8 +62,8 @@ class ScriptedSteps:
         last: int,
         stop_ids: np.ndarray,
         given: np.ndarray,
-    ) -> tuple[Any, Picked, int]:
-        self._note("check", cache, offset, len(token_ids))
+    ) -> tuple[Any, TokenBatch, int]:
+        self._note("verify", cache, offset, len(token_ids))
         picked = self._picked(token_ids)
         if self.unsure:
             picked.logprobs[:, 2] = picked.logprobs[:, 1]
@@ -72,30 +72,30 @@ class ScriptedSteps:
         picked.ids[forced, 0] = given[forced]
         return cache, picked, int(token_ids[last])
 
-    def draw(self, scores: int, drawing: Drawing) -> tuple[int, float]:
-        self.drawn.append(drawing.numbers[0])
+    def sample(self, scores: int, params: SamplingParams) -> tuple[int, float]:
+        self.drawn.append(params.numbers[0])
         return (scores + 2) % self.vocabulary_size, -5.0
 
-    def write(
+    def decode(
         self,
         cache: Any,
         token_id: int,
         position: int,
         count: int,
         stop_ids: np.ndarray,
-        drawing: Drawing,
-    ) -> tuple[Any, Picked]:
-        self._note("write", cache, position, count)
+        params: SamplingParams,
+    ) -> tuple[Any, TokenBatch]:
+        self._note("decode", cache, position, count)
         fed = []
         for number in range(count):
             fed.append(token_id)
-            if drawing.temperature > 0:
-                self.drawn.append(drawing.numbers[number])
-            token_id = (token_id + (2 if drawing.temperature > 0 else 1)) % self.vocabulary_size
+            if params.temperature > 0:
+                self.drawn.append(params.numbers[number])
+            token_id = (token_id + (2 if params.temperature > 0 else 1)) % self.vocabulary_size
             if token_id in stop_ids:
                 break
         picked = self._picked(np.array(fed))
-        if drawing.temperature > 0:
+        if params.temperature > 0:
             picked.ids[:, 0] = (picked.ids[:, 0] + 1) % self.vocabulary_size
         return cache, picked
 
@@ -108,11 +108,11 @@ class ScriptedSteps:
             assert self.released.wait(10)
         self.calls.append((name, cache["length"], offset, size))
 
-    def _picked(self, tokens: np.ndarray) -> Picked:
+    def _picked(self, tokens: np.ndarray) -> TokenBatch:
         """After each token the next one is chosen, and the likeliest of five."""
         ids = (tokens[:, None] + np.array([1, 1, 2, 3, 4, 5])) % self.vocabulary_size
         logprobs = np.tile(np.float32(self.logprobs), (len(tokens), 1))
-        return Picked(ids.astype(np.int32), logprobs)
+        return TokenBatch(ids.astype(np.int32), logprobs)
 
 
 class ScriptedRows(ScriptedSteps):
@@ -123,14 +123,14 @@ class ScriptedRows(ScriptedSteps):
         written: of each dispatch the tokens that each place got.
     """
 
-    takes_rows = True
+    takes_batches = True
 
     def __init__(self) -> None:
         super().__init__()
         self.before: Callable[[], None] = lambda: None
         self.written: list[list[int]] = []
 
-    def allocate_rows(self, rows: int, length: int) -> dict[str, Any]:
+    def allocate_batch(self, rows: int, length: int) -> dict[str, Any]:
         return {"length": length, "rows": rows}
 
     def join(self, rows: Any, row: int, cache: Any) -> Any:
@@ -141,16 +141,16 @@ class ScriptedRows(ScriptedSteps):
         assert length <= rows["length"]
         return {"length": length}
 
-    def write_rows(
+    def decode_batch(
         self,
         rows: Any,
         token_ids: np.ndarray,
         positions: np.ndarray,
         counts: np.ndarray,
         stop_ids: np.ndarray,
-        drawing: Drawing,
+        params: SamplingParams,
         meanwhile: Callable[[], None],
-    ) -> tuple[Any, list[Picked]]:
+    ) -> tuple[Any, list[TokenBatch]]:
         meanwhile()
         self.before()
         assert len(token_ids) == rows["rows"]
@@ -159,9 +159,9 @@ class ScriptedRows(ScriptedSteps):
             if not count:
                 picked.append(self._picked(token_ids[:0]))
                 continue
-            own = Drawing(*(each[row] for each in drawing))
+            own = SamplingParams(*(each[row] for each in params))
             place = (int(token_ids[row]), int(positions[row]), count)
-            picked.append(self.write(rows, *place, stop_ids[row], own)[1])
+            picked.append(self.decode(rows, *place, stop_ids[row], own)[1])
         self.written.append([len(each.ids) for each in picked])
         self.calls.append(("rows", rows["length"], rows["rows"], max(self.written[-1])))
         return rows, picked

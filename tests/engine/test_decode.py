@@ -18,11 +18,11 @@ import numpy as np
 import pytest
 
 from codegemma_ui.workers.keras import decode, planning, steps
-from codegemma_ui.workers.keras.decode import KEPT, LOOK_S, Decoder, Prefilled
+from codegemma_ui.workers.keras.decode import KEPT, LOOK_S, Decoder, PrefillProgress
 from codegemma_ui.workers.keras.pace import MOST_S
 from codegemma_ui.workers.keras.planning import CHUNKS
 from codegemma_ui.workers.keras.precision import Precision
-from codegemma_ui.workers.keras.sampling import Choice, Sampling
+from codegemma_ui.workers.keras.sampling import Sampling, TokenChoice
 from codegemma_ui.workers.keras.steps import GivenUp
 from tests.engine import decoding
 from tests.engine.scripted_steps import ScriptedSteps
@@ -36,7 +36,7 @@ FLOAT32_TOLERANCE = 1e-3
 
 def programs(context_length: int) -> int:
     """How many are compiled: for each cache length the smallest chunk is a check, the others are read, and
-    tokens are written; drawing is compiled once."""
+    tokens are written; sampling is compiled once."""
     lengths = planning.cache_lengths(context_length)
     return sum(len(planning.chunk_sizes(length)) + 1 for length in lengths) + 1
 
@@ -91,7 +91,7 @@ class TestOnEveryBackend:
         assert_alike(before, after)
 
     def test_what_a_prompt_shares_with_an_earlier_one_is_not_read_again(self, report: Any) -> None:
-        read = {case["name"]: case["read"] for case in report["reused"]}
+        read = {case["name"]: case["prefill"] for case in report["reused"]}
         afresh = {case["name"]: case["read_afresh"] for case in report["reused"]}
         for name in ("one more", "shorter", "one more near the end"):
             assert read[name] == 8
@@ -130,7 +130,7 @@ class TestOnEveryBackend:
     def test_what_is_forced_changes_nothing_that_would_have_come(self, report: Any) -> None:
         for case in report["forced"]:
             assert case["again"] == case["whole"]
-            assert case["read"] <= 24  # the prompt was there
+            assert case["prefill"] <= 24  # the prompt was there
 
     def test_weights_read_from_a_preset_are_the_models(self, report: Any) -> None:
         taken = report["taken"]
@@ -208,13 +208,13 @@ class TestForcedTokens:
         drain(decoder)
         steps.calls.clear()
         list(decoder.decode(prompt, 64, GREEDY, {45}, drafts=False, forced=[40, 41, 20]))
-        assert [call for call in steps.calls if call[0] != "write"] == [("check", 256, 39, 8)]
+        assert [call for call in steps.calls if call[0] != "decode"] == [("verify", 256, 39, 8)]
 
     def test_a_reading_that_is_broken_off_gives_what_it_has(self, scripted: Any) -> None:
         decoder, _ = scripted
         inner = decoder.steps
         choices = decoder.decode(
-            [1], 64, GREEDY, over=lambda: len(inner.calls) == 2, forced=[5] * 20
+            [1], 64, GREEDY, should_stop=lambda: len(inner.calls) == 2, forced=[5] * 20
         )
         assert ids(choices) == [5] * 16
 
@@ -246,22 +246,22 @@ class TestTheLoop:
         list(decoder.decode([1, 2, 3], 60, SAMPLED))
         assert len(inner.drawn) == 57
         assert len(set(inner.drawn)) == 57
-        assert sum(name == "write" for name, *_ in inner.calls) < 20  # several a pass
+        assert sum(name == "decode" for name, *_ in inner.calls) < 20  # several a pass
 
     def test_a_stop_token_in_a_draft_ends_it_too(self, scripted: Any) -> None:
         decoder, inner = scripted
         prompt = [*range(10), *range(4)]
         assert ids(decoder.decode(prompt, 64, GREEDY, {6})) == [4, 5, 6]
-        assert any(name == "check" and offset >= 14 for name, _, offset, _ in inner.calls)
+        assert any(name == "verify" and offset >= 14 for name, _, offset, _ in inner.calls)
 
     def test_the_first_token_is_had_before_the_next_pass_ends(self, scripted: Any) -> None:
         decoder, inner = scripted
         waits = threading.Event()
-        write = inner.write
-        inner.write = lambda *given: waits.wait(10) and write(*given)
+        write = inner.decode
+        inner.decode = lambda *given: waits.wait(10) and write(*given)
         choices = decoder.decode([1], 8, GREEDY)
         assert next(choices).id == 2
-        assert inner.calls == [("check", 256, 0, 8)]
+        assert inner.calls == [("verify", 256, 0, 8)]
         waits.set()
         assert ids(choices) == [3, 4, 5, 6, 7, 8]
 
@@ -297,7 +297,10 @@ class TestTheLoop:
     ) -> None:
         decoder, inner = scripted
         prompt = [one % 60 for one in range(1500)]
-        assert list(decoder.decode(prompt, 2000, sampling, over=lambda: bool(inner.calls))) == []
+        assert (
+            list(decoder.decode(prompt, 2000, sampling, should_stop=lambda: bool(inner.calls)))
+            == []
+        )
         drain(decoder)
         assert [call[2:] for call in inner.calls] == [(0, 512)]
         next(decoder.decode(prompt, 2000, sampling))
@@ -320,7 +323,7 @@ class TestTheLoop:
             list(decoder.decode(prompt, 64, GREEDY))
         inner.fails = False
         assert next(decoder.decode(prompt, 64, GREEDY)).id == 20
-        assert decoder.read_tokens > 8  # nothing of it was left
+        assert decoder.prefilled_tokens > 8  # nothing of it was left
         assert inner.allocated == [256, 256]
 
     def test_logits_that_are_no_numbers_are_an_error(self, scripted: Any) -> None:
@@ -362,12 +365,12 @@ class TestTheLoop:
         assert inner.calls.pop() == ("warmed",)
         assert len(inner.drawn) == 1
         shapes = {(name, length, size) for name, length, _, size in inner.calls}
-        passes = {("write", 1), ("check", 8), *(("read", size) for size in CHUNKS[1:])}
+        passes = {("decode", 1), ("verify", 8), *(("prefill", size) for size in CHUNKS[1:])}
         lengths = (256, 512, 2048, 4096)
         assert shapes == {(name, at, size) for at in lengths for name, size in passes if size <= at}
         assert [call[0] for call in inner.calls[:2]] == [
-            "read",
-            "write",
+            "prefill",
+            "decode",
         ]  # before the first request
 
 
@@ -389,7 +392,7 @@ class SlowSteps(ScriptedSteps):
         super()._note(name, cache, offset, size)
         seconds = 0.1 + 0.02 * size
         self.now_s += seconds
-        if name != "write":
+        if name != "decode":
             self.passes.append((size, seconds))
 
 
@@ -397,7 +400,7 @@ class PartedSteps(SlowSteps):
     """The same in ten parts.
 
     Attributes:
-        parts_done: of each `read`.
+        parts_done: of each `prefill`.
         before: called before each part.
     """
 
@@ -408,7 +411,7 @@ class PartedSteps(SlowSteps):
         self.parts_done: list[int] = []
         self.before: Callable[[], None] = lambda: None
 
-    def read(
+    def prefill(
         self,
         cache: Any,
         token_ids: np.ndarray,
@@ -423,7 +426,7 @@ class PartedSteps(SlowSteps):
             if not goes_on(done):
                 raise GivenUp(cache)
             self.parts_done[-1] += 1
-        return super().read(cache, token_ids, offset, last, stop_ids)
+        return super().prefill(cache, token_ids, offset, last, stop_ids)
 
 
 class TestPrefillInParts:
@@ -448,13 +451,13 @@ class TestPrefillInParts:
                 left.set()
 
         inner.before = before
-        assert list(decoder.decode(prompt, 240, GREEDY, over=left.is_set)) == []
+        assert list(decoder.decode(prompt, 240, GREEDY, should_stop=left.is_set)) == []
         assert inner.parts_done == [3]
         assert inner.passes == []
         left.clear()
         # Nothing of it is taken to have been read.
-        assert next(decoder.decode(prompt, 240, GREEDY, over=left.is_set)).id == 40
-        assert decoder.read_tokens >= len(prompt)
+        assert next(decoder.decode(prompt, 240, GREEDY, should_stop=left.is_set)).id == 40
+        assert decoder.prefilled_tokens >= len(prompt)
 
     def test_how_far_it_is_is_told_from_part_to_part(self) -> None:
         inner = PartedSteps()
@@ -463,7 +466,7 @@ class TestPrefillInParts:
         told = [
             event
             for event in decoder.stream([7] * 120, 121, GREEDY)
-            if isinstance(event, Prefilled)
+            if isinstance(event, PrefillProgress)
         ]
         assert len(told) >= 5
         assert [one.tokens for one in told] == sorted(one.tokens for one in told)
@@ -474,7 +477,7 @@ class TestPrefillInParts:
         decoder = Decoder(inner, 512, clock=lambda: inner.now_s)
         assert list(decoder.warm_up())[-1] == (programs(512), programs(512))
         whole = {(name, length, size) for name, length, _, size in inner.calls[:-1]}
-        assert whole == {("read", 256, 32), ("write", 256, 1), ("check", 256, 8)}
+        assert whole == {("prefill", 256, 32), ("decode", 256, 1), ("verify", 256, 8)}
         given_up = [done for done in inner.parts_done if done < inner.parts]
         assert given_up == [1] * (programs(512) - 4)
 
@@ -489,7 +492,7 @@ class TestPrefill:
         # One of 32 is tried, and found to take 0.74 s.
         assert sizes.count(32) == 1
         assert [size for size, seconds in inner.passes if seconds > 0.5] == [32]
-        assert decoder.read_tokens == sum(sizes)
+        assert decoder.prefilled_tokens == sum(sizes)
 
     def test_passes_that_are_fast_grow(self) -> None:
         inner = SlowSteps()
@@ -501,7 +504,7 @@ class TestPrefill:
     def test_a_small_model_is_planned_as_ever(self, scripted: Any) -> None:
         decoder, inner = scripted
         next(decoder.decode([7] * 1300, 2000, GREEDY))
-        passes = [(offset, size) for name, _, offset, size in inner.calls if name != "write"]
+        passes = [(offset, size) for name, _, offset, size in inner.calls if name != "decode"]
         assert passes == planning.chunks(0, 1300, 2048)
 
     def test_it_tells_how_far_it_is_beyond_what_was_kept(self, scripted: Any) -> None:
@@ -510,24 +513,24 @@ class TestPrefill:
         drain(decoder)
         inner.calls.clear()
         goes_on = threading.Semaphore(0)
-        read = inner.read
-        inner.read = lambda *given: goes_on.acquire(timeout=10) and read(*given)
+        read = inner.prefill
+        inner.prefill = lambda *given: goes_on.acquire(timeout=10) and read(*given)
         events = decoder.stream([7] * 300 + [20] * 1500, 2000, GREEDY)
-        assert next(events) == Prefilled(0, 1500)
+        assert next(events) == PrefillProgress(0, 1500)
         goes_on.release()
-        assert next(events) == Prefilled(512, 1500)
+        assert next(events) == PrefillProgress(512, 1500)
         goes_on.release()
-        assert next(events) == Prefilled(1024, 1500)
+        assert next(events) == PrefillProgress(1024, 1500)
         goes_on.release(9)
         rest = list(events)
-        assert all(isinstance(event, Choice) for event in rest)
+        assert all(isinstance(event, TokenChoice) for event in rest)
         assert len(rest) == 200
 
     def test_one_pass_tells_nothing(self, scripted: Any) -> None:
         decoder, inner = scripted
-        read = inner.read
-        inner.read = lambda *given: time.sleep(3 * LOOK_S) or read(*given)
-        assert all(isinstance(event, Choice) for event in decoder.stream([7] * 32, 40, GREEDY))
+        read = inner.prefill
+        inner.prefill = lambda *given: time.sleep(3 * LOOK_S) or read(*given)
+        assert all(isinstance(event, TokenChoice) for event in decoder.stream([7] * 32, 40, GREEDY))
 
     @pytest.mark.parametrize("closes", [False, True])
     def test_a_stop_does_not_wait_for_the_pass_under_way_and_none_follows(
@@ -535,16 +538,16 @@ class TestPrefill:
     ) -> None:
         decoder, inner = scripted
         under_way, goes_on, stopped = threading.Event(), threading.Event(), threading.Event()
-        read = inner.read
+        read = inner.prefill
 
         def slow(*given: Any) -> Any:
             under_way.set()
             goes_on.wait(10)
             return read(*given)
 
-        inner.read = slow
-        events = decoder.stream([7] * 1500, 2000, GREEDY, over=stopped.is_set)
-        assert next(events) == Prefilled(0, 1500)
+        inner.prefill = slow
+        events = decoder.stream([7] * 1500, 2000, GREEDY, should_stop=stopped.is_set)
+        assert next(events) == PrefillProgress(0, 1500)
         assert under_way.wait(10)
         if closes:
             events.close()
@@ -555,7 +558,7 @@ class TestPrefill:
         assert inner.calls == []  # the pass is still under way
         goes_on.set()
         assert next(decoder.decode([7] * 1500, 2000, GREEDY)).id == 8
-        offsets = [call[2] for call in inner.calls if call[0] != "write"]
+        offsets = [call[2] for call in inner.calls if call[0] != "decode"]
         assert offsets[:2] == [0, 512]  # one pass of the first, and the second goes on from it
 
 
@@ -567,7 +570,7 @@ class TestReuse:
         drain(decoder)
         inner.calls.clear()
         assert next(decoder.decode([*prompt, 7], 64, GREEDY)).id == 8
-        assert inner.calls[0] == ("check", 256, 40, 8)
+        assert inner.calls[0] == ("verify", 256, 40, 8)
 
     def test_tokens_that_were_written_count_as_read(self, scripted: Any) -> None:
         decoder, inner = scripted
@@ -575,14 +578,14 @@ class TestReuse:
         assert ids(decoder.decode(prompt, 30, GREEDY))[-1] == 29
         inner.calls.clear()
         next(decoder.decode([*prompt, *range(20, 29), 3], 64, GREEDY))
-        assert inner.calls[0] == ("check", 256, 29, 8)
+        assert inner.calls[0] == ("verify", 256, 29, 8)
 
     def test_a_draft_that_was_wrong_leaves_no_trace(self, scripted: Any) -> None:
         decoder, inner = scripted
         prompt = [1, 2, 3, 4, 40, 41, 42, 43, 44, 45, 46, 1, 2, 3]
         assert ids(decoder.decode(prompt, 21, GREEDY)) == [4, 5, 6, 7, 8, 9, 10]
-        assert decoder._memories[-1].tokens == [*prompt, 4, 5, 6, 7, 8, 9]
-        assert any(name == "check" and offset >= 14 for name, _, offset, _ in inner.calls)
+        assert decoder._prefixes[-1].tokens == [*prompt, 4, 5, 6, 7, 8, 9]
+        assert any(name == "verify" and offset >= 14 for name, _, offset, _ in inner.calls)
 
     def test_a_few_caches_are_kept_and_the_oldest_goes(self, scripted: Any) -> None:
         decoder, inner = scripted
@@ -592,9 +595,9 @@ class TestReuse:
         assert inner.allocated == [256] * KEPT
         for index in (KEPT, 1):
             list(decoder.decode(prompts[index], 64, GREEDY))
-            assert decoder.read_tokens == 8
+            assert decoder.prefilled_tokens == 8
         list(decoder.decode(prompts[0], 64, GREEDY))
-        assert decoder.read_tokens > 8
+        assert decoder.prefilled_tokens > 8
 
     def test_large_caches_are_kept_one_at_a_time(
         self, scripted: Any, monkeypatch: pytest.MonkeyPatch
@@ -614,7 +617,7 @@ class TestReuse:
         kept = []
         for length in (256, 512, 2048, 4096, 256, 512, 2048):
             list(decoder.decode([length % 50, *range(20)], length, GREEDY))
-            kept.append([memory.length for memory in decoder._memories])
+            kept.append([memory.length for memory in decoder._prefixes])
         assert kept == [
             [256],
             [256, 512],
@@ -639,13 +642,13 @@ class TestDrafts:
     def test_without_drafts_none_is_checked(self, scripted: Any) -> None:
         decoder, inner = scripted
         assert ids(decoder.decode(COPYING, 60, GREEDY, drafts=False)) == list(range(4, 29))
-        assert all(name == "write" for name, *_ in inner.calls[2:])
+        assert all(name == "decode" for name, *_ in inner.calls[2:])
 
     def test_a_sample_is_never_drafted(self, scripted: Any) -> None:
         decoder, inner = scripted
         list(decoder.decode(COPYING, 60, SAMPLED))
         assert not any(
-            name == "check" and offset >= len(COPYING) for name, _, offset, _ in inner.calls
+            name == "verify" and offset >= len(COPYING) for name, _, offset, _ in inner.calls
         )
 
     def test_where_two_tokens_are_alike_the_step_decides(self, scripted: Any) -> None:
@@ -655,11 +658,11 @@ class TestDrafts:
         drafts = [
             index
             for index, (name, _, offset, _) in enumerate(inner.calls)
-            if name == "check" and offset >= len(COPYING)
+            if name == "verify" and offset >= len(COPYING)
         ]
         assert drafts
         for index in drafts:
-            assert inner.calls[index + 1] == ("write", 256, inner.calls[index][2], 1)
+            assert inner.calls[index + 1] == ("decode", 256, inner.calls[index][2], 1)
 
     def test_at_the_caches_end_tokens_are_written(self, scripted: Any) -> None:
         decoder, _ = scripted

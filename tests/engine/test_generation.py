@@ -12,9 +12,9 @@ from codegemma_ui import fim
 from codegemma_ui.errors import BadInput
 from codegemma_ui.fim.vocabulary import Vocabulary
 from codegemma_ui.ipc.messages import CompletionRequest, Event, Loaded, PrefillEvent, TokenEvent
-from codegemma_ui.workers.keras.decode import Decoder, Prefilled
+from codegemma_ui.workers.keras.decode import Decoder, PrefillProgress
 from codegemma_ui.workers.keras.generation import generate
-from codegemma_ui.workers.keras.sampling import Choice, Sampling
+from codegemma_ui.workers.keras.sampling import Sampling, TokenChoice
 
 LOADED = Loaded(
     preset="bundled",
@@ -41,12 +41,12 @@ class ScriptedDecoder:
         sampling: Sampling,
         stop_ids: frozenset[int],
         cursor: int,
-        over: Callable[[], bool],
+        should_stop: Callable[[], bool],
         forced: Sequence[int],
-    ) -> Iterator[Choice]:
+    ) -> Iterator[TokenChoice]:
         endless = itertools.chain(forced, self.ids, itertools.repeat(self.then))
         for token_id in itertools.islice(endless, max_length - len(prompt_ids)):
-            yield Choice(token_id, -0.5, ((token_id, -0.5),))
+            yield TokenChoice(token_id, -0.5, ((token_id, -0.5),))
 
 
 def run(
@@ -115,8 +115,10 @@ def test_the_time_limit_keeps_what_was_generated(vocabulary: Vocabulary) -> None
 
 def test_the_time_limit_counts_the_reading_of_the_prompt(vocabulary: Vocabulary) -> None:
     class Slow(ScriptedDecoder):
-        def stream(self, *given: object, over: Callable[[], bool], **more: object) -> Iterator:
-            while not over():  # a prompt of many passes
+        def stream(
+            self, *given: object, should_stop: Callable[[], bool], **more: object
+        ) -> Iterator:
+            while not should_stop():  # a prompt of many passes
                 pass
             return iter(())
 
@@ -141,9 +143,9 @@ def test_the_prefill_is_told_at_most_four_times_a_second(vocabulary: Vocabulary)
         def stream(self, *given: object, **more: object) -> Iterator:
             nonlocal now_s
             for tokens in range(0, 1000, 10):
-                yield Prefilled(tokens, 1000)
+                yield PrefillProgress(tokens, 1000)
                 now_s += 0.0625
-            yield Choice(vocabulary.eos_id, -0.5, ((vocabulary.eos_id, -0.5),))
+            yield TokenChoice(vocabulary.eos_id, -0.5, ((vocabulary.eos_id, -0.5),))
 
     request = CompletionRequest(prefix="x")
     decoder = cast(Decoder, Prefilling([], 0))

@@ -49,7 +49,7 @@ def test_little_is_prefilled(
         prompt = vocabulary.prompt(text[:end], after, max_length, layout)
         assert prompt.trimmed_prefix_tokens > 0
         next(decoder.decode(prompt.token_ids, max_length, Sampling()))
-        prefilled.append(decoder.read_tokens)
+        prefilled.append(decoder.prefilled_tokens)
     _, *keystrokes = prefilled  # the first finds nothing kept
 
     most = CUT_STEP

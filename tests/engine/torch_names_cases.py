@@ -11,7 +11,7 @@ torch = pytest.importorskip("torch")
 from codegemma_ui.errors import LoadFailed  # noqa: E402
 from codegemma_ui.workers.keras.steps import torch_names, torch_products  # noqa: E402
 from codegemma_ui.workers.keras.steps.torch import TorchSteps  # noqa: E402
-from codegemma_ui.workers.keras.steps.weights import Narrow  # noqa: E402
+from codegemma_ui.workers.keras.steps.weights import Quantized  # noqa: E402
 
 
 def without(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
@@ -61,7 +61,7 @@ def test_without_its_kernel_int8_is_multiplied_by_other_products(
     values = torch.randint(-127, 128, (48, 32), dtype=torch.int8)
     scale, x = torch.rand(48), torch.randint(-8, 8, (1, 32)).float()
     without(monkeypatch, "torch._weight_int8pack_mm")
-    torch_products.prepare(Narrow(values, scale), ())
+    torch_products.prepare(Quantized(values, scale), ())
     assert torch_products.kernel_int8 not in torch_products._chosen.values()
     product = torch_products.product(x, values, scale)
     assert torch.allclose(product, x @ values.float().T * scale, rtol=1e-2, atol=1e-2)

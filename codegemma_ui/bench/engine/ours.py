@@ -16,7 +16,7 @@ from codegemma_ui.ipc.messages import CompletionRequest, Loaded, event_to_dict
 
 if TYPE_CHECKING:  # at run time only once the process is set up
     from codegemma_ui.workers.keras.decode import Decoder
-    from codegemma_ui.workers.keras.sampling import Choice
+    from codegemma_ui.workers.keras.sampling import TokenChoice
     from codegemma_ui.workers.keras.steps import Steps
 
 OFFERS = ("drafts", "alternatives")
@@ -91,7 +91,7 @@ class Ours:
             arrivals.add(choice.id)
         return arrivals.generated()
 
-    def _choices(self, decoder: Decoder, request: Request, drafts: bool) -> Iterator[Choice]:
+    def _choices(self, decoder: Decoder, request: Request, drafts: bool) -> Iterator[TokenChoice]:
         return decoder.decode(
             request.prompt_ids,
             len(request.prompt_ids) + request.new_tokens,

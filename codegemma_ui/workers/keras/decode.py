@@ -22,17 +22,17 @@ from typing import Any
 import numpy as np
 
 from codegemma_ui.workers.keras import planning
-from codegemma_ui.workers.keras.drafting import Account, Draft
 from codegemma_ui.workers.keras.pace import Pace
 from codegemma_ui.workers.keras.planning import CHUNKS
-from codegemma_ui.workers.keras.sampling import GREEDY, Choice, Draws, Sampling, choices_of
+from codegemma_ui.workers.keras.prompt_lookup import Draft, DraftBudget
+from codegemma_ui.workers.keras.sampling import GREEDY, Sampler, Sampling, TokenChoice, choices_of
 from codegemma_ui.workers.keras.steps import (
     Cache,
-    Drawing,
     GivenUp,
-    Picked,
+    SamplingParams,
     Scores,
     Steps,
+    TokenBatch,
     always,
     in_parts,
     stop_array,
@@ -44,7 +44,7 @@ PADDING_ID = 0
 FREE = -1
 """In place of a token that is given: the choice is free."""
 
-WIDTH = CHUNKS[0]
+VERIFY_TOKENS = CHUNKS[0]
 """Tokens of a check: the last one, and a draft."""
 
 KEPT = 3
@@ -56,14 +56,14 @@ SAME = 8
 KEPT_BYTES = 1 << 29
 """What all caches may take together; or one for the whole context, where that takes more."""
 
-CHECK_COST = 2.5
+VERIFY_COST = 2.5
 """What a check is taken to cost, in tokens written one by one, before there was one."""
 
 BURST_S = 0.03
 """Seconds that a pass of several tokens may take: a person who stops waits no longer."""
 
 LOOK_S = 0.05
-"""Seconds between two looks, during a prefill, at whether it is over and how far it is."""
+"""Seconds between two looks, during a prefill, at whether to stop and how far it is."""
 
 MARGIN = 1e-3
 """How much likelier (in nats) the first choice must be than the second for a check's word to count. A check
@@ -75,7 +75,7 @@ def _never() -> bool:
 
 
 @dataclass(eq=False)  # two caches are never the same
-class Memory:
+class CachedPrefix:
     """A cache and the tokens whose keys and values it holds, from position 0."""
 
     length: int
@@ -84,7 +84,7 @@ class Memory:
 
 
 @dataclass(frozen=True)
-class Prefilled:
+class PrefillProgress:
     """How far the prefill of a prompt is that takes more than one pass.
 
     Attributes:
@@ -97,14 +97,14 @@ class Prefilled:
 
 
 @dataclass(eq=False)
-class Reading:
+class Prefill:
     """A prompt that is being read, with what is forced after it.
 
     Attributes:
         tokens: of both.
         free: where the prompt ends in them: a choice is told after each token from the last of the prompt on.
         head: where the chunks that tell nothing, or only the last choice, end.
-        memory: what has been read.
+        cached: what has been read.
         start: how many of the tokens the prefix cache held.
         done: how many it holds by now.
         longest: the largest chunk of the plan.
@@ -117,21 +117,21 @@ class Reading:
     tokens: list[int]
     free: int
     head: int
-    memory: Memory
+    cached: CachedPrefix
     start: int
     done: int
     longest: int = 0
     plan: deque[tuple[int, int, int]] = field(default_factory=deque)
     passes: int = 0
-    choices: list[Choice] = field(default_factory=list)
+    choices: list[TokenChoice] = field(default_factory=list)
     reached: int = 0
 
-    def prefilled(self) -> Prefilled | None:
+    def prefilled(self) -> PrefillProgress | None:
         """How far it is; None where one pass does it all, of which no part is done."""
         reached = max(self.start, self.reached)
         if self.passes < 2 and reached == self.start:
             return None
-        return Prefilled(reached - self.start, len(self.tokens) - self.start)
+        return PrefillProgress(reached - self.start, len(self.tokens) - self.start)
 
 
 class Decoder:
@@ -146,7 +146,7 @@ class Decoder:
 
     Attributes:
         drafts: whether it ever tries drafts.
-        read_tokens: tokens that the last prompt's reading put through the model; fewer than the prompt
+        prefilled_tokens: tokens that the last prompt's reading put through the model; fewer than the prompt
             has where a kept cache held its beginning.
 
     Raises:
@@ -169,14 +169,14 @@ class Decoder:
         self.steps = steps
         self.context_length = context_length
         self.cache_lengths = planning.cache_lengths(context_length)
-        self.read_tokens = 0
+        self.prefilled_tokens = 0
         self.pace = Pace(steps.weight_bytes, steps.parts)
         self.kept = KEPT
         self._clock = clock
-        self._memories: list[Memory] = []  # the last used one last
+        self._prefixes: list[CachedPrefix] = []  # the last used one last
         self._turn = 0
         self._step_s: float | None = None  # a token written one by one takes this
-        self._check_cost = CHECK_COST
+        self._verify_cost = VERIFY_COST
         self._thread = ThreadPoolExecutor(1, "decoder")
         # Of torch, a second thread that computes would bring a team of its own: see `telling`.
         beside = self.steps.tried_beside
@@ -208,7 +208,7 @@ class Decoder:
 
     def _programs(self) -> list[tuple[Hashable, Callable[[], None]]]:
         """Each program's name, and what runs it once; for a chunk the name is its cache's length and its
-        size, where 1 is writing and 0 is drawing, the same for all lengths."""
+        size, where 1 is decoding and 0 is sampling, the same for all lengths."""
         names = []
         for length in self.cache_lengths:
             shortest, short, *longer = planning.chunk_sizes(length)
@@ -225,13 +225,13 @@ class Decoder:
         if others and in_parts(self.steps):
             # All parts run one program, whatever the pass is for. What a long pass takes, short ones tell.
             with suppress(GivenUp):
-                self.steps.read(cache, ids, 0, 0, stops, lambda done: not done)
+                self.steps.prefill(cache, ids, 0, 0, stops, lambda done: not done)
         elif size == 1:
-            self.steps.write(cache, PADDING_ID, 0, 1, stops, GREEDY)
+            self.steps.decode(cache, PADDING_ID, 0, 1, stops, GREEDY)
         else:
             cache, _, scores = self._timed(cache, ids, 0, 0, stops)
             if not size:
-                self.steps.draw(scores, Draws(Sampling(temperature=1.0), 1).at(0))
+                self.steps.sample(scores, Sampler(Sampling(temperature=1.0), 1).at(0))
             elif self.pace.unknown(size):
                 self._timed(cache, ids, 0, 0, stops)
 
@@ -253,7 +253,7 @@ class Decoder:
 
     # Decode
 
-    def decode(self, *arguments: Any, **named: Any) -> Iterator[Choice]:
+    def decode(self, *arguments: Any, **named: Any) -> Iterator[TokenChoice]:
         """Yield the tokens of a `stream` alone; it takes the same arguments, and raises the same errors."""
         return _choices(self.stream(*arguments, **named))
 
@@ -265,9 +265,9 @@ class Decoder:
         stop_ids: Sequence[int] | frozenset[int] = (),
         drafts: bool = True,
         cursor: int | None = None,
-        over: Callable[[], bool] = _never,
+        should_stop: Callable[[], bool] = _never,
         forced: Sequence[int] = (),
-    ) -> Generator[Choice | Prefilled]:
+    ) -> Generator[TokenChoice | PrefillProgress]:
         """Yield tokens until one of `stop_ids`, or until prompt and tokens together are `max_length` long.
 
         The first comes as soon as the prompt has been prefilled; before it comes how far that is, where it
@@ -279,11 +279,11 @@ class Decoder:
             max_length: prompt and generated tokens together, as in KerasHub's `generate()`.
             sampling: how each token is chosen.
             stop_ids: tokens after which nothing follows.
-            drafts: whether greedy tokens may be guessed from the context and checked together.
+            drafts: whether greedy tokens may be guessed from the context and verified together.
             cursor: where in the prompt the new tokens belong, as text: what stands before it is what they
                 go on from. None is its end.
-            over: asked again and again during the prefill, by two threads; where it says so, the iterator
-                ends at once, and the model is free after the pass under way.
+            should_stop: asked again and again during the prefill, by two threads; where it says so, the
+                iterator ends at once, and the model is free after the pass under way.
             forced: tokens that come first, however likely, stop tokens among them; what is drawn after them
                 is what the same seed draws at these places.
 
@@ -310,13 +310,15 @@ class Decoder:
             )
         self._turn += 1
         guesses = drafts and self.drafts and sampling.temperature == 0
-        draft = Draft([*prompt[cursor:], *prompt[:cursor]], WIDTH - 1) if guesses else None
+        draft = Draft([*prompt[cursor:], *prompt[:cursor]], VERIFY_TOKENS - 1) if guesses else None
         stops = stop_array(stop_ids)
-        return self._tokens(prompt, given, max_length, sampling, stops, draft, over, self._turn)
+        return self._tokens(
+            prompt, given, max_length, sampling, stops, draft, should_stop, self._turn
+        )
 
     def forget(self) -> None:
         """Let go of the kept caches, where memory has run out."""
-        self._thread.submit(self._memories.clear).result()
+        self._thread.submit(self._prefixes.clear).result()
 
     def _tokens(
         self,
@@ -326,20 +328,20 @@ class Decoder:
         sampling: Sampling,
         stops: np.ndarray,
         draft: Draft | None,
-        over: Callable[[], bool],
+        should_stop: Callable[[], bool],
         turn: int,
-    ) -> Generator[Choice | Prefilled]:
+    ) -> Generator[TokenChoice | PrefillProgress]:
         left, made = max_length - len(prompt), 0
-        draws = Draws(sampling, left)
-        account = Account(self._check_cost)
+        sampler = Sampler(sampling, left)
+        budget = DraftBudget(self._verify_cost)
         if not left:
             return
-        drawing = draws.at(len(forced))
-        prefill = _Prefill(over)
+        params = sampler.at(len(forced))
+        watch = _PrefillWatch(should_stop)
         under_way = self._submit(
-            turn, self._read, prompt, forced, max_length, drawing, stops, prefill
+            turn, self._prefill, prompt, forced, max_length, params, stops, watch
         )
-        yield from prefill.follow(under_way)
+        yield from watch.follow(under_way)
         if not under_way.done():
             return
         while True:
@@ -355,16 +357,16 @@ class Decoder:
             if draft is not None:
                 draft.extend([choice.id for choice in choices])
                 guess = draft.guess()[: left - 1]
-            if guess and account.pays(len(guess)):
-                under_way = self._submit(turn, self._check, last, guess, stops, account)
+            if guess and budget.worth_it(len(guess)):
+                under_way = self._submit(turn, self._verify, last, guess, stops, budget)
             else:
-                most, drawing = min(left, account.burst), draws.at(made)
-                under_way = self._submit(turn, self._write, last, most, stops, drawing, account)
+                most, params = min(left, budget.burst), sampler.at(made)
+                under_way = self._submit(turn, self._decode, last, most, stops, params, budget)
             yield from choices
 
     def _submit(
-        self, turn: int, job: Callable[..., list[Choice]], *arguments: object
-    ) -> Future[list[Choice]]:
+        self, turn: int, job: Callable[..., list[TokenChoice]], *arguments: object
+    ) -> Future[list[TokenChoice]]:
         if turn != self._turn:
             raise RuntimeError(
                 "This iterator has ended: a newer decode() has taken its place. Close an iterator "
@@ -372,11 +374,13 @@ class Decoder:
             )
         return self._thread.submit(job, *arguments)
 
-    # Passes: each runs on the thread, and ends with the memory that it used at the end of the list. A memory
-    # leaves the list while it is in use: jax takes its arrays (donation), so a pass that was interrupted
+    # Passes: each runs on the thread, and ends with the cached prefix that it used at the end of the list.
+    # It leaves the list while it is in use: jax takes its arrays (donation), so a pass that was interrupted
     # leaves nothing that could be used again.
 
-    def _timed(self, cache: Cache, ids: np.ndarray, *further: Any) -> tuple[Cache, Picked, Scores]:
+    def _timed(
+        self, cache: Cache, ids: np.ndarray, *further: Any
+    ) -> tuple[Cache, TokenBatch, Scores]:
         """A `_pass`; tells the pace what it took if it compiled nothing."""
         compilations, started = self.steps.compilations, self._clock()
         done = self._pass(cache, ids, *further)
@@ -393,8 +397,8 @@ class Decoder:
         stops: np.ndarray,
         given: np.ndarray | None = None,
         goes_on: Callable[[int], bool] = always,
-    ) -> tuple[Cache, Picked, Scores]:
-        """Read a chunk by the program of its size: `Steps.check` for `WIDTH` tokens, else `Steps.read`.
+    ) -> tuple[Cache, TokenBatch, Scores]:
+        """Prefill a chunk by the program of its size: `verify` for `VERIFY_TOKENS`, else `prefill`.
 
         Args:
             goes_on: as in `PartedSteps`, for what runs in parts.
@@ -402,159 +406,162 @@ class Decoder:
         Raises:
             GivenUp: as `goes_on` wanted.
         """
-        if len(ids) != WIDTH:
+        if len(ids) != VERIFY_TOKENS:
             if in_parts(self.steps):
-                return self.steps.read(cache, ids, offset, last, stops, goes_on)
-            return self.steps.read(cache, ids, offset, last, stops)
-        given = np.full(WIDTH, FREE, np.int32) if given is None else given
-        return self.steps.check(cache, ids, offset, last, stops, given)
+                return self.steps.prefill(cache, ids, offset, last, stops, goes_on)
+            return self.steps.prefill(cache, ids, offset, last, stops)
+        given = np.full(VERIFY_TOKENS, FREE, np.int32) if given is None else given
+        return self.steps.verify(cache, ids, offset, last, stops, given)
 
-    def _read(
+    def _prefill(
         self,
         prompt: list[int],
         forced: list[int],
         max_length: int,
-        drawing: Drawing,
+        params: SamplingParams,
         stops: np.ndarray,
-        prefill: _Prefill,
-    ) -> list[Choice]:
+        watch: _PrefillWatch,
+    ) -> list[TokenChoice]:
         """Read the prompt, then what is forced; returns these tokens as choices, and one more."""
-        reading = prefill.reading = self._begin(prompt, forced, max_length)
+        prefill = watch.prefill = self._begin(prompt, forced, max_length)
         with suppress(GivenUp):
-            while reading.plan and not prefill.over():
-                self._read_on(reading, drawing, stops, prefill.over)
-        self._memories.append(reading.memory)
-        return reading.choices
+            while prefill.plan and not watch.should_stop():
+                self._prefill_pass(prefill, params, stops, watch.should_stop)
+        self._prefixes.append(prefill.cached)
+        return prefill.choices
 
-    def _begin(self, prompt: list[int], forced: list[int], max_length: int) -> Reading:
+    def _begin(self, prompt: list[int], forced: list[int], max_length: int) -> Prefill:
         """What reads a prompt, from what a kept cache already holds of it."""
         length = self._length(max_length)
-        memory, start = self._memory_for(prompt, length)
+        cached, start = self._lookup(prompt, length)
         # Only checks tell of each position: with them, from the prompt's last token on, forced ones are read.
         head = len(prompt) - 1 if forced else len(prompt)
-        self.read_tokens = 0
-        reading = Reading(prompt + forced, len(prompt), head, memory, start, start)
-        self._plan(reading)
-        return reading
+        self.prefilled_tokens = 0
+        prefill = Prefill(prompt + forced, len(prompt), head, cached, start, start)
+        self._plan(prefill)
+        return prefill
 
-    def _plan(self, reading: Reading) -> None:
+    def _plan(self, prefill: Prefill) -> None:
         """Plan the passes still to come, in chunks as long as the pace allows."""
         longest = self.pace.longest()
-        if reading.longest == longest or reading.done > reading.head:
+        if prefill.longest == longest or prefill.done > prefill.head:
             return
-        head, end, length = reading.head, len(reading.tokens), reading.memory.length
+        head, end, length = prefill.head, len(prefill.tokens), prefill.cached.length
         plan = [
             (offset, size, head)
-            for offset, size in planning.chunks(reading.done, head, length, longest)
+            for offset, size in planning.chunks(prefill.done, head, length, longest)
         ]
-        if head < reading.free:  # some are forced
-            plan += [(offset, WIDTH, end) for offset in planning.rows(head, end, WIDTH, length)]
-        reading.passes += len(plan) - len(reading.plan)
-        reading.longest, reading.plan = longest, deque(plan)
+        if head < prefill.free:  # some are forced
+            plan += [
+                (offset, VERIFY_TOKENS, end)
+                for offset in planning.rows(head, end, VERIFY_TOKENS, length)
+            ]
+        prefill.passes += len(plan) - len(prefill.plan)
+        prefill.longest, prefill.plan = longest, deque(plan)
 
-    def _read_on(
+    def _prefill_pass(
         self,
-        reading: Reading,
-        drawing: Drawing,
+        prefill: Prefill,
+        params: SamplingParams,
         stops: np.ndarray,
-        over: Callable[[], bool] = _never,
+        should_stop: Callable[[], bool] = _never,
     ) -> None:
         """One pass more; the last one draws the choice after all, where it is to be drawn.
 
         Raises:
-            GivenUp: in a pass that runs in parts, since `over` said so.
+            GivenUp: in a pass that runs in parts, since `should_stop` said so.
         """
-        self._plan(reading)
-        offset, size, end = reading.plan.popleft()
-        memory, tokens = reading.memory, reading.tokens
+        self._plan(prefill)
+        offset, size, end = prefill.plan.popleft()
+        cached, tokens = prefill.cached, prefill.tokens
         part, following = tokens[offset : min(offset + size, end)], tokens[offset + 1 :][:size]
         ids, given = np.full(size, PADDING_ID, np.int32), np.full(size, FREE, np.int32)
         ids[: len(part)], given[: len(following)] = part, following
         last = len(part) - 1
 
         def goes_on(parts: int) -> bool:
-            reading.reached = offset + len(part) * parts // self.steps.parts
-            return not over()
+            prefill.reached = offset + len(part) * parts // self.steps.parts
+            return not should_stop()
 
-        self._wait_for((memory.length, size))
+        self._wait_for((cached.length, size))
         try:
-            memory.cache, picked, scores = self._timed(
-                memory.cache, ids, offset, last, stops, given, goes_on
+            cached.cache, picked, scores = self._timed(
+                cached.cache, ids, offset, last, stops, given, goes_on
             )
         except GivenUp as left:
-            memory.cache = left.cache
+            cached.cache = left.cache
             raise
-        self.read_tokens += size
-        memory.tokens = tokens[: offset + len(part)]
-        reading.done = reading.reached = len(memory.tokens)
-        if size == WIDTH:
-            first = reading.free - 1 + len(reading.choices) - offset
-            reading.choices += choices_of(picked.rows(first, len(part)))
-        elif len(memory.tokens) == len(tokens):
-            reading.choices += choices_of(picked)
-        if not reading.plan and drawing.temperature > 0:
-            token_id, logprob = self.steps.draw(scores, drawing)
-            reading.choices[-1] = replace(reading.choices[-1], id=token_id, logprob=logprob)
+        self.prefilled_tokens += size
+        cached.tokens = tokens[: offset + len(part)]
+        prefill.done = prefill.reached = len(cached.tokens)
+        if size == VERIFY_TOKENS:
+            first = prefill.free - 1 + len(prefill.choices) - offset
+            prefill.choices += choices_of(picked.rows(first, len(part)))
+        elif len(cached.tokens) == len(tokens):
+            prefill.choices += choices_of(picked)
+        if not prefill.plan and params.temperature > 0:
+            token_id, logprob = self.steps.sample(scores, params)
+            prefill.choices[-1] = replace(prefill.choices[-1], id=token_id, logprob=logprob)
 
     def _length(self, max_length: int) -> int:
         """The cache that holds so many tokens."""
         return next(length for length in self.cache_lengths if length >= max_length)
 
-    def _memory_for(self, prompt: list[int], length: int) -> tuple[Memory, int]:
+    def _lookup(self, prompt: list[int], length: int) -> tuple[CachedPrefix, int]:
         """A cache, taken from the list, and how many of the prompt's tokens it already holds."""
-        alike = [memory for memory in self._memories if memory.length == length]
+        alike = [cached for cached in self._prefixes if cached.length == length]
         # The last token is read in any case: the choice after it is what is wanted.
-        shares = [min(_shared(memory.tokens, prompt), len(prompt) - 1) for memory in alike]
+        shares = [min(_shared(cached.tokens, prompt), len(prompt) - 1) for cached in alike]
         start = max(shares, default=0)
         if start >= SAME:
             taken = alike[shares.index(start)]
         elif alike and (len(alike) >= self.kept or self._lacks_room(length)):
             taken, start = alike[0], 0
         else:
-            while self._memories and self._lacks_room(length):
-                del self._memories[0]
-            return Memory(length, self.steps.allocate(length)), 0
-        self._memories.remove(taken)
+            while self._prefixes and self._lacks_room(length):
+                del self._prefixes[0]
+            return CachedPrefix(length, self.steps.allocate(length)), 0
+        self._prefixes.remove(taken)
         return taken, start
 
     def _lacks_room(self, length: int = 0) -> bool:
         """Whether the kept caches take more than they may, together with another of that length."""
-        lengths = [*(memory.length for memory in self._memories), *([length] if length else [])]
+        lengths = [*(cached.length for cached in self._prefixes), *([length] if length else [])]
         most = max(KEPT_BYTES, self.steps.cache_bytes(self.cache_lengths[-1]))
         return sum(map(self.steps.cache_bytes, lengths)) > most
 
-    def _write(
-        self, token: int, count: int, stops: np.ndarray, drawing: Drawing, account: Account
-    ) -> list[Choice]:
+    def _decode(
+        self, token: int, count: int, stops: np.ndarray, params: SamplingParams, budget: DraftBudget
+    ) -> list[TokenChoice]:
         """Write up to `count` tokens, as many as the time of a burst allows."""
         fitting = 1 if self._step_s is None else int(BURST_S / self._step_s)
         count = max(1, min(count, fitting))
-        memory = self._memories.pop()
-        self._wait_for((memory.length, 1))
+        cached = self._prefixes.pop()
+        self._wait_for((cached.length, 1))
         compilations, started = self.steps.compilations, self._clock()
-        memory.cache, picked = self.steps.write(
-            memory.cache, token, len(memory.tokens), count, stops, drawing
+        cached.cache, picked = self.steps.decode(
+            cached.cache, token, len(cached.tokens), count, stops, params
         )
         choices = choices_of(picked)
         if self.steps.compilations == compilations:
             spent = (self._clock() - started) / len(choices)
             self._step_s = spent if self._step_s is None else _smoothed(self._step_s, spent)
-        memory.tokens += [token, *(choice.id for choice in choices[:-1])]
-        self._memories.append(memory)
-        account.wrote(len(choices))
+        cached.tokens += [token, *(choice.id for choice in choices[:-1])]
+        self._prefixes.append(cached)
+        budget.wrote(len(choices))
         return choices
 
-    def _check(
-        self, token: int, guess: list[int], stops: np.ndarray, account: Account
-    ) -> list[Choice]:
+    def _verify(
+        self, token: int, guess: list[int], stops: np.ndarray, budget: DraftBudget
+    ) -> list[TokenChoice]:
         """Feed a token and a guess of what follows; keep what would have been written anyway."""
-        if len(self._memories[-1].tokens) + WIDTH > self._memories[-1].length:
-            return self._write(token, 1, stops, GREEDY, account)
-        ids = np.full(WIDTH, PADDING_ID, np.int32)
+        if len(self._prefixes[-1].tokens) + VERIFY_TOKENS > self._prefixes[-1].length:
+            return self._decode(token, 1, stops, GREEDY, budget)
+        ids = np.full(VERIFY_TOKENS, PADDING_ID, np.int32)
         ids[: 1 + len(guess)] = token, *guess
-        memory = self._memories.pop()
+        cached = self._prefixes.pop()
         compilations, started = self.steps.compilations, self._clock()
-        memory.cache, picked, _ = self._pass(memory.cache, ids, len(memory.tokens), 0, stops)
+        cached.cache, picked, _ = self._pass(cached.cache, ids, len(cached.tokens), 0, stops)
         choices = []
         for row, choice in enumerate(choices_of(picked)[: 1 + len(guess)]):
             if choice.logprob - choice.alternatives[1][1] < MARGIN:
@@ -564,40 +571,40 @@ class Decoder:
                 break
         if self.steps.compilations == compilations and self._step_s is not None:
             cost = (self._clock() - started) / self._step_s
-            self._check_cost = _smoothed(self._check_cost, cost)
-            account.checked(len(choices), cost)
+            self._verify_cost = _smoothed(self._verify_cost, cost)
+            budget.verified(len(choices), cost)
         if choices:
-            memory.tokens += [token, *guess[: len(choices) - 1]]
-        self._memories.append(memory)
-        return choices if choices else self._write(token, 1, stops, GREEDY, account)
+            cached.tokens += [token, *guess[: len(choices) - 1]]
+        self._prefixes.append(cached)
+        return choices if choices else self._decode(token, 1, stops, GREEDY, budget)
 
 
-class _Prefill:
+class _PrefillWatch:
     """What a caller knows of the prefill that it waits for.
 
     Args:
-        over: says that the caller wants nothing more.
+        should_stop: says that the caller wants nothing more.
 
     Attributes:
-        reading: what is being prefilled, once that has begun.
+        prefill: what is being prefilled, once that has begun.
     """
 
-    def __init__(self, over: Callable[[], bool]) -> None:
-        self._over, self._left = over, threading.Event()
-        self.reading: Reading | None = None
+    def __init__(self, should_stop: Callable[[], bool]) -> None:
+        self._over, self._left = should_stop, threading.Event()
+        self.prefill: Prefill | None = None
 
-    def over(self) -> bool:
+    def should_stop(self) -> bool:
         """Whether nothing more is wanted; once so, always so."""
         if not self._left.is_set() and self._over():
             self._left.set()
         return self._left.is_set()
 
-    def follow(self, under_way: Future[list[Choice]]) -> Generator[Prefilled]:
-        """Yield how far it is, until it is done or over."""
-        told: Prefilled | None = None
+    def follow(self, under_way: Future[list[TokenChoice]]) -> Generator[PrefillProgress]:
+        """Yield how far it is, until it is done or to stop."""
+        told: PrefillProgress | None = None
         try:
-            while not futures.wait((under_way,), LOOK_S).done and not self.over():
-                now = None if self.reading is None else self.reading.prefilled()
+            while not futures.wait((under_way,), LOOK_S).done and not self.should_stop():
+                now = None if self.prefill is None else self.prefill.prefilled()
                 if now is not None and now != told:
                     told = now
                     yield now
@@ -606,10 +613,10 @@ class _Prefill:
             raise
 
 
-def _choices(events: Generator[Choice | Prefilled]) -> Iterator[Choice]:
+def _choices(events: Generator[TokenChoice | PrefillProgress]) -> Iterator[TokenChoice]:
     with closing(events):
         for event in events:
-            if isinstance(event, Choice):
+            if isinstance(event, TokenChoice):
                 yield event
 
 

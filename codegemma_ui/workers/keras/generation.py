@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from codegemma_ui.fim.vocabulary import Vocabulary
 from codegemma_ui.ipc.messages import CompletionRequest, Event, Loaded, PrefillEvent, StopReason
 from codegemma_ui.workers.events import Output, last_event
-from codegemma_ui.workers.keras.decode import Decoder, Prefilled
+from codegemma_ui.workers.keras.decode import Decoder, PrefillProgress
 from codegemma_ui.workers.keras.sampling import Sampling
 from codegemma_ui.workers.prompting import forced_ids, prompt_event
 from codegemma_ui.workers.repetition import Repetition
@@ -65,11 +65,11 @@ def generate(
             Sampling(request.temperature, request.top_k, request.top_p, request.seed),
             vocabulary.stop_ids,
             cursor=vocabulary.cursor(prompt_ids),
-            over=lambda: cancelled() or late(),
+            should_stop=lambda: cancelled() or late(),
             forced=forced,
         )
         for choice in events:
-            if isinstance(choice, Prefilled):
+            if isinstance(choice, PrefillProgress):
                 if clock() - shown_s >= PREFILL_INTERVAL_S:
                     shown_s = clock()
                     yield PrefillEvent(prefilled_tokens=choice.tokens, total_tokens=choice.total)

@@ -62,7 +62,7 @@ def load(
         dtype: as `precision.choose` takes it. Where "auto" comes to float16 and that overflows in this
             model, float32 takes its place.
         device: where it will run.
-        model_parallel: over how many devices like this one it is parted; jax only.
+        model_parallel: over how many devices like this one it is sharded; jax only.
         report: called with the share of the weights that have been read.
     """
     if model_parallel > 1:
@@ -159,5 +159,5 @@ def untrained(kind: Any) -> Iterator[None]:
 def _finite(steps: Steps) -> bool:
     """Whether a short forward pass stays within the precision's range."""
     ids = np.arange(32, dtype=np.int32)
-    _, picked, _ = steps.read(steps.allocate(256), ids, 0, 31, stop_array(()))
+    _, picked, _ = steps.prefill(steps.allocate(256), ids, 0, 31, stop_array(()))
     return bool(np.isfinite(picked.logprobs[:, 0]).all())

@@ -10,7 +10,7 @@ engine after it."""
 
 MOST_S = 0.8
 """Seconds that it may take where a shorter one would make a prefill twice as long: weights that are read, and
-widened, take their time however few tokens there are."""
+dequantised, take their time however few tokens there are."""
 
 LONGEST_TRY_S = 1.0
 """Seconds that a pass of the warm-up may be expected to take; twice what a prefill's may, since the machine

@@ -2,7 +2,7 @@
 
 KerasHub's map for a Gemma (`GemmaBackbone.get_layout_map`, keras-hub 0.32) parts keys and values by their
 heads, which fails where there are fewer heads than devices: CodeGemma 2B has one. Here whatever the devices
-do not divide is kept whole on each of them, and all else is parted as that map parts it.
+do not divide is kept whole on each of them, and all else is sharded as that map parts it.
 
 Parted by outputs, then by inputs, a pair of matrices needs one sum over the devices: Megatron-LM's way
 (https://arxiv.org/abs/1909.08053, section 3).
@@ -18,10 +18,10 @@ from typing import Any
 from codegemma_ui.errors import LoadFailed
 
 AXIS = "model"
-"""Of the mesh of devices: what is parted is parted over it."""
+"""Of the mesh of devices: what is sharded is sharded over it."""
 
 SIZES = ("vocabulary_size", "num_query_heads", "num_key_value_heads", "intermediate_dim")
-"""Of a Gemma, by the names of its config: what may be parted."""
+"""Of a Gemma, by the names of its config: what may be sharded."""
 
 THEIR_SIZES = {
     "vocabulary_size": "vocab_size",
@@ -33,7 +33,7 @@ THEIR_SIZES = {
 
 
 def distribute(folder: Path, devices: int) -> None:
-    """Have every variable that Keras makes from now on parted over the first few devices.
+    """Have every variable that Keras makes from now on sharded over the first few devices.
 
     Args:
         folder: of the preset whose variables these will be.
@@ -76,7 +76,7 @@ def _sizes(folder: Path) -> dict[str, int]:
 
 
 def layout_map(mesh: Any, sizes: Mapping[str, int]) -> Any:
-    """What of a Gemma is parted how.
+    """What of a Gemma is sharded how.
 
     Args:
         mesh: a `keras.distribution.DeviceMesh` with an axis `AXIS`.
@@ -89,13 +89,13 @@ def layout_map(mesh: Any, sizes: Mapping[str, int]) -> Any:
 
     devices = mesh.shape[mesh.axis_names.index(AXIS)]
 
-    def parted(size: int) -> str | None:
+    def sharded(size: int) -> str | None:
         return AXIS if size % devices == 0 else None
 
-    queries, keys = parted(sizes["num_query_heads"]), parted(sizes["num_key_value_heads"])
-    width = parted(sizes["intermediate_dim"] // 2)  # KerasHub counts it with the gate's
+    queries, keys = sharded(sizes["num_query_heads"]), sharded(sizes["num_key_value_heads"])
+    width = sharded(sizes["intermediate_dim"] // 2)  # KerasHub counts it with the gate's
     found = keras.distribution.LayoutMap(mesh)
-    found["token_embedding/embeddings"] = (parted(sizes["vocabulary_size"]), None)
+    found["token_embedding/embeddings"] = (sharded(sizes["vocabulary_size"]), None)
     found["decoder_block.*attention.query.kernel"] = (queries, None, None)
     found["decoder_block.*attention.(key|value).kernel"] = (keys, None, None)
     found["decoder_block.*attention_output.kernel"] = (queries, None, None)
@@ -106,7 +106,7 @@ def layout_map(mesh: Any, sizes: Mapping[str, int]) -> Any:
 
 
 def mesh() -> Any | None:
-    """The `jax.sharding.Mesh` that variables are parted over; None where each is on one device."""
+    """The `jax.sharding.Mesh` that variables are sharded over; None where each is on one device."""
     import keras
 
     distribution = keras.distribution.distribution()

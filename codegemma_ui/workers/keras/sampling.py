@@ -1,4 +1,4 @@
-"""How tokens are to be chosen, and what was chosen: on the host's side of what `steps/drawing.py` does.
+"""How tokens are to be chosen, and what was chosen: on the host's side of what `steps/sample.py` does.
 
 This file deals in numbers and token ids. It knows nothing of text, stop tokens or the model.
 """
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from codegemma_ui.workers.keras.steps import BURST, Drawing, Picked
+from codegemma_ui.workers.keras.steps import BURST, SamplingParams, TokenBatch
 
 COLDEST = 1e-30
 """A temperature up to this is as good as 0; float32 would divide by nothing."""
@@ -59,7 +59,7 @@ class Sampling:
 
 
 @dataclass(frozen=True)
-class Choice:
+class TokenChoice:
     """One chosen token, and how sure the model was.
 
     Args:
@@ -78,7 +78,7 @@ class Choice:
     stop_logprob: float = -math.inf
 
 
-def choices_of(picked: Picked) -> list[Choice]:
+def choices_of(picked: TokenBatch) -> list[TokenChoice]:
     """What the device chose, a choice a row.
 
     Raises:
@@ -93,13 +93,13 @@ def choices_of(picked: Picked) -> list[Choice]:
             )
         *likeliest, stop = logprobs[1:]
         choices.append(
-            Choice(ids[0], logprobs[0], tuple(zip(ids[1:], likeliest, strict=True)), stop)
+            TokenChoice(ids[0], logprobs[0], tuple(zip(ids[1:], likeliest, strict=True)), stop)
         )
     return choices
 
 
-class Draws:
-    """The drawings of one generation.
+class Sampler:
+    """The params of each token of one generation.
 
     A number for each token is settled by the seed, before anything is: it does not matter how many tokens a
     pass gives, nor which backend draws.
@@ -120,11 +120,11 @@ class Draws:
             random = np.random.default_rng(sampling.seed)
             self._numbers[:count] = random.random(count, np.float32)
 
-    def at(self, made: int) -> Drawing:
+    def at(self, made: int) -> SamplingParams:
         """How to choose the token after `made` others, and those after it."""
         numbers = self._numbers[made : made + BURST]
-        return Drawing(self._temperature, self._top_k, self._top_p, numbers)
+        return SamplingParams(self._temperature, self._top_k, self._top_p, numbers)
 
 
-GREEDY = Draws(Sampling(), 0).at(0)
+GREEDY = Sampler(Sampling(), 0).at(0)
 """For a pass whose choice is not wanted."""

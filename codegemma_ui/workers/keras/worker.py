@@ -102,7 +102,7 @@ class WarmUp:
     """
 
     def __init__(self, decoder: Decoder, write: Callable[[dict[str, Any]], None]) -> None:
-        self._decoder, self._write = decoder, write
+        self._decoder, self._decode = decoder, write
         self._programs = decoder.warm_up()
         self._ready, self._total = next(self._programs)
         self._told: dict[str, Any] = {}
@@ -114,9 +114,9 @@ class WarmUp:
         while self._ready < count:
             if self._ready > told:
                 told = self._ready
-                self._write({"worker": "state", "state": "warming", "progress": told / count})
+                self._decode({"worker": "state", "state": "warming", "progress": told / count})
             self._ready, self._total = next(self._programs)
-        self._write({"worker": "state", "state": "warming", "progress": 1.0})
+        self._decode({"worker": "state", "state": "warming", "progress": 1.0})
 
     def go_on(self, compiles: bool) -> None:
         """Tell how things stand, after one more program where `compiles`.
@@ -146,7 +146,7 @@ class WarmUp:
         }
         if told != self._told:
             self._told = told
-            self._write(told)
+            self._decode(told)
             if told["share"] == 1:
                 compiled.remember()
 
@@ -170,9 +170,9 @@ def _come_up(
 
     from codegemma_ui.fim.vocabulary import Vocabulary
     from codegemma_ui.workers.keras import loading, steps
+    from codegemma_ui.workers.keras.batching import BatchedDecoder
     from codegemma_ui.workers.keras.decode import Decoder
     from codegemma_ui.workers.keras.generation import generate
-    from codegemma_ui.workers.keras.sharing import SharedDecoder
 
     vocabulary, devices = Vocabulary(arguments.folder), arguments.model_parallel
 
@@ -188,10 +188,10 @@ def _come_up(
     with ThreadPoolExecutor(1) as aside:
         model = aside.submit(load).result()
     passes = model.steps
-    at_once = arguments.max_concurrency if steps.takes_rows(passes) else 1
+    at_once = arguments.max_concurrency if steps.takes_batches(passes) else 1
     decoder = (
-        SharedDecoder(passes, arguments.context_length, at_once)
-        if steps.takes_rows(passes) and at_once > 1
+        BatchedDecoder(passes, arguments.context_length, at_once)
+        if steps.takes_batches(passes) and at_once > 1
         else Decoder(passes, arguments.context_length)
     )
     warm = WarmUp(decoder, write)

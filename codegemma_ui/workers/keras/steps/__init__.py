@@ -26,7 +26,7 @@ BACKENDS = ("tensorflow", "jax", "torch")
 Cache = Any
 
 BURST = 16
-"""The most tokens that one `write` gives."""
+"""The most tokens that one `decode` gives."""
 
 MAX_STOP_IDS = 8
 
@@ -39,7 +39,7 @@ Scores = Any
 
 
 @dataclass(frozen=True)
-class Picked:
+class TokenBatch:
     """What the device chose, on the host: a row for each of N positions.
 
     Attributes:
@@ -50,12 +50,12 @@ class Picked:
     ids: np.ndarray
     logprobs: np.ndarray
 
-    def rows(self, first: int, end: int) -> Picked:
+    def rows(self, first: int, end: int) -> TokenBatch:
         """Some of the rows."""
-        return Picked(self.ids[first:end], self.logprobs[first:end])
+        return TokenBatch(self.ids[first:end], self.logprobs[first:end])
 
 
-class Drawing(NamedTuple):
+class SamplingParams(NamedTuple):
     """How tokens are chosen: drawn, in the order temperature, top-k, top-p, or greedily.
 
     Attributes:
@@ -100,14 +100,14 @@ class Steps(Protocol):
         compiling: programs that are still to be compiled on a thread of their own, and run uncompiled
             until then.
         parts: how many a pass of `PartedSteps` has, else 1.
-        takes_rows: whether these are `RowSteps`.
+        takes_batches: whether these are `BatchSteps`.
         tried_beside: whether the warm-up may run a program while a request runs another.
     """
 
     note: str | None
     compiling: int
     parts: int
-    takes_rows: bool
+    takes_batches: bool
     tried_beside: bool
 
     @property
@@ -130,21 +130,21 @@ class Steps(Protocol):
 
     @property
     def weight_bytes(self) -> int:
-        """Memory that the weights take, which a step reads once."""
+        """CachedPrefix that the weights take, which a step reads once."""
         ...
 
     def cache_bytes(self, length: int) -> int:
-        """Memory that a cache for `length` tokens takes."""
+        """CachedPrefix that a cache for `length` tokens takes."""
         ...
 
-    def read(
+    def prefill(
         self,
         cache: Cache,
         token_ids: np.ndarray,
         offset: int,
         last: int,
         stop_ids: np.ndarray,
-    ) -> tuple[Cache, Picked, Scores]:
+    ) -> tuple[Cache, TokenBatch, Scores]:
         """Read `token_ids` at positions `offset` and up, and write their keys and values.
 
         Each pair of `len(token_ids)` and cache length compiles once; `offset` and `last` never make it
@@ -158,11 +158,11 @@ class Steps(Protocol):
             stop_ids: int32, `(MAX_STOP_IDS,)`, unused places -1.
 
         Returns:
-            The cache, the greedy choice after `last`, and what it was chosen by, to `draw` from.
+            The cache, the greedy choice after `last`, and what it was chosen by, to `sample` from.
         """
         ...
 
-    def check(
+    def verify(
         self,
         cache: Cache,
         token_ids: np.ndarray,
@@ -170,35 +170,35 @@ class Steps(Protocol):
         last: int,
         stop_ids: np.ndarray,
         given: np.ndarray,
-    ) -> tuple[Cache, Picked, Scores]:
-        """Like `read`, with a row after each of the S positions.
+    ) -> tuple[Cache, TokenBatch, Scores]:
+        """Like `prefill`, with a row after each of the S positions.
 
         Args:
             given: int32, `(S,)`: the token that a row is to choose, however likely; -1 leaves it the choice.
         """
         ...
 
-    def draw(self, scores: Scores, drawing: Drawing) -> tuple[int, float]:
-        """Draw a token by the first of the drawing's numbers; compiles once.
+    def sample(self, scores: Scores, params: SamplingParams) -> tuple[int, float]:
+        """Draw a token by the first of its numbers; compiles once.
 
         Args:
-            scores: from `read` or `check`.
-            drawing: of a temperature above 0; arrays as in `Drawing`.
+            scores: from `prefill` or `verify`.
+            params: of a temperature above 0; arrays as in `SamplingParams`.
 
         Returns:
             The token's id and its logprob.
         """
         ...
 
-    def write(
+    def decode(
         self,
         cache: Cache,
         token_id: int,
         position: int,
         count: int,
         stop_ids: np.ndarray,
-        drawing: Drawing,
-    ) -> tuple[Cache, Picked]:
+        params: SamplingParams,
+    ) -> tuple[Cache, TokenBatch]:
         """Feed a token, choose the next, feed that, and so on; compiles once a cache length.
 
         Args:
@@ -207,7 +207,7 @@ class Steps(Protocol):
             position: its position; the caller keeps `position + count` within the cache.
             count: how many tokens to choose, from 1 to `BURST`.
             stop_ids: int32, `(MAX_STOP_IDS,)`, unused places -1: after one of these no more are chosen.
-            drawing: how to choose.
+            params: how to choose.
 
         Returns:
             The cache, and a row for each token chosen.
@@ -225,7 +225,7 @@ class Steps(Protocol):
 class PartedSteps(Steps, Protocol):
     """Steps whose passes run in parts, a layer each, between which they can be given up."""
 
-    def read(
+    def prefill(
         self,
         cache: Cache,
         token_ids: np.ndarray,
@@ -233,8 +233,8 @@ class PartedSteps(Steps, Protocol):
         last: int,
         stop_ids: np.ndarray,
         goes_on: Callable[[int], bool] = always,
-    ) -> tuple[Cache, Picked, Scores]:
-        """As `Steps.read`.
+    ) -> tuple[Cache, TokenBatch, Scores]:
+        """As `Steps.prefill`.
 
         Args:
             goes_on: called before each part with how many are done; False gives the pass up.
@@ -245,10 +245,10 @@ class PartedSteps(Steps, Protocol):
         ...
 
 
-class RowSteps(Steps, Protocol):
+class BatchSteps(Steps, Protocol):
     """Steps that write several rows together: a cache with a place for each of N."""
 
-    def allocate_rows(self, rows: int, length: int) -> Cache:
+    def allocate_batch(self, rows: int, length: int) -> Cache:
         """A KV cache for N rows of `length` tokens each."""
         ...
 
@@ -256,7 +256,7 @@ class RowSteps(Steps, Protocol):
         """Copy a cache into a row's place.
 
         Args:
-            rows: from `allocate_rows()` or the last pass; not to be used again.
+            rows: from `allocate_batch()` or the last pass; not to be used again.
             row: which place.
             cache: from `allocate()` or its last pass; it can go on being used. What it holds beyond the rows'
                 length is left out.
@@ -268,28 +268,28 @@ class RowSteps(Steps, Protocol):
         being used."""
         ...
 
-    def write_rows(
+    def decode_batch(
         self,
         rows: Cache,
         token_ids: np.ndarray,
         positions: np.ndarray,
         counts: np.ndarray,
         stop_ids: np.ndarray,
-        drawing: Drawing,
+        params: SamplingParams,
         meanwhile: Callable[[], None],
-    ) -> tuple[Cache, list[Picked]]:
-        """As `write`, for each row; compiles once for N and a length.
+    ) -> tuple[Cache, list[TokenBatch]]:
+        """As `decode`, for each row; compiles once for N and a length.
 
         What a row is given does not depend on the others, nor on the length, nor on N from 2 on: bit for bit,
-        on a CPU. It may differ from `write`'s by rounding errors.
+        on a CPU. It may differ from `decode`'s by rounding errors.
 
         Args:
             rows: from the last pass.
             token_ids: int32, `(N,)`, of each row the first token fed; `positions` alike.
             counts: int32, `(N,)`: how many tokens of each row to choose, up to `BURST`; 0 leaves its place as
                 it is, but for what stands from its position on.
-            stop_ids: int32, `(N, MAX_STOP_IDS)`, as in `write`.
-            drawing: how to choose, each array with an axis of N in front.
+            stop_ids: int32, `(N, MAX_STOP_IDS)`, as in `decode`.
+            params: how to choose, each array with an axis of N in front.
             meanwhile: called while the device computes.
 
         Returns:
@@ -363,13 +363,13 @@ def in_parts(steps: Steps) -> TypeGuard[PartedSteps]:
     return steps.parts > 1
 
 
-def takes_rows(steps: Steps) -> TypeGuard[RowSteps]:
+def takes_batches(steps: Steps) -> TypeGuard[BatchSteps]:
     """Whether a backend's steps write several rows together."""
-    return steps.takes_rows
+    return steps.takes_batches
 
 
 def stop_array(stop_ids: Any) -> np.ndarray:
-    """Stop ids as `write` wants them.
+    """Stop ids as `decode` wants them.
 
     Raises:
         ValueError: more than `MAX_STOP_IDS`.

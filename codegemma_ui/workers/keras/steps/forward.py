@@ -13,7 +13,14 @@ from typing import Any, NamedTuple, Protocol
 
 from keras import ops
 
-from codegemma_ui.workers.keras.steps.weights import WIDTHS, Apart, Layer, Narrow, Shape, Weights
+from codegemma_ui.workers.keras.steps.weights import (
+    WIDTHS,
+    Layer,
+    Quantized,
+    Shape,
+    Unfused,
+    Weights,
+)
 
 Cache = tuple[Any, Any]
 """One layer's keys and values, each of shape `cache_shape(...)`."""
@@ -26,7 +33,7 @@ class Kernels(Protocol):
         """Rows times a matrix, laid out as the backend wants it: (S, inputs) to (S, outputs)."""
         ...
 
-    def multiply_narrow(self, x: Any, matrix: Narrow) -> Any:
+    def multiply_quantized(self, x: Any, matrix: Quantized) -> Any:
         """Rows times a narrow matrix: (S, inputs) to (S, outputs)."""
         ...
 
@@ -34,8 +41,8 @@ class Kernels(Protocol):
         """Rows of an embedding laid out like the other matrices: (S,) ids to (S, hidden_dim)."""
         ...
 
-    def embed_narrow(self, values: Any, token_ids: Any) -> Any:
-        """Rows of the values of a `Narrow`, in their own dtype: (S,) ids to (S, hidden_dim)."""
+    def embed_quantized(self, values: Any, token_ids: Any) -> Any:
+        """Rows of the values of a `Quantized`, in their own dtype: (S,) ids to (S, hidden_dim)."""
         ...
 
     def write(self, cache: Any, new: Any, offset: Any) -> Any:
@@ -43,10 +50,10 @@ class Kernels(Protocol):
         ...
 
 
-class RowKernels(Kernels, Protocol):
+class BatchKernels(Kernels, Protocol):
     """What a backend that writes several rows together does besides."""
 
-    def write_rows(self, cache: Any, new: Any, positions: Any) -> Any:
+    def decode_batch(self, cache: Any, new: Any, positions: Any) -> Any:
         """The cache of all rows, `(N, ..., length, head_dim)`, with each row of `new`,
         `(N, ..., 1, head_dim)`, at that row's position, `(N,)`."""
         ...
@@ -126,8 +133,8 @@ def hidden(
 
 def embed(shape: Shape, kernels: Kernels, embedding: Any, token_ids: Any) -> Any:
     """The first layer's input for `(S,)` tokens: `(S, hidden_dim)`."""
-    if isinstance(embedding, Narrow):
-        x = ops.cast(kernels.embed_narrow(embedding.values, token_ids), shape.dtype)
+    if isinstance(embedding, Quantized):
+        x = ops.cast(kernels.embed_quantized(embedding.values, token_ids), shape.dtype)
         if embedding.scale is not None:
             scale = ops.take(embedding.scale, token_ids, axis=0)[:, None]
             x = ops.cast(x * scale, shape.dtype)
@@ -178,7 +185,7 @@ def layer(
 def hidden_rows(
     shape: Shape,
     weights: Weights,
-    kernels: RowKernels,
+    kernels: BatchKernels,
     caches: Sequence[Cache],
     token_ids: Any,
     positions: Any,
@@ -208,8 +215,8 @@ def hidden_rows(
         def attend(
             q: Any, k: Any, v: Any, cache: Cache = cache, window: int | None = window
         ) -> tuple[Cache, Any]:
-            keys = kernels.write_rows(cache[0], ops.reshape(k, new_shape), positions)
-            values = kernels.write_rows(cache[1], ops.reshape(v, new_shape), positions)
+            keys = kernels.decode_batch(cache[0], ops.reshape(k, new_shape), positions)
+            values = kernels.decode_batch(cache[1], ops.reshape(v, new_shape), positions)
             q = ops.reshape(q, (*keys.shape[:-2], groups, head_dim))
             scores = ops.einsum("...qd,...kd->...qk", q, keys)
             scores = _cap(ops.cast(scores, "float32"), shape.attention_logit_soft_cap)
@@ -254,15 +261,15 @@ def logits(shape: Shape, weights: Weights, kernels: Kernels, x: Any) -> Any:
 
 
 def _multiply(kernels: Kernels, x: Any, matrix: Any) -> Any:
-    if not isinstance(matrix, Narrow):
+    if not isinstance(matrix, Quantized):
         return kernels.multiply(x, matrix)
-    return kernels.multiply_narrow(x, matrix)
+    return kernels.multiply_quantized(x, matrix)
 
 
 def _heads(kernels: Kernels, x: Any, matrix: Any, shape: Shape) -> tuple[Any, Any, Any]:
     """Queries, keys and values of rows, each (S, heads, head_dim)."""
     size, heads, kv_heads = x.shape[0], shape.num_query_heads, shape.num_key_value_heads
-    if isinstance(matrix, Apart):
+    if isinstance(matrix, Unfused):
         q, k, v = (
             ops.reshape(_multiply(kernels, x, part), (size, count, shape.head_dim))
             for part, count in zip(matrix.parts, (heads, kv_heads, kv_heads), strict=True)
@@ -275,7 +282,7 @@ def _heads(kernels: Kernels, x: Any, matrix: Any, shape: Shape) -> tuple[Any, An
 
 def _gate_up(kernels: Kernels, x: Any, matrix: Any) -> tuple[Any, Any]:
     """Both halves of the feed-forward's first product, each (S, width)."""
-    if isinstance(matrix, Apart):
+    if isinstance(matrix, Unfused):
         gate, up = (_multiply(kernels, x, part) for part in matrix.parts)
         return gate, up
     both = _multiply(kernels, x, matrix)
@@ -292,7 +299,8 @@ def _norm(x: Any, scale: Any, shape: Shape) -> Any:
 def _gated(gate: Any, up: Any) -> Any:
     """`gelu(gate, approximate=True) * up`.
 
-    As a division, which XLA computes once; a product it computes again for every output of the next `Narrow`.
+    As a division, which XLA computes once; a product it computes again for every output of the next
+    `Quantized`.
     """
     bent = gate + 0.044715 * gate * gate * gate
     return gate * up / (1.0 + ops.exp(bent * (-2.0 * math.sqrt(2.0 / math.pi))))

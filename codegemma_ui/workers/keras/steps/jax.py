@@ -1,6 +1,6 @@
 """jax: programs under `jax.jit`, the weights as arguments, the cache donated, tokens in a loop on the device.
 
-Where Keras has parted a model's variables over several devices (`parallel.py`), the weights stay parted as
+Where Keras has sharded a model's variables over several devices (`parallel.py`), the weights stay sharded as
 they are, and so is the cache, by its heads; XLA then parts each program alike.
 
 Weights that are closed over would be baked into every compiled shape as constants (and copied by XLA);
@@ -21,7 +21,13 @@ from jax.sharding import NamedSharding, PartitionSpec
 
 from codegemma_ui.workers.keras import parallel
 from codegemma_ui.workers.keras.precision import Precision
-from codegemma_ui.workers.keras.steps import ALTERNATIVES, Drawing, Picked, layers, weights
+from codegemma_ui.workers.keras.steps import (
+    ALTERNATIVES,
+    SamplingParams,
+    TokenBatch,
+    layers,
+    weights,
+)
 from codegemma_ui.workers.keras.steps.forward import Cache, cache_bytes, cache_shape
 from codegemma_ui.workers.keras.steps.programs import Picks, Programs
 
@@ -77,7 +83,7 @@ class JaxKernels:
     def multiply(self, x: jax.Array, matrix: jax.Array) -> jax.Array:
         return x @ matrix
 
-    def multiply_narrow(self, x: jax.Array, matrix: weights.Narrow) -> jax.Array:
+    def multiply_quantized(self, x: jax.Array, matrix: weights.Quantized) -> jax.Array:
         rows = weights.block_rows(matrix.values)
         if rows is not None and not self._apart:
             product = _in_blocks(x, matrix, rows, len(x) <= self.alone)
@@ -91,7 +97,7 @@ class JaxKernels:
     def embed(self, embedding: jax.Array, token_ids: jax.Array) -> jax.Array:
         return embedding[:, token_ids].T
 
-    def embed_narrow(self, values: jax.Array, token_ids: jax.Array) -> jax.Array:
+    def embed_quantized(self, values: jax.Array, token_ids: jax.Array) -> jax.Array:
         # As integers, and in the loop: XLA on a CPU widens all of a bfloat16 matrix to take rows from it.
         token_ids, values = _in_turn(token_ids, values)
         whole = values if values.dtype == jax.numpy.int8 else values.view(jax.numpy.int16)
@@ -110,7 +116,7 @@ class JaxRowKernels(JaxKernels):
 
     alone = sys.maxsize
 
-    def write_rows(self, cache: jax.Array, new: jax.Array, positions: jax.Array) -> jax.Array:
+    def decode_batch(self, cache: jax.Array, new: jax.Array, positions: jax.Array) -> jax.Array:
         return jax.vmap(self.write)(cache, new, positions)
 
     def each_row(self, function: Callable[..., Any]) -> Callable[..., Any]:
@@ -128,7 +134,7 @@ class JaxSteps:
     note: str | None = None
     compiling = 0
     parts = 1
-    takes_rows = True
+    takes_batches = True
     tried_beside = True
 
     def __init__(self, shape: weights.Shape, arranged: weights.Weights) -> None:
@@ -139,12 +145,12 @@ class JaxSteps:
     def _compile(self, alternatives: int) -> None:
         programs = Programs(self.shape, JaxKernels(self._cache_place()), alternatives)
         passes: Any = partial(jax.jit, donate_argnums=(1,))
-        self._read = passes(programs.read)
-        self._check = passes(programs.check)
-        self._write = passes(programs.write)
-        self._draw: Any = jax.jit(programs.draw)
+        self._prefill = passes(programs.prefill)
+        self._verify = passes(programs.verify)
+        self._decode = passes(programs.decode)
+        self._sample: Any = jax.jit(programs.sample)
         rows = Programs(self.shape, JaxRowKernels(), alternatives)
-        self._write_rows = passes(rows.write_rows, compiler_options=_one_order())
+        self._decode_batch = passes(rows.decode_batch, compiler_options=_one_order())
         self._join: Any = jax.jit(_join, donate_argnums=(0,))
         self._leave: Any = jax.jit(_leave, static_argnums=(2,))
 
@@ -156,8 +162,8 @@ class JaxSteps:
     @property
     def compilations(self) -> int:
         """Programs compiled so far."""
-        alone = (self._read, self._check, self._write, self._draw)
-        every = (*alone, self._write_rows, self._join, self._leave)
+        alone = (self._prefill, self._verify, self._decode, self._sample)
+        every = (*alone, self._decode_batch, self._join, self._leave)
         return sum(one._cache_size() for one in every)
 
     def warmed(self) -> None:
@@ -176,9 +182,9 @@ class JaxSteps:
         if self._mesh is None:
             return None
         heads = self.shape.num_key_value_heads
-        parted = heads > 1 and heads % self._mesh.shape[parallel.AXIS] == 0
+        sharded = heads > 1 and heads % self._mesh.shape[parallel.AXIS] == 0
         spec: Any = PartitionSpec
-        return NamedSharding(self._mesh, spec(parallel.AXIS) if parted else spec())
+        return NamedSharding(self._mesh, spec(parallel.AXIS) if sharded else spec())
 
     @property
     def weight_bytes(self) -> int:
@@ -187,20 +193,20 @@ class JaxSteps:
     def cache_bytes(self, length: int) -> int:
         return cache_bytes(self.shape, length)
 
-    def read(
+    def prefill(
         self,
         cache: Caches,
         token_ids: np.ndarray,
         offset: int,
         last: int,
         stop_ids: np.ndarray,
-    ) -> tuple[Caches, Picked, jax.Array]:
-        cache, picks, scores = self._read(
+    ) -> tuple[Caches, TokenBatch, jax.Array]:
+        cache, picks, scores = self._prefill(
             self._weights, cache, token_ids, np.int32(offset), np.int32(last), stop_ids
         )
         return cache, _fetch(picks), scores
 
-    def check(
+    def verify(
         self,
         cache: Caches,
         token_ids: np.ndarray,
@@ -208,37 +214,37 @@ class JaxSteps:
         last: int,
         stop_ids: np.ndarray,
         given: np.ndarray,
-    ) -> tuple[Caches, Picked, jax.Array]:
-        cache, picks, scores = self._check(
+    ) -> tuple[Caches, TokenBatch, jax.Array]:
+        cache, picks, scores = self._verify(
             self._weights, cache, token_ids, np.int32(offset), np.int32(last), stop_ids, given
         )
         return cache, _fetch(picks), scores
 
-    def draw(self, scores: jax.Array, drawing: Drawing) -> tuple[int, float]:
-        token_id, logprob = self._draw(scores, drawing, np.int32(0))
+    def sample(self, scores: jax.Array, params: SamplingParams) -> tuple[int, float]:
+        token_id, logprob = self._sample(scores, params, np.int32(0))
         return int(token_id[0]), float(logprob[0])
 
-    def write(
+    def decode(
         self,
         cache: Caches,
         token_id: int,
         position: int,
         count: int,
         stop_ids: np.ndarray,
-        drawing: Drawing,
-    ) -> tuple[Caches, Picked]:
-        cache, picks, made = self._write(
+        params: SamplingParams,
+    ) -> tuple[Caches, TokenBatch]:
+        cache, picks, made = self._decode(
             self._weights,
             cache,
             np.array([token_id], np.int32),
             np.int32(position),
             np.int32(count),
             stop_ids,
-            drawing,
+            params,
         )
         return cache, _fetch(picks, int(made))
 
-    def allocate_rows(self, rows: int, length: int) -> Caches:
+    def allocate_batch(self, rows: int, length: int) -> Caches:
         def zeros() -> jax.Array:
             return jax.numpy.zeros((rows, *cache_shape(self.shape, length)), self.shape.dtype)
 
@@ -252,23 +258,23 @@ class JaxSteps:
         left: Caches = self._leave(rows, np.int32(row), length)
         return left
 
-    def write_rows(
+    def decode_batch(
         self,
         rows: Caches,
         token_ids: np.ndarray,
         positions: np.ndarray,
         counts: np.ndarray,
         stop_ids: np.ndarray,
-        drawing: Drawing,
+        params: SamplingParams,
         meanwhile: Callable[[], None],
-    ) -> tuple[Caches, list[Picked]]:
-        rows, picks, made = self._write_rows(
-            self._weights, rows, token_ids, positions, counts, stop_ids, drawing
+    ) -> tuple[Caches, list[TokenBatch]]:
+        rows, picks, made = self._decode_batch(
+            self._weights, rows, token_ids, positions, counts, stop_ids, params
         )
         meanwhile()
         ids, logprobs = np.asarray(picks.ids), np.asarray(picks.logprobs)
         return rows, [
-            Picked(ids[:count, row], logprobs[:count, row])
+            TokenBatch(ids[:count, row], logprobs[:count, row])
             for row, count in enumerate(np.asarray(made).tolist())
         ]
 
@@ -303,18 +309,18 @@ def _leave(rows: Caches, row: Any, length: int) -> Caches:
     return left
 
 
-def _in_blocks(x: jax.Array, matrix: weights.Narrow, rows: int, alone: bool) -> jax.Array:
-    """Rows times a narrow matrix of which some rows at a time are widened.
+def _in_blocks(x: jax.Array, matrix: weights.Quantized, rows: int, alone: bool) -> jax.Array:
+    """Rows times a narrow matrix of which some rows at a time are dequantised.
 
     Else XLA on a CPU widens the matrices of all layers before it needs the first; and what it has just
-    widened is still in the caches when it is multiplied: one row reads 40 GB/s of bfloat16 and 32 of int8, of
-    a whole matrix 16 and 8 (0.10, two cores of an EPYC).
+    dequantised is still in the caches when it is multiplied: one row reads 40 GB/s of bfloat16 and 32 of
+    int8, of a whole matrix 16 and 8 (0.10, two cores of an EPYC).
 
     Args:
         x: `(S, inputs)`.
         matrix: of `outputs`.
         rows: of the matrix, to widen at a time.
-        alone: whether each of `x` is multiplied by itself with what was widened: two rows together take
+        alone: whether each of `x` is multiplied by itself with what was dequantised: two rows together take
             more than twice as long as one after the other, four almost twice, sixteen less (there).
     """
     values = matrix.values if matrix.bits is None else matrix.bits
@@ -329,7 +335,7 @@ def _in_blocks(x: jax.Array, matrix: weights.Narrow, rows: int, alone: bool) -> 
         part, block = parts[index // each], block.astype(x.dtype)
         if not alone:
             return part @ block.T
-        part, block = _in_turn(part, block)  # it is widened once
+        part, block = _in_turn(part, block)  # it is dequantised once
         if len(part) > FEW_ROWS:  # XLA would take long over so many products
             in_turn: jax.Array = jax.lax.map(lambda row: row @ block.T, part)
             return in_turn
@@ -349,8 +355,8 @@ def _in_turn(changing: jax.Array, matrix: jax.Array) -> tuple[jax.Array, jax.Arr
     return changing, matrix
 
 
-def _fetch(picks: Picks, count: int | None = None) -> Picked:
-    return Picked(np.asarray(picks.ids)[:count], np.asarray(picks.logprobs)[:count])
+def _fetch(picks: Picks, count: int | None = None) -> TokenBatch:
+    return TokenBatch(np.asarray(picks.ids)[:count], np.asarray(picks.logprobs)[:count])
 
 
 def arrangement(shape: weights.Shape, precision: Precision) -> JaxArrangement:

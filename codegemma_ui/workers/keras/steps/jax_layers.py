@@ -12,7 +12,7 @@ from codegemma_ui.workers.keras.steps.programs import Programs
 
 
 class JaxLayeredSteps(LayeredPasses, JaxSteps):
-    """`PartedSteps` and `RowSteps` on jax; several rows together are written by a program of all layers."""
+    """`PartedSteps` and `BatchSteps` on jax; several rows together are written by a program of all layers."""
 
     def _compile(self, alternatives: int) -> None:
         super()._compile(alternatives)
@@ -21,8 +21,8 @@ class JaxLayeredSteps(LayeredPasses, JaxSteps):
         self._begin: Any = jax.jit(programs.begin, static_argnums=(3,))
         self._compiled_layer: Any = jax.jit(programs.layer, donate_argnums=(1,))
         self._ends: Any = {
-            "read": jax.jit(programs.end_read),
-            "check": jax.jit(programs.end_check),
+            "prefill": jax.jit(programs.end_prefill),
+            "verify": jax.jit(programs.end_verify),
             "step": jax.jit(programs.end_step),
         }
 

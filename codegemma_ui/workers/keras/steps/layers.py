@@ -13,7 +13,14 @@ from typing import Any
 import numpy as np
 
 from codegemma_ui.presets import LARGE
-from codegemma_ui.workers.keras.steps import Cache, Drawing, GivenUp, Picked, Scores, always
+from codegemma_ui.workers.keras.steps import (
+    Cache,
+    GivenUp,
+    SamplingParams,
+    Scores,
+    TokenBatch,
+    always,
+)
 from codegemma_ui.workers.keras.steps.programs import Picks, Programs
 from codegemma_ui.workers.keras.steps.weights import Layer, Shape, Weights
 
@@ -26,7 +33,7 @@ def wanted(shape: Shape) -> bool:
 class LayeredPasses:
     """`PartedSteps` from programs that a backend compiles.
 
-    What inherits it gives `draw`, and compiles `_begin`, `_layer` and `_ends`.
+    What inherits it gives `sample`, and compiles `_begin`, `_layer` and `_ends`.
 
     Attributes:
         parts: layers of the model.
@@ -34,13 +41,13 @@ class LayeredPasses:
 
     shape: Shape
     parts: int
-    draw: Callable[[Scores, Drawing], tuple[int, float]]
+    sample: Callable[[Scores, SamplingParams], tuple[int, float]]
     _begin: Callable[..., Any]
     """`Programs.begin`."""
     _layer: Callable[..., tuple[Cache, Any]]
     """`Programs.layer`; done when it returns."""
     _ends: dict[str, Callable[..., tuple[Picks, Any]]]
-    """`Programs.end_read`, `end_check` and `end_step`, by their last words."""
+    """`Programs.end_prefill`, `end_verify` and `end_step`, by their last words."""
 
     def _cut(self, programs: Programs, weights: Weights) -> None:
         """Take what the passes read again and again."""
@@ -61,7 +68,7 @@ class LayeredPasses:
         offset: int,
         *rest: Any,
         goes_on: Callable[[int], bool] = always,
-    ) -> tuple[Cache, Picked, Scores]:
+    ) -> tuple[Cache, TokenBatch, Scores]:
         length, place = cache[0][0].shape[-2], self._number(offset)
         x, cos, sin, *masks = self._begin(
             self._outer.embedding, self._number(token_ids), place, length
@@ -75,9 +82,9 @@ class LayeredPasses:
                 self._layers[done], written[done], x, place, cos, sin, of[window]
             )
         picks, scores = self._ends[name](self._outer, x, *map(self._number, rest))
-        return tuple(written), Picked(np.asarray(picks.ids), np.asarray(picks.logprobs)), scores
+        return tuple(written), TokenBatch(np.asarray(picks.ids), np.asarray(picks.logprobs)), scores
 
-    def read(
+    def prefill(
         self,
         cache: Cache,
         token_ids: np.ndarray,
@@ -85,10 +92,10 @@ class LayeredPasses:
         last: int,
         stop_ids: np.ndarray,
         goes_on: Callable[[int], bool] = always,
-    ) -> tuple[Cache, Picked, Scores]:
-        return self._run("read", cache, token_ids, offset, last, stop_ids, goes_on=goes_on)
+    ) -> tuple[Cache, TokenBatch, Scores]:
+        return self._run("prefill", cache, token_ids, offset, last, stop_ids, goes_on=goes_on)
 
-    def check(
+    def verify(
         self,
         cache: Cache,
         token_ids: np.ndarray,
@@ -96,31 +103,31 @@ class LayeredPasses:
         last: int,
         stop_ids: np.ndarray,
         given: np.ndarray,
-    ) -> tuple[Cache, Picked, Scores]:
-        return self._run("check", cache, token_ids, offset, last, stop_ids, given)
+    ) -> tuple[Cache, TokenBatch, Scores]:
+        return self._run("verify", cache, token_ids, offset, last, stop_ids, given)
 
-    def write(
+    def decode(
         self,
         cache: Cache,
         token_id: int,
         position: int,
         count: int,
         stop_ids: np.ndarray,
-        drawing: Drawing,
-    ) -> tuple[Cache, Picked]:
-        rows: list[Picked] = []
+        params: SamplingParams,
+    ) -> tuple[Cache, TokenBatch]:
+        rows: list[TokenBatch] = []
         stops = set(stop_ids.tolist())
         for number in range(count):
             cache, picked, scores = self._run(
                 "step", cache, [token_id], position + number, stop_ids
             )
             ids, logprobs = picked.ids.copy(), picked.logprobs.copy()
-            if drawing.temperature > 0:
-                left = drawing._replace(numbers=np.roll(drawing.numbers, -number))
-                ids[0, 0], logprobs[0, 0] = self.draw(scores, left)
-            rows.append(Picked(ids, logprobs))
+            if params.temperature > 0:
+                left = params._replace(numbers=np.roll(params.numbers, -number))
+                ids[0, 0], logprobs[0, 0] = self.sample(scores, left)
+            rows.append(TokenBatch(ids, logprobs))
             token_id = int(ids[0, 0])
             if token_id in stops:
                 break
         every = [(one.ids, one.logprobs) for one in rows]
-        return cache, Picked(*(np.concatenate(parts) for parts in zip(*every, strict=True)))
+        return cache, TokenBatch(*(np.concatenate(parts) for parts in zip(*every, strict=True)))

@@ -9,12 +9,11 @@ from typing import Any, NamedTuple
 
 from keras import ops
 
-from codegemma_ui.workers.keras.steps import ALTERNATIVES, BURST, Drawing
-from codegemma_ui.workers.keras.steps.drawing import draw
+from codegemma_ui.workers.keras.steps import ALTERNATIVES, BURST, SamplingParams
 from codegemma_ui.workers.keras.steps.forward import (
+    BatchKernels,
     Cache,
     Kernels,
-    RowKernels,
     Surroundings,
     embed,
     hidden,
@@ -23,6 +22,7 @@ from codegemma_ui.workers.keras.steps.forward import (
     logits,
     surroundings,
 )
+from codegemma_ui.workers.keras.steps.sample import sample
 from codegemma_ui.workers.keras.steps.weights import Layer, Shape, Weights
 
 
@@ -52,7 +52,7 @@ class Programs:
         self._shape, self._kernels = shape, kernels
         self._alternatives = min(alternatives, shape.vocabulary_size)
 
-    def read(
+    def prefill(
         self,
         weights: Weights,
         caches: tuple[Cache, ...],
@@ -75,10 +75,10 @@ class Programs:
             The caches, the choice after `last`, and the logits it was made from, `(vocabulary_size,)`.
         """
         caches, x = hidden(self._shape, weights, self._kernels, caches, token_ids, offset)
-        return caches, *self.end_read(weights, x, last, stop_ids)
+        return caches, *self.end_prefill(weights, x, last, stop_ids)
 
-    def end_read(self, weights: Weights, x: Any, last: Any, stop_ids: Any) -> tuple[Picks, Any]:
-        """What `read` does with the last layer's output, `(S, hidden_dim)`."""
+    def end_prefill(self, weights: Weights, x: Any, last: Any, stop_ids: Any) -> tuple[Picks, Any]:
+        """What `prefill` does with the last layer's output, `(S, hidden_dim)`."""
         # `take`, because XLA under tensorflow wants `slice`'s start as a constant, and compiles again for
         # every prompt length; under torch it reads the start back with `.item()`, which cannot be traced.
         return self.end_step(weights, ops.take(x, ops.reshape(last, (1,)), axis=0), stop_ids)
@@ -91,7 +91,7 @@ class Programs:
         position: Any,
         stop_ids: Any,
     ) -> tuple[tuple[Cache, ...], Picks, Any]:
-        """Write one token: as `read` of `(1,)`."""
+        """Write one token: as `prefill` of `(1,)`."""
         caches, x = hidden(self._shape, weights, self._kernels, caches, token_id, position)
         return caches, *self.end_step(weights, x, stop_ids)
 
@@ -100,7 +100,7 @@ class Programs:
         scores = logits(self._shape, weights, self._kernels, x)
         return self._picks(scores, stop_ids), scores[0]
 
-    def check(
+    def verify(
         self,
         weights: Weights,
         caches: tuple[Cache, ...],
@@ -110,14 +110,14 @@ class Programs:
         stop_ids: Any,
         given: Any,
     ) -> tuple[tuple[Cache, ...], Picks, Any]:
-        """As `read`, with a row after each of the `(S,)` tokens: the token `given` for it, or a choice."""
+        """As `prefill`, with a row after each of the `(S,)` tokens: the token `given` for it, or a choice."""
         caches, x = hidden(self._shape, weights, self._kernels, caches, token_ids, offset)
-        return caches, *self.end_check(weights, x, last, stop_ids, given)
+        return caches, *self.end_verify(weights, x, last, stop_ids, given)
 
-    def end_check(
+    def end_verify(
         self, weights: Weights, x: Any, last: Any, stop_ids: Any, given: Any
     ) -> tuple[Picks, Any]:
-        """What `check` does with the last layer's output, `(S, hidden_dim)`."""
+        """What `verify` does with the last layer's output, `(S, hidden_dim)`."""
         scores = logits(self._shape, weights, self._kernels, x)
         return self._picks(scores, stop_ids, given), ops.take(scores, last, axis=0)
 
@@ -133,7 +133,7 @@ class Programs:
 
         Args:
             embedding: of the weights.
-            token_ids, offset: as in `read`.
+            token_ids, offset: as in `prefill`.
             length: of the cache.
         """
         around = surroundings(self._shape, token_ids.shape[0], offset, length)
@@ -147,11 +147,11 @@ class Programs:
         around = Surroundings(offset, cos, sin, {None: mask})
         return layer(self._shape, self._kernels, weights, cache, None, around, x)
 
-    def draw(self, scores: Any, drawing: Drawing, number: Any) -> tuple[Any, Any]:
-        """See `drawing.draw`."""
-        return draw(scores, drawing, number)
+    def sample(self, scores: Any, params: SamplingParams, number: Any) -> tuple[Any, Any]:
+        """See `sample.sample`."""
+        return sample(scores, params, number)
 
-    def write(
+    def decode(
         self,
         weights: Weights,
         caches: tuple[Cache, ...],
@@ -159,7 +159,7 @@ class Programs:
         position: Any,
         count: Any,
         stop_ids: Any,
-        drawing: Drawing,
+        params: SamplingParams,
     ) -> tuple[tuple[Cache, ...], Picks, Any]:
         """Write up to `count` tokens, each fed to the next step, until one is among `stop_ids`.
 
@@ -176,8 +176,8 @@ class Programs:
         def one(caches: Any, token_id: Any, made: Any, ids: Any, logprobs: Any) -> Any:
             caches, found, scores = self.step(weights, caches, token_id, position + made, stop_ids)
             token_id, logprob = ops.cond(
-                drawing.temperature > 0,
-                lambda: self.draw(scores, drawing, made),
+                params.temperature > 0,
+                lambda: self.sample(scores, params, made),
                 lambda: chosen(found),
             )
             ids = ops.slice_update(ids, (made, 0), found.ids)
@@ -197,7 +197,7 @@ class Programs:
         caches, _, made, ids, logprobs = ops.while_loop(goes_on, one, start)
         return caches, Picks(ids, logprobs), made
 
-    def write_rows(
+    def decode_batch(
         self,
         weights: Weights,
         caches: tuple[Cache, ...],
@@ -205,13 +205,13 @@ class Programs:
         positions: Any,
         counts: Any,
         stop_ids: Any,
-        drawing: Drawing,
+        params: SamplingParams,
     ) -> tuple[tuple[Cache, ...], Picks, Any]:
-        """Write tokens of several rows, a token of each in a step: see `RowSteps.write_rows`.
+        """Write tokens of several rows, a token of each in a step: see `BatchSteps.decode_batch`.
 
-        For backends with `RowKernels`.
+        For backends with `BatchKernels`.
         """
-        kernels: RowKernels = self._kernels  # type: ignore[assignment]
+        kernels: BatchKernels = self._kernels  # type: ignore[assignment]
         rows, width = token_ids.shape[0], 1 + self._alternatives
 
         def goes_on(_: Any, _ids: Any, going: Any, *_rest: Any) -> Any:
@@ -229,15 +229,13 @@ class Programs:
 
             def drawn() -> Any:
                 numbers = ops.broadcast_to(step, (rows,))
-                drawn, logprobs = kernels.each_row(draw)(scores, drawing, numbers)
+                drawn, logprobs = kernels.each_row(sample)(scores, params, numbers)
                 return tuple(
-                    ops.where(drawing.temperature > 0, one[:, 0], other)
+                    ops.where(params.temperature > 0, one[:, 0], other)
                     for one, other in zip((drawn, logprobs), chosen(found), strict=True)
                 )
 
-            token, logprob = ops.cond(
-                ops.any(drawing.temperature > 0), drawn, lambda: chosen(found)
-            )
+            token, logprob = ops.cond(ops.any(params.temperature > 0), drawn, lambda: chosen(found))
             made = made + ops.cast(going, "int32")
             token_ids = ops.where(going, token, token_ids)
             stopped = ops.any(token[:, None] == stop_ids, axis=-1)

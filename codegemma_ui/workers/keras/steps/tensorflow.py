@@ -25,7 +25,13 @@ from tensorflow.python.ops import control_flow_util_v2
 
 from codegemma_ui.workers.keras import compiled
 from codegemma_ui.workers.keras.precision import Precision
-from codegemma_ui.workers.keras.steps import ALTERNATIVES, Drawing, Picked, layers, weights
+from codegemma_ui.workers.keras.steps import (
+    ALTERNATIVES,
+    SamplingParams,
+    TokenBatch,
+    layers,
+    weights,
+)
 from codegemma_ui.workers.keras.steps.forward import cache_bytes, cache_shape
 from codegemma_ui.workers.keras.steps.programs import Picks, Programs
 
@@ -53,7 +59,7 @@ class TensorflowKernels:
     def multiply(self, x: tf.Tensor, matrix: tf.Tensor) -> tf.Tensor:
         return tf.matmul(x, matrix)
 
-    def multiply_narrow(self, x: tf.Tensor, matrix: weights.Narrow) -> tf.Tensor:
+    def multiply_quantized(self, x: tf.Tensor, matrix: weights.Quantized) -> tf.Tensor:
         rows = weights.block_rows(matrix.values)
         if rows is not None:
             return weights.scaled(_in_blocks(x, matrix, rows), matrix)
@@ -64,7 +70,7 @@ class TensorflowKernels:
     def embed(self, embedding: tf.Tensor, token_ids: tf.Tensor) -> tf.Tensor:
         return tf.transpose(tf.gather(embedding, token_ids, axis=1))
 
-    def embed_narrow(self, values: tf.Tensor, token_ids: tf.Tensor) -> tf.Tensor:
+    def embed_quantized(self, values: tf.Tensor, token_ids: tf.Tensor) -> tf.Tensor:
         # As integers, and in the loop: XLA on a CPU widens all of a bfloat16 matrix to take rows from it.
         token_ids, values = xla_optimization_barrier([token_ids, values])
         whole = values if values.dtype == tf.int8 else tf.bitcast(values, tf.int16)
@@ -74,7 +80,7 @@ class TensorflowKernels:
         return ops.slice_update(cache, (*[0] * (len(cache.shape) - 2), offset, 0), new)
 
 
-def _in_blocks(x: tf.Tensor, matrix: weights.Narrow, rows: int) -> tf.Tensor:
+def _in_blocks(x: tf.Tensor, matrix: weights.Quantized, rows: int) -> tf.Tensor:
     """As in `jax.py`."""
     values = matrix.values if matrix.bits is None else matrix.bits
     outputs, inputs = values.shape[-2:]
@@ -178,7 +184,7 @@ class TensorflowSteps:
     note: str | None = None
     compiling = 0
     parts = 1
-    takes_rows = False
+    takes_batches = False
     tried_beside = True
 
     def __init__(self, shape: weights.Shape, arranged: weights.Weights) -> None:
@@ -187,10 +193,10 @@ class TensorflowSteps:
 
     def _compile(self, alternatives: int) -> None:
         programs = Programs(self.shape, TensorflowKernels(), alternatives)
-        self._read = self._pass(programs.read, f"read {alternatives}")
-        self._check = self._pass(programs.check, f"check {alternatives}")
-        self._write = self._pass(programs.write, f"write {alternatives}")
-        self._draw = Compiled(programs.draw, f"draw {alternatives}")
+        self._prefill = self._pass(programs.prefill, f"prefill {alternatives}")
+        self._verify = self._pass(programs.verify, f"verify {alternatives}")
+        self._decode = self._pass(programs.decode, f"decode {alternatives}")
+        self._sample = Compiled(programs.sample, f"sample {alternatives}")
 
     def telling(self, alternatives: int) -> TensorflowSteps:
         other = copy(self)
@@ -213,7 +219,7 @@ class TensorflowSteps:
     @property
     def compilations(self) -> int:
         """Programs compiled so far."""
-        every = (self._read, self._check, self._write, self._draw)
+        every = (self._prefill, self._verify, self._decode, self._sample)
         return sum(one.compilations for one in every)
 
     def warmed(self) -> None:
@@ -235,18 +241,18 @@ class TensorflowSteps:
 
     # Numbers go in as tensors: a Python int would be traced anew for each value.
 
-    def read(
+    def prefill(
         self,
         cache: Caches,
         token_ids: np.ndarray,
         offset: int,
         last: int,
         stop_ids: np.ndarray,
-    ) -> tuple[Caches, Picked, tf.Tensor]:
-        picks, scores = self._read(cache, *map(tf.constant, (token_ids, offset, last, stop_ids)))
+    ) -> tuple[Caches, TokenBatch, tf.Tensor]:
+        picks, scores = self._prefill(cache, *map(tf.constant, (token_ids, offset, last, stop_ids)))
         return cache, _fetch(picks), scores
 
-    def check(
+    def verify(
         self,
         cache: Caches,
         token_ids: np.ndarray,
@@ -254,38 +260,40 @@ class TensorflowSteps:
         last: int,
         stop_ids: np.ndarray,
         given: np.ndarray,
-    ) -> tuple[Caches, Picked, tf.Tensor]:
-        picks, scores = self._check(
+    ) -> tuple[Caches, TokenBatch, tf.Tensor]:
+        picks, scores = self._verify(
             cache, *map(tf.constant, (token_ids, offset, last, stop_ids, given))
         )
         return cache, _fetch(picks), scores
 
-    def draw(self, scores: tf.Tensor, drawing: Drawing) -> tuple[int, float]:
-        token_id, logprob = self._draw(scores, Drawing(*map(tf.constant, drawing)), tf.constant(0))
+    def sample(self, scores: tf.Tensor, params: SamplingParams) -> tuple[int, float]:
+        token_id, logprob = self._sample(
+            scores, SamplingParams(*map(tf.constant, params)), tf.constant(0)
+        )
         return int(token_id[0]), float(logprob[0])
 
-    def write(
+    def decode(
         self,
         cache: Caches,
         token_id: int,
         position: int,
         count: int,
         stop_ids: np.ndarray,
-        drawing: Drawing,
-    ) -> tuple[Caches, Picked]:
-        picks, made = self._write(
+        params: SamplingParams,
+    ) -> tuple[Caches, TokenBatch]:
+        picks, made = self._decode(
             cache,
             tf.constant([token_id]),
             tf.constant(position),
             tf.constant(count),
             tf.constant(stop_ids),
-            Drawing(*map(tf.constant, drawing)),
+            SamplingParams(*map(tf.constant, params)),
         )
         return cache, _fetch(picks, int(made.numpy()))
 
 
-def _fetch(picks: Picks, count: int | None = None) -> Picked:
-    return Picked(picks.ids.numpy()[:count], picks.logprobs.numpy()[:count])
+def _fetch(picks: Picks, count: int | None = None) -> TokenBatch:
+    return TokenBatch(picks.ids.numpy()[:count], picks.logprobs.numpy()[:count])
 
 
 def arrangement(shape: weights.Shape, precision: Precision) -> TensorflowArrangement:

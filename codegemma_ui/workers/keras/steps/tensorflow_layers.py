@@ -29,8 +29,8 @@ class TensorflowLayeredSteps(LayeredPasses, TensorflowSteps):
         self._begin: Any = Compiled(programs.begin, "begin")
         self._compiled_layer = Compiled(layer, "layer")
         self._ends: Any = {
-            "read": Compiled(programs.end_read, "end_read"),
-            "check": Compiled(programs.end_check, "end_check"),
+            "prefill": Compiled(programs.end_prefill, "end_prefill"),
+            "verify": Compiled(programs.end_verify, "end_verify"),
             "step": Compiled(programs.end_step, "end_step"),
         }
 

@@ -30,8 +30,8 @@ from codegemma_ui.workers.keras import compiled
 from codegemma_ui.workers.keras.precision import Precision
 from codegemma_ui.workers.keras.steps import (
     ALTERNATIVES,
-    Drawing,
-    Picked,
+    SamplingParams,
+    TokenBatch,
     layers,
     torch_names,
     weights,
@@ -41,9 +41,9 @@ from codegemma_ui.workers.keras.steps.programs import Programs
 from codegemma_ui.workers.keras.steps.torch_graph import compile_graph, multiply_in_loops, trace
 from codegemma_ui.workers.keras.steps.torch_replay import Replayed
 from codegemma_ui.workers.keras.steps.weights import (
-    WIDENED,
+    DEQUANTISED,
     Arrangement,
-    Narrow,
+    Quantized,
     Shape,
     Weights,
     scaled,
@@ -78,19 +78,19 @@ class TorchKernels:
     def multiply(self, x: torch.Tensor, matrix: Any) -> torch.Tensor:
         return functional.linear(x, matrix)
 
-    def multiply_narrow(self, x: torch.Tensor, matrix: Narrow) -> torch.Tensor:
-        rows = max(1, WIDENED // matrix.values.shape[1])
+    def multiply_quantized(self, x: torch.Tensor, matrix: Quantized) -> torch.Tensor:
+        rows = max(1, DEQUANTISED // matrix.values.shape[1])
         parts = [
             functional.linear(x, part.to(x.dtype)) for part in torch.split(matrix.values, rows)
         ]
         product: torch.Tensor = parts[0] if len(parts) == 1 else torch.cat(parts, dim=-1)
-        widened: torch.Tensor = scaled(product, matrix)
-        return widened
+        dequantised: torch.Tensor = scaled(product, matrix)
+        return dequantised
 
     def embed(self, embedding: Any, token_ids: torch.Tensor) -> torch.Tensor:
         return functional.embedding(token_ids, embedding)
 
-    def embed_narrow(self, values: torch.Tensor, token_ids: torch.Tensor) -> torch.Tensor:
+    def embed_quantized(self, values: torch.Tensor, token_ids: torch.Tensor) -> torch.Tensor:
         return values[token_ids]
 
     def write(self, cache: torch.Tensor, new: torch.Tensor, offset: torch.Tensor) -> torch.Tensor:
@@ -108,7 +108,7 @@ class TorchSteps:
     """
 
     parts = 1
-    takes_rows = False
+    takes_batches = False
     tried_beside = False
 
     def __init__(self, shape: Shape, arranged: Weights, compiles: bool = True) -> None:
@@ -151,17 +151,17 @@ class TorchSteps:
     def cache_bytes(self, length: int) -> int:
         return cache_bytes(self.shape, length)
 
-    def read(
+    def prefill(
         self,
         cache: tuple[Cache, ...],
         token_ids: np.ndarray,
         offset: int,
         last: int,
         stop_ids: np.ndarray,
-    ) -> tuple[tuple[Cache, ...], Picked, torch.Tensor]:
-        return self._choose("read", cache, token_ids, offset, last, stop_ids)
+    ) -> tuple[tuple[Cache, ...], TokenBatch, torch.Tensor]:
+        return self._choose("prefill", cache, token_ids, offset, last, stop_ids)
 
-    def check(
+    def verify(
         self,
         cache: tuple[Cache, ...],
         token_ids: np.ndarray,
@@ -169,40 +169,40 @@ class TorchSteps:
         last: int,
         stop_ids: np.ndarray,
         given: np.ndarray,
-    ) -> tuple[tuple[Cache, ...], Picked, torch.Tensor]:
-        return self._choose("check", cache, token_ids, offset, last, stop_ids, given)
+    ) -> tuple[tuple[Cache, ...], TokenBatch, torch.Tensor]:
+        return self._choose("verify", cache, token_ids, offset, last, stop_ids, given)
 
     def _choose(
         self, name: str, cache: tuple[Cache, ...], *arguments: Any
-    ) -> tuple[tuple[Cache, ...], Picked, torch.Tensor]:
+    ) -> tuple[tuple[Cache, ...], TokenBatch, torch.Tensor]:
         ids, logprobs, scores = self._run(name, cache, *map(self._tensor, arguments))
         return cache, fetch([(ids, logprobs)]), scores
 
-    def draw(self, scores: torch.Tensor, drawing: Drawing) -> tuple[int, float]:
+    def sample(self, scores: torch.Tensor, params: SamplingParams) -> tuple[int, float]:
         token_id, logprob = self._run(
-            "draw", (), scores, *self._on_device(drawing), self._tensor(0)
+            "sample", (), scores, *self._on_device(params), self._tensor(0)
         )
         return int(token_id), float(logprob)
 
-    def write(
+    def decode(
         self,
         cache: tuple[Cache, ...],
         token_id: int,
         position: int,
         count: int,
         stop_ids: np.ndarray,
-        drawing: Drawing,
-    ) -> tuple[tuple[Cache, ...], Picked]:
+        params: SamplingParams,
+    ) -> tuple[tuple[Cache, ...], TokenBatch]:
         stops = {int(one) for one in stop_ids}
         token, place, number = self._tensor([token_id]), self._tensor(position), self._tensor(0)
         told_stops = self._tensor(stop_ids)
-        draws = drawing.temperature > 0
-        on_device = self._on_device(drawing)
+        sampler = params.temperature > 0
+        on_device = self._on_device(params)
         made: list[tuple[torch.Tensor, torch.Tensor]] = []
         while len(made) < count:
             ids, logprobs, scores = self._run("step", cache, token, place, told_stops)
-            if draws:
-                drawn, logprob = self._run("draw", (), scores, *on_device, number)
+            if sampler:
+                drawn, logprob = self._run("sample", (), scores, *on_device, number)
                 ids = torch.cat((drawn[None], ids[:, 1:]), dim=-1)
                 logprobs = torch.cat((logprob[None], logprobs[:, 1:]), dim=-1)
             made.append((ids, logprobs))
@@ -213,7 +213,7 @@ class TorchSteps:
         picked = fetch(made)
         stopped = [row for row, one in enumerate(picked.ids[:, 0]) if int(one) in stops]
         end = stopped[0] + 1 if stopped else count
-        return cache, Picked(picked.ids[:end], picked.logprobs[:end])
+        return cache, TokenBatch(picked.ids[:end], picked.logprobs[:end])
 
     def telling(self, alternatives: int) -> TorchSteps:
         other = copy.copy(self)
@@ -224,8 +224,8 @@ class TorchSteps:
     def _tensor(self, value: Any) -> torch.Tensor:
         return torch.tensor(value, dtype=torch.int32, device=self._device)
 
-    def _on_device(self, drawing: Drawing) -> list[torch.Tensor]:
-        return [torch.as_tensor(value, device=self._device) for value in drawing]
+    def _on_device(self, params: SamplingParams) -> list[torch.Tensor]:
+        return [torch.as_tensor(value, device=self._device) for value in params]
 
     def _run(self, name: str, cache: tuple[Cache, ...], *arguments: torch.Tensor) -> Any:
         tensors = [tensor for layer in cache for tensor in layer]
@@ -252,8 +252,8 @@ class TorchSteps:
                 tensors[len(every) + len(arguments) :],
             )
             if not cache:
-                scores, *drawing, number = given
-                return program(scores, Drawing(*drawing), number)
+                scores, *params, number = given
+                return program(scores, SamplingParams(*params), number)
             _, picks, scores = program(
                 own, tuple(zip(cache[::2], cache[1::2], strict=True)), *given
             )
@@ -316,21 +316,26 @@ class TorchSteps:
         multiply_in_loops(graph)
         fast = compile_graph(graph, [*every, *inputs])
         run: Callable[..., Any] = partial(fast, *every)
-        if self._device.type == "cuda" and key[0] in ("step", "check"):
+        if self._device.type == "cuda" and key[0] in ("step", "verify"):
             return Replayed(run, len(arguments))
         return run
 
 
 def _soonest(job: tuple[Any, ...]) -> tuple[bool, int, int, int]:
-    """The order to compile in: what is used most, in the shortest cache, comes first, drawing last."""
+    """The order to compile in: what is used most, in the shortest cache, comes first, sampling last."""
     (name, size, length), *_ = job
-    return name == "draw", length, ("layer", "step", "check", "read", "draw").index(name), size
+    return (
+        name == "sample",
+        length,
+        ("layer", "step", "verify", "prefill", "sample").index(name),
+        size,
+    )
 
 
-def fetch(rows: list[Any]) -> Picked:
+def fetch(rows: list[Any]) -> TokenBatch:
     """What was picked, on the host: ids and logprobs of each of the rows."""
     ids, logprobs = (torch.cat(parts).cpu().numpy() for parts in zip(*rows, strict=True))
-    return Picked(ids, logprobs)
+    return TokenBatch(ids, logprobs)
 
 
 def arrangement(shape: Shape, precision: Precision) -> TorchArrangement:

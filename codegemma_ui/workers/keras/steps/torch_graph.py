@@ -41,7 +41,7 @@ def trace(function: Callable[..., Any], inputs: tuple[torch.Tensor, ...]) -> Gra
     """
     torch_names.enter_fake_mode_to_stay()
     # Without functionalize, merging equal nodes would merge two copies that are written to later. "fake": no
-    # numbers are computed, and none kept of what is widened on the way.
+    # numbers are computed, and none kept of what is dequantised on the way.
     with _ONE_AT_A_TIME:
         module = make_fx(functionalize(function), tracing_mode="fake")(*inputs)
     _fold_constants(module)
@@ -78,8 +78,8 @@ def multiply_in_loops(module: GraphModule) -> None:
     """Let one row times a matrix be a sum of products, for inductor to compile.
 
     The library reads a matrix that no cache holds on one core: the bundled model in float32 writes 270 tokens
-    a second with it, and 730 in loops (two cores of an EPYC). What is to be widened it wants widened first.
-    Not for running as it is, which would make the matrix of all products.
+    a second with it, and 730 in loops (two cores of an EPYC). What is to be dequantised it wants so
+    first. Not for running as it is, which would make the matrix of all products.
     """
     aten, graph = torch.ops.aten, module.graph
     for node in list(graph.nodes):

@@ -17,13 +17,19 @@ import torch
 from torch.fx import GraphModule
 from torch.utils._pytree import tree_flatten, tree_unflatten
 
-from codegemma_ui.workers.keras.steps import GivenUp, Picked, always, torch_products
+from codegemma_ui.workers.keras.steps import GivenUp, TokenBatch, always, torch_products
 from codegemma_ui.workers.keras.steps.forward import Cache
 from codegemma_ui.workers.keras.steps.programs import Programs
 from codegemma_ui.workers.keras.steps.torch import TorchArrangement, TorchKernels, TorchSteps, fetch
 from codegemma_ui.workers.keras.steps.torch_graph import compile_graph, trace
 from codegemma_ui.workers.keras.steps.torch_products import Int4
-from codegemma_ui.workers.keras.steps.weights import Narrow, Shape, Weights, in_columns, quantized
+from codegemma_ui.workers.keras.steps.weights import (
+    Quantized,
+    Shape,
+    Weights,
+    in_columns,
+    quantized,
+)
 
 WIDER = ("embedding", "qkv", "output")
 """What is in int8 where the rest is in int4: four bits there cost most for what they save.
@@ -34,7 +40,7 @@ bits does not give up a row: in four bits it would be there twice. Attention has
 
 
 class LayeredArrangement(TorchArrangement):
-    """Every matrix is a `Narrow`, whatever its width, or an `Int4`.
+    """Every matrix is a `Quantized`, whatever its width, or an `Int4`.
 
     In int4 the embedding and the matrices of attention are in int8, as `WIDER` says.
     """
@@ -46,7 +52,7 @@ class LayeredArrangement(TorchArrangement):
         scale = None
         if self.precision.weights in ("int8", "int4"):
             values, scale = quantized(values)
-        return Narrow(in_columns(values).contiguous(), scale)
+        return Quantized(in_columns(values).contiguous(), scale)
 
 
 def _outputs_first(parts: tuple[torch.Tensor, ...]) -> torch.Tensor:
@@ -65,7 +71,7 @@ class LayeredKernels(TorchKernels):
         product: torch.Tensor = torch_products.product(x, *matrix)
         return product
 
-    def multiply_narrow(self, x: torch.Tensor, matrix: Narrow) -> torch.Tensor:
+    def multiply_quantized(self, x: torch.Tensor, matrix: Quantized) -> torch.Tensor:
         product: torch.Tensor = torch_products.product(x, matrix.values, matrix.scale)
         return product
 
@@ -96,7 +102,7 @@ class LayeredSteps(TorchSteps):
     def _made(self, alternatives: int) -> Programs:
         return Programs(self.shape, KERNELS, alternatives)
 
-    def read(
+    def prefill(
         self,
         cache: tuple[Cache, ...],
         token_ids: np.ndarray,
@@ -104,9 +110,9 @@ class LayeredSteps(TorchSteps):
         last: int,
         stop_ids: np.ndarray,
         goes_on: Callable[[int], bool] = always,
-    ) -> tuple[tuple[Cache, ...], Picked, torch.Tensor]:
+    ) -> tuple[tuple[Cache, ...], TokenBatch, torch.Tensor]:
         arguments = map(self._tensor, (token_ids, offset, last, stop_ids))
-        ids, logprobs, scores = self._run_parts("read", cache, goes_on, *arguments)
+        ids, logprobs, scores = self._run_parts("prefill", cache, goes_on, *arguments)
         return cache, fetch([(ids, logprobs)]), scores
 
     def _run(self, name: str, cache: tuple[Cache, ...], *arguments: torch.Tensor) -> Any:
@@ -185,7 +191,7 @@ class LayeredSteps(TorchSteps):
         return compile_graph(graph, (*every, *arguments))
 
 
-def _matrices(weights: Weights) -> tuple[Narrow | Int4, list[Narrow | Int4]]:
+def _matrices(weights: Weights) -> tuple[Quantized | Int4, list[Quantized | Int4]]:
     """A layer's largest matrix, then one of each other kind: all layers have the same shapes."""
     first = weights.layers[0]
     return first.gate_up, [weights.embedding, first.down, first.qkv, first.output]

@@ -20,7 +20,7 @@ from torch.nn import functional
 
 from codegemma_ui.workers.keras.steps import torch_names
 from codegemma_ui.workers.keras.steps.torch_graph import compile_graph, trace
-from codegemma_ui.workers.keras.steps.weights import WIDENED, Narrow
+from codegemma_ui.workers.keras.steps.weights import DEQUANTISED, Quantized
 
 GROUP = 32
 """Weights that share a scale and a zero point in int4."""
@@ -44,7 +44,7 @@ MANY = 64
 """Rows that stand for those of a prefill."""
 
 CACHED = 1 << 21
-"""Weights that are widened at once, which are still in the caches when they are multiplied: 67 million of
+"""Weights that are dequantised at once, which are still in the caches when they are multiplied: 67 million of
 int8 to bfloat16, times 32 rows, take 17 ms; by 16 million at a time 64 (two cores of an EPYC)."""
 
 MEASURED = 1 << 15
@@ -138,7 +138,7 @@ def _search(groups: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def _rows_at_once(values: torch.Tensor, step: int = 1) -> int:
-    return max(1, int(WIDENED // values.shape[1] // step)) * step
+    return max(1, int(DEQUANTISED // values.shape[1] // step)) * step
 
 
 def _product(x: torch.Tensor, values: torch.Tensor, scale: torch.Tensor | None) -> torch.Tensor:
@@ -160,7 +160,7 @@ product: Any = torch.library.custom_op("codegemma_ui::product", mutates_args=())
 
 Args:
     x: float32.
-    values: of a `Narrow`, `in_columns`, or `Int4.packed`.
+    values: of a `Quantized`, `in_columns`, or `Int4.packed`.
     scale: theirs.
 """
 product.register_fake(_product_shape)
@@ -234,7 +234,7 @@ def _in_a_loop(x: torch.Tensor, values: torch.Tensor, *scale: torch.Tensor) -> t
     return sums * scale[0] if scale else sums
 
 
-def prepare(largest: Narrow | Int4, others: Iterable[Narrow | Int4]) -> str | None:
+def prepare(largest: Quantized | Int4, others: Iterable[Quantized | Int4]) -> str | None:
     """Compile a product for one row of each kind of matrix, and choose what is fastest.
 
     Args:

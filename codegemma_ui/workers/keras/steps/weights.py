@@ -4,7 +4,7 @@ KerasHub keeps queries, keys, values, gate and up as kernels of their own, three
 Here what is multiplied by the same vector is one matrix: on one CPU core a token of the bundled model then
 takes a third of the time (jax).
 
-Where the precision keeps them in fewer bytes than it computes in, they are widened as they are read.
+Where the precision keeps them in fewer bytes than it computes in, they are dequantised as they are read.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from codegemma_ui.workers.keras.precision import Precision
 WIDTHS = {"float32": 4, "bfloat16": 2, "float16": 2, "int8": 1, "uint8": 1}
 """Bytes of a number."""
 
-WIDENED = 1 << 24
-"""The most numbers that are widened at once where nothing fuses the widening with what follows: 64 MB in
+DEQUANTISED = 1 << 24
+"""The most numbers that are dequantised at once where nothing fuses the widening with what follows: 64 MB in
 float32, and not the 2 GB of CodeGemma's embedding."""
 
 LONGEST_ROW, COLUMNS = 4096, 2048
@@ -67,7 +67,7 @@ class Shape:
     dtype: str
 
 
-class Narrow(NamedTuple):
+class Quantized(NamedTuple):
     """A matrix in fewer bytes than it is multiplied in, (outputs, inputs) on every backend.
 
     That way round a product with one row widens it on the way, in a single pass: 256 x 8,192 in bfloat16 take
@@ -86,7 +86,7 @@ class Narrow(NamedTuple):
     bits: Any = None
 
 
-class Apart(NamedTuple):
+class Unfused(NamedTuple):
     """Matrices that the same rows are multiplied by, each by itself: those of a model over several devices,
     which have a part of each.
 
@@ -98,16 +98,16 @@ class Apart(NamedTuple):
 
 
 class Layer(NamedTuple):
-    """One decoder layer. A matrix is `Narrow`, or (inputs, outputs), or the other way round where a backend
-    wants it.
+    """One decoder layer. A matrix is `Quantized`, or (inputs, outputs), or the other way round where a
+    backend wants it.
 
     Attributes:
         attention_norm: (hidden_dim,) float32, 1 added; the other norms alike.
-        qkv: hidden_dim to (num_query_heads + 2 x num_key_value_heads) x head_dim, or `Apart`; the queries'
+        qkv: hidden_dim to (num_query_heads + 2 x num_key_value_heads) x head_dim, or `Unfused`; the queries'
             part is already divided by `query_divisor`.
         output: num_query_heads x head_dim to hidden_dim.
         post_attention_norm: Gemma 2 only, else None; `post_feed_forward_norm` alike.
-        gate_up: hidden_dim to twice the feed-forward width, the gate first, or `Apart`.
+        gate_up: hidden_dim to twice the feed-forward width, the gate first, or `Unfused`.
         down: the feed-forward width to hidden_dim.
     """
 
@@ -172,7 +172,7 @@ class Arrangement:
     """Whether matrices that are kept as wide as they are multiplied are (outputs, inputs)."""
 
     apart = False
-    """Whether what is multiplied by the same rows is kept apart, see `Apart`."""
+    """Whether what is multiplied by the same rows is kept apart, see `Unfused`."""
 
     def __init__(self, shape: Shape, precision: Precision) -> None:
         self.shape, self.precision = shape, precision
@@ -196,7 +196,7 @@ class Arrangement:
             parts: each (inputs, outputs); of the embedding (outputs, inputs), as it comes.
         """
         if self.apart and len(parts) > 1:
-            return Apart(tuple(self.matrix(name, (part,)) for part in parts))
+            return Unfused(tuple(self.matrix(name, (part,)) for part in parts))
         matrix = parts[0] if len(parts) == 1 else ops.concatenate(parts, axis=1)
         narrow = self.precision.weights != self.precision.activations
         if (narrow or self.outputs_first) != (name == "embedding"):
@@ -205,10 +205,10 @@ class Arrangement:
             return self.own(matrix)
         if self.precision.weights == "int8":
             values, scale = quantized(matrix)
-            return Narrow(self.own(self.columns(values)), scale)
+            return Quantized(self.own(self.columns(values)), scale)
         values = self.own(self.columns(matrix))
         wide = self.precision.weights == "bfloat16" and block_rows(values) is not None
-        return Narrow(values, None, self.bits(values) if wide else None)
+        return Quantized(values, None, self.bits(values) if wide else None)
 
     def columns(self, values: Any) -> Any:
         """A narrow matrix in the blocks that the backend multiplies by."""
@@ -338,7 +338,7 @@ def of_model(model: Any, arrangement: Arrangement) -> Weights:
     return assembler.weights()
 
 
-def scaled(product: Any, matrix: Narrow) -> Any:
+def scaled(product: Any, matrix: Quantized) -> Any:
     """What rows times the values of a narrow matrix come to with its scales."""
     return product if matrix.scale is None else ops.cast(product * matrix.scale, product.dtype)
 
@@ -364,7 +364,7 @@ def weight_bytes(weights: Any) -> int:
     """What some weights take in memory: a `Weights`, a part of it, or a tensor."""
     if weights is None:
         return 0
-    if isinstance(weights, Narrow):
+    if isinstance(weights, Quantized):
         weights = weights[:2]
     if isinstance(weights, tuple):
         return sum(map(weight_bytes, weights))
@@ -373,8 +373,8 @@ def weight_bytes(weights: Any) -> int:
 
 
 def quantized(matrix: Any) -> tuple[Any, Any]:
-    """An (outputs, inputs) matrix in int8, and the scale of each output; some rows at a time are widened."""
-    rows = max(1, WIDENED // matrix.shape[1])
+    """An (outputs, inputs) matrix in int8, and the scale of each output; some rows at a time."""
+    rows = max(1, DEQUANTISED // matrix.shape[1])
     parts = [_quantized(matrix[first : first + rows]) for first in range(0, matrix.shape[0], rows)]
     if len(parts) == 1:
         return parts[0]

@@ -61,8 +61,8 @@ PROMISE = 1.5
 """What a draft must bring if all of it is right, in times of what its check takes."""
 
 
-class Account:
-    """Whether drafting pays, by the clock.
+class DraftBudget:
+    """Whether drafts are worth it, by the clock.
 
     Gains and losses are in tokens written one by one. Drafts that lose more than `CREDIT` have to wait, ever
     longer the more often that happens in a generation.
@@ -80,7 +80,7 @@ class Account:
         self._wait = self._waits = 0
         self.burst = BURST
 
-    def pays(self, guessed: int) -> bool:
+    def worth_it(self, guessed: int) -> bool:
         """Whether to check a draft of some tokens now."""
         return self._wait <= 0 and 1 + guessed >= PROMISE * self._cost
 
@@ -88,7 +88,7 @@ class Account:
         """Some tokens came one by one."""
         self._wait -= tokens
 
-    def checked(self, gained: int, cost: float) -> None:
+    def verified(self, gained: int, cost: float) -> None:
         """A check gave `gained` tokens and took the time of `cost`."""
         self.burst = SHORT_BURST if gained > cost else BURST
         self._balance = min(self._balance + gained - cost, 4 * CREDIT)

@@ -1,4 +1,4 @@
-"""What `drawing_probe.py` draws and `test_drawing.py` checks: the same for both."""
+"""What `sample_probe.py` draws and `test_sample.py` checks: the same for both."""
 
 from __future__ import annotations
 

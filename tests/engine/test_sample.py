@@ -1,6 +1,6 @@
 """Temperature, then top-k, then top-p, drawn on the device as plain numpy draws: on every backend.
 
-Keras takes one backend a process, so each backend draws in one of its own (`drawing_probe.py`).
+Keras takes one backend a process, so each backend draws in one of its own (`sample_probe.py`).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import pytest
 
 from codegemma_ui import machine
 from codegemma_ui.workers.keras.steps import BACKENDS
-from tests.engine.drawing_cases import LOGITS, SETTINGS, Case, cases
+from tests.engine.sample_cases import LOGITS, SETTINGS, Case, cases
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -29,7 +29,7 @@ def drawn(request: pytest.FixtureRequest) -> Any:
         pytest.skip(f"{request.param} is not installed")
     environment = {**os.environ, "KERAS_BACKEND": request.param, "TF_CPP_MIN_LOG_LEVEL": "2"}
     process = subprocess.run(
-        [sys.executable, "-m", "tests.engine.drawing_probe", request.param],
+        [sys.executable, "-m", "tests.engine.sample_probe", request.param],
         cwd=REPOSITORY,
         env={**environment, "CUDA_VISIBLE_DEVICES": ""},
         capture_output=True,

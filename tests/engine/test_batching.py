@@ -1,6 +1,6 @@
 """Several prompts at once: each gets what it gets alone, and nobody waits long.
 
-The bundled preset runs for real in a process of its own (`sharing_probe.py`); what needs no model runs
+The bundled preset runs for real in a process of its own (`batching_probe.py`); what needs no model runs
 against scripted steps.
 """
 
@@ -22,9 +22,9 @@ import pytest
 
 from codegemma_ui import machine
 from codegemma_ui.workers.keras import planning
-from codegemma_ui.workers.keras.decode import Decoder, Prefilled
+from codegemma_ui.workers.keras.batching import BatchedDecoder
+from codegemma_ui.workers.keras.decode import Decoder, PrefillProgress
 from codegemma_ui.workers.keras.sampling import Sampling
-from codegemma_ui.workers.keras.sharing import SharedDecoder
 from codegemma_ui.workers.keras.steps import BURST
 from tests.engine.scripted_steps import ScriptedRows
 
@@ -38,7 +38,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Any:
     if not machine.backend("jax").installed:
         pytest.skip("jax is not installed")
     process = subprocess.run(
-        [sys.executable, "-m", "tests.engine.sharing_probe"],
+        [sys.executable, "-m", "tests.engine.batching_probe"],
         cwd=REPOSITORY,
         env={**os.environ, "KERAS_BACKEND": "jax", "CUDA_VISIBLE_DEVICES": ""},
         capture_output=True,
@@ -86,10 +86,10 @@ class TestOnJax:
 
 
 @pytest.fixture
-def scripted() -> Iterator[tuple[SharedDecoder, ScriptedRows]]:
+def scripted() -> Iterator[tuple[BatchedDecoder, ScriptedRows]]:
     inner = ScriptedRows()
     ticks = itertools.count()
-    decoder = SharedDecoder(inner, 4096, most=4, clock=lambda: next(ticks) * 1e-6)
+    decoder = BatchedDecoder(inner, 4096, most=4, clock=lambda: next(ticks) * 1e-6)
     yield decoder, inner
     decoder._thread.shutdown()
 
@@ -112,7 +112,7 @@ class Crowd:
         decoder: theirs.
     """
 
-    def __init__(self, decoder: SharedDecoder) -> None:
+    def __init__(self, decoder: BatchedDecoder) -> None:
         self.decoder = decoder
         self.pool = ThreadPoolExecutor(16)
 
@@ -173,8 +173,8 @@ def test_a_newcomer_is_read_right_after_the_dispatch_under_way(scripted: Any) ->
     crowd.ask([4], 2000, GREEDY).result(20)
     asked[0].result(20)
     after = [call[0] for call in inner.calls[marks[0] :]]
-    assert after.index("check") <= after.index("rows") + 1  # it gives the first token
-    assert after[: after.index("check")].count("rows") == 1
+    assert after.index("verify") <= after.index("rows") + 1  # it gives the first token
+    assert after[: after.index("verify")].count("rows") == 1
 
 
 def test_while_a_long_prompt_is_read_others_write_one_dispatch_in_all(scripted: Any) -> None:
@@ -191,7 +191,7 @@ def test_while_a_long_prompt_is_read_others_write_one_dispatch_in_all(scripted: 
     crowd.ask([4], 4000, GREEDY).result(20)
     asked[0].result(20)
     after = inner.calls[marks[0] :]
-    reads = [at for at, call in enumerate(after) if call[0] == "read"]
+    reads = [at for at, call in enumerate(after) if call[0] == "prefill"]
     between = [call[3] for call in after[reads[0] : reads[-1]] if call[0] == "rows"]
     assert len(reads) == len(planning.chunks(0, 2000, 2048))
     assert len(between) == len(reads) - 1  # nobody stands still
@@ -213,7 +213,7 @@ def test_of_a_crowd_of_newcomers_none_waits_for_more_than_a_dispatch_of_others(
     at_dispatch(inner, 4, arrive)
     crowd.ask([4], 4000, GREEDY).result(20)
     after = inner.calls[marks[0] :]
-    last = [at for at, call in enumerate(after) if call[0] == "check"][2]
+    last = [at for at, call in enumerate(after) if call[0] == "verify"][2]
     _, *between = [call[3] for call in after[:last] if call[0] == "rows"]  # the first was under way
     assert between
     assert sum(between) <= BURST
@@ -222,11 +222,11 @@ def test_of_a_crowd_of_newcomers_none_waits_for_more_than_a_dispatch_of_others(
 def test_each_is_told_how_far_its_prefill_is(scripted: Any) -> None:
     decoder, inner = scripted
     goes_on = threading.Semaphore(0)
-    read = inner.read
-    inner.read = lambda *given: goes_on.acquire(timeout=10) and read(*given)
+    read = inner.prefill
+    inner.prefill = lambda *given: goes_on.acquire(timeout=10) and read(*given)
     events = decoder.stream([7] * 1500, 1600, GREEDY)
     for prefilled in (0, 512, 1024):
-        assert next(events) == Prefilled(prefilled, 1500)
+        assert next(events) == PrefillProgress(prefilled, 1500)
         goes_on.release()
     assert len(list(events)) == 100
 
@@ -234,16 +234,16 @@ def test_each_is_told_how_far_its_prefill_is(scripted: Any) -> None:
 def test_a_stop_does_not_wait_for_the_pass_under_way(scripted: Any) -> None:
     decoder, inner = scripted
     under_way, goes_on, stopped = threading.Event(), threading.Event(), threading.Event()
-    read = inner.read
+    read = inner.prefill
 
     def slow(*given: Any) -> Any:
         under_way.set()
         goes_on.wait(10)
         return read(*given)
 
-    inner.read = slow
-    events = decoder.stream([7] * 1500, 1600, GREEDY, over=stopped.is_set)
-    assert next(events) == Prefilled(0, 1500)
+    inner.prefill = slow
+    events = decoder.stream([7] * 1500, 1600, GREEDY, should_stop=stopped.is_set)
+    assert next(events) == PrefillProgress(0, 1500)
     assert under_way.wait(10)
     stopped.set()
     assert list(events) == []
@@ -251,7 +251,7 @@ def test_a_stop_does_not_wait_for_the_pass_under_way(scripted: Any) -> None:
     assert inner.calls == []  # the pass is still under way
     goes_on.set()
     assert len(ids(decoder.decode([3], 20, GREEDY))) == 19
-    assert [call[0] for call in inner.calls].count("read") == 1  # no pass followed it
+    assert [call[0] for call in inner.calls].count("prefill") == 1  # no pass followed it
 
 
 def test_rows_go_on_side_by_side(scripted: Any) -> None:
@@ -322,7 +322,7 @@ def test_reading_ends_between_passes_where_it_is_over(scripted: Any) -> None:
     decoder, inner = scripted
     asked = iter([False, True])
     prompt = [one % 50 for one in range(1500)]
-    assert list(decoder.decode(prompt, 2000, GREEDY, over=lambda: next(asked))) == []
+    assert list(decoder.decode(prompt, 2000, GREEDY, should_stop=lambda: next(asked))) == []
     assert [call[2:] for call in inner.calls] == [(0, 512)]
     next(decoder.decode(prompt, 2000, GREEDY))
     assert inner.calls[1][2] == 512  # it goes on from there
@@ -383,7 +383,7 @@ def test_what_most_requests_share_is_read_once(scripted: Any) -> None:
     prompt = [one % 50 for one in range(300)]
     list(decoder.decode(prompt, 400, GREEDY))
     list(decoder.decode([*prompt, 1, 2], 400, GREEDY))
-    assert decoder.read_tokens == 8
+    assert decoder.prefilled_tokens == 8
 
 
 def test_warm_up_runs_what_writes_rows_too(scripted: Any) -> None:
@@ -435,7 +435,7 @@ def test_a_program_that_is_being_tried_is_waited_for(scripted: Any) -> None:
         next(warming)
     inner.before = lambda: None
     asked = Crowd(decoder).ask([3], 60, GREEDY)
-    wait_until(lambda: any(call[0] == "check" for call in inner.calls))
+    wait_until(lambda: any(call[0] == "verify" for call in inner.calls))
     time.sleep(0.05)
     assert not asked.done()
     assert sum(map(sum, inner.written)) == 0

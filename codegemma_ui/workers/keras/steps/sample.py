@@ -12,7 +12,7 @@ from typing import Any
 
 from keras import ops
 
-from codegemma_ui.workers.keras.steps import Drawing
+from codegemma_ui.workers.keras.steps import SamplingParams
 
 HALVINGS = 32
 """Of an interval of float32 numbers: what is left is as fine as they are."""
@@ -21,12 +21,12 @@ LEAST = -1000.0
 """Logits this far below the best are alike: nothing draws what is e^-1000 times as likely."""
 
 
-def draw(scores: Any, drawing: Drawing, number: Any) -> tuple[Any, Any]:
+def sample(scores: Any, params: SamplingParams, number: Any) -> tuple[Any, Any]:
     """Draw one token.
 
     Args:
         scores: float32 logits, `(vocabulary_size,)`.
-        drawing: how; its temperature is above 0.
+        params: how; its temperature is above 0.
         number: which of its numbers decides, int32 scalar.
 
     Returns:
@@ -35,21 +35,21 @@ def draw(scores: Any, drawing: Drawing, number: Any) -> tuple[Any, Any]:
     """
     size = scores.shape[0]
     below = scores - ops.max(scores)
-    weights = ops.exp(below / drawing.temperature)  # the largest is 1
+    weights = ops.exp(below / params.temperature)  # the largest is 1
 
     # 1. The lowest logit that is kept, relative to the best.
     low, high = ops.maximum(ops.min(below), LEAST), ops.zeros_like(below[0])
-    count = ops.where(drawing.top_k > 0, drawing.top_k, size)
+    count = ops.where(params.top_k > 0, params.top_k, size)
     lowest = _last(lambda one: ops.sum(ops.cast(below >= one, "int32")) >= count, low, high)
     left = ops.where(below >= lowest, weights, 0.0)
-    goal = drawing.top_p * ops.sum(left)
+    goal = params.top_p * ops.sum(left)
     lowest = _last(lambda one: ops.sum(ops.where(below >= one, left, 0.0)) > goal, lowest, high)
     kept = ops.where(below >= lowest, left, 0.0)
 
     # 2. The token at which the running sum passes the number's share of the whole.
     places = ops.arange(size, dtype="int32")
     total = ops.sum(kept)
-    goal = ops.take(drawing.numbers, number) * total
+    goal = ops.take(params.numbers, number) * total
 
     def is_before(place: Any) -> Any:
         before = ops.sum(ops.where(places < place, kept, 0.0))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from codegemma_ui.workers.keras.drafting import CREDIT, Account, Draft
+from codegemma_ui.workers.keras.prompt_lookup import CREDIT, Draft, DraftBudget
 
 
 def test_the_longest_run_that_stood_before_is_taken() -> None:
@@ -29,42 +29,42 @@ def test_what_comes_is_looked_for_too() -> None:
 
 
 def test_a_draft_that_loses_waits_ever_longer() -> None:
-    account, waits = Account(cost=3.0), []
+    budget, waits = DraftBudget(cost=3.0), []
     for _ in range(3):
-        while account.pays(7):
-            account.checked(gained=1, cost=3.0)
+        while budget.worth_it(7):
+            budget.verified(gained=1, cost=3.0)
         count = 0
-        while not account.pays(7):
-            account.wrote(1)
+        while not budget.worth_it(7):
+            budget.wrote(1)
             count += 1
         waits.append(count)
     assert waits == sorted(set(waits))
 
 
 def test_a_draft_that_pays_goes_on_and_loses_little_later() -> None:
-    account = Account(cost=2.0)
+    budget = DraftBudget(cost=2.0)
     for _ in range(50):
-        account.checked(gained=8, cost=2.0)
-        assert account.pays(7)
+        budget.verified(gained=8, cost=2.0)
+        assert budget.worth_it(7)
     lost = 0.0
-    while account.pays(7):
-        account.checked(gained=1, cost=2.0)
+    while budget.worth_it(7):
+        budget.verified(gained=1, cost=2.0)
         lost += 1
     assert lost <= 4 * CREDIT + 1
 
 
 def test_a_draft_too_short_for_what_its_check_takes_is_left() -> None:
-    assert [guessed for guessed in range(8) if Account(cost=4.0).pays(guessed)] == [5, 6, 7]
-    assert not Account(cost=6.0).pays(7)
+    assert [guessed for guessed in range(8) if DraftBudget(cost=4.0).worth_it(guessed)] == [5, 6, 7]
+    assert not DraftBudget(cost=6.0).worth_it(7)
 
 
 def test_looks_are_rare_until_a_draft_has_paid() -> None:
-    account = Account(cost=2.0)
-    rare = account.burst
-    account.checked(gained=8, cost=2.0)
-    assert account.burst < rare
-    account.checked(gained=1, cost=2.0)
-    assert account.burst == rare
+    budget = DraftBudget(cost=2.0)
+    rare = budget.burst
+    budget.verified(gained=8, cost=2.0)
+    assert budget.burst < rare
+    budget.verified(gained=1, cost=2.0)
+    assert budget.burst == rare
 
 
 def test_what_repeats_itself_is_guessed_to_go_on() -> None:

@@ -1,6 +1,6 @@
-"""Runs prompts together on jax and prints, as JSON, what `test_sharing.py` then reads.
+"""Runs prompts together on jax and prints, as JSON, what `test_batching.py` then reads.
 
-`KERAS_BACKEND=jax python -m tests.engine.sharing_probe`
+`KERAS_BACKEND=jax python -m tests.engine.batching_probe`
 """
 # ruff: noqa: E402 - what may be imported depends on the backend, so that is settled first
 
@@ -21,10 +21,10 @@ import keras_nlp
 import numpy as np
 
 from codegemma_ui.workers.keras import steps
+from codegemma_ui.workers.keras.batching import BatchedDecoder
 from codegemma_ui.workers.keras.decode import Decoder
 from codegemma_ui.workers.keras.precision import Precision
-from codegemma_ui.workers.keras.sampling import Choice, Sampling
-from codegemma_ui.workers.keras.sharing import SharedDecoder
+from codegemma_ui.workers.keras.sampling import Sampling, TokenChoice
 from codegemma_ui.workers.keras.steps import weights
 from codegemma_ui.workers.keras.steps.jax import JaxSteps
 from tests.engine.decode_prompts import CURSOR, SNIPPETS
@@ -44,8 +44,8 @@ def main() -> None:
     preset = next(models.glob("*/config.json")).parent
     model = keras_nlp.models.GemmaCausalLM.from_preset(str(preset), dtype="float32")
     compiled = steps.of_model("jax", model, FLOAT32)
-    assert steps.takes_rows(compiled)
-    decoder = SharedDecoder(compiled, context_length=256, most=AT_ONCE)
+    assert steps.takes_batches(compiled)
+    decoder = BatchedDecoder(compiled, context_length=256, most=AT_ONCE)
     places = watch_places(decoder)
     asked = requests(model)
     alone = one_after_the_other(decoder, asked)
@@ -74,16 +74,16 @@ def main() -> None:
     print(json.dumps(report))
 
 
-def watch_places(decoder: SharedDecoder) -> list[int]:
+def watch_places(decoder: BatchedDecoder) -> list[int]:
     """How many rows had a place, in each dispatch."""
     found: list[int] = []
-    write_rows = decoder.steps.write_rows
+    decode_batch = decoder.steps.decode_batch
 
     def watched(rows: Any, token_ids: Any, positions: Any, counts: np.ndarray, *more: Any) -> Any:
         found.append(int((counts > 0).sum()))
-        return write_rows(rows, token_ids, positions, counts, *more)
+        return decode_batch(rows, token_ids, positions, counts, *more)
 
-    decoder.steps.write_rows = watched  # type: ignore[method-assign]
+    decoder.steps.decode_batch = watched  # type: ignore[method-assign]
     return found
 
 
@@ -128,11 +128,11 @@ def ids(choices: Any) -> list[int]:
     return [choice.id for choice in choices]
 
 
-def bits(choices: list[Choice]) -> list[str]:
+def bits(choices: list[TokenChoice]) -> list[str]:
     return [choice.logprob.hex() + choice.stop_logprob.hex() for choice in choices]
 
 
-def one_after_the_other(decoder: SharedDecoder, asked: list[Any]) -> list[list[Choice]]:
+def one_after_the_other(decoder: BatchedDecoder, asked: list[Any]) -> list[list[TokenChoice]]:
     """Each alone, and read anew."""
     found = []
     for request in asked:
@@ -142,16 +142,16 @@ def one_after_the_other(decoder: SharedDecoder, asked: list[Any]) -> list[list[C
 
 
 def side_by_side(
-    decoder: SharedDecoder, asked: list[Any], leaves: bool = False
-) -> list[list[Choice]]:
+    decoder: BatchedDecoder, asked: list[Any], leaves: bool = False
+) -> list[list[TokenChoice]]:
     """All at once, each a few tokens after the one before; with `leaves`, every second one goes early."""
     decoder.forget()
     begun = [threading.Event() for _ in range(len(asked) + 1)]
     begun[0].set()
 
-    def call(number: int) -> list[Choice]:
+    def call(number: int) -> list[TokenChoice]:
         begun[number].wait(120)
-        heard: list[Choice] = []
+        heard: list[TokenChoice] = []
         choices = ask(decoder, *asked[number])
         try:
             for choice in choices:
@@ -172,7 +172,7 @@ def side_by_side(
 def random_model() -> dict[str, Any]:
     """A tiny model whose queries share keys, with a window and soft caps; and what it compiles."""
     compiled = tiny(FLOAT32)
-    decoder = SharedDecoder(compiled, context_length=512, most=2)
+    decoder = BatchedDecoder(compiled, context_length=512, most=2)
     list(decoder.warm_up())
     one = Decoder(compiled, context_length=512)
     asked = of_the_tiny_model(((5, 400, 0.0), (40, 200, 1.0), (130, 512, 0.0)))
@@ -186,14 +186,14 @@ def random_model() -> dict[str, Any]:
 
 
 def narrow_model(precision: Precision) -> dict[str, Any]:
-    """The tiny model with narrow matrices that are widened in blocks, as a large model's are."""
+    """The tiny model with narrow matrices that are dequantised in blocks, as a large model's are."""
     with (
         mock.patch.object(weights, "BLOCK", 32 * 16),
         mock.patch.object(weights, "FEWEST_ROWS", 8),
     ):
         compiled = tiny(precision)
         assert weights.block_rows(compiled._weights.layers[0].gate_up.values) == 16
-        decoder = SharedDecoder(compiled, context_length=128, most=AT_ONCE)
+        decoder = BatchedDecoder(compiled, context_length=128, most=AT_ONCE)
         asked = of_the_tiny_model(tuple((5 + each, 100, each % 2) for each in range(AT_ONCE)))
         one = Decoder(compiled, context_length=128)
         return {

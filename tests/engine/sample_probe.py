@@ -1,6 +1,6 @@
-"""Draws every case on one Keras backend, and prints ids and logprobs as JSON: see `test_drawing.py`.
+"""Sampler every case on one Keras backend, and prints ids and logprobs as JSON: see `test_drawing.py`.
 
-`python -m tests.engine.drawing_probe jax`, with KERAS_BACKEND=jax.
+`python -m tests.engine.sample_probe jax`, with KERAS_BACKEND=jax.
 """
 # ruff: noqa: E402 - what may be imported depends on the backend, so that is settled first
 
@@ -17,9 +17,9 @@ BACKEND = sys.argv[1]
 if BACKEND != "tensorflow":
     sys.modules["tensorflow"] = None  # type: ignore[assignment]
 
-from codegemma_ui.workers.keras.steps import Drawing
-from codegemma_ui.workers.keras.steps.drawing import draw
-from tests.engine.drawing_cases import LOGITS, cases
+from codegemma_ui.workers.keras.steps import SamplingParams
+from codegemma_ui.workers.keras.steps.sample import sample
+from tests.engine.sample_cases import LOGITS, cases
 
 
 def main() -> None:
@@ -28,49 +28,49 @@ def main() -> None:
         run = compiled(logits)
         report[name] = []
         for temperature, top_k, top_p, number in cases():
-            drawing = Drawing(
+            params = SamplingParams(
                 np.float32(temperature),
                 np.int32(top_k),
                 np.float32(top_p),
                 np.array([0.5, number], np.float32),
             )
-            token_id, logprob = run(drawing)
+            token_id, logprob = run(params)
             report[name].append((int(token_id[0]), float(logprob[0])))
     print(json.dumps(report))
 
 
-def compiled(logits: np.ndarray) -> Callable[[Drawing], Any]:
+def compiled(logits: np.ndarray) -> Callable[[SamplingParams], Any]:
     """The program as the backend compiles it, for one position's logits and the second number."""
     if BACKEND == "jax":
         import jax
 
-        program = jax.jit(draw)
-        return lambda drawing: program(logits, drawing, np.int32(1))
+        program = jax.jit(sample)
+        return lambda params: program(logits, params, np.int32(1))
     if BACKEND == "tensorflow":
         import tensorflow as tf
 
-        function = tf.function(draw, jit_compile=True, autograph=False)
-        return lambda drawing: function(
-            tf.constant(logits), Drawing(*map(tf.constant, drawing)), tf.constant(1)
+        function = tf.function(sample, jit_compile=True, autograph=False)
+        return lambda params: function(
+            tf.constant(logits), SamplingParams(*map(tf.constant, params)), tf.constant(1)
         )
     import torch
 
     from codegemma_ui.workers.keras.steps.torch_graph import trace
 
     def flat(scores: torch.Tensor, *rest: torch.Tensor) -> Any:
-        return draw(scores, Drawing(*rest[:4]), rest[4])
+        return sample(scores, SamplingParams(*rest[:4]), rest[4])
 
     scores, number = torch.tensor(logits), torch.tensor(1, dtype=torch.int32)
     example = [
         torch.as_tensor(value)
-        for value in Drawing(*map(np.float32, (1, 0, 1)), np.zeros(2, np.float32))
+        for value in SamplingParams(*map(np.float32, (1, 0, 1)), np.zeros(2, np.float32))
     ]
     example[1] = example[1].to(torch.int32)
     graph = trace(flat, (scores, *example, number))
 
-    def run(drawing: Drawing) -> Any:
+    def run(params: SamplingParams) -> Any:
         with torch.no_grad():
-            return graph(scores, *map(torch.as_tensor, drawing), number)
+            return graph(scores, *map(torch.as_tensor, params), number)
 
     return run
 
