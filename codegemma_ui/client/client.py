@@ -1,6 +1,6 @@
 """The page's handle on the engine: start, switch, stream, cancel, recover.
 
-One worker process lives at a time. Requests and switches stand in one line (`turns`), so that no more
+One worker process lives at a time. Requests and switches stand in one line (`queue`), so that no more
 generations run together than the worker takes, whichever door they came through, and a switch waits for
 those that run. A new worker starts only after the old one has ended; if the new one cannot load, the old
 choice comes back; if one dies or hangs, the same comes up again, after a pause where that goes on
@@ -35,9 +35,9 @@ from codegemma_ui.client.crashes import MAX_CRASHES, Crashes
 from codegemma_ui.client.endings import EndedWhileLoading
 from codegemma_ui.client.fetching import fetch
 from codegemma_ui.client.pace import Measured, Pace
+from codegemma_ui.client.queue import RequestQueue, Ticket
 from codegemma_ui.client.streams import Stream
-from codegemma_ui.client.transition import CalledOff, Transition
-from codegemma_ui.client.turns import Turn, Turns
+from codegemma_ui.client.switch import Switch, SwitchCancelled
 from codegemma_ui.client.worker import Worker
 from codegemma_ui.errors import (
     ChoiceFailed,
@@ -97,7 +97,7 @@ class EngineClient:
         most = settings.context_length
         self._presets = list(presets.offered(settings.preset, *settings.extra_presets, most=most))
         self._lock = threading.RLock()
-        self._turns = Turns()
+        self._queue = RequestQueue()
         self._ids = itertools.count(1)
         self._clock = clock
         self._worker: Worker | None = None
@@ -108,7 +108,7 @@ class EngineClient:
         self._pace = Pace()
         self._paced: Choice | None = None  # the choice that the pace is of
         self._streams: dict[str, Stream] = {}  # by request, those that the worker works on
-        self._transition: Transition | None = None
+        self._switch: Switch | None = None
         self._error: PlaygroundError | None = None
         self._crashes = Crashes()
         self._retry: threading.Timer | None = None
@@ -163,17 +163,17 @@ class EngineClient:
     def status(self) -> Status:
         """The state at this moment; never waits."""
         with self._lock:
-            worker, transition, error = self._worker, self._transition, self._error
+            worker, switch, error = self._worker, self._switch, self._error
             streams = list(self._streams.values())
             loaded = worker.loaded if worker else None
             choice = worker.choice if worker else self._target
             asleep = self._asleep.loaded if self._asleep else None
             known = loaded or asleep
-            phase = transition.phase if transition else _phase(streams)
+            phase = switch.phase if switch else _phase(streams)
             if any(one is not None and one.quiet for one in (worker, self._coming_up)):
                 phase = "quiet"
             return Status(
-                state=self._state(loaded, transition),
+                state=self._state(loaded, switch),
                 preset=choice.preset.name,
                 backend=choice.backend,
                 dtype=known.dtype if known else choice.dtype,
@@ -183,11 +183,11 @@ class EngineClient:
                 context_length=_context_length(choice, loaded),
                 at_once=loaded.at_once if loaded else 1,
                 serving=len(streams),
-                queue_length=self._turns.waiting,
+                queue_length=self._queue.waiting,
                 phase=phase,
-                progress=transition.progress if transition else None,
-                switching_to=transition.target.named() if transition else None,
-                returns_to=self._returns_to(transition),
+                progress=switch.progress if switch else None,
+                switching_to=switch.target.named() if switch else None,
+                returns_to=self._returns_to(switch),
                 tokens_per_s=self._pace.speed(),
                 narrowed=_narrowed(worker),
                 faster_backend=worker.faster_backend if worker else None,
@@ -200,16 +200,16 @@ class EngineClient:
                 summary=loaded.summary if loaded else None,
             )
 
-    def _returns_to(self, transition: Transition | None) -> dict[str, str] | None:
-        if transition is None or transition.restoring or transition.because:
+    def _returns_to(self, switch: Switch | None) -> dict[str, str] | None:
+        if switch is None or switch.restoring or switch.because:
             return None
-        before = self._worker or transition.before
+        before = self._worker or switch.before
         return before.choice.named() if before else None
 
     def wait_s(self, ahead: int) -> float | None:
         """About how long until so many requests have ended; None where nothing tells, as during a switch."""
         with self._lock:
-            if self._transition is not None:
+            if self._switch is not None:
                 return None
             running = [one.measured for one in self._streams.values() if one.measured]
             return self._pace.wait_s(running, ahead, self._clock())
@@ -224,9 +224,9 @@ class EngineClient:
         notes = (loaded.note, fewer if loaded.at_once < wanted else None)
         return " ".join(filter(None, notes)) or None
 
-    def _state(self, loaded: Loaded | None, transition: Transition | None) -> State:
-        if transition is not None:
-            match transition.phase:
+    def _state(self, loaded: Loaded | None, switch: Switch | None) -> State:
+        if switch is not None:
+            match switch.phase:
                 case "downloading":
                     return "downloading"
                 case "warming":
@@ -234,7 +234,7 @@ class EngineClient:
                 case "loading" | "stopping":
                     return "loading"
         if loaded is None:
-            if transition is not None:
+            if switch is not None:
                 return "starting"
             return "asleep" if self._asleep is not None else "failed"
         return "busy" if self._streams else "ready"
@@ -244,7 +244,7 @@ class EngineClient:
     async def complete(self, raw: Mapping[str, object]) -> AsyncIterator[Event]:
         """Run one request and yield its events; trouble of any kind is one last `error` event.
 
-        Waits, yielding nothing, while others or a switch have the turn. Closing the generator cancels.
+        Waits, yielding nothing, while others or a switch have their turn. Closing the generator cancels.
 
         Args:
             raw: the fields of `messages.CompletionRequest`, not yet checked.
@@ -257,11 +257,11 @@ class EngineClient:
         with self._lock:  # it may not fall asleep in between
             self._last_used_s = self._clock()
             self._wake()
-            turn = self._turns.join()
-        stream = Stream(f"r{next(self._ids)}", turn, asyncio.get_running_loop())
+            ticket = self._queue.join()
+        stream = Stream(f"r{next(self._ids)}", ticket, asyncio.get_running_loop())
         finished = False
         try:
-            await asyncio.wrap_future(turn)
+            await asyncio.wrap_future(ticket)
             try:  # once more: a switch may have come between, to a model with a shorter context
                 self._send(stream, self._parsed(raw))
             except PlaygroundError as error:
@@ -273,9 +273,9 @@ class EngineClient:
                 yield event
         finally:
             if stream.request_id in self._streams:
-                self._cancel(stream)  # the turn goes back when the worker says it has stopped
+                self._cancel(stream)  # the slot is released when the worker says it has stopped
             else:
-                self._turns.give_back(turn)
+                self._queue.release(ticket)
             self._last_used_s = self._clock()
 
     def _parsed(self, raw: Mapping[str, object]) -> CompletionRequest:
@@ -336,7 +336,7 @@ class EngineClient:
             worker = self._worker
             idle_s = self._clock() - self._last_used_s
             wanted = self.settings.idle_minutes and idle_s >= 60 * self.settings.idle_minutes
-            if not wanted or worker is None or self._transition or not self._turns.unused:
+            if not wanted or worker is None or self._switch or not self._queue.unused:
                 return
             self._worker, self._asleep = None, worker
         log.info("asleep: nobody asked for anything in %g minutes", self.settings.idle_minutes)
@@ -345,7 +345,7 @@ class EngineClient:
 
     def _wake(self) -> None:
         """Load again what sleeps, before the requests in the queue."""
-        if self._asleep is not None and self._transition is None:
+        if self._asleep is not None and self._switch is None:
             self._begin(self._asleep.choice, first_in_line=True)
 
     def switch(
@@ -366,20 +366,20 @@ class EngineClient:
                 dtype or current.dtype,
             )
             self._check(target)
-            transition = self._transition
-            called_off = transition is not None and transition.cancelled.is_set()
-            running = transition.target if transition and not called_off else None
+            switch = self._switch
+            called_off = switch is not None and switch.cancelled.is_set()
+            running = switch.target if switch and not called_off else None
             if target == running or (target == current and running is None and self._worker):
                 return
-            if self._worker is None and transition is None:
+            if self._worker is None and switch is None:
                 self._crashes.forget()
         self._begin(target)
 
     def cancel_switch(self) -> None:
         """Call off the start or switch under way; what was loaded before stays or comes back."""
-        transition = self._transition
-        if transition is not None and not transition.restoring:
-            transition.cancel()
+        switch = self._switch
+        if switch is not None and not switch.restoring:
+            switch.cancel()
 
     def close(self) -> None:
         """End the worker and everything under way."""
@@ -387,10 +387,10 @@ class EngineClient:
         with self._lock:
             self._closed = True
             self._forget_retry()
-            transition = self._transition
-        if transition is not None:
-            transition.cancel()
-            transition.done.wait(10)
+            switch = self._switch
+        if switch is not None:
+            switch.cancel()
+            switch.done.wait(10)
         with self._lock:
             worker, self._worker = self._worker, None
         if worker is not None and worker.process is not None:
@@ -425,79 +425,79 @@ class EngineClient:
         self, target: Choice, *, first_in_line: bool = False, because: PlaygroundError | None = None
     ) -> None:
         """Start or switch, on a thread; `because` is shown meanwhile, and after it where a choice failed."""
-        transition = Transition(target)
-        transition.because = because if isinstance(because, ChoiceFailed) else None
+        switch = Switch(target)
+        switch.because = because if isinstance(because, ChoiceFailed) else None
         with self._lock:
             if self._closed:
                 return
-            previous, self._transition = self._transition, transition
+            previous, self._switch = self._switch, switch
             self._forget_retry()
             self._error = because
             self._target = target if self._worker is None else self._target
-            transition.slept, self._asleep = self._asleep, None
-            if transition.slept is not None and transition.slept.choice != target:
-                transition.before = transition.slept
+            switch.slept, self._asleep = self._asleep, None
+            if switch.slept is not None and switch.slept.choice != target:
+                switch.before = switch.slept
         if first_in_line or self._worker is None:
-            self._join(transition, first=True)
+            self._join(switch, first=True)
         elif target.preset.local:  # whoever asks from now on means the new choice
-            self._join(transition)
+            self._join(switch)
         threading.Thread(
-            target=self._run, args=(transition, previous), daemon=True, name="switch"
+            target=self._run, args=(switch, previous), daemon=True, name="switch"
         ).start()
 
-    def _join(self, transition: Transition, *, first: bool = False) -> Turn:
+    def _join(self, switch: Switch, *, first: bool = False) -> Ticket:
         """Stand in the line of the requests, if it does not yet."""
         with self._lock:
-            if transition.turn is None:
-                transition.turn = self._turns.join(first=first, alone=True)
-            return transition.turn
+            if switch.ticket is None:
+                switch.ticket = self._queue.join(first=first, alone=True)
+            return switch.ticket
 
-    def _run(self, transition: Transition, previous: Transition | None) -> None:
+    def _run(self, switch: Switch, previous: Switch | None) -> None:
         error: PlaygroundError | None = None
         if previous is not None:
             previous.cancel()
             previous.done.wait()
-            transition.before = transition.before or previous.before
+            switch.before = switch.before or previous.before
             if self._worker is None:  # the previous one had stopped it already
-                self._join(transition, first=True)
+                self._join(switch, first=True)
         try:
             try:
-                self._check(transition.target)
-                folder = fetch(transition)
-                transition.target = self._learn(transition.target, folder)
-                transition.stop_if_cancelled()
-                turn = self._join(transition)
-                transition.phase = "waiting"
-                while not transition.cancelled.is_set() and not turn.done():
-                    transition.cancelled.wait(0.05)
-                transition.stop_if_cancelled()
-                self._replace_worker(transition, folder)
+                self._check(switch.target)
+                folder = fetch(switch)
+                switch.target = self._learn(switch.target, folder)
+                switch.stop_if_cancelled()
+                ticket = self._join(switch)
+                switch.phase = "waiting"
+                while not switch.cancelled.is_set() and not ticket.done():
+                    switch.cancelled.wait(0.05)
+                switch.stop_if_cancelled()
+                self._replace_worker(switch, folder)
             except Exception:
-                self._go_back(transition)
+                self._go_back(switch)
                 raise
-        except CalledOff:
-            log.info("called off: %s", transition.target.words())
+        except SwitchCancelled:
+            log.info("called off: %s", switch.target.words())
         except PlaygroundError as caught:
             error = caught
-            log.warning("could not load %s: %s", transition.target.words(), caught)
+            log.warning("could not load %s: %s", switch.target.words(), caught)
         except Exception as caught:
-            log.exception("could not load %s", transition.target.words())
+            log.exception("could not load %s", switch.target.words())
             error = LoadFailed(f"{type(caught).__name__}: {caught}")
         finally:
             with self._lock:
-                if self._transition is transition:
-                    self._transition = None
-                    self._error = error or transition.because
+                if self._switch is switch:
+                    self._switch = None
+                    self._error = error or switch.because
                     self._last_used_s = self._clock()
-                    if error is None and self._worker is None and transition.cancelled.is_set():
+                    if error is None and self._worker is None and switch.cancelled.is_set():
                         self._error = NotReady(
                             "Loading was cancelled.", "Choose a model and a backend."
                         )
                     if isinstance(error, EndedWhileLoading) and not error.explained:
-                        self._retry_after_crashes(transition.target)
-            if transition.turn is not None:
-                self._turns.give_back(transition.turn)
-            transition.done.set()
+                        self._retry_after_crashes(switch.target)
+            if switch.ticket is not None:
+                self._queue.release(switch.ticket)
+            switch.done.set()
 
     def _learn(self, choice: Choice, folder: Path) -> Choice:
         """The choice with what its folder says of the model, such as its trained context.
@@ -525,57 +525,57 @@ class EngineClient:
             self._check(learned)
         return learned
 
-    def _replace_worker(self, transition: Transition, folder: Path) -> None:
+    def _replace_worker(self, switch: Switch, folder: Path) -> None:
         """Stop the old worker, start the new one."""
         with self._lock:
             old, self._worker = self._worker, None
-            self._target = transition.target
+            self._target = switch.target
         if old is not None and old.process is not None:
-            transition.before = old
-            transition.phase = "stopping"
+            switch.before = old
+            switch.phase = "stopping"
             old.process.stop()
-        if transition.slept is not None and transition.slept.process is not None:
-            transition.slept.process.stop()  # it may still be ending
-        self._bring_up(transition, folder)
+        if switch.slept is not None and switch.slept.process is not None:
+            switch.slept.process.stop()  # it may still be ending
+        self._bring_up(switch, folder)
 
-    def _go_back(self, transition: Transition) -> None:
+    def _go_back(self, switch: Switch) -> None:
         """Bring back what served before, if it was stopped and no later switch is to decide."""
         with self._lock:
-            before = transition.before
-            superseded = self._transition is not transition
+            before = switch.before
+            superseded = self._switch is not switch
             if before is None or self._worker is not None or superseded or self._closed:
                 return
-            turn = self._join(transition, first=True)
-            going_back = Transition(before.choice, turn, before=before, restoring=True)
-            self._transition, self._target = going_back, before.choice
+            ticket = self._join(switch, first=True)
+            going_back = Switch(before.choice, ticket, before=before, restoring=True)
+            self._switch, self._target = going_back, before.choice
         log.info("going back to %s", before.choice.words())
         try:
             self._bring_up(going_back, before.folder)
         finally:
             going_back.done.set()
             with self._lock:
-                if self._transition is going_back:
-                    self._transition = transition
+                if self._switch is going_back:
+                    self._switch = switch
 
-    def _bring_up(self, transition: Transition, folder: Path) -> None:
+    def _bring_up(self, switch: Switch, folder: Path) -> None:
         """Start a worker and wait until it serves; one that dies is started again, unless there is
         another choice to go back to.
 
         Raises:
             PlaygroundError: it could not load; it is gone.
-            CalledOff: it is gone.
+            SwitchCancelled: it is gone.
         """
-        last_resort = transition.before is None or transition.restoring
+        last_resort = switch.before is None or switch.restoring
         times = 0
         while True:
             times += 1
-            worker = Worker(transition.target, folder, self._needs_less(transition.target))
-            before = transition.before
+            worker = Worker(switch.target, folder, self._needs_less(switch.target))
+            before = switch.before
             if before is not None and before.choice != worker.choice:
                 worker.replaced = before
-            distrusted = transition.target.backend in self._distrusted
+            distrusted = switch.target.backend in self._distrusted
             try:
-                self._start(worker, transition)
+                self._start(worker, switch)
             except EndedWhileLoading as died:
                 log.error(
                     "worker ended while loading (%s): %s", died.exit_code, worker.last_words()
@@ -588,7 +588,7 @@ class EngineClient:
                     raise worker.ended_while_loading(times) from died
                 with self._lock:
                     self.restarts += 1
-                    if self._transition is transition:
+                    if self._switch is switch:
                         self._error = WorkerDied(died.message, STARTED_AGAIN)
             except PlaygroundError:
                 if words := worker.last_words():
@@ -597,7 +597,7 @@ class EngineClient:
                     raise
             else:
                 self._crashes.came_up()
-                self._distrusted.discard(transition.target.backend)
+                self._distrusted.discard(switch.target.backend)
                 return
 
     def _retry_after_crashes(self, choice: Choice) -> None:
@@ -644,26 +644,26 @@ class EngineClient:
         self._distrusted.add(backend)
         return True
 
-    def _start(self, worker: Worker, transition: Transition) -> None:
-        transition.tell("loading")
+    def _start(self, worker: Worker, switch: Switch) -> None:
+        switch.report("loading")
         worker.narrowed = worker.choice.narrowed()
         process = worker.start(
             self._command(worker),
-            transition.tell,
+            switch.report,
             self._on_event,
             lambda code: self._on_crash(worker, code),
         )
-        transition.waits_for(process)
+        switch.waits_for(process)
         self._coming_up = worker
         try:
             worker.wait_until_up()
         except PlaygroundError:
             process.stop()
-            transition.stop_if_cancelled()
+            switch.stop_if_cancelled()
             raise
         finally:
             self._coming_up = None
-            transition.waits_for(None)
+            switch.waits_for(None)
         if worker.loaded is not None:
             dtype = worker.loaded.dtype
             worker.faster_backend = faster_backend(worker.choice, dtype, self.settings)
@@ -672,14 +672,14 @@ class EngineClient:
             if not self._closed and exit_code is None:
                 self._worker = worker
                 assert worker.loaded is not None
-                self._turns.admit(worker.loaded.at_once)
+                self._queue.admit(worker.loaded.at_once)
                 if worker.choice != self._paced:
                     self._pace.forget()
                 self._paced = worker.choice
         if self._closed:
             process.stop()
         if exit_code is not None:  # as soon as it was up
-            transition.stop_if_cancelled()
+            switch.stop_if_cancelled()
             raise worker.ended_while_loading()
 
     def _command(self, worker: Worker) -> Sequence[str]:
@@ -715,7 +715,7 @@ class EngineClient:
                 if isinstance(event, DoneEvent):
                     self._on_completed()
             stream.ended()
-            self._turns.give_back(stream.turn)
+            self._queue.release(stream.ticket)
         stream.put(event)
 
     def _on_completed(self) -> None:
@@ -724,7 +724,7 @@ class EngineClient:
             self._worker.completed = True
             self._worked = self._worker
             self._crashes.worked()
-        if isinstance(self._error, ChoiceFailed) and self._transition is None:
+        if isinstance(self._error, ChoiceFailed) and self._switch is None:
             self._error = None  # whoever asks now has seen what runs
 
     def _on_out_of_memory(self, event: ErrorEvent, stream: Stream) -> ErrorEvent:
@@ -734,7 +734,7 @@ class EngineClient:
             if worker is None or worker.loaded is None:
                 return event
             back = self._what_worked(worker)
-            if back is not None and self._transition is None:
+            if back is not None and self._switch is None:
                 failed = _choice_failed(worker, event.message, back)
                 self._begin(back.choice, first_in_line=True, because=failed)
                 return ErrorEvent.of(failed)
@@ -787,7 +787,7 @@ class EngineClient:
                 code="worker_gone",
             )
             self._retry_after_crashes(worker.choice)
-        elif (under_way := self._transition) is None:
+        elif (under_way := self._switch) is None:
             self.restarts += back is None
             self._begin((back or worker).choice, first_in_line=True, because=died)
         else:  # a download: requests wait for it, and should it fail, for this one to come back
@@ -795,7 +795,7 @@ class EngineClient:
             self._join(under_way, first=True)
         for stream in streams:
             stream.ended()
-            self._turns.give_back(stream.turn)
+            self._queue.release(stream.ticket)
             stream.put(ErrorEvent.of(died))
 
 

@@ -38,15 +38,15 @@ class Completions:
 
     @contextlib.contextmanager
     def call(
-        self, session: str | None = None, heard: Callable[[], bool] = lambda: True
+        self, session: str | None = None, has_listener: Callable[[], bool] = lambda: True
     ) -> Generator[Call]:
         """A request from before its first update to its end.
 
         Args:
             session: who may `stop` it.
-            heard: asked at each update; where nobody listens any more, the stream ends.
+            has_listener: asked at each update; where nobody listens any more, the stream ends.
         """
-        call = Call(self, heard)
+        call = Call(self, has_listener)
         if session is not None:
             self._by_session[session].append(call)
         try:
@@ -109,9 +109,9 @@ class Call:
         stop: ends its stream.
     """
 
-    def __init__(self, completions: Completions, heard: Callable[[], bool]) -> None:
+    def __init__(self, completions: Completions, has_listener: Callable[[], bool]) -> None:
         self._completions = completions
-        self._heard = heard
+        self._heard = has_listener
         self.stop = Stop()
 
     @property

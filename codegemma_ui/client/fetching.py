@@ -8,7 +8,7 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
-from codegemma_ui.client.transition import Transition
+from codegemma_ui.client.switch import Switch
 from codegemma_ui.errors import DownloadFailed
 from codegemma_ui.fim.vocabulary import VOCABULARY_FILE
 from codegemma_ui.ipc.parent import LineProcess, environment
@@ -17,29 +17,29 @@ from codegemma_ui.machine import OPENAI
 log = logging.getLogger(__name__)
 
 
-def fetch(transition: Transition) -> Path:
+def fetch(switch: Switch) -> Path:
     """The folder of the target's preset. For a server to ask, its vocabulary alone.
 
     Raises:
         DownloadFailed: its code says why.
-        CalledOff: meanwhile.
+        SwitchCancelled: meanwhile.
     """
-    preset = transition.target.preset
+    preset = switch.target.preset
     if preset.local:
         return Path(preset.handle)
-    transition.tell("downloading")
-    only = VOCABULARY_FILE.as_posix() if transition.target.backend == OPENAI else None
-    return _download(preset.handle, only, transition)
+    switch.report("downloading")
+    only = VOCABULARY_FILE.as_posix() if switch.target.backend == OPENAI else None
+    return _download(preset.handle, only, switch)
 
 
-def _download(handle: str, only: str | None, transition: Transition) -> Path:
+def _download(handle: str, only: str | None, switch: Switch) -> Path:
     outcome: Future[dict[str, Any]] = Future()
 
     def on_message(message: dict[str, Any]) -> None:
         if message.get("event") == "progress":
             total = message.get("total_bytes")
             received = message.get("received_bytes") or 0
-            transition.progress = min(1.0, received / total) if total else None
+            switch.progress = min(1.0, received / total) if total else None
         elif not outcome.done():
             outcome.set_result(message)
 
@@ -56,12 +56,12 @@ def _download(handle: str, only: str | None, transition: Transition) -> Path:
     command = [sys.executable, "-m", "codegemma_ui.download", handle]
     command += ["--only", only] if only else []
     process = LineProcess(command, environment(), on_message, on_exit)
-    transition.waits_for(process)
+    switch.waits_for(process)
     message = outcome.result()
-    transition.waits_for(None)
-    transition.progress = None
+    switch.waits_for(None)
+    switch.progress = None
     process.stop()
-    transition.stop_if_cancelled()
+    switch.stop_if_cancelled()
     if message.get("event") != "downloaded":
         if words := process.stderr_tail.strip():
             log.warning("download: %s", words[-2000:])

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from codegemma_ui.client.pace import Measured
-from codegemma_ui.client.turns import Turn
+from codegemma_ui.client.queue import Ticket
 from codegemma_ui.ipc.messages import Event
 
 log = logging.getLogger(__name__)
@@ -25,7 +25,7 @@ class Stream:
     """One generation.
 
     Attributes:
-        turn: its place in the line.
+        ticket: its place in the line.
         loop: of its caller.
         time_limit_s: counted from its first dispatch.
         max_length: as it was asked for.
@@ -34,7 +34,7 @@ class Stream:
     """
 
     request_id: str
-    turn: Turn
+    ticket: Ticket
     loop: asyncio.AbstractEventLoop
     time_limit_s: float = 0.0
     max_length: int = 0

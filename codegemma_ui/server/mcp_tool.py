@@ -4,7 +4,7 @@ Under `launch(mcp_server=True)` Gradio (6.31) makes a tool of each public endpoi
 that queue over HTTP from itself, where a login stands in the way and a caller who leaves is not noticed. So
 the tool is a page of its own without a face: it is never served, its one endpoint does not queue, and it goes
 through the door that all others use. Of Gradio's addresses for MCP only that of streamable HTTP is open, and
-it keeps no sessions (https://www.gradio.app/guides/building-mcp-server-with-gradio).
+it keeps no sessions (https://www.gradio.app/guides/config-mcp-server-with-gradio).
 """
 
 from __future__ import annotations

@@ -18,9 +18,10 @@ from starlette.types import ASGIApp
 from codegemma_ui.client.client import EngineClient
 from codegemma_ui.machine import interrupts, returned_memory
 from codegemma_ui.server import addresses, logs
+from codegemma_ui.server.allowlist import RouteAllowlist
 from codegemma_ui.server.assets import page_assets
-from codegemma_ui.server.doors import Doors
 from codegemma_ui.server.endpoints import Endpoints
+from codegemma_ui.server.guard import GuardConfig, GuardMiddleware
 from codegemma_ui.server.hosts import Hosts
 from codegemma_ui.server.listener import Listener
 from codegemma_ui.server.login import Login, PageApiInfo
@@ -29,7 +30,6 @@ from codegemma_ui.server.openai_api import OpenAIApi
 from codegemma_ui.server.policy import PagePolicy
 from codegemma_ui.server.sessions import Sessions
 from codegemma_ui.server.unfetched import Unfetched
-from codegemma_ui.server.walls import Building, Walls
 from codegemma_ui.settings import Settings
 from codegemma_ui.ui import layout
 
@@ -44,14 +44,14 @@ LOOK_S = 0.5
 _api_info: ContextVar[Any] = ContextVar("api_info", default=None)
 
 
-class WalledApp(App):
+class GuardedApp(App):
     """Gradio's application with our walls outside of its own middleware, which `app_kwargs` cannot do."""
 
-    def __init__(self, building: Building, inside: Sequence[Middleware]) -> None:
+    def __init__(self, config: GuardConfig, inside: Sequence[Middleware]) -> None:
         super().__init__(
             default_response_class=ORJSONResponse, middleware=[Middleware(PagePolicy), *inside]
         )
-        self._building = building
+        self._config = config
         self.state_holder = Sessions()  # type: ignore[no-untyped-call]
         self.page_api_info = PageApiInfo()
 
@@ -68,7 +68,7 @@ class WalledApp(App):
         _api_info.set(info)
 
     def build_middleware_stack(self) -> ASGIApp:
-        return Walls(super().build_middleware_stack(), self._building)
+        return GuardMiddleware(super().build_middleware_stack(), self._config)
 
 
 def start(blocks: gr.Blocks, client: EngineClient, settings: Settings) -> Listener:
@@ -87,9 +87,9 @@ def start(blocks: gr.Blocks, client: EngineClient, settings: Settings) -> Listen
     listener = Listener(settings)
     login = Login(*settings.auth) if settings.auth else None
     mcp = McpTool(layout.door(blocks), settings.api_key) if settings.mcp else None
-    building = Building(
+    config = GuardConfig(
         hosts=Hosts.of(settings.host, settings.allowed_hosts),
-        doors=Doors(api=settings.api),
+        routes=RouteAllowlist(api=settings.api),
         endpoints=Endpoints.of(blocks),
         status=client.status,
         metrics=getattr(client, "metrics", None) if settings.metrics else None,
@@ -126,7 +126,7 @@ def start(blocks: gr.Blocks, client: EngineClient, settings: Settings) -> Listen
                 # Each that runs or waits takes one of Gradio's places, as does one on its way to a refusal.
                 max_threads=settings.queue_size + 64,
                 app_kwargs={"lifespan": mcp.lifespan} if mcp else None,
-                _app=WalledApp(building, layout.gates(blocks)),
+                _app=GuardedApp(config, layout.gates(blocks)),
                 **page_assets(),
             )
         returned_memory.keep_what_is_here()

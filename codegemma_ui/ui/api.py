@@ -15,7 +15,7 @@ from codegemma_ui.client.completions import Completions
 from codegemma_ui.fim import DEFAULT_MAX_LENGTH
 from codegemma_ui.ipc.messages import event_to_dict
 from codegemma_ui.ui.events import blocks_under_construction
-from codegemma_ui.ui.listening import listening
+from codegemma_ui.ui.listeners import listening
 
 
 def wire(client: EngineClient, completions: Completions) -> None:
@@ -64,7 +64,10 @@ def wire(client: EngineClient, completions: Completions) -> None:
             yield event_to_dict(refusal)
             return
         session = request.session_hash if request else None
-        with listening(blocks, session, page=False) as heard, completions.call(heard=heard) as call:
+        with (
+            listening(blocks, session, page=False) as has_listener,
+            completions.call(has_listener=has_listener) as call,
+        ):
             async with aclosing(call.stream(raw)) as progresses:
                 async for progress in progresses:
                     yield progress.to_dict()

@@ -20,7 +20,7 @@ from codegemma_ui.ipc.messages import MAX_SEED, ErrorEvent, parse_request
 from codegemma_ui.ui.completing import asked_by, check_sides, follow
 from codegemma_ui.ui.components import Page
 from codegemma_ui.ui.events import PRIVATE, SKIP, blocks_under_construction
-from codegemma_ui.ui.listening import listening
+from codegemma_ui.ui.listeners import listening
 from codegemma_ui.ui.render import Run
 from codegemma_ui.ui.strings import Language
 from codegemma_ui.ui.views import race, suffix
@@ -61,7 +61,10 @@ def _wire_race(page: Page, client: EngineClient, completions: Completions) -> No
             yield seen(*_free(), running=False)
             return
         session = request.session_hash
-        with listening(blocks, session) as heard, completions.call(session, heard) as call:
+        with (
+            listening(blocks, session) as has_listener,
+            completions.call(session, has_listener) as call,
+        ):
             yield seen(*_held())
             async with aclosing(_race(lanes, truth, client, call, language)) as steps:
                 async for _ in steps:
@@ -139,7 +142,10 @@ def _wire_gain(page: Page, client: EngineClient, completions: Completions) -> No
             yield seen(*_free())
             return
         session = request.session_hash
-        with listening(blocks, session) as heard, completions.call(session, heard) as call:
+        with (
+            listening(blocks, session) as has_listener,
+            completions.call(session, has_listener) as call,
+        ):
             yield seen(*_held())
             for run in scored:
                 async with aclosing(follow(run, call, client, language)) as updates:

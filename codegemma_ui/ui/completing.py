@@ -22,7 +22,7 @@ from codegemma_ui.ipc.messages import parse_request
 from codegemma_ui.ui import received, render, unfinished
 from codegemma_ui.ui.components import Page
 from codegemma_ui.ui.events import AT_ONCE, PRIVATE, SKIP, blocks_under_construction
-from codegemma_ui.ui.listening import listening
+from codegemma_ui.ui.listeners import listening
 from codegemma_ui.ui.status_line import waits_for
 from codegemma_ui.ui.strings import Language
 from codegemma_ui.ui.views import suffix, take, tokens
@@ -77,7 +77,10 @@ def wire(
             run.progress.add(refusal)
             yield ended(run, language)
             return
-        with listening(blocks, session) as heard, completions.call(session, heard) as call:
+        with (
+            listening(blocks, session) as has_listener,
+            completions.call(session, has_listener) as call,
+        ):
             yield _started(run, client.status().preset, language)
             async for update in show(run, call, language):
                 yield update

@@ -9,15 +9,15 @@ from codegemma_ui.ui import (
     comparing,
     completing,
     editing,
+    language,
+    lesson_events,
     quiz,
     restoring,
-    speaking,
+    share,
     switching,
-    taking,
-    teaching,
 )
 from codegemma_ui.ui.components import Page
-from codegemma_ui.ui.following import Follower
+from codegemma_ui.ui.status_polling import Follower
 
 
 def wire(page: Page, client: EngineClient, settings: Settings) -> Completions:
@@ -26,11 +26,11 @@ def wire(page: Page, client: EngineClient, settings: Settings) -> Completions:
     complete, shown = completing.wire(page, client, completions)
     comparing.wire(page, client, completions)
     quiz.wire(page, client, completions, complete, shown)
-    teaching.wire(page)
+    lesson_events.wire(page)
     editing.wire(page, client)
     follower = Follower(page, client, settings)
     switching.wire(page, client, settings, follower)
-    settled = speaking.wire(page, settings, follower)
-    taking.wire(page, client, settings)
+    settled = language.wire(page, settings, follower)
+    share.wire(page, client, settings)
     restoring.wire(page, client, settled)
     return completions

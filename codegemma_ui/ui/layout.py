@@ -30,7 +30,7 @@ from codegemma_ui.ui.code_editor import CodeEditor
 from codegemma_ui.ui.components import Page
 from codegemma_ui.ui.context_files import ContextFiles
 from codegemma_ui.ui.events import AT_ONCE
-from codegemma_ui.ui.floodgate import FloodGate
+from codegemma_ui.ui.overload import OverloadMiddleware
 from codegemma_ui.ui.views import lessons as lessons_view
 from codegemma_ui.ui.views import quiz as quiz_view
 from codegemma_ui.ui.views import race, suffix, take
@@ -85,7 +85,7 @@ def door(blocks: gr.Blocks) -> Completions:
 
 def gates(blocks: gr.Blocks) -> list[Middleware]:
     """What stands before the queue of a page from `build`."""
-    return [Middleware(FloodGate, blocks=blocks, completions=door(blocks))]
+    return [Middleware(OverloadMiddleware, blocks=blocks, completions=door(blocks))]
 
 
 def _header(page: Page, settings: Settings) -> None:

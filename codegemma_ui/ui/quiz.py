@@ -20,7 +20,7 @@ from codegemma_ui.ui import received, render
 from codegemma_ui.ui.completing import Complete, asked_by
 from codegemma_ui.ui.components import Page
 from codegemma_ui.ui.events import PRIVATE, SKIP, blocks_under_construction
-from codegemma_ui.ui.listening import listening
+from codegemma_ui.ui.listeners import listening
 from codegemma_ui.ui.strings import Language
 from codegemma_ui.ui.views import quiz as quiz_view
 from codegemma_ui.ui.views.quiz import Attempt, Comparison
@@ -93,7 +93,10 @@ def wire(
         forced = [*vocabulary.encode(text), vocabulary.control_id(fim.FILE_SEPARATOR)]
         raw = {**run.request, "forced": forced, "score": True, "max_length": _room(run, forced)}
         progress: Progress | None = None
-        with listening(blocks, session) as heard, completions.call(session, heard) as call:
+        with (
+            listening(blocks, session) as has_listener,
+            completions.call(session, has_listener) as call,
+        ):
             async with aclosing(call.stream(raw)) as progresses:
                 async for each in progresses:
                     progress = each

@@ -19,7 +19,7 @@ from codegemma_ui.completions import recording
 from codegemma_ui.completions.recording import ENDINGS, LONGEST
 from codegemma_ui.errors import BadInput
 from codegemma_ui.ipc.messages import ErrorEvent, parse_request
-from codegemma_ui.ui import completing, examples, lessons, received, render, taking
+from codegemma_ui.ui import completing, examples, lessons, received, render, share
 from codegemma_ui.ui.components import Page
 from codegemma_ui.ui.events import AT_ONCE, SKIP
 from codegemma_ui.ui.strings import Language
@@ -124,7 +124,7 @@ class Restorer:
                 pass
             else:
                 opened = kept.get("opened") is True
-                said = taking.opened(recorded, self._client, language) if opened else ""
+                said = share.opened(recorded, self._client, language) if opened else ""
                 run = render.Run.of(recorded, None)
                 run.time_limit_s = self._client.settings.time_limit_s
                 run.context_length = self._client.status().context_length

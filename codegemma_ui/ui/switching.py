@@ -12,8 +12,8 @@ from codegemma_ui.settings import Settings
 from codegemma_ui.ui import permission, render
 from codegemma_ui.ui.components import Page
 from codegemma_ui.ui.events import AT_ONCE
-from codegemma_ui.ui.following import Follower
 from codegemma_ui.ui.status_line import Shown
+from codegemma_ui.ui.status_polling import Follower
 from codegemma_ui.ui.strings import Language
 
 

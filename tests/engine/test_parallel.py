@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from codegemma_ui import presets
-from codegemma_ui.client.choice import TokenChoice, check_backend, check_memory, worker_command
+from codegemma_ui.client.choice import Choice, check_backend, check_memory, worker_command
 from codegemma_ui.errors import NotEnoughMemory, UnknownBackend
 from codegemma_ui.machine import Gpu
 from codegemma_ui.settings import Settings
@@ -113,13 +113,13 @@ def test_too_few_devices_are_told() -> None:
 
 def test_other_backends_are_refused() -> None:
     settings = Settings(backend="jax", model_parallel=2)
-    check_backend(TokenChoice(presets.bundled(), "jax", "auto"), settings)
+    check_backend(Choice(presets.bundled(), "jax", "auto"), settings)
     with pytest.raises(UnknownBackend, match="must be one of jax, openai"):
-        check_backend(TokenChoice(presets.bundled(), "torch", "auto"), settings)
+        check_backend(Choice(presets.bundled(), "torch", "auto"), settings)
 
 
 def test_only_a_parted_model_is_told_so() -> None:
-    choice = TokenChoice(presets.bundled(), "jax", "auto")
+    choice = Choice(presets.bundled(), "jax", "auto")
     command = worker_command(choice, presets.BUNDLED_FOLDER, Settings(model_parallel=4))
     assert command[-2:] == ["--model-parallel", "4"]
     assert "--model-parallel" not in worker_command(choice, presets.BUNDLED_FOLDER, Settings())
@@ -130,7 +130,7 @@ def test_the_memory_of_several_cards_counts_together(monkeypatch: pytest.MonkeyP
     card = Gpu("card", 16 * 10**9, 16 * 10**9)
     monkeypatch.setattr("codegemma_ui.machine.gpus", lambda: (card,) * 4)
     monkeypatch.setattr("codegemma_ui.machine.memory_bytes", lambda: (8 * 10**9, 8 * 10**9))
-    choice = TokenChoice(seven, "jax", "bfloat16")
+    choice = Choice(seven, "jax", "bfloat16")
     check_memory(choice, devices=4)
     with pytest.raises(NotEnoughMemory):
         check_memory(choice)

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing
 from typing import Any
 
-from codegemma_ui.ui.listening import FORGOTTEN_S
+from codegemma_ui.ui.listeners import FORGOTTEN_S
 from tests.reliability import processes, visitor
 from tests.reliability.asking import long, short
 from tests.reliability.figures import Figure

@@ -50,7 +50,7 @@ def test_a_stop_at_any_moment_shows_nothing_stale(served: Served, engine: str) -
 
 @pytest.mark.parametrize("engine", [SCRIPTED, REAL])
 def test_a_stop_while_loading_and_what_the_next_request_waits_for(engine: str) -> None:
-    with serving(engine, worker=("--load-s", "2") if engine == SCRIPTED else ()) as served:
+    with serving(engine, worker=("--load-s", "6") if engine == SCRIPTED else ()) as served:
         assert_held(asyncio.run(stopping.while_loading(served, engine)))
 
 

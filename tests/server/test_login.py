@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from codegemma_ui.server.doors import _API, _PAGE
+from codegemma_ui.server.allowlist import _API, _PAGE
 from tests.server.scripted_page import Page, serving, wait_until
 
 PAIR = {"username": "ann", "password": "hush-hush-hush"}

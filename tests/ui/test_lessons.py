@@ -11,7 +11,7 @@ from codegemma_ui.fim.scoring import parses
 from codegemma_ui.fim.vocabulary import Vocabulary
 from codegemma_ui.ipc.messages import parse_request
 from codegemma_ui.presets import bundled
-from codegemma_ui.ui import teaching
+from codegemma_ui.ui import lesson_events
 from codegemma_ui.ui.lessons import LESSONS, PROGRAMS, Lesson, by_key
 from codegemma_ui.ui.strings import LANGUAGES, TABLE, Language
 from codegemma_ui.ui.views import lessons as view
@@ -64,6 +64,6 @@ def test_every_program_of_the_quiz_is_python_of_several_lines() -> None:
 
 
 def test_a_state_is_greedy_and_in_python() -> None:
-    values = teaching._values(LESSONS[0].state)
+    values = lesson_events._values(LESSONS[0].state)
     assert values[:2] == [LESSONS[0].state.prefix, LESSONS[0].state.suffix]
     assert values[6:] == [0, 0, 1, None, True, "python", "LF", ""]

@@ -11,7 +11,7 @@ import gradio as gr
 
 from codegemma_ui.client.client import EngineClient
 from codegemma_ui.client.completions import Completions
-from codegemma_ui.ui.floodgate import GENTLE, FloodGate
+from codegemma_ui.ui.overload import GENTLE, OverloadMiddleware
 
 JOIN = "/gradio_api/queue/join"
 
@@ -34,7 +34,7 @@ class Entrance:
 
     def __init__(self, most_waiting: int) -> None:
         self.completions = Completions(cast(EngineClient, OneAtATime()), most_waiting)
-        self.gate = FloodGate(self._app, BLOCKS, self.completions)
+        self.gate = OverloadMiddleware(self._app, BLOCKS, self.completions)
         self.bodies: list[bytes] = []
         self.status = 200
 

@@ -33,7 +33,7 @@ _FUNCTION = re.compile(
 )  # within a JSON string the quotes would be escaped
 
 
-class FloodGate:
+class OverloadMiddleware:
     """See the module.
 
     Args:

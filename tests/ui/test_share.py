@@ -30,7 +30,7 @@ def writer(settings: Settings) -> tuple[ScriptedClient, Write]:
     (found,) = [
         function.fn
         for function in blocks.fns.values()
-        if getattr(function.fn, "__module__", "").endswith(".taking")
+        if getattr(function.fn, "__module__", "").endswith(".share")
         and getattr(function.fn, "__name__", "") == "write"
     ]
     return client, found

@@ -1,4 +1,4 @@
-"""The doors of Gradio's server that the page and the API use; every other path is no door at all.
+"""The routes of Gradio's server that the page and the API use; every other path is closed.
 
 Gradio 6.31 has some sixty routes: files, uploads, proxies, deep links, monitoring, run history, server
 functions of components, an editor of its own source. The page needs none of them, and what cannot be
@@ -49,11 +49,11 @@ MAX_QUERY_BYTES = 4000
 _IGNORED = frozenset({"deep_link", "page"})
 
 
-class Doors:
+class RouteAllowlist:
     """Args: api: whether the public API is open beside the page."""
 
     def __init__(self, *, api: bool = True) -> None:
-        self._doors = [
+        self._routes = [
             (methods, re.compile(path)) for methods, path in (*_PAGE, *(_API if api else ()))
         ]
 
@@ -62,8 +62,8 @@ class Doors:
         if ".." in path or "//" in path:
             return "closed"
         found: Verdict = "closed"
-        for methods, door in self._doors:
-            if door.fullmatch(path):
+        for methods, route in self._routes:
+            if route.fullmatch(path):
                 if method in methods:
                     return "open"
                 found = "wrong_method"

@@ -20,7 +20,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from codegemma_ui.ipc.messages import Status
-from codegemma_ui.server import bodies, doors, health, logout, logs, mcp_tool, metrics, policy
+from codegemma_ui.server import allowlist, bodies, health, logout, logs, mcp_tool, metrics, policy
 from codegemma_ui.server.answers import answer, begin, refuse
 from codegemma_ui.server.endpoints import Endpoints
 from codegemma_ui.server.hosts import FOREIGN, Hosts
@@ -39,7 +39,7 @@ _LONG_BODIES = ("/gradio_api/queue/join", _EVENTS, _CALL)
 
 
 @dataclass(frozen=True)
-class Building:
+class GuardConfig:
     """What the walls stand around.
 
     Attributes:
@@ -53,7 +53,7 @@ class Building:
     """
 
     hosts: Hosts
-    doors: doors.Doors
+    routes: allowlist.RouteAllowlist
     endpoints: Endpoints
     status: Callable[[], Status]
     metrics: metrics.Metrics | None = None
@@ -64,13 +64,13 @@ class Building:
     runs: Callable[[str], bool] = lambda _: False
 
 
-class Walls:
+class GuardMiddleware:
     """ASGI: see the module."""
 
-    def __init__(self, app: ASGIApp, building: Building) -> None:
-        self._app, self._building = app, building
+    def __init__(self, app: ASGIApp, config: GuardConfig) -> None:
+        self._app, self._config = app, config
         self._long_bodies = bodies.LongBodies()
-        self._prefix = urlsplit(building.root_path).path.rstrip("/")
+        self._prefix = urlsplit(config.root_path).path.rstrip("/")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":  # Gradio has none
@@ -102,28 +102,30 @@ class Walls:
             else:
                 await said.end()
         finally:
-            if said.status is not None and said.status >= 400 and self._building.metrics:
-                self._building.metrics.refusals.labels(str(said.status)).inc()
+            if said.status is not None and said.status >= 400 and self._config.metrics:
+                self._config.metrics.refusals.labels(str(said.status)).inc()
             level = logging.INFO if (said.status or 0) >= 400 else logging.DEBUG
             log.log(level, "request", extra={"fields": said.fields()})
 
     async def _pass(self, scope: Scope, receive: Receive, send: Send) -> None:
-        building, headers = self._building, Headers(scope=scope)
+        config, headers = self._config, Headers(scope=scope)
         method, path = scope["method"], scope["path"]
-        if path == health.PATH and method in doors.READ:
-            await answer(send, *health.report(building.status()))
+        if path == health.PATH and method in allowlist.READ:
+            await answer(send, *health.report(config.status()))
             return
         host = headers.get("host")
-        if not building.hosts.knows(host) or len(headers.getlist("host")) != 1:
+        if not config.hosts.knows(host) or len(headers.getlist("host")) != 1:
             await refuse(
                 send, 400, "This host is not served here. The operator can name it: --allowed-host."
             )
             return
-        if path == metrics.PATH and method in doors.READ and building.metrics is not None:
-            await self._scrape(building.metrics, headers, send)
+        if path == metrics.PATH and method in allowlist.READ and config.metrics is not None:
+            await self._scrape(config.metrics, headers, send)
             return
-        if len(scope["query_string"]) > doors.MAX_QUERY_BYTES:
-            await refuse(send, 414, f"A query may have at most {doors.MAX_QUERY_BYTES:,} bytes.")
+        if len(scope["query_string"]) > allowlist.MAX_QUERY_BYTES:
+            await refuse(
+                send, 414, f"A query may have at most {allowlist.MAX_QUERY_BYTES:,} bytes."
+            )
             return
         if method != "POST":
             await self._enter(scope, receive, send)
@@ -137,34 +139,34 @@ class Walls:
     async def _until_ended(self, event: str) -> None:
         """An event that was accepted has its body until it ends; its caller has had the answer."""
         until_s = time.monotonic() + bodies.EVENT_S
-        while self._building.runs(event) and time.monotonic() < until_s:
+        while self._config.runs(event) and time.monotonic() < until_s:
             await asyncio.sleep(bodies.EVENT_LOOK_S)
 
     async def _enter(self, scope: Scope, receive: Receive, send: Send) -> None:
         """What is asked of a host of ours."""
-        building, headers = self._building, Headers(scope=scope)
+        config, headers = self._config, Headers(scope=scope)
         method, path, host = scope["method"], scope["path"], headers.get("host")
         origin = headers.get("origin")
         if origin is not None:
-            foreign = not building.hosts.trusts(origin, host or "")
+            foreign = not config.hosts.trusts(origin, host or "")
         else:  # a program, or a browser that says at least from where it asks
             foreign = headers.get("sec-fetch-site", "none") not in ("none", "same-origin")
-        if building.other_tools is not None and building.other_tools.has(path):
-            await building.other_tools(scope, receive, send, foreign)
+        if config.other_tools is not None and config.other_tools.has(path):
+            await config.other_tools(scope, receive, send, foreign)
             return
-        if building.mcp is not None and path in mcp_tool.PATHS:
+        if config.mcp is not None and path in mcp_tool.PATHS:
             if foreign:
                 raise bodies.Refused(403, FOREIGN)
-            await building.mcp(_for_gradio(scope, building.hosts), receive, send)
+            await config.mcp(_for_gradio(scope, config.hosts), receive, send)
             return
-        match building.doors.judge(method, path):
+        match config.routes.judge(method, path):
             case "closed":
                 await refuse(send, 404, "Not found.")
                 return
             case "wrong_method":
                 await refuse(send, 405, "This address does not take that method.")
                 return
-        if building.login is not None and not admits(scope):
+        if config.login is not None and not admits(scope):
             raise bodies.Refused(401, UNKNOWN, unread=method == "POST")
         if method == "POST":
             if foreign:
@@ -172,11 +174,11 @@ class Walls:
             if path in logout.PATHS:
                 await logout.end_session(scope, receive, send)
                 return
-            scope, receive = await _body(scope, receive, building)
-        await self._app(_for_gradio(scope, building.hosts), receive, send)
+            scope, receive = await _body(scope, receive, config)
+        await self._app(_for_gradio(scope, config.hosts), receive, send)
 
     async def _scrape(self, counted: metrics.Metrics, headers: Headers, send: Send) -> None:
-        login = self._building.login
+        login = self._config.login
         if login is not None and not login.accepts(headers.get("authorization")):
             asked = {"www-authenticate": 'Basic realm="metrics"'}
             await answer(send, 401, {"detail": UNKNOWN}, headers=asked)
@@ -253,7 +255,7 @@ class _Said:
         }
 
 
-async def _body(scope: Scope, receive: Receive, building: Building) -> tuple[Scope, Receive]:
+async def _body(scope: Scope, receive: Receive, config: GuardConfig) -> tuple[Scope, Receive]:
     """Read and judge the body, and give it again, with what it leaves out.
 
     Raises:
@@ -265,7 +267,7 @@ async def _body(scope: Scope, receive: Receive, building: Building) -> tuple[Sco
     body = await bodies.read(receive, None if length is None else length.encode(), most)
     if not path.startswith("/login"):  # a form
         parsed = bodies.parse_json(headers.get("content-type", ""), body)
-        filled = building.endpoints.check(path, parsed)
+        filled = config.endpoints.check(path, parsed)
         if filled is not parsed:
             body = orjson.dumps(filled)
             headers["content-length"] = str(len(body))
@@ -298,5 +300,5 @@ def _for_gradio(scope: Scope, hosts: Hosts) -> Scope:
             and not hosts.knows(value.decode("latin-1").partition(",")[0].strip())
         )
     ]
-    query = doors.query_for_gradio(scope["query_string"])
+    query = allowlist.query_for_gradio(scope["query_string"])
     return {**scope, "headers": headers, "query_string": query}

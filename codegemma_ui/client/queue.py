@@ -11,8 +11,8 @@ from collections import deque
 from concurrent.futures import Future
 
 
-class Turn(Future[None]):
-    """A place in the line; the future completes when the turn has come.
+class Ticket(Future[None]):
+    """A place in the line; the future completes when its turn has come.
 
     Args:
         alone: whether nobody else may hold the floor meanwhile.
@@ -23,20 +23,20 @@ class Turn(Future[None]):
         self.alone = alone
 
 
-class Turns:
-    """A line of turns; the first ones hold the floor until they give it back."""
+class RequestQueue:
+    """First come, first served; the first ones hold the floor until they release it."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._at_once = 1
-        self._holders: list[Turn] = []
-        self._waiting: deque[Turn] = deque()
+        self._holders: list[Ticket] = []
+        self._waiting: deque[Ticket] = deque()
 
     @property
     def waiting(self) -> int:
         """How many requests stand in line behind the holders; a switch is none."""
         with self._lock:
-            return sum(not turn.alone for turn in self._waiting)
+            return sum(not ticket.alone for ticket in self._waiting)
 
     @property
     def unused(self) -> bool:
@@ -50,21 +50,21 @@ class Turns:
             self._at_once = at_once
         self._advance()
 
-    def join(self, *, first: bool = False, alone: bool = False) -> Turn:
+    def join(self, *, first: bool = False, alone: bool = False) -> Ticket:
         """Stand in line, at its head if `first`; who comes behind one that is to be `alone` waits for it."""
-        turn = Turn(alone)
+        ticket = Ticket(alone)
         with self._lock:
-            (self._waiting.appendleft if first else self._waiting.append)(turn)
+            (self._waiting.appendleft if first else self._waiting.append)(ticket)
         self._advance()
-        return turn
+        return ticket
 
-    def give_back(self, turn: Turn) -> None:
-        """End a turn, or leave the line; giving back twice does nothing."""
+    def release(self, ticket: Ticket) -> None:
+        """End a turn, or leave the line; releasing twice does nothing."""
         with self._lock:
-            if turn in self._holders:
-                self._holders.remove(turn)
-            elif turn in self._waiting:
-                self._waiting.remove(turn)
+            if ticket in self._holders:
+                self._holders.remove(ticket)
+            elif ticket in self._waiting:
+                self._waiting.remove(ticket)
         self._advance()
 
     def _advance(self) -> None:
@@ -72,16 +72,16 @@ class Turns:
             with self._lock:
                 if not self._waiting or not self._may_go_on(self._waiting[0]):
                     return
-                turn = self._waiting.popleft()
-                self._holders.append(turn)
-            if turn.set_running_or_notify_cancel():
-                turn.set_result(None)
+                ticket = self._waiting.popleft()
+                self._holders.append(ticket)
+            if ticket.set_running_or_notify_cancel():
+                ticket.set_result(None)
                 continue
             with self._lock:  # its waiter was cancelled meanwhile
-                if turn in self._holders:
-                    self._holders.remove(turn)
+                if ticket in self._holders:
+                    self._holders.remove(ticket)
 
-    def _may_go_on(self, turn: Turn) -> bool:
-        if turn.alone or any(holder.alone for holder in self._holders):
+    def _may_go_on(self, ticket: Ticket) -> bool:
+        if ticket.alone or any(holder.alone for holder in self._holders):
             return not self._holders
         return len(self._holders) < self._at_once

@@ -10,7 +10,7 @@ import gradio
 import httpx
 import pytest
 
-from codegemma_ui.server.doors import Doors, query_for_gradio
+from codegemma_ui.server.allowlist import RouteAllowlist, query_for_gradio
 from tests.server.scripted_page import ROOT, Page
 
 TARGETS = {
@@ -137,7 +137,7 @@ def test_another_method_is_no_way_in(http: httpx.Client) -> None:
 def test_every_file_that_gradio_ships_is_behind_the_door_of_its_folder() -> None:
     """The pattern of file names must not lock out what the page loads."""
     templates = Path(gradio.__file__).parent / "templates" / "frontend"
-    doors = Doors()
+    doors = RouteAllowlist()
     for folder in ("assets", "static"):
         for file in (templates / folder).rglob("*"):
             path = f"/{file.relative_to(templates)}"

@@ -11,7 +11,7 @@ from codegemma_ui.settings import Settings
 from codegemma_ui.ui import render, restoring
 from codegemma_ui.ui.components import Page
 from codegemma_ui.ui.events import AT_ONCE, blocks_under_construction
-from codegemma_ui.ui.following import Follower
+from codegemma_ui.ui.status_polling import Follower
 from codegemma_ui.ui.strings import Language, choose_language
 from codegemma_ui.ui.views import lessons, quiz, race, suffix, tokens
 

@@ -7,22 +7,22 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from codegemma_ui.client.choice import Choice
-from codegemma_ui.client.turns import Turn
+from codegemma_ui.client.queue import Ticket
 from codegemma_ui.client.worker import Worker
 from codegemma_ui.errors import PlaygroundError
 from codegemma_ui.ipc.parent import LineProcess
 
 
-class CalledOff(Exception):
+class SwitchCancelled(Exception):
     """A start or switch was called off."""
 
 
 @dataclass(eq=False)
-class Transition:
+class Switch:
     """A start or switch, on a thread of its own.
 
     Attributes:
-        turn: while it holds the floor, requests wait.
+        ticket: while it holds the floor, requests wait.
         phase, progress: as in `messages.Status`.
         before: what served until this or an earlier switch took its place.
         restoring: it brings `before` back, and cannot be called off.
@@ -31,7 +31,7 @@ class Transition:
     """
 
     target: Choice
-    turn: Turn | None = None
+    ticket: Ticket | None = None
     phase: str | None = None
     progress: float | None = None
     before: Worker | None = None
@@ -55,14 +55,14 @@ class Transition:
         if process is not None and self.cancelled.is_set():
             process.kill()  # the cancel came before the process could be named
 
-    def tell(self, phase: str | None, progress: float | None = None) -> None:
+    def report(self, phase: str | None, progress: float | None = None) -> None:
         """How far it is."""
         self.phase, self.progress = phase, progress
 
     def stop_if_cancelled(self) -> None:
         """
         Raises:
-            CalledOff: it was.
+            SwitchCancelled: it was.
         """
         if self.cancelled.is_set():
-            raise CalledOff
+            raise SwitchCancelled

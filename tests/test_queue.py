@@ -1,0 +1,72 @@
+"""One at a time, or so many, first come first served."""
+
+from __future__ import annotations
+
+from codegemma_ui.client.queue import RequestQueue
+
+
+def test_first_come_first_served() -> None:
+    queue = RequestQueue()
+    first, second, third = queue.join(), queue.join(), queue.join()
+    assert (first.done(), second.done(), third.done()) == (True, False, False)
+    assert queue.waiting == 2
+    queue.release(first)
+    assert (second.done(), third.done()) == (True, False)
+    queue.release(first)  # twice does nothing
+    assert not third.done()
+
+
+def test_one_may_leave_the_line() -> None:
+    queue = RequestQueue()
+    first, second, third = queue.join(), queue.join(), queue.join()
+    queue.release(second)
+    queue.release(first)
+    assert third.done()
+    assert not second.done()
+
+
+def test_one_that_was_cancelled_is_passed_over() -> None:
+    queue = RequestQueue()
+    first, second, third = queue.join(), queue.join(), queue.join()
+    second.cancel()
+    queue.release(first)
+    assert third.done()
+
+
+def test_a_restart_goes_to_the_head_of_the_line() -> None:
+    queue = RequestQueue()
+    first, second, restart = queue.join(), queue.join(), queue.join(first=True)
+    queue.release(first)
+    assert restart.done()
+    assert not second.done()
+
+
+def test_so_many_as_are_admitted_go_on_at_once() -> None:
+    queue = RequestQueue()
+    waiting = [queue.join() for _ in range(4)]
+    queue.admit(3)
+    assert [ticket.done() for ticket in waiting] == [True, True, True, False]
+    assert queue.waiting == 1
+    queue.release(waiting[1])
+    assert waiting[3].done()
+    queue.admit(1)  # who goes on keeps the floor
+    late = queue.join()
+    for ticket in (waiting[0], waiting[2]):
+        queue.release(ticket)
+        assert not late.done()
+    queue.release(waiting[3])
+    assert late.done()
+
+
+def test_one_that_is_to_be_alone_waits_for_all_and_all_wait_for_it() -> None:
+    queue = RequestQueue()
+    queue.admit(3)
+    first, second, switch, late = queue.join(), queue.join(), queue.join(alone=True), queue.join()
+    assert [first.done(), second.done(), switch.done(), late.done()] == [True, True, False, False]
+    queue.release(first)
+    assert not switch.done()
+    queue.release(second)
+    assert switch.done()
+    assert not late.done()
+    queue.release(switch)
+    assert late.done()
