@@ -71,4 +71,4 @@ container-check: ## lint the Dockerfile and do its steps in a Debian of debootst
 	@.venv/bin/python -m tests.container.check
 
 clean: ## forget the environment and the caches
-	@rm -rf .venv .pytest_cache .ruff_cache .mypy_cache
+	@rm -rf .venv .pytest_cache .ruff_cache .mypy_cache .import_linter_cache

@@ -101,7 +101,8 @@ class LongBodies:
         """
         self._arriving[body] = self._arriving.get(body, 0) + size
         while sum(self._arriving.values()) > self._most_arriving:
-            first = next(one for one, held in self._arriving.items() if held > SHORT_BYTES)
+            long = (one for one, held in self._arriving.items() if held > SHORT_BYTES)
+            first = next(long, next(iter(self._arriving)))
             del self._arriving[first]
             if first is body:
                 raise _busy()

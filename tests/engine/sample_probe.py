@@ -1,4 +1,4 @@
-"""Sampler every case on one Keras backend, and prints ids and logprobs as JSON: see `test_drawing.py`.
+"""Draws every case on one Keras backend, and prints ids and logprobs as JSON: see `test_sample.py`.
 
 `python -m tests.engine.sample_probe jax`, with KERAS_BACKEND=jax.
 """

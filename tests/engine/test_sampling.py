@@ -1,4 +1,4 @@
-"""How tokens are to be chosen: what may be asked, and the numbers that decide; see also `test_drawing.py`."""
+"""How tokens are to be chosen: what may be asked, and the numbers that decide; see also `test_sample.py`."""
 
 from __future__ import annotations
 

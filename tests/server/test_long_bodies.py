@@ -71,6 +71,32 @@ def test_where_too_much_is_coming_the_one_that_began_first_is_refused() -> None:
     asyncio.run(run())
 
 
+def test_many_short_ones_that_come_slowly_refuse_the_first_too() -> None:
+    async def run() -> None:
+        every = LongBodies(6 * MIB, 1 * MIB)
+        async with asyncio.TaskGroup() as tasks:
+            slow = [Sender() for _ in range(17)]
+            coming = []
+            for sender in slow:
+                sender.send(bodies.SHORT_BYTES, more=True)
+                coming.append(tasks.create_task(outcome(every, sender)))
+                await asyncio.sleep(0)
+            for sender in slow:
+                sender.send(0)
+        assert [one.result() for one in coming] == [503, *[bodies.SHORT_BYTES] * 16]
+
+    asyncio.run(run())
+
+
+async def outcome(every: LongBodies, sender: Sender) -> int:
+    """The bytes that came, or the status of a refusal."""
+    async with every.body(sender.receive) as body:
+        try:
+            return len((await body.receive())["body"])
+        except Refused as refused:
+            return refused.status
+
+
 def test_what_is_handled_waits_for_room_and_gives_it_back(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bodies, "WAIT_S", 0.2)
 
