@@ -57,12 +57,14 @@ def states(playground: Playground) -> Iterator[str]:
     yield "lesson, quiz, boundaries and settings"
 
 
+@pytest.mark.timeout(180)  # a dozen states, each examined whole
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("size", SIZES, ids=["wide", "phone"])
 def test_axe_finds_nothing(
     theme: str, size: tuple[int, int], scripted: Scripted, open_page: OpenPage
 ) -> None:
     scripted.client.middle = "sys\nimport re\n"
+    scripted.client.pause_s = 0.1  # a busy browser must not draw a race's start and end at once
     playground = open_page(scripted.url, f"?__theme={theme}", width=size[0], height=size[1])
     found = set()
     for state in states(playground):
