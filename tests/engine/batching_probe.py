@@ -192,7 +192,7 @@ def narrow_model(precision: Precision) -> dict[str, Any]:
         mock.patch.object(weights, "FEWEST_ROWS", 8),
     ):
         compiled = tiny(precision)
-        assert weights.block_rows(compiled._weights.layers[0].gate_up.values) == 16
+        assert weights.block_rows(compiled.weights.layers[0].gate_up.values) == 16
         decoder = BatchedDecoder(compiled, context_length=128, most=AT_ONCE)
         asked = of_the_tiny_model(tuple((5 + each, 100, each % 2) for each in range(AT_ONCE)))
         one = Decoder(compiled, context_length=128)

@@ -468,7 +468,7 @@ def reused(decoder: Decoder, prompts: Prompts) -> list[dict]:
             (choice.id, choice.logprob)
             for choice in itertools.islice(decoder.decode(prompt, 512, GREEDY), 8)
         ]
-        fresh._prefixes.clear()
+        fresh.prefix_cache.clear()
         theirs = [
             (choice.id, choice.logprob)
             for choice in itertools.islice(fresh.decode(prompt, 512, GREEDY), 8)

@@ -76,14 +76,14 @@ def ask(folder: Path) -> dict[str, Any]:
     decoder.forget()
     again = [write(decoder, sides, sampling) for sides in PROMPTS for sampling in SAMPLINGS]
     assert [one["tokens"] for one in again] == [one["tokens"] for one in answers]
-    layer = made._weights.layers[0]
-    arrays = jax.tree.leaves(made._weights)
+    layer = made.weights.layers[0]
+    arrays = jax.tree.leaves(made.weights)
     whole = sum(one.nbytes for one in arrays)
     mine = sum(one.addressable_shards[0].data.nbytes for one in arrays)
     named = {"cache": made.allocate(64)[0][0], "output": layer.output, "down": layer.down}
     if DEVICES > 1:
         named |= dict(zip(("query", "key", "value"), layer.qkv.parts, strict=True))
-        named |= {"gate": layer.gate_up.parts[0], "embedding": made._weights.embedding}
+        named |= {"gate": layer.gate_up.parts[0], "embedding": made.weights.embedding}
     return {
         "answers": answers,
         "sharded": {

@@ -306,8 +306,8 @@ def test_one_who_leaves_frees_a_place_and_takes_nothing_along(scripted: Any) -> 
     staying: list[Any] = []
 
     def leave() -> None:
-        leaving = decoder.decode([1], 3000, GREEDY)
         at_dispatch(inner, 9, lambda: staying.append(crowd.ask([5, 6], 90, GREEDY)))
+        leaving = decoder.decode([1], 3000, GREEDY)
         assert ids(itertools.islice(leaving, 40)) == [(2 + each) % 50 for each in range(40)]
         leaving.close()
 

@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from codegemma_ui.workers.keras import decode, planning, steps
-from codegemma_ui.workers.keras.decode import KEPT, LOOK_S, Decoder, PrefillProgress
+from codegemma_ui.workers.keras import planning, prefix_cache, steps
+from codegemma_ui.workers.keras.decode import LOOK_S, Decoder, PrefillProgress
 from codegemma_ui.workers.keras.pace import MOST_S
 from codegemma_ui.workers.keras.planning import CHUNKS
 from codegemma_ui.workers.keras.precision import Precision
@@ -584,16 +584,16 @@ class TestReuse:
         decoder, inner = scripted
         prompt = [1, 2, 3, 4, 40, 41, 42, 43, 44, 45, 46, 1, 2, 3]
         assert ids(decoder.decode(prompt, 21, GREEDY)) == [4, 5, 6, 7, 8, 9, 10]
-        assert decoder._prefixes[-1].tokens == [*prompt, 4, 5, 6, 7, 8, 9]
+        assert decoder.prefix_cache.cached[-1].tokens == [*prompt, 4, 5, 6, 7, 8, 9]
         assert any(name == "verify" and offset >= 14 for name, _, offset, _ in inner.calls)
 
     def test_a_few_caches_are_kept_and_the_oldest_goes(self, scripted: Any) -> None:
         decoder, inner = scripted
-        prompts = [[start, *range(start, start + 20)] for start in range(KEPT + 1)]
+        prompts = [[start, *range(start, start + 20)] for start in range(prefix_cache.MOST + 1)]
         for prompt in prompts:
             list(decoder.decode(prompt, len(prompt) + 1, GREEDY))
-        assert inner.allocated == [256] * KEPT
-        for index in (KEPT, 1):
+        assert inner.allocated == [256] * prefix_cache.MOST
+        for index in (prefix_cache.MOST, 1):
             list(decoder.decode(prompts[index], 64, GREEDY))
             assert decoder.prefilled_tokens == 8
         list(decoder.decode(prompts[0], 64, GREEDY))
@@ -603,7 +603,7 @@ class TestReuse:
         self, scripted: Any, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         decoder, inner = scripted
-        monkeypatch.setattr(inner, "cache_bytes", lambda length: decode.KEPT_BYTES)
+        monkeypatch.setattr(inner, "cache_bytes", lambda length: prefix_cache.MAX_BYTES)
         for start in range(3):
             list(decoder.decode([start, *range(start, start + 20)], 64, GREEDY))
         assert inner.allocated == [256]
@@ -613,11 +613,13 @@ class TestReuse:
     ) -> None:
         inner = ScriptedSteps()
         decoder = Decoder(inner, 4096)
-        monkeypatch.setattr(inner, "cache_bytes", lambda length: decode.KEPT_BYTES * length // 1024)
+        monkeypatch.setattr(
+            inner, "cache_bytes", lambda length: prefix_cache.MAX_BYTES * length // 1024
+        )
         kept = []
         for length in (256, 512, 2048, 4096, 256, 512, 2048):
             list(decoder.decode([length % 50, *range(20)], length, GREEDY))
-            kept.append([memory.length for memory in decoder._prefixes])
+            kept.append([each.length for each in decoder.prefix_cache.cached])
         assert kept == [
             [256],
             [256, 512],

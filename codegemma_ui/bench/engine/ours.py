@@ -47,7 +47,8 @@ class Ours:
 
         with ThreadPoolExecutor(1) as aside:  # on a thread that ends, as the worker does
             compiled, parameters, loaded = aside.submit(load).result()
-        self._decoder = Decoder(compiled, given.context_length)
+        self._thread = ThreadPoolExecutor(1, "decoder")
+        self._decoder = Decoder(compiled, given.context_length, thread=self._thread)
         for _ in self._decoder.warm_up():
             pass
         _wait_for(compiled)
@@ -57,7 +58,7 @@ class Ours:
         self._device = device
         self._greedy = Sampling()
         self._vocabulary = Endless(given.weights)
-        self._untold: Decoder | None = None  # made when it is asked for
+        self._bare: Decoder | None = None  # made when it is asked for
         self.facts = Facts(
             load_s=loaded - started,
             warm_up_s=warm - loaded,
@@ -103,13 +104,18 @@ class Ours:
 
     def _without_alternatives(self, request: Request) -> Decoder:
         """A decoder on the same weights that tells a token's id and nothing else, warm for such a request."""
-        if self._untold is None:
-            self._untold = self._decoder.telling(0)
-            for _ in self._choices(self._untold, request, drafts=False):
+        if self._bare is None:
+            from codegemma_ui.workers.keras import steps
+            from codegemma_ui.workers.keras.decode import Decoder
+
+            warm = self._decoder.steps
+            bare = steps.create(self._backend, warm.shape, warm.weights, alternatives=0)
+            self._bare = Decoder(bare, self._decoder.context_length, thread=self._thread)
+            for _ in self._choices(self._bare, request, drafts=False):
                 pass
-            self._untold.steps.warmed()
-            _wait_for(self._untold.steps)
-        return self._untold
+            bare.warmed()
+            _wait_for(bare)
+        return self._bare
 
     def take_events(self, message: dict[str, Any], write: Write) -> dict[str, Any]:
         """`{"op": "events", "request": {…}}`: a request as the worker serves it, each event a line."""

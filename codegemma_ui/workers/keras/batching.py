@@ -21,14 +21,13 @@ import numpy as np
 
 from codegemma_ui.workers.keras.decode import (
     BURST_S,
-    KEPT,
     LOOK_S,
     PADDING_ID,
-    CachedPrefix,
     Decoder,
     Prefill,
     PrefillProgress,
 )
+from codegemma_ui.workers.keras.prefix_cache import MOST
 from codegemma_ui.workers.keras.prompt_lookup import Draft
 from codegemma_ui.workers.keras.sampling import GREEDY, Sampler, Sampling, TokenChoice, choices_of
 from codegemma_ui.workers.keras.steps import (
@@ -127,8 +126,7 @@ class BatchedDecoder(Decoder):
         most: int,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
-        super().__init__(steps, context_length, clock)
-        self.kept = max(KEPT, most)
+        super().__init__(steps, context_length, clock, cached=max(MOST, most))
         self.most = self._open = most
         self._lengths = (SHORTEST, *self.cache_lengths)
         self._lock = threading.Lock()
@@ -282,16 +280,8 @@ class BatchedDecoder(Decoder):
         self._slots = [None if row is None or row.ended else row for row in self._slots]
         for row in rows:
             if row.ended and row.prefill is not None:
-                self._keep(row.prefill.cached)
+                self.prefix_cache.put(row.prefill.cached)
                 row.prefill = None
-
-    def _keep(self, cached: CachedPrefix) -> None:
-        self._prefixes.append(cached)
-        alike = [one for one in self._prefixes if one.length == cached.length]
-        for one in alike[: -self.kept]:
-            self._prefixes.remove(one)
-        while self._lacks_room():
-            del self._prefixes[0]
 
     def _prefill_one(self, row: Row) -> None:
         """One pass of a prompt; what goes wrong is this row's alone."""
@@ -373,7 +363,7 @@ class BatchedDecoder(Decoder):
                 slot = self._slots.index(None)
                 self._cache = self.steps.join(self._cache, slot, row.prefill.cached.cache)
                 self._slots[slot] = row
-                self._keep(row.prefill.cached)
+                self.prefix_cache.put(row.prefill.cached)
                 row.prefill = None
 
 

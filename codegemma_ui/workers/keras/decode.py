@@ -21,9 +21,10 @@ from typing import Any
 
 import numpy as np
 
-from codegemma_ui.workers.keras import planning
+from codegemma_ui.workers.keras import planning, prefix_cache
 from codegemma_ui.workers.keras.pace import Pace
 from codegemma_ui.workers.keras.planning import CHUNKS
+from codegemma_ui.workers.keras.prefix_cache import CachedPrefix, PrefixCache
 from codegemma_ui.workers.keras.prompt_lookup import Draft, DraftBudget
 from codegemma_ui.workers.keras.sampling import GREEDY, Sampler, Sampling, TokenChoice, choices_of
 from codegemma_ui.workers.keras.steps import (
@@ -47,15 +48,6 @@ FREE = -1
 VERIFY_TOKENS = CHUNKS[0]
 """Tokens of a check: the last one, and a draft."""
 
-KEPT = 3
-"""Caches of a length that are kept for the next prompts."""
-
-SAME = 8
-"""Tokens that a prompt must share with a kept cache's for it to be preferred to another."""
-
-KEPT_BYTES = 1 << 29
-"""What all caches may take together; or one for the whole context, where that takes more."""
-
 VERIFY_COST = 2.5
 """What a check is taken to cost, in tokens written one by one, before there was one."""
 
@@ -72,15 +64,6 @@ adds in another order than a step does; within rounding errors the step decides.
 
 def _never() -> bool:
     return False
-
-
-@dataclass(eq=False)  # two caches are never the same
-class CachedPrefix:
-    """A cache and the tokens whose keys and values it holds, from position 0."""
-
-    length: int
-    cache: Cache
-    tokens: list[int] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -143,11 +126,15 @@ class Decoder:
         steps: the compiled passes.
         context_length: the most tokens, prompt included, that a caller may ask for.
         clock: seconds that pass.
+        thread: the one that computes; a new one where it is left out. Two decoders of one process share it:
+            on torch OpenMP gives each thread that computes a team, and the teams wait for the same cores.
+        cached: how many KV caches of one length are kept for later prompts.
 
     Attributes:
         drafts: whether it ever tries drafts.
-        prefilled_tokens: tokens that the last prompt's reading put through the model; fewer than the prompt
-            has where a kept cache held its beginning.
+        prefix_cache: what earlier prompts left.
+        prefilled_tokens: tokens that the last prefill put through the model; fewer than the prompt has where
+            the prefix cache held its beginning.
 
     Raises:
         ValueError: a context of fewer than two tokens: one to read, one to write.
@@ -160,6 +147,8 @@ class Decoder:
         steps: Steps,
         context_length: int,
         clock: Callable[[], float] = time.perf_counter,
+        thread: ThreadPoolExecutor | None = None,
+        cached: int = prefix_cache.MOST,
     ) -> None:
         if context_length < 2:
             raise ValueError(
@@ -171,14 +160,13 @@ class Decoder:
         self.cache_lengths = planning.cache_lengths(context_length)
         self.prefilled_tokens = 0
         self.pace = Pace(steps.weight_bytes, steps.parts)
-        self.kept = KEPT
         self._clock = clock
-        self._prefixes: list[CachedPrefix] = []  # the last used one last
+        self.prefix_cache = PrefixCache(steps, self.cache_lengths[-1], cached)
         self._turn = 0
         self._step_s: float | None = None  # a token written one by one takes this
         self._verify_cost = VERIFY_COST
-        self._thread = ThreadPoolExecutor(1, "decoder")
-        # Of torch, a second thread that computes would bring a team of its own: see `telling`.
+        self._thread = thread or ThreadPoolExecutor(1, "decoder")
+        # Of torch, a second thread that computes would bring a team of its own.
         beside = self.steps.tried_beside
         self._tries = ThreadPoolExecutor(1, "warm-up") if beside else self._thread
         self._trying: dict[Hashable, Future[None]] = {}  # by the program's name
@@ -240,16 +228,6 @@ class Decoder:
         trying = self._trying.get(name)
         if trying is not None and self._tries is not self._thread:
             futures.wait([trying])
-
-    def telling(self, alternatives: int) -> Decoder:
-        """A decoder that tells another number of alternatives, 0 to 5, on the same weights and thread.
-
-        To measure what they cost. With a thread of its own it would be slower than this one on torch: OpenMP
-        gives each thread that computes a team, and the teams wait for the same cores.
-        """
-        other = Decoder(self.steps.telling(alternatives), self.context_length, self._clock)
-        other._thread = self._thread
-        return other
 
     # Decode
 
@@ -317,8 +295,8 @@ class Decoder:
         )
 
     def forget(self) -> None:
-        """Let go of the kept caches, where memory has run out."""
-        self._thread.submit(self._prefixes.clear).result()
+        """Free the prefix cache, where memory has run out."""
+        self._thread.submit(self.prefix_cache.clear).result()
 
     def _tokens(
         self,
@@ -374,9 +352,7 @@ class Decoder:
             )
         return self._thread.submit(job, *arguments)
 
-    # Passes: each runs on the thread, and ends with the cached prefix that it used at the end of the list.
-    # It leaves the list while it is in use: jax takes its arrays (donation), so a pass that was interrupted
-    # leaves nothing that could be used again.
+    # Passes: each runs on the thread, and puts the cache that it used back as the last used one.
 
     def _timed(
         self, cache: Cache, ids: np.ndarray, *further: Any
@@ -427,13 +403,13 @@ class Decoder:
         with suppress(GivenUp):
             while prefill.plan and not watch.should_stop():
                 self._prefill_pass(prefill, params, stops, watch.should_stop)
-        self._prefixes.append(prefill.cached)
+        self.prefix_cache.put(prefill.cached)
         return prefill.choices
 
     def _begin(self, prompt: list[int], forced: list[int], max_length: int) -> Prefill:
-        """What reads a prompt, from what a kept cache already holds of it."""
+        """Start the prefill of a prompt, after what the prefix cache holds of it."""
         length = self._length(max_length)
-        cached, start = self._lookup(prompt, length)
+        cached, start = self.prefix_cache.take(prompt, length)
         # Only checks tell of each position: with them, from the prompt's last token on, forced ones are read.
         head = len(prompt) - 1 if forced else len(prompt)
         self.prefilled_tokens = 0
@@ -507,36 +483,13 @@ class Decoder:
         """The cache that holds so many tokens."""
         return next(length for length in self.cache_lengths if length >= max_length)
 
-    def _lookup(self, prompt: list[int], length: int) -> tuple[CachedPrefix, int]:
-        """A cache, taken from the list, and how many of the prompt's tokens it already holds."""
-        alike = [cached for cached in self._prefixes if cached.length == length]
-        # The last token is read in any case: the choice after it is what is wanted.
-        shares = [min(_shared(cached.tokens, prompt), len(prompt) - 1) for cached in alike]
-        start = max(shares, default=0)
-        if start >= SAME:
-            taken = alike[shares.index(start)]
-        elif alike and (len(alike) >= self.kept or self._lacks_room(length)):
-            taken, start = alike[0], 0
-        else:
-            while self._prefixes and self._lacks_room(length):
-                del self._prefixes[0]
-            return CachedPrefix(length, self.steps.allocate(length)), 0
-        self._prefixes.remove(taken)
-        return taken, start
-
-    def _lacks_room(self, length: int = 0) -> bool:
-        """Whether the kept caches take more than they may, together with another of that length."""
-        lengths = [*(cached.length for cached in self._prefixes), *([length] if length else [])]
-        most = max(KEPT_BYTES, self.steps.cache_bytes(self.cache_lengths[-1]))
-        return sum(map(self.steps.cache_bytes, lengths)) > most
-
     def _decode(
         self, token: int, count: int, stops: np.ndarray, params: SamplingParams, budget: DraftBudget
     ) -> list[TokenChoice]:
         """Write up to `count` tokens, as many as the time of a burst allows."""
         fitting = 1 if self._step_s is None else int(BURST_S / self._step_s)
         count = max(1, min(count, fitting))
-        cached = self._prefixes.pop()
+        cached = self.prefix_cache.take_last()
         self._wait_for((cached.length, 1))
         compilations, started = self.steps.compilations, self._clock()
         cached.cache, picked = self.steps.decode(
@@ -547,7 +500,7 @@ class Decoder:
             spent = (self._clock() - started) / len(choices)
             self._step_s = spent if self._step_s is None else _smoothed(self._step_s, spent)
         cached.tokens += [token, *(choice.id for choice in choices[:-1])]
-        self._prefixes.append(cached)
+        self.prefix_cache.put(cached)
         budget.wrote(len(choices))
         return choices
 
@@ -555,11 +508,12 @@ class Decoder:
         self, token: int, guess: list[int], stops: np.ndarray, budget: DraftBudget
     ) -> list[TokenChoice]:
         """Feed a token and a guess of what follows; keep what would have been written anyway."""
-        if len(self._prefixes[-1].tokens) + VERIFY_TOKENS > self._prefixes[-1].length:
+        latest = self.prefix_cache.cached[-1]
+        if len(latest.tokens) + VERIFY_TOKENS > latest.length:
             return self._decode(token, 1, stops, GREEDY, budget)
         ids = np.full(VERIFY_TOKENS, PADDING_ID, np.int32)
         ids[: 1 + len(guess)] = token, *guess
-        cached = self._prefixes.pop()
+        cached = self.prefix_cache.take_last()
         compilations, started = self.steps.compilations, self._clock()
         cached.cache, picked, _ = self._pass(cached.cache, ids, len(cached.tokens), 0, stops)
         choices = []
@@ -575,7 +529,7 @@ class Decoder:
             budget.verified(len(choices), cost)
         if choices:
             cached.tokens += [token, *guess[: len(choices) - 1]]
-        self._prefixes.append(cached)
+        self.prefix_cache.put(cached)
         return choices if choices else self._decode(token, 1, stops, GREEDY, budget)
 
 
@@ -622,9 +576,3 @@ def _choices(events: Generator[TokenChoice | PrefillProgress]) -> Iterator[Token
 
 def _smoothed(before: float, now: float) -> float:
     return 0.8 * before + 0.2 * now
-
-
-def _shared(tokens: list[int], prompt: list[int]) -> int:
-    """How many tokens two lists begin with alike."""
-    pairs = enumerate(zip(tokens, prompt, strict=False))
-    return next((at for at, (a, b) in pairs if a != b), min(len(tokens), len(prompt)))

@@ -94,6 +94,8 @@ class Steps(Protocol):
     A cache that was given to a pass is not to be used again; the one it returns is.
 
     Attributes:
+        shape: of the model.
+        weights: its weights, arranged as the backend wants them.
         note: what a person should know about how the passes run, for example that torch found no C++
             compiler; None when there is nothing to say.
         compilations: programs compiled so far.
@@ -104,6 +106,8 @@ class Steps(Protocol):
         tried_beside: whether the warm-up may run a program while a request runs another.
     """
 
+    shape: Shape
+    weights: Weights
     note: str | None
     compiling: int
     parts: int
@@ -130,11 +134,11 @@ class Steps(Protocol):
 
     @property
     def weight_bytes(self) -> int:
-        """CachedPrefix that the weights take, which a step reads once."""
+        """Bytes that the weights take, which a step reads once."""
         ...
 
     def cache_bytes(self, length: int) -> int:
-        """CachedPrefix that a cache for `length` tokens takes."""
+        """Bytes that a cache for `length` tokens takes."""
         ...
 
     def prefill(
@@ -211,13 +215,6 @@ class Steps(Protocol):
 
         Returns:
             The cache, and a row for each token chosen.
-        """
-        ...
-
-    def telling(self, alternatives: int) -> Steps:
-        """The same steps on the same weights, with another number of alternatives told: 0 to 5.
-
-        To measure what they cost.
         """
         ...
 
@@ -313,18 +310,19 @@ def arrangement(backend: str, shape: Shape, precision: Precision) -> Arrangement
     return arranged
 
 
-def create(backend: str, shape: Shape, weights: Weights) -> Steps:
+def create(backend: str, shape: Shape, weights: Weights, alternatives: int = ALTERNATIVES) -> Steps:
     """Compile-on-demand steps for a model.
 
     Args:
         backend: as in `arrangement`.
         shape: of the model.
         weights: its own, in that arrangement.
+        alternatives: how many of the likeliest tokens come with each choice, 0 to 5.
 
     Raises:
         ValueError: no such backend, or not the one that Keras runs on.
     """
-    steps: Steps = _module(backend).create(shape, weights)
+    steps: Steps = _module(backend).create(shape, weights, alternatives)
     return steps
 
 
@@ -339,7 +337,7 @@ def of_model(backend: str, model: Any, precision: Precision) -> Steps:
 
     shape = weights.shape_of(model.backbone, precision)
     arranged = weights.of_model(model, module.arrangement(shape, precision))
-    steps: Steps = module.create(shape, arranged)
+    steps: Steps = module.create(shape, arranged, ALTERNATIVES)
     return steps
 
 
@@ -355,7 +353,7 @@ def _module(backend: str) -> Any:
             f"The backend should be the one Keras runs on, {keras.backend.backend()!r}; set "
             f"KERAS_BACKEND before keras is imported to change it. Received: {backend!r}"
         )
-    return importlib.import_module(f"{__name__}.{backend}")
+    return importlib.import_module(f"{__name__}.{backend}_layers")
 
 
 def in_parts(steps: Steps) -> TypeGuard[PartedSteps]:

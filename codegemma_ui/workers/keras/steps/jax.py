@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from copy import copy
 from functools import partial
 from typing import Any
 
@@ -25,7 +24,6 @@ from codegemma_ui.workers.keras.steps import (
     ALTERNATIVES,
     SamplingParams,
     TokenBatch,
-    layers,
     weights,
 )
 from codegemma_ui.workers.keras.steps.forward import Cache, cache_bytes, cache_shape
@@ -137,10 +135,12 @@ class JaxSteps:
     takes_batches = True
     tried_beside = True
 
-    def __init__(self, shape: weights.Shape, arranged: weights.Weights) -> None:
-        self.shape, self._weights = shape, arranged
+    def __init__(
+        self, shape: weights.Shape, arranged: weights.Weights, alternatives: int = ALTERNATIVES
+    ) -> None:
+        self.shape, self.weights = shape, arranged
         self._mesh = parallel.mesh()
-        self._compile(ALTERNATIVES)
+        self._compile(alternatives)
 
     def _compile(self, alternatives: int) -> None:
         programs = Programs(self.shape, JaxKernels(self._cache_place()), alternatives)
@@ -153,11 +153,6 @@ class JaxSteps:
         self._decode_batch = passes(rows.decode_batch, compiler_options=_one_order())
         self._join: Any = jax.jit(_join, donate_argnums=(0,))
         self._leave: Any = jax.jit(_leave, static_argnums=(2,))
-
-    def telling(self, alternatives: int) -> JaxSteps:
-        other = copy(self)
-        other._compile(alternatives)
-        return other
 
     @property
     def compilations(self) -> int:
@@ -188,7 +183,7 @@ class JaxSteps:
 
     @property
     def weight_bytes(self) -> int:
-        return weights.weight_bytes(self._weights)
+        return weights.weight_bytes(self.weights)
 
     def cache_bytes(self, length: int) -> int:
         return cache_bytes(self.shape, length)
@@ -202,7 +197,7 @@ class JaxSteps:
         stop_ids: np.ndarray,
     ) -> tuple[Caches, TokenBatch, jax.Array]:
         cache, picks, scores = self._prefill(
-            self._weights, cache, token_ids, np.int32(offset), np.int32(last), stop_ids
+            self.weights, cache, token_ids, np.int32(offset), np.int32(last), stop_ids
         )
         return cache, _fetch(picks), scores
 
@@ -216,7 +211,7 @@ class JaxSteps:
         given: np.ndarray,
     ) -> tuple[Caches, TokenBatch, jax.Array]:
         cache, picks, scores = self._verify(
-            self._weights, cache, token_ids, np.int32(offset), np.int32(last), stop_ids, given
+            self.weights, cache, token_ids, np.int32(offset), np.int32(last), stop_ids, given
         )
         return cache, _fetch(picks), scores
 
@@ -234,7 +229,7 @@ class JaxSteps:
         params: SamplingParams,
     ) -> tuple[Caches, TokenBatch]:
         cache, picks, made = self._decode(
-            self._weights,
+            self.weights,
             cache,
             np.array([token_id], np.int32),
             np.int32(position),
@@ -269,7 +264,7 @@ class JaxSteps:
         meanwhile: Callable[[], None],
     ) -> tuple[Caches, list[TokenBatch]]:
         rows, picks, made = self._decode_batch(
-            self._weights, rows, token_ids, positions, counts, stop_ids, params
+            self.weights, rows, token_ids, positions, counts, stop_ids, params
         )
         meanwhile()
         ids, logprobs = np.asarray(picks.ids), np.asarray(picks.logprobs)
@@ -357,15 +352,3 @@ def _in_turn(changing: jax.Array, matrix: jax.Array) -> tuple[jax.Array, jax.Arr
 
 def _fetch(picks: Picks, count: int | None = None) -> TokenBatch:
     return TokenBatch(np.asarray(picks.ids)[:count], np.asarray(picks.logprobs)[:count])
-
-
-def arrangement(shape: weights.Shape, precision: Precision) -> JaxArrangement:
-    return JaxArrangement(shape, precision)
-
-
-def create(shape: weights.Shape, arranged: weights.Weights) -> JaxSteps:
-    from codegemma_ui.workers.keras.steps import jax_layers
-
-    on_cpu = jax.default_backend() == "cpu" and parallel.mesh() is None
-    made = jax_layers.JaxLayeredSteps if on_cpu and layers.wanted(shape) else JaxSteps
-    return made(shape, arranged)

@@ -1,4 +1,4 @@
-"""jax on a CPU, for a large model: see `layers.py`."""
+"""jax on a CPU, for a large model (`layers.py`), and which steps a model gets."""
 
 from __future__ import annotations
 
@@ -6,9 +6,12 @@ from typing import Any
 
 import jax
 
-from codegemma_ui.workers.keras.steps.jax import JaxKernels, JaxSteps
-from codegemma_ui.workers.keras.steps.layers import LayeredPasses
+from codegemma_ui.workers.keras import parallel
+from codegemma_ui.workers.keras.precision import Precision
+from codegemma_ui.workers.keras.steps.jax import JaxArrangement, JaxKernels, JaxSteps
+from codegemma_ui.workers.keras.steps.layers import LayeredPasses, wanted
 from codegemma_ui.workers.keras.steps.programs import Programs
+from codegemma_ui.workers.keras.steps.weights import Shape, Weights
 
 
 class JaxLayeredSteps(LayeredPasses, JaxSteps):
@@ -17,7 +20,7 @@ class JaxLayeredSteps(LayeredPasses, JaxSteps):
     def _compile(self, alternatives: int) -> None:
         super()._compile(alternatives)
         programs = Programs(self.shape, JaxKernels(), alternatives)
-        self._cut(programs, self._weights)
+        self._cut(programs, self.weights)
         self._begin: Any = jax.jit(programs.begin, static_argnums=(3,))
         self._compiled_layer: Any = jax.jit(programs.layer, donate_argnums=(1,))
         self._ends: Any = {
@@ -36,3 +39,15 @@ class JaxLayeredSteps(LayeredPasses, JaxSteps):
         every = (self._begin, self._compiled_layer, *self._ends.values())
         own: int = sum(one._cache_size() for one in every)
         return super().compilations + own
+
+
+def arrangement(shape: Shape, precision: Precision) -> JaxArrangement:
+    """How jax wants the weights of a model."""
+    return JaxArrangement(shape, precision)
+
+
+def create(shape: Shape, arranged: Weights, alternatives: int) -> JaxSteps:
+    """Steps for weights that `arrangement` has arranged."""
+    on_cpu = jax.default_backend() == "cpu" and parallel.mesh() is None
+    made = JaxLayeredSteps if on_cpu and wanted(shape) else JaxSteps
+    return made(shape, arranged, alternatives)

@@ -12,7 +12,6 @@ import traceback
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator
-from copy import copy
 from functools import cache
 from typing import Any
 
@@ -24,12 +23,10 @@ from tensorflow.python.eager.polymorphic_function import concrete_function
 from tensorflow.python.ops import control_flow_util_v2
 
 from codegemma_ui.workers.keras import compiled
-from codegemma_ui.workers.keras.precision import Precision
 from codegemma_ui.workers.keras.steps import (
     ALTERNATIVES,
     SamplingParams,
     TokenBatch,
-    layers,
     weights,
 )
 from codegemma_ui.workers.keras.steps.forward import cache_bytes, cache_shape
@@ -43,13 +40,13 @@ class TensorflowArrangement(weights.Arrangement):
         return tf.identity(tensor)
 
     def columns(self, values: tf.Tensor) -> Any:
-        return weights.in_columns(values) if _on_cpu() else values
+        return weights.in_columns(values) if on_cpu() else values
 
     def bits(self, values: tf.Tensor) -> tf.Tensor | None:
-        return tf.bitcast(values, tf.uint16) if _on_cpu() else None
+        return tf.bitcast(values, tf.uint16) if on_cpu() else None
 
 
-def _on_cpu() -> bool:
+def on_cpu() -> bool:
     return not tf.config.list_physical_devices("GPU")
 
 
@@ -187,9 +184,11 @@ class TensorflowSteps:
     takes_batches = False
     tried_beside = True
 
-    def __init__(self, shape: weights.Shape, arranged: weights.Weights) -> None:
-        self.shape, self._weights = shape, arranged
-        self._compile(ALTERNATIVES)
+    def __init__(
+        self, shape: weights.Shape, arranged: weights.Weights, alternatives: int = ALTERNATIVES
+    ) -> None:
+        self.shape, self.weights = shape, arranged
+        self._compile(alternatives)
 
     def _compile(self, alternatives: int) -> None:
         programs = Programs(self.shape, TensorflowKernels(), alternatives)
@@ -198,17 +197,12 @@ class TensorflowSteps:
         self._decode = self._pass(programs.decode, f"decode {alternatives}")
         self._sample = Compiled(programs.sample, f"sample {alternatives}")
 
-    def telling(self, alternatives: int) -> TensorflowSteps:
-        other = copy(self)
-        other._compile(alternatives)
-        return other
-
     def _pass(self, program: Callable[..., Any], name: str) -> Compiled:
         """The program as a function of a cache's variables, which it assigns; returns the rest."""
 
         def assigning(caches: Caches, *arguments: tf.Tensor) -> Any:
             values = tuple((keys.read_value(), values.read_value()) for keys, values in caches)
-            written, *rest = program(self._weights, values, *arguments)
+            written, *rest = program(self.weights, values, *arguments)
             for layer, new in zip(caches, written, strict=True):
                 for variable, value in zip(layer, new, strict=True):
                     variable.assign(value)
@@ -234,7 +228,7 @@ class TensorflowSteps:
 
     @property
     def weight_bytes(self) -> int:
-        return weights.weight_bytes(self._weights)
+        return weights.weight_bytes(self.weights)
 
     def cache_bytes(self, length: int) -> int:
         return cache_bytes(self.shape, length)
@@ -294,16 +288,3 @@ class TensorflowSteps:
 
 def _fetch(picks: Picks, count: int | None = None) -> TokenBatch:
     return TokenBatch(picks.ids.numpy()[:count], picks.logprobs.numpy()[:count])
-
-
-def arrangement(shape: weights.Shape, precision: Precision) -> TensorflowArrangement:
-    return TensorflowArrangement(shape, precision)
-
-
-def create(shape: weights.Shape, arranged: weights.Weights) -> TensorflowSteps:
-    from codegemma_ui.workers.keras.steps import tensorflow_layers
-
-    layered = _on_cpu() and layers.wanted(shape)
-    return (tensorflow_layers.TensorflowLayeredSteps if layered else TensorflowSteps)(
-        shape, arranged
-    )

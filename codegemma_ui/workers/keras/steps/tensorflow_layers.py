@@ -1,4 +1,4 @@
-"""tensorflow on a CPU, for a large model: see `layers.py`."""
+"""tensorflow on a CPU, for a large model (`layers.py`), and which steps a model gets."""
 
 from __future__ import annotations
 
@@ -6,9 +6,17 @@ from typing import Any
 
 import tensorflow as tf
 
-from codegemma_ui.workers.keras.steps.layers import LayeredPasses
+from codegemma_ui.workers.keras.precision import Precision
+from codegemma_ui.workers.keras.steps.layers import LayeredPasses, wanted
 from codegemma_ui.workers.keras.steps.programs import Programs
-from codegemma_ui.workers.keras.steps.tensorflow import Compiled, TensorflowKernels, TensorflowSteps
+from codegemma_ui.workers.keras.steps.tensorflow import (
+    Compiled,
+    TensorflowArrangement,
+    TensorflowKernels,
+    TensorflowSteps,
+    on_cpu,
+)
+from codegemma_ui.workers.keras.steps.weights import Shape, Weights
 
 
 class TensorflowLayeredSteps(LayeredPasses, TensorflowSteps):
@@ -17,7 +25,7 @@ class TensorflowLayeredSteps(LayeredPasses, TensorflowSteps):
     def _compile(self, alternatives: int) -> None:
         super()._compile(alternatives)
         programs = Programs(self.shape, TensorflowKernels(), alternatives)
-        self._cut(programs, self._weights)
+        self._cut(programs, self.weights)
 
         def layer(weights: Any, cache: Any, *given: Any) -> Any:
             keys, values = cache
@@ -29,9 +37,9 @@ class TensorflowLayeredSteps(LayeredPasses, TensorflowSteps):
         self._begin: Any = Compiled(programs.begin, "begin")
         self._compiled_layer = Compiled(layer, "layer")
         self._ends: Any = {
-            "prefill": Compiled(programs.end_prefill, "end_prefill"),
-            "verify": Compiled(programs.end_verify, "end_verify"),
-            "step": Compiled(programs.end_step, "end_step"),
+            "prefill": Compiled(programs.end_prefill, f"end_prefill {alternatives}"),
+            "verify": Compiled(programs.end_verify, f"end_verify {alternatives}"),
+            "step": Compiled(programs.end_step, f"end_step {alternatives}"),
         }
 
     def _layer(self, weights: Any, cache: Any, *given: Any) -> Any:
@@ -45,3 +53,14 @@ class TensorflowLayeredSteps(LayeredPasses, TensorflowSteps):
         every = (self._begin, self._compiled_layer, *self._ends.values())
         own: int = sum(one.compilations for one in every)
         return super().compilations + own
+
+
+def arrangement(shape: Shape, precision: Precision) -> TensorflowArrangement:
+    """How tensorflow wants the weights of a model."""
+    return TensorflowArrangement(shape, precision)
+
+
+def create(shape: Shape, arranged: Weights, alternatives: int) -> TensorflowSteps:
+    """Steps for weights that `arrangement` has arranged."""
+    made = TensorflowLayeredSteps if on_cpu() and wanted(shape) else TensorflowSteps
+    return made(shape, arranged, alternatives)

@@ -27,12 +27,10 @@ from torch.nn import functional
 from torch.utils._pytree import tree_flatten, tree_unflatten
 
 from codegemma_ui.workers.keras import compiled
-from codegemma_ui.workers.keras.precision import Precision
 from codegemma_ui.workers.keras.steps import (
     ALTERNATIVES,
     SamplingParams,
     TokenBatch,
-    layers,
     torch_names,
     weights,
 )
@@ -111,10 +109,16 @@ class TorchSteps:
     takes_batches = False
     tried_beside = False
 
-    def __init__(self, shape: Shape, arranged: Weights, compiles: bool = True) -> None:
-        self.shape, self._weights = shape, arranged
-        self._programs = self._made(ALTERNATIVES)
-        self._device = self._weights.final_norm.device
+    def __init__(
+        self,
+        shape: Shape,
+        arranged: Weights,
+        alternatives: int = ALTERNATIVES,
+        compiles: bool = True,
+    ) -> None:
+        self.shape, self.weights = shape, arranged
+        self._programs = self._made(alternatives)
+        self._device = self.weights.final_norm.device
         self._dtype = getattr(torch, self.shape.dtype)
         self._compiles = compiles
         self.note: str | None = None
@@ -146,7 +150,7 @@ class TorchSteps:
 
     @property
     def weight_bytes(self) -> int:
-        return weights.weight_bytes(self._weights)
+        return weights.weight_bytes(self.weights)
 
     def cache_bytes(self, length: int) -> int:
         return cache_bytes(self.shape, length)
@@ -215,12 +219,6 @@ class TorchSteps:
         end = stopped[0] + 1 if stopped else count
         return cache, TokenBatch(picked.ids[:end], picked.logprobs[:end])
 
-    def telling(self, alternatives: int) -> TorchSteps:
-        other = copy.copy(self)
-        other._programs = self._made(alternatives)
-        other._graphs, other._to_compile, other.compiling, other._compiled = {}, [], 0, 0
-        return other
-
     def _tensor(self, value: Any) -> torch.Tensor:
         return torch.tensor(value, dtype=torch.int32, device=self._device)
 
@@ -241,7 +239,7 @@ class TorchSteps:
         arguments: tuple[torch.Tensor, ...],
         cache: list[torch.Tensor],
     ) -> None:
-        every, form = tree_flatten(self._weights if cache else ())
+        every, form = tree_flatten(self.weights if cache else ())
         program = getattr(self._programs, key[0])
 
         def flat(*tensors: torch.Tensor) -> Any:
@@ -336,26 +334,3 @@ def fetch(rows: list[Any]) -> TokenBatch:
     """What was picked, on the host: ids and logprobs of each of the rows."""
     ids, logprobs = (torch.cat(parts).cpu().numpy() for parts in zip(*rows, strict=True))
     return TokenBatch(ids, logprobs)
-
-
-def arrangement(shape: Shape, precision: Precision) -> TorchArrangement:
-    """How torch wants the weights of a model."""
-    from codegemma_ui.workers.keras.steps import torch_layers
-
-    layered = _is_large(shape) or precision.weights == "int4"
-    return (torch_layers.LayeredArrangement if layered else TorchArrangement)(shape, precision)
-
-
-def create(shape: Shape, arranged: Weights) -> TorchSteps:
-    """Steps for weights that `arrangement` has arranged."""
-    from codegemma_ui.workers.keras.steps import torch_layers
-    from codegemma_ui.workers.keras.steps.torch_products import Int4
-
-    if _is_large(shape) or isinstance(arranged.layers[0].down, Int4):
-        return torch_layers.LayeredSteps(shape, arranged)
-    return TorchSteps(shape, arranged)
-
-
-def _is_large(shape: Shape) -> bool:
-    """Whether a CPU runs the model a layer at a time."""
-    return layers.wanted(shape) and os.environ.get("KERAS_TORCH_DEVICE", "cpu") == "cpu"

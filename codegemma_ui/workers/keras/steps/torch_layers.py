@@ -1,4 +1,4 @@
-"""torch on a CPU, for a large model: one layer's graph serves all layers, its weights as arguments.
+"""torch on a CPU, for a large model or int4: one layer's graph serves all layers, its weights as arguments.
 
 Compiling all of a pass (`torch.py`) would take minutes and more memory than there is. So the parts of a pass
 run as graphs of bare operations: what begins it, a layer, what ends it. The products are `torch_products`'.
@@ -9,6 +9,7 @@ seconds.
 from __future__ import annotations
 
 import copy
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -17,7 +18,15 @@ import torch
 from torch.fx import GraphModule
 from torch.utils._pytree import tree_flatten, tree_unflatten
 
-from codegemma_ui.workers.keras.steps import GivenUp, TokenBatch, always, torch_products
+from codegemma_ui.workers.keras.precision import Precision
+from codegemma_ui.workers.keras.steps import (
+    ALTERNATIVES,
+    GivenUp,
+    TokenBatch,
+    always,
+    layers,
+    torch_products,
+)
 from codegemma_ui.workers.keras.steps.forward import Cache
 from codegemma_ui.workers.keras.steps.programs import Programs
 from codegemma_ui.workers.keras.steps.torch import TorchArrangement, TorchKernels, TorchSteps, fetch
@@ -87,8 +96,8 @@ class LayeredSteps(TorchSteps):
         arranged: its weights, from `LayeredArrangement`.
     """
 
-    def __init__(self, shape: Shape, arranged: Weights) -> None:
-        super().__init__(shape, arranged, compiles=False)
+    def __init__(self, shape: Shape, arranged: Weights, alternatives: int = ALTERNATIVES) -> None:
+        super().__init__(shape, arranged, alternatives, compiles=False)
         with torch.no_grad():
             reason = torch_products.prepare(*_matrices(arranged))
         if reason is not None:
@@ -195,3 +204,20 @@ def _matrices(weights: Weights) -> tuple[Quantized | Int4, list[Quantized | Int4
     """A layer's largest matrix, then one of each other kind: all layers have the same shapes."""
     first = weights.layers[0]
     return first.gate_up, [weights.embedding, first.down, first.qkv, first.output]
+
+
+def arrangement(shape: Shape, precision: Precision) -> TorchArrangement:
+    """How torch wants the weights of a model."""
+    layered = _is_large(shape) or precision.weights == "int4"
+    return (LayeredArrangement if layered else TorchArrangement)(shape, precision)
+
+
+def create(shape: Shape, arranged: Weights, alternatives: int) -> TorchSteps:
+    """Steps for weights that `arrangement` has arranged."""
+    layered = _is_large(shape) or isinstance(arranged.layers[0].down, Int4)
+    return (LayeredSteps if layered else TorchSteps)(shape, arranged, alternatives)
+
+
+def _is_large(shape: Shape) -> bool:
+    """Whether a CPU runs the model a layer at a time."""
+    return layers.wanted(shape) and os.environ.get("KERAS_TORCH_DEVICE", "cpu") == "cpu"
