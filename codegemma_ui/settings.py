@@ -14,8 +14,8 @@ from codegemma_ui import presets, secrets
 from codegemma_ui.errors import BadInput, UnknownBackend, UnknownPreset
 from codegemma_ui.fim import DEFAULT_MAX_LENGTH
 from codegemma_ui.machine import BACKENDS, OPENAI, TOGETHER
+from codegemma_ui.presets import DTYPES
 
-DTYPES = ("auto", "float32", "bfloat16", "float16", "int8", "int4")
 LANGUAGES = ("auto", "en", "ko")
 ALLOW_SWITCH = ("everyone", "nobody", "login")
 TORCH_DEVICES = ("auto", "cpu", "cuda", "mps")

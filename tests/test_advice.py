@@ -18,8 +18,8 @@ from codegemma_ui.client.choice import Choice
 from codegemma_ui.commands import doctor
 from codegemma_ui.errors import BackendMissing, NotEnoughMemory, UnsupportedPrecision
 from codegemma_ui.machine import Backend, Gpu
-from codegemma_ui.presets import memory, quality
-from codegemma_ui.settings import DTYPES, Settings
+from codegemma_ui.presets import DTYPES, memory, quality
+from codegemma_ui.settings import Settings
 from codegemma_ui.ui import advice
 
 NAME = "code_gemma_2b_en"

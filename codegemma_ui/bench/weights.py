@@ -17,7 +17,7 @@ from pathlib import Path
 from codegemma_ui import machine, presets
 from codegemma_ui.bench.conversation import ended
 from codegemma_ui.bench.shapes import SHAPES
-from codegemma_ui.commands.export import fetching
+from codegemma_ui.download import client as download
 from codegemma_ui.errors import BackendMissing, EngineError
 from codegemma_ui.ipc.parent import environment
 from codegemma_ui.presets import Preset
@@ -81,13 +81,13 @@ def of_preset(name: str, say: Say) -> Model:
     preset = presets.named(name)
     told: set[int] = set()
 
-    def report(received: int, total: int) -> None:
-        tenth = 10 * received // total
-        if tenth not in told:
+    def report(received: int, total: int | None) -> None:
+        tenth = 10 * received // total if total else None
+        if tenth is not None and tenth not in told:
             told.add(tenth)
             say(f"downloading {preset.name}: {10 * tenth}%")
 
-    folder = fetching.fetch(preset, report)
+    folder = download.fetch(preset, report)
     return _model(name, presets.fetched(preset, folder), folder, random=False)
 
 

@@ -2,6 +2,7 @@
 
 `download()` fetches one preset; `python -m codegemma_ui.download HANDLE` does it in a process of its
 own (`__main__`), which can be killed at any time: what has arrived stays in the library's own cache.
+`client.fetch` starts that process and follows it, for whoever wants a preset.
 
 The bytes are moved by kagglehub and huggingface_hub themselves, into the caches that KerasHub looks
 in. This package does not load a preset and imports no framework. It does not go through KerasHub

@@ -14,7 +14,7 @@ from dataclasses import asdict
 from types import TracebackType
 from typing import Any
 
-from codegemma_ui import errors, settings
+from codegemma_ui import errors, presets, settings
 from codegemma_ui.client import coming_up
 from codegemma_ui.client.client import EngineClient
 from codegemma_ui.client.progress import Progress
@@ -194,7 +194,7 @@ def _chosen(preset: str | os.PathLike[str], backend: str | None, dtype: str) -> 
         raise BadInput(f"preset must be a name or a folder. Received: {preset!r}")
     for name, value, allowed in (
         ("backend", backend, (None, *BACKENDS)),
-        ("dtype", dtype, settings.DTYPES),
+        ("dtype", dtype, presets.DTYPES),
     ):
         if value not in allowed:
             names = ", ".join(filter(None, allowed))

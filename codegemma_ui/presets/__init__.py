@@ -4,7 +4,7 @@ Parameters and handles are KerasHub's own (`keras_hub/src/models/gemma/gemma_pre
 compares). Weights on Kaggle are bfloat16, two bytes a parameter.
 
 The room also knows what memory a choice needs (`memory`), what a narrow precision costs (`quality`) and how a
-folder of weights is told from another (`model_format`). It imports `fim`, `errors`, settings and `machine`.
+folder of weights is told from another (`model_format`). It imports `fim`, `errors` and `machine`.
 """
 
 from __future__ import annotations
@@ -33,6 +33,9 @@ EXPORT_FILE = "export.json"
 _NAME = r"[A-Za-z0-9_][A-Za-z0-9._-]*"
 KAGGLE_HANDLE = re.compile(rf"kaggle://{_NAME}/{_NAME}/keras/{_NAME}(/[1-9][0-9]*)?")
 HF_HANDLE = re.compile(rf"hf://(?!.*(?:--|\.\.)){_NAME}/{_NAME}")
+
+DTYPES = ("auto", "float32", "bfloat16", "float16", "int8", "int4")
+"""What a model's weights can be kept in; "auto" is the machine's choice."""
 
 CODEGEMMA_CONTEXT = 8192
 

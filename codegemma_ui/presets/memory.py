@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 from codegemma_ui import machine
 from codegemma_ui.fim import DEFAULT_MAX_LENGTH
-from codegemma_ui.presets import LARGE, Preset, within
-from codegemma_ui.settings import DTYPES
+from codegemma_ui.presets import DTYPES, LARGE, Preset, within
 
 FRAMEWORK_BYTES = {"tensorflow": 1_500_000_000, "jax": 900_000_000, "torch": 900_000_000}
 """What a worker takes on a CPU beside its weights and cache, as measured with a model of 40M parameters."""

@@ -10,7 +10,8 @@ import os
 from codegemma_ui import fim
 from codegemma_ui.client.client import EngineClient
 from codegemma_ui.ipc.messages import MAX_PATH_CHARACTERS, MAX_TEMPERATURE, MAX_TOP_K
-from codegemma_ui.settings import DTYPES, Settings
+from codegemma_ui.presets import DTYPES
+from codegemma_ui.settings import Settings
 from codegemma_ui.ui import render
 from codegemma_ui.ui.examples import EXAMPLES
 from codegemma_ui.ui.strings import LANGUAGE_NAMES, Language, text

@@ -7,7 +7,8 @@ from typing import Any
 import gradio as gr
 
 from codegemma_ui.client.client import EngineClient
-from codegemma_ui.settings import DTYPES, Settings
+from codegemma_ui.presets import DTYPES
+from codegemma_ui.settings import Settings
 from codegemma_ui.ui import permission
 from codegemma_ui.ui.components import Page
 from codegemma_ui.ui.events import AT_ONCE, SKIP

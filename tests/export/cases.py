@@ -18,7 +18,7 @@ NARROWER = ("float16", "bfloat16", "q8_0", "q4_0")
 _REPOSITORY = Path(__file__).parents[2]
 
 TEXTS = (
-    *(path.read_text() for path in sorted((_REPOSITORY / "codegemma_ui" / "engine").glob("*.py"))),
+    *(path.read_text() for path in sorted((_REPOSITORY / "codegemma_ui" / "workers" / "keras").glob("*.py"))),
     (_REPOSITORY / "codegemma_ui" / "ui" / "strings.py").read_text(),  # English and Korean
     *(" " * spaces + "return x" for spaces in range(70)),
     *("\n" * lines + "\t" * lines + "pass" for lines in range(20)),

@@ -11,7 +11,6 @@ from typing import Any
 
 from codegemma_ui import machine, presets, settings
 from codegemma_ui.commands.export import (
-    fetching,
     folder,
     formats,
     gguf_file,
@@ -20,6 +19,7 @@ from codegemma_ui.commands.export import (
 )
 from codegemma_ui.commands.export.folder import Made
 from codegemma_ui.commands.shell import Commands
+from codegemma_ui.download import client as download
 from codegemma_ui.errors import BackendMissing, BadInput
 from codegemma_ui.ipc.messages import to_json
 from codegemma_ui.machine import console
@@ -83,7 +83,7 @@ def export(parsed: argparse.Namespace) -> dict[str, Any]:
         raise BackendMissing(f"{backend.name} is not installed.", backend.install)
 
     # 2. Load.
-    place = fetching.fetch(preset, _Percent(f"{preset.name}: downloading"))
+    place = download.fetch(preset, _Percent(f"{preset.name}: downloading"))
     preset = presets.fetched(preset, place)
     _say(f"{preset.name}: loading with {backend.name}")
     read = source.read(preset, place, backend.name)
@@ -115,7 +115,9 @@ class _Percent:
         self._doing = doing
         self._told = -1
 
-    def __call__(self, done: int, total: int) -> None:
+    def __call__(self, done: int, total: int | None) -> None:
+        if not total:
+            return
         tenth = 10 * done // total
         if tenth > self._told:
             self._told = tenth

@@ -34,7 +34,7 @@ def choose(dtype: str, device: Device, parameters: int) -> Precision:
     bytes are half the time and no sum is rounded.
 
     Args:
-        dtype: one of `settings.DTYPES`. "auto" is bfloat16 on a card that has it, else float16; on a CPU
+        dtype: one of `presets.DTYPES`. "auto" is bfloat16 on a card that has it, else float16; on a CPU
             bfloat16 for a large model, float32 for others.
         device: where the model will run.
         parameters: how many the model has.
