@@ -8,6 +8,7 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Literal, get_args
 from urllib.parse import urlsplit
 
 from codegemma_ui import presets, secrets
@@ -16,7 +17,8 @@ from codegemma_ui.fim import DEFAULT_MAX_LENGTH
 from codegemma_ui.machine import BACKENDS, OPENAI, TOGETHER
 from codegemma_ui.presets import DTYPES
 
-LANGUAGES = ("auto", "en", "ko")
+Language = Literal["en", "ko"]
+LANGUAGES = ("auto", *get_args(Language))
 ALLOW_SWITCH = ("everyone", "nobody", "login")
 TORCH_DEVICES = ("auto", "cpu", "cuda", "mps")
 DEFAULT_TIME_LIMIT_S = 120.0

@@ -14,7 +14,7 @@ from codegemma_ui.presets import DTYPES
 from codegemma_ui.settings import Settings
 from codegemma_ui.ui import render
 from codegemma_ui.ui.examples import EXAMPLES
-from codegemma_ui.ui.strings import LANGUAGE_NAMES, Language, text
+from codegemma_ui.ui.strings import LANGUAGES, Language, text
 
 # Gradio reads it when Blocks is built, and asks its own server for news otherwise.
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
@@ -96,7 +96,7 @@ def _header(page: Page, settings: Settings) -> None:
             "language_choice",
             gr.Radio,
             labels={"label": "page_language"},
-            choices=[(name, language) for language, name in LANGUAGE_NAMES.items()],
+            choices=[(text("language_name", language), language) for language in LANGUAGES],
             value="en",
             container=False,
             elem_classes="segmented",

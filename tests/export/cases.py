@@ -16,10 +16,14 @@ NARROWER = ("float16", "bfloat16", "q8_0", "q4_0")
 """Precisions of the bundled model's GGUF files, beside float32."""
 
 _REPOSITORY = Path(__file__).parents[2]
+_STRINGS = _REPOSITORY / "codegemma_ui" / "ui" / "strings"
 
 TEXTS = (
-    *(path.read_text() for path in sorted((_REPOSITORY / "codegemma_ui" / "workers" / "keras").glob("*.py"))),
-    (_REPOSITORY / "codegemma_ui" / "ui" / "strings.py").read_text(),  # English and Korean
+    *(
+        path.read_text()
+        for path in sorted((_REPOSITORY / "codegemma_ui" / "workers" / "keras").glob("*.py"))
+    ),
+    *((_STRINGS / name).read_text(encoding="utf-8") for name in ("en.toml", "ko.toml")),
     *(" " * spaces + "return x" for spaces in range(70)),
     *("\n" * lines + "\t" * lines + "pass" for lines in range(20)),
     "x =  1\t\t# two spaces  \r\n\r\n\x00",

@@ -1,4 +1,4 @@
-"""Every visible string stands in one table, in both languages."""
+"""Every visible string stands in its language's file, and the files of all languages agree."""
 
 from __future__ import annotations
 
@@ -14,22 +14,89 @@ from codegemma_ui.ipc.messages import LACKS, STATES
 from codegemma_ui.ui import strings
 from codegemma_ui.ui.examples import EXAMPLES
 from codegemma_ui.ui.lessons import LESSONS
-from codegemma_ui.ui.strings import TABLE, choose_language, error_title, text
+from codegemma_ui.ui.strings import (
+    LANGUAGES,
+    TABLE,
+    choose_language,
+    error_title,
+    files,
+    template,
+    text,
+)
 
-UI = Path(strings.__file__).parent
-PLACEHOLDER = re.compile(r"{(\w+)}")
+STRINGS = Path(strings.__file__).parent
+UI = STRINGS.parent
 
 
-@pytest.mark.parametrize("key", TABLE)
-def test_both_languages_say_the_same_things(key: str) -> None:
-    english, korean = TABLE[key]
-    assert english
-    assert korean
-    assert set(PLACEHOLDER.findall(english)) == set(PLACEHOLDER.findall(korean))
+def test_a_file_for_each_language() -> None:
+    assert {file.stem for file in STRINGS.glob("*.toml")} == set(LANGUAGES)
+    assert {len(said) for said in TABLE.values()} == {len(LANGUAGES)}
+
+
+ENGLISH = 'stop = "Stop"\ntokens = "{count} tokens of {total:,}"\n'
+
+
+def test_a_third_language_is_a_third_file(tmp_path: Path) -> None:
+    (tmp_path / "en.toml").write_text(ENGLISH, encoding="utf-8")
+    (tmp_path / "ko.toml").write_text(
+        'tokens = "{total:,} 중 {count}토큰"\nstop = "멈추기"\n', encoding="utf-8"
+    )
+    (tmp_path / "fr.toml").write_text(
+        'stop = "Arrêter"\ntokens = """\n{count} jetons\nsur {total:,}"""\n', encoding="utf-8"
+    )
+    assert files.read(tmp_path, ("en", "ko", "fr")) == {
+        "stop": ("Stop", "멈추기", "Arrêter"),
+        "tokens": (
+            "{count} tokens of {total:,}",
+            "{total:,} 중 {count}토큰",
+            "{count} jetons\nsur {total:,}",
+        ),
+    }
+
+
+@pytest.mark.parametrize(
+    ("english", "korean", "told"),
+    [
+        (ENGLISH, 'stop = "멈추기"', "ko.toml: tokens is missing"),
+        (ENGLISH, f'{ENGLISH}more = "더"', "ko.toml: more is unknown"),
+        (
+            ENGLISH,
+            ENGLISH.replace("{count}", "{number}"),
+            "ko.toml: tokens must have {count} {total",
+        ),
+        (ENGLISH, ENGLISH.replace("{count}", ""), "ko.toml: tokens must have {count} {total"),
+        (
+            ENGLISH,
+            ENGLISH.replace("{total:,}", "{total}"),
+            "ko.toml: tokens must have {count} {total:,",
+        ),
+        (ENGLISH, ENGLISH.replace("{count}", "{count"), "ko.toml: tokens must have {count} {total"),
+        (ENGLISH, ENGLISH.replace("Stop", "{name}"), "ko.toml: stop must have no {name}"),
+        (ENGLISH, ENGLISH.replace("Stop", ""), "ko.toml: stop must be a text"),
+        (ENGLISH.replace('"Stop"', "1"), ENGLISH, "en.toml: stop must be a text"),
+        (ENGLISH, f"{ENGLISH}stop = 'again'", "ko.toml: Cannot overwrite a value"),
+        (ENGLISH, "stop = Stop", "ko.toml: Invalid value (at line 1, column 8)"),
+    ],
+)
+def test_files_that_do_not_agree_are_refused(
+    tmp_path: Path, english: str, korean: str, told: str
+) -> None:
+    (tmp_path / "en.toml").write_text(english, encoding="utf-8")
+    (tmp_path / "ko.toml").write_text(korean, encoding="utf-8")
+    with pytest.raises(ValueError, match=f"^{re.escape(told)}"):
+        files.read(tmp_path, ("en", "ko"))
+
+
+def test_every_fault_is_told_at_once(tmp_path: Path) -> None:
+    (tmp_path / "en.toml").write_text(ENGLISH, encoding="utf-8")
+    (tmp_path / "ko.toml").write_text('stop = ""\nmore = "더"\n', encoding="utf-8")
+    with pytest.raises(ValueError) as raised:
+        files.read(tmp_path, ("en", "ko"))
+    assert len(str(raised.value).splitlines()) == 3
 
 
 def test_korean_is_korean() -> None:
-    same = {key for key, (english, korean) in TABLE.items() if english == korean}
+    same = {key for key in TABLE if template(key, "en") == template(key, "ko")}
     assert same == {"max_length", "top_k", "top_p"}
 
 
@@ -54,9 +121,7 @@ def test_every_key_that_the_page_builds_has_a_string() -> None:
 
 
 def test_every_string_is_used() -> None:
-    sources = "".join(
-        path.read_text(encoding="utf-8") for path in UI.rglob("*.py") if path.name != "strings.py"
-    )
+    sources = "".join(path.read_text(encoding="utf-8") for path in UI.rglob("*.py"))
     families = ("example_", "state_", "phase_", "legend_", "stop_", "error_", "hint_", "layout_")
     families += ("role_", "tab_", "check_", "boundaries_", "lesson_", "take_note_", "open_")
     families += ("lacks_",)
