@@ -5,7 +5,7 @@ run:  ## make an environment, install requirements.txt, serve the page on port 7
 	@scripts/setup app
 	@.venv/bin/python app.py
 
-test: ## install what they need, lint, type-check and run the quick tests, or FILES="tests/ui tests/test_fim.py"
+test: ## install what they need, lint, type-check and run the quick tests, or FILES="tests/ui tests/fim/test_fim.py"
 	@scripts/setup test
 	@scripts/test $(or $(FILES),quick)
 
@@ -18,7 +18,7 @@ test-failed: ## run again what failed the last time
 
 versions: ## the tiny model on every torch and jax that is allowed, each in an environment below build/
 	@scripts/setup all
-	@scripts/test tests/engine/test_versions.py
+	@scripts/test tests/workers/keras/test_versions.py
 
 lint: ## ruff, mypy, and which room may import which
 	@.venv/bin/ruff check .

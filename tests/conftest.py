@@ -14,8 +14,8 @@ from codegemma_ui.completions import recording
 from codegemma_ui.completions.recording import Recording
 from codegemma_ui.fim.vocabulary import Vocabulary
 from tests import suites
-from tests.probes import probe
 from tests.server.scripted_page import REAL, Page, serving
+from tests.support.probes import probe
 
 TESTS = Path(__file__).parent
 
@@ -49,7 +49,7 @@ def engine() -> Iterator[Page]:
 @pytest.fixture(scope="session")
 def recorded() -> dict[str, Recording]:
     """Name of a case of `snippets.cases` -> as the engine completed it, greedy and in float32."""
-    written = probe("tests.snippets.engine_probe")
+    written = probe("tests.completions.snippets.engine_probe")
     return {name: recording.from_dict(one) for name, one in written.items()}
 
 

@@ -87,53 +87,58 @@ ROWS = (
     ),
     *quick("browser/test_axe.py::test_axe_finds_nothing[wide-light]", timeout_s=ENGINES_S),
     # Engines, exports, scripts and other programs that read what we write.
-    *quick("engine/test_decode.py::TestOnEveryBackend[jax-tiny]", **PROBE, group="jax-tiny"),
+    *quick("workers/keras/test_decode.py::TestOnEveryBackend[jax-tiny]", **PROBE, group="jax-tiny"),
     *(
-        Row(f"engine/test_decode.py::TestOnEveryBackend[{case}]", **PROBE, group=case)
+        Row(f"workers/keras/test_decode.py::TestOnEveryBackend[{case}]", **PROBE, group=case)
         for case in ("torch-bundled", "tensorflow-bundled", "jax-bundled")
     ),
     *(
-        Row(f"engine/test_precisions.py[{backend}]", **PROBE, group=f"{backend}-precisions")
+        Row(f"workers/keras/test_precisions.py[{backend}]", **PROBE, group=f"{backend}-precisions")
         for backend in ("jax", "tensorflow", "torch")
     ),
     # Other versions of torch and jax, each in an environment that is made first: `make versions` is for all.
-    Row("engine/test_versions.py[torch", timeout_s=VERSION_S, apart=True),
+    Row("workers/keras/test_versions.py[torch", timeout_s=VERSION_S, apart=True),
     *(
-        Row(f"engine/test_versions.py[{version}", timeout_s=VERSION_S, first=True, group=version)
+        Row(
+            f"workers/keras/test_versions.py[{version}",
+            timeout_s=VERSION_S,
+            first=True,
+            group=version,
+        )
         for version in ("torch-2.8", "jax-0.10", "jax-0.11")
     ),
     *long(
         "bench/",
         "container/",
         "contract/test_contract.py::test_the_outside_sees_what_it_saw[greedy",
-        "engine/test_cache_folder.py",
-        "engine/test_sample.py",
-        "engine/test_globals.py",
-        "engine/test_loading.py",
-        "engine/test_parallel.py",
-        "engine/test_batching.py::TestOnJax",
-        "engine/test_versions.py",
-        "engine/test_worker.py",
-        "export/",
+        "workers/keras/test_cache_folder.py",
+        "workers/keras/test_sample.py",
+        "workers/keras/test_globals.py",
+        "workers/keras/test_loading.py",
+        "workers/keras/test_parallel.py",
+        "workers/keras/test_batching.py::TestOnJax",
+        "workers/keras/test_versions.py",
+        "workers/keras/test_worker.py",
+        "commands/export/",
         "fuzz/",
         "library/test_bundled.py",
         "real_size/test_memory.py",
         "real_size/test_run.py",
         "space/",
-        "test_cli.py",
-        "test_lessons.py",
+        "commands/test_cli.py",
+        "ui/test_lessons_for_real.py",
         "test_notebooks.py",
         "test_packaging.py",
         "test_requirements_elsewhere.py",
-        "test_switch_for_real.py",
+        "client/test_switch_for_real.py",
         "training/",
         timeout_s=ENGINES_S,
     ),
     *long(
-        *("remote/test_same_tokens.py", "snippets/test_same_tokens.py"),
+        *("workers/openai/test_same_tokens.py", "completions/snippets/test_same_tokens.py"),
         **{"group": "other programs", "timeout_s": ENGINES_S, "first": True},
     ),
-    *long("remote/test_worker.py", timeout_s=ENGINES_S),
+    *long("workers/openai/test_worker.py", timeout_s=ENGINES_S),
     *long(
         "server/openai_api/test_infill.py::test_the_answer_has_llama_cpps_keys",
         "server/openai_api/test_infill.py::test_a_stream_has_its_keys_too",
@@ -152,7 +157,7 @@ ROWS = (
         "browser/test_wait_in_line.py::test_every_open_page_follows_a_switch",
         "browser/test_watch_the_token_sum.py::test_the_sum_updates_while_the_model_is_loading",
         "server/test_bodies.py",
-        "test_progress.py::test_a_stop_ends_the_updates_at_once_from_any_thread",
+        "client/test_progress.py::test_a_stop_ends_the_updates_at_once_from_any_thread",
         alone=True,
     ),
     *long("server/test_memory.py", alone=True, timeout_s=ENGINES_S),

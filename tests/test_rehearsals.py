@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests import rehearsals
-from tests.rehearsals import Row
+from tests.support import rehearsals
+from tests.support.rehearsals import Row
 
 ROOT = Path(__file__).parent.parent
 

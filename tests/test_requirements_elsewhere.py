@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import package_index
+from tests.support import package_index
 
 ROOT = Path(__file__).parent.parent
 EXTRAS = ("", "-jax", "-torch", "-openai", "-mcp", "-bench")

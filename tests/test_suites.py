@@ -33,10 +33,13 @@ def test_the_longer_path_counts() -> None:
 
 
 def test_a_case_in_brackets_is_how_a_tests_own_case_begins() -> None:
-    test = "engine/test_decode.py::TestOnEveryBackend::test_x"
+    test = "workers/keras/test_decode.py::TestOnEveryBackend::test_x"
     assert suites.row_of(f"{test}[jax-tiny]").quick
     assert not suites.row_of(f"{test}[torch-bundled]").quick
-    assert suites.group_of("engine/test_precisions.py::test_y[torch-int8]") == "torch-precisions"
+    assert (
+        suites.group_of("workers/keras/test_precisions.py::test_y[torch-int8]")
+        == "torch-precisions"
+    )
 
 
 def test_tests_of_one_group_or_file_stay_together() -> None:

@@ -1,8 +1,8 @@
 """Six short lessons, each a state of the page, and programs for the quiz. Pure.
 
-Whatever a lesson says of the model is so for the bundled one, greedily, in float32: `tests/test_lessons.py`
-asks it. The words are in `strings`: `lesson_<key>` is a lesson's title, `lesson_<key>_says` what it says,
-and `lesson_<key>_<try>` names a variation.
+Whatever a lesson says of the model is so for the bundled one, greedily, in float32:
+`tests/ui/test_lessons_for_real.py` asks it. The words are in `strings`: `lesson_<key>` is a lesson's title,
+`lesson_<key>_says` what it says, and `lesson_<key>_<try>` names a variation.
 """
 
 from __future__ import annotations

@@ -16,8 +16,8 @@ from playwright.sync_api import Browser, expect, sync_playwright
 from codegemma_ui.settings import Settings
 from tests.browser import chromium
 from tests.browser.playground import SECONDS, Playground
-from tests.browser.scripted_client import ScriptedClient
 from tests.server.scripted_page import Page
+from tests.support.scripted_client import ScriptedClient
 
 expect.set_options(timeout=15 * SECONDS)
 

@@ -34,7 +34,7 @@ from codegemma_ui.ui.lessons import PROGRAMS
 from codegemma_ui.ui.strings import text
 from tests.browser import chromium, comparisons
 from tests.browser.playground import SECONDS, Playground
-from tests.hubs import KaggleHub, isolate_this_process
+from tests.support.hubs import KaggleHub, isolate_this_process
 
 FOLDER = Path(__file__).parent.parent.parent / "docs" / "screenshots"
 

@@ -63,7 +63,7 @@ def test_gradio_client_end_to_end(engine_url: str, engine_page: Playground) -> N
 
 
 def test_the_scripted_engine_has_the_same_methods() -> None:
-    from tests.browser.scripted_client import ScriptedClient
+    from tests.support.scripted_client import ScriptedClient
 
     real, scripted = EngineClient(Settings()), ScriptedClient(Settings())
     for name in ("start", "close", "status", "complete", "switch", "cancel_switch", "presets"):

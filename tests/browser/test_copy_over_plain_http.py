@@ -15,7 +15,7 @@ from codegemma_ui.ui.strings import Language, text
 from tests.browser import chromium
 from tests.browser.conftest import Scripted
 from tests.browser.playground import SECONDS, Playground
-from tests.browser.scripted_client import ScriptedClient
+from tests.support.scripted_client import ScriptedClient
 
 HOST = "playground.example"
 PREFIX = "import os\r\n# 한글 😀 <b>\r\n"

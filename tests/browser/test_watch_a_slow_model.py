@@ -10,7 +10,7 @@ from codegemma_ui.errors import ChoiceFailed, WorkerDied
 from tests.browser.comparisons import GAIN, RACE, gain, lane, open_view, race_starter
 from tests.browser.conftest import OpenPage, Scripted
 from tests.browser.playground import Playground
-from tests.browser.scripted_client import MIDDLE
+from tests.support.scripted_client import MIDDLE
 
 
 def test_who_waits_sees_about_how_long(scripted: Scripted, open_page: OpenPage) -> None:

@@ -7,7 +7,7 @@ from playwright.sync_api import expect
 from tests.browser.comparisons import GAIN, gain, open_view, score
 from tests.browser.conftest import OpenPage, Scripted
 from tests.browser.playground import Playground
-from tests.browser.scripted_client import BLIND
+from tests.support.scripted_client import BLIND
 
 
 def complete(playground: Playground, after: str = "\nsys.exit(0)") -> None:

@@ -25,7 +25,7 @@ from pathlib import Path
 
 from tests.container import dockerfile
 from tests.container.room import Room
-from tests.rehearsals import NAMESPACES, NOT_TRIED, NotTried, Row, call, report, told_by
+from tests.support.rehearsals import NAMESPACES, NOT_TRIED, NotTried, Row, call, report, told_by
 
 ROOT = Path(__file__).parents[2]
 DOCKERFILE = ROOT / "Dockerfile"

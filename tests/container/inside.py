@@ -14,7 +14,7 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
-from tests.rehearsals import Row, Watch, get, wait_until_ready
+from tests.support.rehearsals import Row, Watch, get, wait_until_ready
 
 GRACE_S = 15
 """compose.yaml's `stop_grace_period`."""

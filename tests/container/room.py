@@ -9,7 +9,7 @@ from typing import Any
 
 from tests.container import dockerfile
 from tests.container.dockerfile import Instruction
-from tests.rehearsals import NotTried
+from tests.support.rehearsals import NotTried
 
 NAMESPACES = ("unshare", "--mount", "--pid", "--fork", "--kill-child")
 

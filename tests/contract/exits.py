@@ -52,7 +52,7 @@ def _environment(**more: str) -> dict[str, str]:
 
 
 def _command(arguments: tuple[str, ...]) -> list[str]:
-    return [sys.executable, "-m", "tests.scripted_shell", *arguments]
+    return [sys.executable, "-m", "tests.support.scripted_shell", *arguments]
 
 
 def _run(arguments: tuple[str, ...], **environ: str) -> subprocess.CompletedProcess[str]:

@@ -12,8 +12,7 @@ from codegemma_ui import Playground
 from codegemma_ui.client import client
 from codegemma_ui.client.choice import Choice
 from codegemma_ui.settings import Settings
-
-WORKER = Path(__file__).parent.parent / "scripted_worker.py"
+from tests.support import WORKER
 
 
 class Scripted:

@@ -29,9 +29,10 @@ from codegemma_ui.errors import (
 )
 from codegemma_ui.ipc.messages import DoneEvent, PromptEvent, TokenEvent
 from codegemma_ui.presets import BUNDLED_FOLDER
-from tests.hubs import Faults, KaggleHub, isolate_this_process
-from tests.library.conftest import WORKER, Scripted
+from tests.library.conftest import Scripted
 from tests.reliability.processes import children, wait_until
+from tests.support import ROOT, WORKER
+from tests.support.hubs import Faults, KaggleHub, isolate_this_process
 
 CODE_GEMMA = "code_gemma_2b_en"
 
@@ -278,7 +279,7 @@ def test_the_worker_ends_with_the_program(how: str) -> None:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        cwd=WORKER.parents[1],
+        cwd=ROOT,
     )
     assert program.stdout is not None
     assert program.stdout.readline() == "hello\n"

@@ -1,4 +1,4 @@
-"""The playground over `tests/scripted_worker.py`.
+"""The playground over `tests/support/scripted_worker.py`.
 
 `python -m tests.reliability.scripted_app FLAGS -- OPTIONS`: flags are those of `app.py`; options go to the
 worker.
@@ -15,8 +15,7 @@ from codegemma_ui.client.choice import Choice
 from codegemma_ui.client.client import EngineClient
 from codegemma_ui.server import serving
 from codegemma_ui.ui import layout
-
-WORKER = Path(__file__).parent.parent / "scripted_worker.py"
+from tests.support import WORKER
 
 
 def main() -> None:

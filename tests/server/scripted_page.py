@@ -1,7 +1,7 @@
 """The program as `python app.py` serves it, over the scripted worker: `python -m tests.server.scripted_page`.
 
 It takes the flags of `serve`. `SCRIPTED_WORKER` holds further options of the worker, and
-`SCRIPTED_WORKER_FILE` names another one than `tests/scripted_worker.py`.
+`SCRIPTED_WORKER_FILE` names another one than `tests/support/scripted_worker.py`.
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from tests.support import WORKER
+
 ROOT = Path(__file__).parent.parent.parent
-WORKER = ROOT / "tests" / "scripted_worker.py"
 SCRIPTED, REAL = "tests.server.scripted_page", "codegemma_ui"
 SPELLING_WORKER = ROOT / "tests" / "fuzz" / "spelling_worker.py"
 

@@ -21,8 +21,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.rehearsals import NAMESPACES, NOT_TRIED, NotTried, Row, call, report, told_by
 from tests.space import hugging_face
+from tests.support.rehearsals import NAMESPACES, NOT_TRIED, NotTried, Row, call, report, told_by
 
 ROOT = Path(__file__).parents[2]
 

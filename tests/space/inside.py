@@ -16,9 +16,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from tests.rehearsals import Row, Watch, get, wait_until_ready
 from tests.space import hugging_face
 from tests.space.hugging_face import APP, HOME, PORT, USER
+from tests.support.rehearsals import Row, Watch, get, wait_until_ready
 
 SHARED = ("/tmp", "/var/tmp", "/dev/shm")
 """Folders that everybody may write to."""

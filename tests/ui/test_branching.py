@@ -12,7 +12,7 @@ import pytest
 
 from codegemma_ui.settings import Settings
 from codegemma_ui.ui import layout
-from tests.browser.scripted_client import ScriptedClient
+from tests.support.scripted_client import ScriptedClient
 
 SKIP = gr.skip()
 QUESTION = {

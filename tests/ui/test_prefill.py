@@ -17,8 +17,7 @@ from codegemma_ui.settings import Settings
 from codegemma_ui.ui import render
 from codegemma_ui.ui.completing import follow
 from codegemma_ui.ui.strings import LANGUAGES, Language
-
-WORKER = Path(__file__).parents[1] / "scripted_worker.py"
+from tests.support import WORKER
 
 pytestmark = pytest.mark.usefixtures("every_backend")
 

@@ -16,7 +16,7 @@ from codegemma_ui.ui import layout
 from codegemma_ui.ui.context_files import ContextFiles
 from codegemma_ui.ui.restoring import CONTROLS, Restorer
 from codegemma_ui.ui.strings import Language, text
-from tests.browser.scripted_client import ScriptedClient
+from tests.support.scripted_client import ScriptedClient
 
 SKIP = gr.skip()
 REQUEST = {"prefix": "import ", "suffix": "\n", "max_length": 64}

@@ -18,7 +18,7 @@ from codegemma_ui.ipc.messages import CancelledEvent, DoneEvent, TokenEvent, par
 from codegemma_ui.settings import Settings
 from codegemma_ui.ui import layout
 from codegemma_ui.ui.strings import LANGUAGES, Language, text
-from tests.browser.scripted_client import ScriptedClient
+from tests.support.scripted_client import ScriptedClient
 
 Write = Callable[..., Any]
 

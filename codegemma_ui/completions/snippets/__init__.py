@@ -1,8 +1,8 @@
 """A completion as code: the equal script for KerasHub, transformers, llama.cpp and curl. Pure.
 
 Each script is whole: it can be run as it is, after the commands of `prepare`. Greedy and in float32 it
-writes the tokens that the playground wrote, which `tests/snippets` shows by running them; where that cannot
-be promised, the notes say why.
+writes the tokens that the playground wrote, which `tests/completions/snippets` shows by running them; where
+that cannot be promised, the notes say why.
 """
 
 from __future__ import annotations

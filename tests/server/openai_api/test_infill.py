@@ -12,8 +12,8 @@ import httpx
 import pytest
 
 from codegemma_ui.server.openai_api.neutral import NEUTRAL, NO_EFFECT
+from tests.completions.snippets.conftest import free_port
 from tests.server.scripted_page import ROOT
-from tests.snippets.conftest import free_port
 
 CHUNK = {"text": "x = 1\ny = 2\nz = 3\n", "time": 1764100000000, "filename": "/home/ann/a.py"}
 
@@ -49,7 +49,13 @@ def llama_cpp(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client
     [model] = (folder / "out").glob("*.gguf")
     server = subprocess.Popen(
         [
-            *(sys.executable, "-m", "tests.snippets.llama_server", "--model", str(model)),
+            *(
+                sys.executable,
+                "-m",
+                "tests.completions.snippets.llama_server",
+                "--model",
+                str(model),
+            ),
             *("--host", "127.0.0.1", "--port", str(free_port()), "--ctx-size", "1024"),
             *("--parallel", "1", "--cache-type-k", "f32", "--cache-type-v", "f32"),
         ],

@@ -1,0 +1,9 @@
+"""Stand-ins and helpers that the tests of several rooms use."""
+
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+"""Of the repository."""
+
+WORKER = Path(__file__).with_name("scripted_worker.py")
+"""A worker that does as the prompt tells it."""
