@@ -1,4 +1,4 @@
-"""The repository is a valid Space, and its README is true where a test can tell."""
+"""The repository is a valid Space, and its pages name flags, files and packages that are there."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 import yaml
 from packaging.requirements import Requirement
+
+from tests.support.documentation import PAGES, every_page
 
 ROOT = Path(__file__).parent.parent
 SPACE_COLORS = ("red", "yellow", "green", "blue", "indigo", "purple", "pink", "gray")
@@ -43,10 +45,7 @@ def test_the_asked_packages_are_required() -> None:
     assert {"gradio", "keras-nlp", "keras", "tensorflow", "kagglehub"} <= set(required)
 
 
-@pytest.mark.parametrize(
-    "page",
-    ["README.md", "docs/teaching.md", "docs/deploying.md", "docs/servers.md", "docs/sizing.md"],
-)
+@pytest.mark.parametrize("page", PAGES)
 def test_every_file_a_page_links_is_there(page: str) -> None:
     pattern = r'(?:\]\(|src="|srcset=")(?!https?:)([^)#"]+)[)#"]'
     targets = re.findall(pattern, (ROOT / page).read_text())
@@ -58,7 +57,7 @@ def test_every_file_a_page_links_is_there(page: str) -> None:
 @pytest.mark.parametrize(
     "command", ["", "complete", "bench", "eval", "export", "presets", "doctor"]
 )
-def test_every_flag_the_readme_names_is_taken(command: str) -> None:
+def test_every_flag_that_a_page_names_is_taken(command: str) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "codegemma_ui", *([command] if command else ["serve"]), "--help"],
         cwd=ROOT,
@@ -68,9 +67,11 @@ def test_every_flag_the_readme_names_is_taken(command: str) -> None:
         timeout=60,
     )
     pattern = (
-        rf"python -m codegemma_ui {command}([^\n]*)" if command else r"python app\.py([^\n`]*)"
+        rf"python -m codegemma_ui {command}([^\n`]*)" if command else r"python app\.py([^\n`]*)"
     )
-    for line in re.findall(pattern, README):
+    lines = re.findall(pattern, every_page())
+    assert lines
+    for line in lines:
         for flag in re.findall(r"(?<!\S)--[a-z-]+", line):
             assert flag in done.stdout, flag
 
@@ -115,10 +116,10 @@ def test_what_a_person_is_told_to_install_is_what_the_requirements_allow(framewo
     file = (ROOT / f"requirements-{framework}.txt").read_text()
     (line,) = [line for line in file.splitlines() if line and not line.startswith("#")]
     allowed = Requirement(line).specifier
-    told = re.findall(rf'"({framework}(?:\[\w+\])?[<>=][^"]*)"', README + file)
+    told = re.findall(rf'"({framework}(?:\[\w+\])?[<>=][^"]*)"', every_page() + file)
     assert len(told) >= 2
     assert {Requirement(one).specifier for one in told} == {allowed}
-    lines = [line.partition(" #")[0] for line in README.splitlines() if "pip install" in line]
+    lines = [line.partition(" #")[0] for line in every_page().splitlines() if "pip install" in line]
     unbounded = [line for line in lines if re.search(rf"[ \"]{framework}(\[\w+\])?([ \"]|$)", line)]
     assert unbounded == []
 

@@ -4,8 +4,9 @@
 
 It fetches the wheels of `PACKAGES`, which training left out whole, by the versions in `packages.tsv`, draws
 rests of lines from them, and writes `precisions.json` into the bundled preset.
-`codegemma_ui/presets/quality.py` reads that; the page, `presets`, `doctor` and README show what it tells. The
-tasks and every result stay in `build/training/precisions`; ended early, the same command goes on there.
+`codegemma_ui/presets/quality.py` reads that; the page, `presets`, `doctor` and docs/backends.md show what it
+tells. The tasks and every result stay in `build/training/precisions`; ended early, the same command goes on
+there.
 
 Not covered: that the lines themselves stand nowhere in the training text, which would take all of it. What is
 compared here are precisions, by the same lines.

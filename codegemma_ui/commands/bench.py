@@ -29,7 +29,7 @@ BUSY_CORES = 0.5
 """With more cores than this busy before it starts, a run says that its figures will be off."""
 
 NEEDS_CUDA = (
-    "an NVIDIA card that nvidia-smi lists, the CUDA builds of jax and torch (README.md), and for "
+    "an NVIDIA card that nvidia-smi lists, the CUDA builds of jax and torch (docs/backends.md), and for "
     "llama.cpp a CUDA wheel of xllamacpp"
 )
 

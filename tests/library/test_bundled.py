@@ -1,7 +1,8 @@
-"""A Playground on the bundled model, and the README's example of one."""
+"""A Playground on the bundled model, and the documentation's examples for Python and the shell."""
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -15,6 +16,7 @@ from codegemma_ui import Playground
 from codegemma_ui.ipc.messages import DoneEvent, PrefillEvent, PromptEvent, TokenEvent
 from codegemma_ui.presets import BUNDLED_FOLDER
 from codegemma_ui.ui.examples import by_key
+from tests.support.documentation import blocks, section, text
 
 ROOT = Path(__file__).parents[2]
 QUICKSTART, TABLE = by_key("quickstart"), by_key("table")
@@ -92,16 +94,15 @@ def test_the_summary_tells_what_is_loaded(
     assert {line[-1] for line in table} <= set("┓┃│┘")  # nothing is cut off at its right
 
 
-def test_the_readmes_example_runs() -> None:
-    section = (ROOT / "README.md").read_text().split("## As a library\n")[1].split("\n## ")[0]
-    [example] = re.findall(r"```python\n(.*?)```", section, re.DOTALL)
+def run(*command: str) -> str:
+    """Run a documented example on jax, and return what it printed."""
     environment = {
         name: value
         for name, value in os.environ.items()
         if not name.startswith(("CODEGEMMA_UI_", "KERAS_BACKEND"))
     }
     done = subprocess.run(
-        [sys.executable, "-c", example],
+        command,
         cwd=ROOT,
         env=environment | {"KERAS_BACKEND": "jax"},
         capture_output=True,
@@ -110,5 +111,30 @@ def test_the_readmes_example_runs() -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith('import sys\n\nif __name__ == "__main__":\n    sys.exit(0)\n')
-    assert "'range'" in done.stdout
+    return done.stdout
+
+
+def test_the_example_of_the_documentation_runs() -> None:
+    [example] = blocks(text("docs/python.md"), "python")
+    output = run(sys.executable, "-c", example)
+    assert output.startswith('import sys\n\nif __name__ == "__main__":\n    sys.exit(0)\n')
+    assert "'range'" in output
+
+
+def test_the_examples_of_the_readme_run() -> None:
+    elsewhere = section("README.md", "## Use it from elsewhere")
+    [example] = blocks(elsewhere, "python")
+    assert run(sys.executable, "-c", example) == "import sys\n\nsys.exit(0)\n\n"
+    [command] = [one for one in blocks(elsewhere, "bash") if "codegemma_ui complete" in one]
+    assert run("bash", "-c", command.replace("python ", f"{sys.executable} ")).strip() == "sys"
+
+
+def test_the_commands_of_the_command_line_page_run() -> None:
+    page = section("docs/cli.md", "## A forced beginning, scores and other files")
+    commands = [line for line in blocks(page, "bash")[0].splitlines() if "--prefix " in line]
+    begun, scored = (
+        run("bash", "-c", line.replace("python ", f"{sys.executable} ", 1)) for line in commands
+    )
+    assert begun.startswith("o")
+    last = json.loads(scored.splitlines()[-1])
+    assert (last["event"], last["middle"], last["stop_reason"]) == ("done", "os", "scored")

@@ -12,6 +12,7 @@ from codegemma_ui.commands import doctor, main
 from codegemma_ui.presets import memory, quality
 from codegemma_ui.settings import Settings
 from codegemma_ui.ui import status_line
+from tests.support.documentation import section
 from tests.ui.test_status_line import OFFERED, READY
 
 FIGURES = {
@@ -70,11 +71,11 @@ def test_page_doctor_and_presets_show_the_files_figures(capsys: pytest.CaptureFi
     assert rows["code_gemma_2b_en"] is None  # nobody has measured it
 
 
-def test_readme_has_the_same_figures() -> None:
-    readme = " ".join((Path(__file__).parents[2] / "README.md").read_text().split())
+def test_the_documentation_has_the_same_figures() -> None:
+    page = " ".join(section("docs/backends.md", "### What a precision costs").split())
     measured = quality.by_precision(memory.precisions("torch"), "torch")
-    assert f"on {measured['int4'].tasks} held-out holes" in readme
-    assert quality.figures(measured) in readme
+    assert f"on {measured['int4'].tasks} held-out holes" in page
+    assert quality.figures(measured) in page
 
 
 @pytest.mark.parametrize("backend", ["tensorflow", "jax", "torch"])

@@ -10,7 +10,7 @@ import pytest
 
 from tests.server.scripted_page import Page, serving, wait_until
 
-KEY = "a-long-key"  # as README.md has it
+KEY = "a-long-key"  # as README.md and docs/ have it
 WAITING = 4
 
 

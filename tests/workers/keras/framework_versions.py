@@ -1,8 +1,9 @@
 """Environments that hold one version of torch or jax each, below build/versions and kept there.
 
-uv makes them, with what README.md gives a backend's own environment. It links files of its cache, so that
-what two versions share is on the disk once. torch is the CPU build where PyTorch's own index answers, else
-what the usual index has: on Linux the CUDA build, whose libraries torch needs to be imported at all (6 GB).
+uv makes them, with what docs/backends.md gives a backend's own environment. It links files of its cache, so
+that what two versions share is on the disk once. torch is the CPU build where PyTorch's own index answers,
+else what the usual index has: on Linux the CUDA build, whose libraries torch needs to be imported at all (6
+GB).
 """
 
 from __future__ import annotations
