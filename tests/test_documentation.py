@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 import tomllib
 from dataclasses import fields
+from typing import get_args
 
 import pytest
 
-from codegemma_ui import errors, secrets
+from codegemma_ui import errors, fim, secrets
 from codegemma_ui.commands import main
 from codegemma_ui.ipc import messages
 from codegemma_ui.server import guard, metrics
@@ -140,8 +141,9 @@ def test_the_events_page_lists_every_value() -> None:
     status = section("docs/events.md", "## `/status`")
     assert [one for one in (*messages.STATES, *messages.LACKS) if f"`{one}`" not in status] == []
     ended = section("docs/events.md", "## `done` and `cancelled`")
-    reasons = messages.StopReason.__args__  # type: ignore[attr-defined]
-    assert [one for one in reasons if f"`{one}`" not in ended] == []
+    assert [one for one in get_args(messages.StopReason) if f"`{one}`" not in ended] == []
+    prompt = section("docs/events.md", "## `prompt`")
+    assert [one for one in ("bos", *get_args(fim.Role)) if f"`{one}`" not in prompt] == []
 
 
 def test_the_events_page_lists_every_error() -> None:
