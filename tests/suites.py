@@ -86,6 +86,8 @@ ROWS = (
         "browser/test_look_at_the_page.py",
     ),
     *quick("browser/test_axe.py::test_axe_finds_nothing[wide-light]", timeout_s=ENGINES_S),
+    # mypy reads every library that the package imports.
+    *quick("library/test_imports.py::test_a_type_checker_knows_the_name", timeout_s=ENGINES_S),
     # Engines, exports, scripts and other programs that read what we write.
     *quick("workers/keras/test_decode.py::TestOnEveryBackend[jax-tiny]", **PROBE, group="jax-tiny"),
     *(
