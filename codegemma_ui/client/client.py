@@ -11,18 +11,17 @@ a web page.
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 import logging
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from codegemma_ui import machine, presets
+from codegemma_ui import machine, presets, secrets
 from codegemma_ui.client.choice import (
     Choice,
     Command,
@@ -34,9 +33,9 @@ from codegemma_ui.client.choice import (
 from codegemma_ui.client.crashes import MAX_CRASHES, Crashes
 from codegemma_ui.client.endings import EndedWhileLoading
 from codegemma_ui.client.fetching import fetch
+from codegemma_ui.client.generation import Generation, Listener
 from codegemma_ui.client.pace import Measured, Pace
-from codegemma_ui.client.queue import RequestQueue, Ticket
-from codegemma_ui.client.streams import Stream
+from codegemma_ui.client.queue import QueueFull, RequestQueue, Ticket
 from codegemma_ui.client.switch import Switch, SwitchCancelled
 from codegemma_ui.client.worker import Worker
 from codegemma_ui.errors import (
@@ -60,6 +59,7 @@ from codegemma_ui.ipc.messages import (
     State,
     Status,
     TokenEvent,
+    check_length,
     event_from_dict,
     parse_request,
 )
@@ -84,6 +84,11 @@ class EngineClient:
         settings: the operator's choices.
         command: builds the worker's command; tests put a scripted worker here.
         clock: seconds; only differences count.
+        most_waiting: requests that may wait behind those that run; None sets no limit.
+
+    Attributes:
+        observers: each is called for every request that joins the queue, and returns what observes it.
+        submitted: how many requests have come so far, refused ones among them.
     """
 
     def __init__(
@@ -91,13 +96,17 @@ class EngineClient:
         settings: Settings,
         command: Command | None = None,
         clock: Callable[[], float] = time.monotonic,
+        most_waiting: int | None = None,
     ) -> None:
         self.settings = settings
+        self.observers: list[Callable[[], Listener]] = []
+        self.submitted = 0
+        self._secrets = secrets.values()
         self._worker_command = command or partial(worker_command, settings=settings)
         most = settings.context_length
         self._presets = list(presets.offered(settings.preset, *settings.extra_presets, most=most))
         self._lock = threading.RLock()
-        self._queue = RequestQueue()
+        self._queue = RequestQueue(most_waiting)
         self._ids = itertools.count(1)
         self._clock = clock
         self._worker: Worker | None = None
@@ -107,7 +116,7 @@ class EngineClient:
         self._last_used_s = clock()
         self._pace = Pace()
         self._paced: Choice | None = None  # the choice that the pace is of
-        self._streams: dict[str, Stream] = {}  # by request, those that the worker works on
+        self._running: dict[str, Generation] = {}  # those that the worker works on, by request
         self._switch: Switch | None = None
         self._error: PlaygroundError | None = None
         self._crashes = Crashes()
@@ -164,12 +173,12 @@ class EngineClient:
         """The state at this moment; never waits."""
         with self._lock:
             worker, switch, error = self._worker, self._switch, self._error
-            streams = list(self._streams.values())
+            running = list(self._running.values())
             loaded = worker.loaded if worker else None
             choice = worker.choice if worker else self._target
             asleep = self._asleep.loaded if self._asleep else None
             known = loaded or asleep
-            phase = switch.phase if switch else _phase(streams)
+            phase = switch.phase if switch else _phase(running)
             if any(one is not None and one.quiet for one in (worker, self._coming_up)):
                 phase = "quiet"
             return Status(
@@ -182,7 +191,7 @@ class EngineClient:
                 memory_bytes=loaded.memory_bytes if loaded else None,
                 context_length=_context_length(choice, loaded),
                 at_once=loaded.at_once if loaded else 1,
-                serving=len(streams),
+                serving=len(running),
                 queue_length=self._queue.waiting,
                 phase=phase,
                 progress=switch.progress if switch else None,
@@ -191,7 +200,7 @@ class EngineClient:
                 tokens_per_s=self._pace.speed(),
                 narrowed=_narrowed(worker),
                 faster_backend=worker.faster_backend if worker else None,
-                error=_error_fields(error) if error else None,
+                error=_error_fields(self._masked(error)) if error else None,
                 retry_in_s=max(0.0, self._retry_at_s - self._clock()) if self._retry else None,
                 note=self._note(loaded) if loaded else None,
                 compilations=worker.compilations if worker else None,
@@ -211,7 +220,7 @@ class EngineClient:
         with self._lock:
             if self._switch is not None:
                 return None
-            running = [one.measured for one in self._streams.values() if one.measured]
+            running = [one.measured for one in self._running.values() if one.measured]
             return self._pace.wait_s(running, ahead, self._clock())
 
     def _note(self, loaded: Loaded) -> str | None:
@@ -237,85 +246,129 @@ class EngineClient:
             if switch is not None:
                 return "starting"
             return "asleep" if self._asleep is not None else "failed"
-        return "busy" if self._streams else "ready"
+        return "busy" if self._running else "ready"
 
     # Completing
 
-    async def complete(self, raw: Mapping[str, object]) -> AsyncIterator[Event]:
-        """Run one request and yield its events; trouble of any kind is one last `error` event.
+    def submit(self, raw: Mapping[str, object] | CompletionRequest) -> Generation:
+        """Queue a request, and return it as a generation whose events can be read.
 
-        Waits, yielding nothing, while others or a switch have their turn. Closing the generator cancels.
+        Trouble of any kind is one last `error` event. Called in the event loop that reads the events.
 
         Args:
-            raw: the fields of `messages.CompletionRequest`, not yet checked.
+            raw: a request, or the fields of one, not yet checked.
+        """
+        generation: Generation
+        name = f"r{next(self._ids)}"
+        try:
+            self.submitted += 1
+            request = self._checked(raw)
+            with self._lock:  # it may not fall asleep in between
+                self._queue.check_room()
+                observers = [observer() for observer in self.observers]
+                generation = Generation(name, request, self._on_cancel, self._ahead_of, observers)
+                self._last_used_s = self._clock()
+                self._wake()
+                generation.ticket = self._queue.join()
+        except PlaygroundError as error:
+            observers = [] if isinstance(error, QueueFull) else [one() for one in self.observers]
+            generation = Generation(name, None, lambda _: None, listeners=observers)
+            generation.refuse(self._masked(error))
+            return generation
+        generation.ticket.add_done_callback(lambda _: self._send(generation))
+        return generation
+
+    async def complete(
+        self, raw: Mapping[str, object] | CompletionRequest
+    ) -> AsyncGenerator[Event]:
+        """Yield the events of a request as `submit` gives them; closing the generator cancels it."""
+        with self.submit(raw) as generation:
+            async for event in generation:
+                yield event
+
+    def refusal(self, expected: int = 0) -> ErrorEvent | None:
+        """Return what one more request would be told if no more may wait, else None.
+
+        Args:
+            expected: requests that are known to come before it.
         """
         try:
-            self._parsed(raw)
-        except PlaygroundError as error:
-            yield ErrorEvent.of(error)
-            return
-        with self._lock:  # it may not fall asleep in between
-            self._last_used_s = self._clock()
-            self._wake()
-            ticket = self._queue.join()
-        stream = Stream(f"r{next(self._ids)}", ticket, asyncio.get_running_loop())
-        finished = False
-        try:
-            await asyncio.wrap_future(ticket)
-            try:  # once more: a switch may have come between, to a model with a shorter context
-                self._send(stream, self._parsed(raw))
-            except PlaygroundError as error:
-                finished = True
-                yield ErrorEvent.of(error)
-            while not finished:
-                event = await stream.events.get()
-                finished = isinstance(event, LAST_EVENTS)
-                yield event
-        finally:
-            if stream.request_id in self._streams:
-                self._cancel(stream)  # the slot is released when the worker says it has stopped
-            else:
-                self._queue.release(ticket)
-            self._last_used_s = self._clock()
+            self._queue.check_room(expected)
+        except QueueFull as error:
+            return ErrorEvent.of(error)
+        return None
 
-    def _parsed(self, raw: Mapping[str, object]) -> CompletionRequest:
-        """The request, within what the operator allows: whoever calls can only ask for less.
+    def _checked(self, raw: Mapping[str, object] | CompletionRequest) -> CompletionRequest:
+        """Return the request, within what the operator allows: a caller can only ask for less.
 
         Raises:
             BadInput: as `messages.parse_request`.
         """
-        most_s = self.settings.time_limit_s
-        request = parse_request({"time_limit_s": most_s, **raw}, self.status().context_length)
+        most_s, context_length = self.settings.time_limit_s, self.status().context_length
+        if isinstance(raw, CompletionRequest):
+            request = raw
+            check_length(request, context_length)
+        else:
+            request = parse_request({"time_limit_s": most_s, **raw}, context_length)
         return replace(request, time_limit_s=min(request.time_limit_s, most_s))
 
-    def _send(self, stream: Stream, request: CompletionRequest) -> None:
-        """Hand a request to the worker.
+    def _ahead_of(self, generation: Generation) -> int:
+        return self._queue.ahead_of(generation.ticket) if generation.ticket else 0
 
-        Raises:
-            NotReady, or what made the last start fail: there is no worker.
-        """
-        stream.time_limit_s, stream.max_length = request.time_limit_s, request.max_length
-        stream.measured = Measured(self._clock(), request.time_limit_s, request.score)
+    def _send(self, generation: Generation) -> None:
+        """Give a request whose turn has come to the worker."""
+        request, ticket = generation.request, generation.ticket
+        assert request is not None
+        assert ticket is not None
+        try:
+            # Once more: a switch may have come between, to a model with a shorter context.
+            check_length(request, self.status().context_length)
+            with self._lock:
+                worker = self._worker
+                if worker is None:
+                    raise self._error or NotReady(
+                        "No model is loaded.", "Choose a model and a backend."
+                    )
+                if generation.cancelled:
+                    self._queue.release(ticket)
+                    return
+                generation.measured = Measured(self._clock(), request.time_limit_s, request.score)
+                self._running[generation.request_id] = generation
+                generation.watch(lambda: self._on_overdue(generation), request.time_limit_s)
+                worker.complete(generation.request_id, asdict(request))
+        except PlaygroundError as error:
+            self._queue.release(ticket)
+            generation.put(ErrorEvent.of(self._masked(error)))
+
+    def _on_cancel(self, generation: Generation) -> None:
+        """The reader of a generation has left."""
         with self._lock:
-            worker = self._worker
-            if worker is None:
-                raise self._error or NotReady(
-                    "No model is loaded.", "Choose a model and a backend."
-                )
-            self._streams[stream.request_id] = stream
-        stream.watch(lambda: self._on_overdue(stream))
-        worker.complete(stream.request_id, asdict(request))
+            self._last_used_s = self._clock()
+            if generation.request_id not in self._running:
+                assert generation.ticket is not None
+                self._queue.release(generation.ticket)
+                return
+        self._cancel(generation)  # the slot is released when the worker says that it has stopped
 
     def cancel(self) -> None:
-        """Cancel the running generations; their streams end with `cancelled`."""
-        for stream in list(self._streams.values()):
-            self._cancel(stream)
+        """Cancel the running generations; their last event is `cancelled`."""
+        for generation in list(self._running.values()):
+            self._cancel(generation)
 
-    def _cancel(self, stream: Stream) -> None:
-        stream.stopped = True
-        worker = self._worker
-        if worker is not None:
-            worker.cancel(stream.request_id)
+    def _cancel(self, generation: Generation) -> None:
+        with self._lock:
+            generation.cancelled = True
+            if self._worker is not None:
+                self._worker.cancel(generation.request_id)
+
+    def _masked(self, error: PlaygroundError) -> PlaygroundError:
+        """Return the error without secrets: a library may quote an address with a key in it."""
+        if not self._secrets:
+            return error
+        message, hint = (
+            secrets.masked(each, self._secrets) for each in (error.message, error.hint)
+        )
+        return PlaygroundError(message, hint, error.code)
 
     # Starting and switching
 
@@ -694,29 +747,40 @@ class EngineClient:
     # What the worker says
 
     def _on_event(self, message: dict[str, Any]) -> None:
-        stream = self._streams.get(message.get("request_id", ""))
-        if stream is None:
+        generation = self._running.get(message.get("request_id", ""))
+        if generation is None:
             return  # a stale token: its request has ended here
         event = event_from_dict(message)
-        measured = stream.measured
+        measured, request = generation.measured, generation.request
         assert measured is not None  # since it was sent
+        assert request is not None
         match event:
             case PromptEvent():
                 measured.room = event.max_length - event.prompt_tokens - event.forced_tokens
-                stream.watch(lambda: self._on_overdue(stream))
+                generation.watch(lambda: self._on_overdue(generation), request.time_limit_s)
             case TokenEvent() if not event.forced:
                 measured.add_token(self._clock())
             case ErrorEvent() if event.code == NotEnoughMemory.code:
-                event = self._on_out_of_memory(event, stream)
+                event = self._on_out_of_memory(event, request)
         if isinstance(event, LAST_EVENTS):
             with self._lock:
-                self._streams.pop(stream.request_id, None)
+                self._running.pop(generation.request_id, None)
                 self._pace.add(measured)
+                self._last_used_s = self._clock()
                 if isinstance(event, DoneEvent):
                     self._on_completed()
-            stream.ended()
-            self._queue.release(stream.ticket)
-        stream.put(event)
+            self._free(generation)
+        if isinstance(event, ErrorEvent):
+            event = ErrorEvent.of(
+                self._masked(PlaygroundError(event.message, event.hint, event.code))
+            )
+        generation.put(event)
+
+    def _free(self, generation: Generation) -> None:
+        """Give back the slot of a generation that the worker has ended."""
+        generation.unwatch()
+        assert generation.ticket is not None
+        self._queue.release(generation.ticket)
 
     def _on_completed(self) -> None:
         """The choice that runs works."""
@@ -727,7 +791,7 @@ class EngineClient:
         if isinstance(self._error, ChoiceFailed) and self._switch is None:
             self._error = None  # whoever asks now has seen what runs
 
-    def _on_out_of_memory(self, event: ErrorEvent, stream: Stream) -> ErrorEvent:
+    def _on_out_of_memory(self, event: ErrorEvent, request: CompletionRequest) -> ErrorEvent:
         """Say what would need less; where the choice never completed anything, bring back what did."""
         with self._lock:
             worker = self._worker
@@ -738,7 +802,7 @@ class EngineClient:
                 failed = _choice_failed(worker, event.message, back)
                 self._begin(back.choice, first_in_line=True, because=failed)
                 return ErrorEvent.of(failed)
-            hint = self._needs_less(worker.choice, worker.loaded.dtype, stream.max_length)
+            hint = self._needs_less(worker.choice, worker.loaded.dtype, request.max_length)
             return replace(event, hint=hint)
 
     def _what_worked(self, worker: Worker) -> Worker | None:
@@ -748,9 +812,9 @@ class EngineClient:
         back = self._worked or worker.replaced
         return back if back is not None and back.choice != worker.choice else None
 
-    def _on_overdue(self, stream: Stream) -> None:
+    def _on_overdue(self, generation: Generation) -> None:
         worker = self._worker
-        served = stream.request_id in self._streams
+        served = generation.request_id in self._running
         if served and worker is not None and worker.process is not None:
             log.error("a completion did not end within its time limit: its worker is replaced")
             worker.end_hung()
@@ -761,8 +825,8 @@ class EngineClient:
             if self._worker is not worker or self._closed:
                 return  # it was told to stop
             self._worker = None
-            streams, self._streams = list(self._streams.values()), {}
-            back = self._what_worked(worker) if streams else None
+            running, self._running = list(self._running.values()), {}
+            back = self._what_worked(worker) if running else None
             if back is None:
                 self._crashes.note()
             if worker.suspects_cache:
@@ -775,7 +839,7 @@ class EngineClient:
         self.hangs += worker.hung
         if worker.killed_for_memory and worker.loaded is not None:
             said += " The system killed it since memory ran out."
-            most = max((one.max_length for one in streams), default=None)
+            most = max((one.request.max_length for one in running if one.request), default=None)
             next_step += " " + self._needs_less(worker.choice, worker.loaded.dtype, most)
         died: PlaygroundError = WorkerDied(said, next_step)
         if back is not None:
@@ -793,10 +857,9 @@ class EngineClient:
         else:  # a download: requests wait for it, and should it fail, for this one to come back
             under_way.before = back or worker
             self._join(under_way, first=True)
-        for stream in streams:
-            stream.ended()
-            self._queue.release(stream.ticket)
-            stream.put(ErrorEvent.of(died))
+        for generation in running:
+            self._free(generation)
+            generation.put(ErrorEvent.of(self._masked(died)))
 
 
 def _context_length(choice: Choice, loaded: Loaded | None) -> int:
@@ -805,10 +868,10 @@ def _context_length(choice: Choice, loaded: Loaded | None) -> int:
     return told or choice.preset.context_length
 
 
-def _phase(streams: Sequence[Stream]) -> str | None:
+def _phase(generations: Sequence[Generation]) -> str | None:
     """What the model does, where that is not writing."""
-    running = [one.measured for one in streams if one.measured]
-    if any(stream.stopped for stream in streams):
+    running = [one.measured for one in generations if one.measured]
+    if any(one.cancelled for one in generations):
         return "ending"
     if running and all(one.score for one in running):
         return "scoring"

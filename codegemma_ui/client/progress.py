@@ -9,15 +9,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import asdict, fields, replace
 from typing import Any
 
 from codegemma_ui import fim
+from codegemma_ui.client.generation import Generation
 from codegemma_ui.ipc.messages import (
-    LAST_EVENTS,
     CancelledEvent,
     Completion,
+    CompletionRequest,
     DoneEvent,
     ErrorEvent,
     Event,
@@ -32,23 +33,6 @@ UPDATE_INTERVAL_S = 0.07
 
 HEARTBEAT_S = 0.25
 """Seconds between two updates while nothing comes: a closed tab is noticed at the next one."""
-
-
-class Stop:
-    """What ends one stream of updates at once; made in its event loop, pressed from any thread."""
-
-    def __init__(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._pressed = asyncio.Event()
-
-    def press(self) -> None:
-        """End the stream."""
-        with contextlib.suppress(RuntimeError):  # its event loop is closed, and the stream with it
-            self._loop.call_soon_threadsafe(self._pressed.set)
-
-    async def pressed(self) -> None:
-        """Wait for it."""
-        await self._pressed.wait()
 
 
 class Progress:
@@ -129,76 +113,41 @@ class Progress:
         return {"event": name, **asdict(self.completion)}
 
 
-_STOPPED = object()
-
-
 async def updates(
-    events: AsyncIterator[Event], prefix: str, suffix: str, stop: Stop | None = None
-) -> AsyncGenerator[Progress, None]:
+    generation: Generation, has_listener: Callable[[], bool] = lambda: True
+) -> AsyncGenerator[Progress]:
     """Yield the same `Progress` again and again: on acceptance, at the first token, then at least every
-    0.1 s while tokens come, every 0.25 s while none do, and once at the end.
+    0.1 s while tokens come, every 0.25 s while none do, and once at the end. A refusal is the only update.
 
-    Closing this generator closes `events`, which cancels the generation; so does `stop`, at once, after
-    which `Progress.last` is still None.
+    Closing this generator cancels the generation. Where that was cancelled elsewhere, or nobody listens any
+    more, this ends with `Progress.last` still None, and what came so far stays in it.
+
+    Args:
+        has_listener: called before each update; the first False ends the generation.
     """
-    progress = Progress(prefix, suffix)
-    queue: asyncio.Queue[Event | BaseException | object | None] = asyncio.Queue()
-
-    async def pump() -> None:
-        try:
-            async for event in events:
-                queue.put_nowait(event)
-            queue.put_nowait(None)
-        except BaseException as error:  # handed to the reader below, who raises it
-            queue.put_nowait(error)
-            raise
-
-    async def listen(stop: Stop) -> None:
-        await stop.pressed()
-        queue.put_nowait(_STOPPED)
-
-    tasks = [asyncio.create_task(pump())]
-    if stop is not None:
-        tasks.append(asyncio.create_task(listen(stop)))
-    try:
+    request = generation.request or CompletionRequest()
+    progress = Progress(request.prefix, request.suffix)
+    with generation:
+        if generation.refusal is not None:
+            progress.add(generation.refusal)
         yield progress
         shown_s = 0.0
         while progress.last is None:
             first = not progress.tokens
-            wait = HEARTBEAT_S if first else UPDATE_INTERVAL_S
             with contextlib.suppress(TimeoutError):
-                said = await asyncio.wait_for(queue.get(), wait)
-                if said is _STOPPED:
+                async with asyncio.timeout(HEARTBEAT_S if first else UPDATE_INTERVAL_S):
+                    event = await anext(generation, None)
+                if event is None:
                     return
-                _take(said, progress)
-            first_token = first and progress.tokens
-            while not first_token and not queue.empty():
-                said = queue.get_nowait()
-                if said is _STOPPED:
-                    return
-                _take(said, progress)
-                first_token = first and progress.tokens  # shown by itself, whatever came after it
+                progress.add(event)
+            first_token = first and progress.tokens  # shown by itself, whatever came after it
+            while not first_token and (event := generation.arrived()) is not None:
+                progress.add(event)
+                first_token = first and progress.tokens
             now = time.monotonic()
             if progress.last or first_token or now - shown_s >= UPDATE_INTERVAL_S:
+                if not has_listener():
+                    return
                 shown_s = now
                 progress.refresh()
                 yield progress
-    finally:
-        for task in tasks:
-            task.cancel()
-            with contextlib.suppress(BaseException):
-                await task
-        aclose = getattr(events, "aclose", None)
-        if aclose is not None:
-            await aclose()
-
-
-def _take(said: Any, progress: Progress) -> None:
-    if isinstance(said, BaseException):
-        raise said
-    if said is not None:
-        progress.add(said)
-    elif not isinstance(progress.last, LAST_EVENTS):
-        progress.add(
-            ErrorEvent(code="engine_error", message="The stream ended without a last event.")
-        )

@@ -1,7 +1,7 @@
-"""Who may go on, first come first served, across threads and event loops: so many at once, or one alone.
+"""The one queue of requests and switches: first come, first served, across threads and event loops.
 
-Gradio's own limit can be passed by its other doors and by a cancelled generator that has not ended yet,
-so the engine's client keeps the line itself.
+Gradio's own limit can be passed through its other endpoints, and by a cancelled generator that has not ended
+yet. So the client keeps the queue, and a request's place in it is the only count of what waits.
 """
 
 from __future__ import annotations
@@ -10,12 +10,20 @@ import threading
 from collections import deque
 from concurrent.futures import Future
 
+from codegemma_ui.errors import EngineError
+
+
+class QueueFull(EngineError):
+    """As many requests wait as may."""
+
+    code = "queue_full"
+
 
 class Ticket(Future[None]):
-    """A place in the line; the future completes when its turn has come.
+    """A place in the queue. The future completes when its turn has come.
 
     Args:
-        alone: whether nobody else may hold the floor meanwhile.
+        alone: whether nothing else may run meanwhile, as a switch needs it.
     """
 
     def __init__(self, alone: bool = False) -> None:
@@ -24,9 +32,14 @@ class Ticket(Future[None]):
 
 
 class RequestQueue:
-    """First come, first served; the first ones hold the floor until they release it."""
+    """Up to `at_once` tickets hold a slot until they release it; the others wait in order.
 
-    def __init__(self) -> None:
+    Args:
+        most_waiting: requests that may wait behind those that run; None sets no limit.
+    """
+
+    def __init__(self, most_waiting: int | None = None) -> None:
+        self.most_waiting = most_waiting
         self._lock = threading.Lock()
         self._at_once = 1
         self._holders: list[Ticket] = []
@@ -34,24 +47,51 @@ class RequestQueue:
 
     @property
     def waiting(self) -> int:
-        """How many requests stand in line behind the holders; a switch is none."""
+        """The number of requests that wait; a switch is not counted."""
         with self._lock:
             return sum(not ticket.alone for ticket in self._waiting)
 
     @property
     def unused(self) -> bool:
-        """Whether nobody holds the floor or waits for it."""
+        """Whether nothing holds a slot and nothing waits."""
         with self._lock:
             return not self._holders and not self._waiting
 
+    def ahead_of(self, ticket: Ticket) -> int:
+        """Return how many requests must end before this one's turn comes; 0 once it has come."""
+        with self._lock:
+            if ticket not in self._waiting:
+                return 0
+            before = [one for one in (*self._holders, *self._waiting) if not one.alone]
+            return max(0, before.index(ticket) + 1 - self._at_once)
+
+    def check_room(self, expected: int = 0) -> None:
+        """Check that one more request may join.
+
+        Args:
+            expected: requests that are known to join before it.
+
+        Raises:
+            QueueFull: `most_waiting` of them wait already.
+        """
+        if self.most_waiting is None:
+            return
+        with self._lock:
+            requests = sum(not one.alone for one in (*self._holders, *self._waiting))
+        if requests + expected >= self.most_waiting + self._at_once:
+            raise QueueFull(
+                f"At most {self.most_waiting} requests may wait, and that many do.",
+                "Try again in a moment.",
+            )
+
     def admit(self, at_once: int) -> None:
-        """Let so many hold the floor from now on; who holds it keeps it."""
+        """Set the number of slots; who holds one keeps it."""
         with self._lock:
             self._at_once = at_once
         self._advance()
 
     def join(self, *, first: bool = False, alone: bool = False) -> Ticket:
-        """Stand in line, at its head if `first`; who comes behind one that is to be `alone` waits for it."""
+        """Join the queue, at its head if `first`; nothing passes a waiting ticket that is to be `alone`."""
         ticket = Ticket(alone)
         with self._lock:
             (self._waiting.appendleft if first else self._waiting.append)(ticket)
@@ -59,7 +99,7 @@ class RequestQueue:
         return ticket
 
     def release(self, ticket: Ticket) -> None:
-        """End a turn, or leave the line; releasing twice does nothing."""
+        """Give back a slot, or leave the queue; releasing twice does nothing."""
         with self._lock:
             if ticket in self._holders:
                 self._holders.remove(ticket)
@@ -70,18 +110,13 @@ class RequestQueue:
     def _advance(self) -> None:
         while True:
             with self._lock:
-                if not self._waiting or not self._may_go_on(self._waiting[0]):
+                if not self._waiting or not self._may_run(self._waiting[0]):
                     return
                 ticket = self._waiting.popleft()
                 self._holders.append(ticket)
-            if ticket.set_running_or_notify_cancel():
-                ticket.set_result(None)
-                continue
-            with self._lock:  # its waiter was cancelled meanwhile
-                if ticket in self._holders:
-                    self._holders.remove(ticket)
+            ticket.set_result(None)
 
-    def _may_go_on(self, ticket: Ticket) -> bool:
+    def _may_run(self, ticket: Ticket) -> bool:
         if ticket.alone or any(holder.alone for holder in self._holders):
             return not self._holders
         return len(self._holders) < self._at_once

@@ -28,17 +28,19 @@ def run(parsed: argparse.Namespace) -> None:
     chosen = settings.resolve(parsed)
     chosen = replace(chosen, port=addresses.check(chosen))
     gradio_environment.settle()
+    from codegemma_ui.client.client import EngineClient
     from codegemma_ui.server import logs
-    from codegemma_ui.server.observed import ObservedClient
+    from codegemma_ui.server.observed import observe
 
     logs.configure(chosen.log_level)
-    client = ObservedClient(chosen)
+    client = EngineClient(chosen, most_waiting=chosen.queue_size)
+    metrics = observe(client)
     client.start()
     try:
         # Gradio is imported beside the worker's framework: each takes seconds.
         from codegemma_ui.server import serving
         from codegemma_ui.ui import layout
 
-        serving.launch(layout.build(client, chosen), client, chosen)
+        serving.launch(layout.build(client, chosen), client, chosen, metrics)
     finally:
         client.close()

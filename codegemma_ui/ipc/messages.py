@@ -123,6 +123,17 @@ def parse_request(raw: Mapping[str, object], context_length: int) -> CompletionR
     )
 
 
+def check_length(request: CompletionRequest, context_length: int) -> None:
+    """Check the lengths that a model bounds, of a request that is otherwise right.
+
+    Raises:
+        BadInput: as `parse_request`.
+    """
+    lengths = {"max_length": request.max_length, "forced": request.forced}
+    _integer(lengths, "max_length", fim.MIN_MAX_LENGTH, context_length, request.max_length)
+    _forced(lengths, context_length)
+
+
 def _text(raw: Mapping[str, object], name: str) -> str:
     value = raw.get(name, "")
     if not isinstance(value, str):

@@ -10,7 +10,6 @@ import weakref
 from collections.abc import Callable, Generator
 from concurrent.futures import CancelledError
 from contextlib import closing
-from dataclasses import asdict
 from types import TracebackType
 from typing import Any
 
@@ -148,7 +147,7 @@ class Playground:
 
     def _events(self, asked: CompletionRequest) -> Generator[Event, None, None]:
         try:
-            with closing(self._loop.read(self._client.complete(asdict(asked)))) as events:
+            with closing(self._loop.read(self._client.complete(asked))) as events:
                 for event in events:
                     if isinstance(event, ErrorEvent):
                         raise errors.of_code(event.code, event.message, event.hint)

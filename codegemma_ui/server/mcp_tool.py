@@ -3,7 +3,7 @@
 Under `launch(mcp_server=True)` Gradio (6.31) makes a tool of each public endpoint of a page, and calls those
 that queue over HTTP from itself, where a login stands in the way and a caller who leaves is not noticed. So
 the tool is a page of its own without a face: it is never served, its one endpoint does not queue, and it goes
-through the door that all others use. Of Gradio's addresses for MCP only that of streamable HTTP is open, and
+through the queue that all others use. Of Gradio's addresses for MCP only that of streamable HTTP is open, and
 it keeps no sessions (https://www.gradio.app/guides/config-mcp-server-with-gradio).
 """
 
@@ -12,7 +12,6 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing
 from typing import Any
 
 import gradio as gr
@@ -22,7 +21,7 @@ from starlette.responses import JSONResponse
 from starlette.types import Receive, Scope, Send
 
 from codegemma_ui import installation
-from codegemma_ui.client.completions import Completions
+from codegemma_ui.client.client import EngineClient
 from codegemma_ui.errors import BadInput, PlaygroundError
 from codegemma_ui.fim import DEFAULT_MAX_LENGTH
 from codegemma_ui.ipc.messages import DoneEvent, ErrorEvent, Event
@@ -45,18 +44,18 @@ class McpTool:
     """ASGI: see the module.
 
     Args:
-        completions: the door to the engine.
+        client: the engine's handle.
         key: that callers must bring; None lets everyone in.
 
     Raises:
         BadInput: the package is not installed.
     """
 
-    def __init__(self, completions: Completions, key: str | None) -> None:
+    def __init__(self, client: EngineClient, key: str | None) -> None:
         try:
             from gradio.mcp import GradioMCPServer
 
-            self._server = GradioMCPServer(_faceless(completions))
+            self._server = GradioMCPServer(_faceless(client))
         except ImportError as error:
             raise BadInput(
                 f"--mcp needs a package that is not installed. Received: {error}",
@@ -107,7 +106,7 @@ def _of_nobody(headers: Sequence[tuple[bytes, bytes]]) -> list[tuple[bytes, byte
     return [(b"host", b"localhost"), *kept]
 
 
-def _faceless(completions: Completions) -> gr.Blocks:
+def _faceless(client: EngineClient) -> gr.Blocks:
     """The page that is never shown."""
 
     async def complete(
@@ -138,10 +137,9 @@ def _faceless(completions: Completions) -> gr.Blocks:
             "path": path,
         }
         last: Event | None = None
-        with completions.call() as call:
-            async with aclosing(completions.events(call, raw)) as events:
-                async for event in events:
-                    last = event
+        with client.submit(raw) as generation:
+            async for event in generation:
+                last = event
         if isinstance(last, DoneEvent):
             return json.dumps(
                 {

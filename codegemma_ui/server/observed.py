@@ -1,26 +1,20 @@
-"""The engine's handle with an eye on it: a line in the log for each completion, the metrics, no secrets."""
+"""Every completion of a client observed: a line in the log, and the metrics."""
 
 from __future__ import annotations
 
 import logging
 import time
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from contextlib import aclosing
-from dataclasses import dataclass, field, replace
-from typing import Any, cast
+from dataclasses import dataclass, field
 
-from codegemma_ui import secrets
 from codegemma_ui.client.client import EngineClient
 from codegemma_ui.ipc.messages import (
     CancelledEvent,
     DoneEvent,
     ErrorEvent,
     Event,
-    Status,
     TokenEvent,
 )
-from codegemma_ui.secrets import masked
 from codegemma_ui.server.metrics import Metrics
 
 log = logging.getLogger(__name__)
@@ -30,8 +24,8 @@ ABANDONED = "abandoned"
 
 
 @dataclass
-class _Seen:
-    """One completion as it goes by; no text is kept."""
+class _Observed:
+    """A `generation.Listener` that keeps no text."""
 
     metrics: Metrics
     arrived_s: float = field(default_factory=time.monotonic)
@@ -40,7 +34,7 @@ class _Seen:
     tokens: int = 0
     result: str = ABANDONED
 
-    def add(self, event: Event) -> None:
+    def event(self, event: Event) -> None:
         now = time.monotonic()
         match event:
             case TokenEvent() if not event.forced:
@@ -59,47 +53,21 @@ class _Seen:
             case ErrorEvent():
                 self.result = event.code
 
-    def fields(self) -> dict[str, Any]:
+    def ended(self) -> None:
+        self.metrics.requests.labels(self.result).inc()
         first = None if self.first_s is None else round(self.first_s - self.arrived_s, 4)
-        return {
+        fields = {
+            "request_id": uuid.uuid4().hex[:12],
             "result": self.result,
             "tokens": self.tokens,
             "first_token_s": first,
             "seconds": round(time.monotonic() - self.arrived_s, 4),
         }
+        log.info("completion", extra={"fields": fields})
 
 
-class ObservedClient(EngineClient):
-    """An `EngineClient` whose completions are counted, timed and logged, and whose errors are masked."""
-
-    def __init__(self, *arguments: Any, **named: Any) -> None:
-        super().__init__(*arguments, **named)
-        self.metrics = Metrics(self.status, lambda: self.restarts, lambda: self.hangs)
-        self._secrets = secrets.values()
-
-    def status(self) -> Status:
-        status = super().status()
-        if status.error is None or not self._secrets:
-            return status
-        error = {name: masked(said, self._secrets) for name, said in status.error.items()}
-        return replace(status, error=error)
-
-    async def complete(self, raw: Mapping[str, object]) -> AsyncIterator[Event]:
-        seen = _Seen(self.metrics)
-        generator = cast(AsyncGenerator[Event], super().complete(raw))
-        try:
-            async with aclosing(generator) as events:
-                async for event in events:
-                    seen.add(event)
-                    yield self._masked(event)
-        finally:
-            self.metrics.requests.labels(seen.result).inc()
-            fields = {"request_id": uuid.uuid4().hex[:12], **seen.fields()}
-            log.info("completion", extra={"fields": fields})
-
-    def _masked(self, event: Event) -> Event:
-        """An error may quote what a library said, and a library an address with a key in it."""
-        if not isinstance(event, ErrorEvent):
-            return event
-        said, hint = (masked(each, self._secrets) for each in (event.message, event.hint))
-        return replace(event, message=said, hint=hint)
+def observe(client: EngineClient) -> Metrics:
+    """Count, time and log the completions of a client from now on."""
+    metrics = Metrics(client.status, lambda: client.restarts, lambda: client.hangs)
+    client.observers.append(lambda: _Observed(metrics))
+    return metrics

@@ -26,6 +26,7 @@ from codegemma_ui.server.hosts import Hosts
 from codegemma_ui.server.listener import Listener
 from codegemma_ui.server.login import Login, PageApiInfo
 from codegemma_ui.server.mcp_tool import McpTool
+from codegemma_ui.server.metrics import Metrics
 from codegemma_ui.server.openai_api import OpenAIApi
 from codegemma_ui.server.policy import PagePolicy
 from codegemma_ui.server.sessions import Sessions
@@ -71,13 +72,16 @@ class GuardedApp(App):
         return GuardMiddleware(super().build_middleware_stack(), self._config)
 
 
-def start(blocks: gr.Blocks, client: EngineClient, settings: Settings) -> Listener:
+def start(
+    blocks: gr.Blocks, client: EngineClient, settings: Settings, metrics: Metrics | None = None
+) -> Listener:
     """Begin to serve.
 
     Args:
         blocks: from `ui.layout.build`.
-        client: of the same engine; health and metrics ask it.
+        client: of the same engine; health asks it.
         settings: host and port, of which 0 takes any free one, or a unix socket.
+        metrics: of the same engine, from `observed.observe`.
 
     Raises:
         BadInput: nothing can listen there, or not with these TLS files.
@@ -86,19 +90,15 @@ def start(blocks: gr.Blocks, client: EngineClient, settings: Settings) -> Listen
     host = settings.host.strip("[]")
     listener = Listener(settings)
     login = Login(*settings.auth) if settings.auth else None
-    mcp = McpTool(layout.door(blocks), settings.api_key) if settings.mcp else None
+    mcp = McpTool(client, settings.api_key) if settings.mcp else None
     config = GuardConfig(
         hosts=Hosts.of(settings.host, settings.allowed_hosts),
         routes=RouteAllowlist(api=settings.api),
         endpoints=Endpoints.of(blocks),
         status=client.status,
-        metrics=getattr(client, "metrics", None) if settings.metrics else None,
+        metrics=metrics if settings.metrics else None,
         login=login,
-        other_tools=(
-            OpenAIApi(client, layout.door(blocks), settings.api_key)
-            if settings.openai_api
-            else None
-        ),
+        other_tools=(OpenAIApi(client, settings.api_key) if settings.openai_api else None),
         mcp=mcp,
         root_path=settings.root_path,
         runs=lambda event: event in blocks._queue.event_ids_to_events,
@@ -126,7 +126,7 @@ def start(blocks: gr.Blocks, client: EngineClient, settings: Settings) -> Listen
                 # Each that runs or waits takes one of Gradio's places, as does one on its way to a refusal.
                 max_threads=settings.queue_size + 64,
                 app_kwargs={"lifespan": mcp.lifespan} if mcp else None,
-                _app=GuardedApp(config, layout.gates(blocks)),
+                _app=GuardedApp(config, layout.middleware(blocks, client)),
                 **page_assets(),
             )
         returned_memory.keep_what_is_here()
@@ -137,13 +137,15 @@ def start(blocks: gr.Blocks, client: EngineClient, settings: Settings) -> Listen
     return listener
 
 
-def launch(blocks: gr.Blocks, client: EngineClient, settings: Settings) -> None:
+def launch(
+    blocks: gr.Blocks, client: EngineClient, settings: Settings, metrics: Metrics | None = None
+) -> None:
     """Serve until a signal of `interrupts.ENDING`, then close the engine and the page."""
     over = threading.Event()
     for name in interrupts.ENDING:
         signal.signal(name, lambda *_: over.set())
     logs.take_over_gradio()
-    listener = start(blocks, client, settings)
+    listener = start(blocks, client, settings, metrics)
     logs.take_over_uvicorn()
     with contextlib.suppress(BrokenPipeError):  # whoever read it has left; the page is still wanted
         print(f"CodeGemma FIM Playground: {listener.url}", flush=True)

@@ -11,14 +11,13 @@ import gradio as gr
 from gradio.events import api
 
 from codegemma_ui.client.client import EngineClient
-from codegemma_ui.client.completions import Completions
+from codegemma_ui.client.progress import updates
 from codegemma_ui.fim import DEFAULT_MAX_LENGTH
-from codegemma_ui.ipc.messages import event_to_dict
 from codegemma_ui.ui.events import blocks_under_construction
 from codegemma_ui.ui.listeners import listening
 
 
-def wire(client: EngineClient, completions: Completions) -> None:
+def wire(client: EngineClient) -> None:
     """Add both endpoints to the Blocks under construction."""
     blocks = blocks_under_construction()
 
@@ -59,16 +58,9 @@ def wire(client: EngineClient, completions: Completions) -> None:
             "score": score,
             "stop_on_repetition": stop_on_repetition,
         }
-        refusal = completions.arrival()
-        if refusal is not None:  # at once: no updates before it
-            yield event_to_dict(refusal)
-            return
         session = request.session_hash if request else None
-        with (
-            listening(blocks, session, page=False) as has_listener,
-            completions.call(has_listener=has_listener) as call,
-        ):
-            async with aclosing(call.stream(raw)) as progresses:
+        with listening(blocks, session, page=False) as has_listener:
+            async with aclosing(updates(client.submit(raw), has_listener)) as progresses:
                 async for progress in progresses:
                     yield progress.to_dict()
 

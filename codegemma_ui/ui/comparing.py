@@ -11,34 +11,31 @@ import gradio as gr
 
 from codegemma_ui import fim
 from codegemma_ui.client.client import EngineClient
-from codegemma_ui.client.completions import Call, Completions
 from codegemma_ui.client.progress import Progress
 from codegemma_ui.completions import likelihood
 from codegemma_ui.completions.recording import LONGEST, Recording
 from codegemma_ui.errors import BadInput
 from codegemma_ui.ipc.messages import MAX_SEED, ErrorEvent, parse_request
+from codegemma_ui.ui.calls import Call, Calls
 from codegemma_ui.ui.completing import asked_by, check_sides, follow
 from codegemma_ui.ui.components import Page
-from codegemma_ui.ui.events import PRIVATE, SKIP, blocks_under_construction
-from codegemma_ui.ui.listeners import listening
+from codegemma_ui.ui.events import PRIVATE, Updates
 from codegemma_ui.ui.render import Run
 from codegemma_ui.ui.strings import Language
 from codegemma_ui.ui.views import race, suffix
 from codegemma_ui.ui.views.race import Lane
 
 
-def wire(page: Page, client: EngineClient, completions: Completions) -> None:
+def wire(page: Page, client: EngineClient, calls: Calls) -> None:
     """Connect both views. While one of them asks the engine, the page's own button rests."""
-    _wire_race(page, client, completions)
-    _wire_gain(page, client, completions)
+    _wire_race(page, client, calls)
+    _wire_gain(page, client, calls)
 
 
-def _wire_race(page: Page, client: EngineClient, completions: Completions) -> None:
-    blocks = blocks_under_construction()
-
+def _wire_race(page: Page, client: EngineClient, calls: Calls) -> None:
     async def show_race(
         request: gr.Request, ending: str, language: Language, true_middle: str | None, *given: Any
-    ) -> AsyncGenerator[list[Any]]:
+    ) -> AsyncGenerator[Updates]:
         """Run the same request in each layout, one after the other, then score the true middle in each."""
         raw = dict(zip(asked_by(page), given, strict=True))
         refusal = None
@@ -50,26 +47,22 @@ def _wire_race(page: Page, client: EngineClient, completions: Completions) -> No
         lanes = [Lane(each["layout"], Run(each, ending)) for each in requests]
         truth = (true_middle or "")[: fim.MAX_SIDE_CHARACTERS]  # far longer than any model reads
 
-        def seen(*buttons: Any, running: bool = True) -> list[Any]:
-            return [race.view(lanes, truth, language, running=running), *buttons]
+        def seen(*, running: bool = True) -> Updates:
+            return {page.race: race.view(lanes, truth, language, running=running)}
 
-        refusal = refusal or completions.arrival()
+        refusal = refusal or client.refusal()
         if refusal is not None:
             first = lanes[0].run
             first.progress = Progress(first.prefix, first.suffix)
             first.progress.add(refusal)
-            yield seen(*_free(), running=False)
+            yield seen(running=False) | _free(page)
             return
-        session = request.session_hash
-        with (
-            listening(blocks, session) as has_listener,
-            completions.call(session, has_listener) as call,
-        ):
-            yield seen(*_held())
+        with calls.call(request.session_hash) as call:
+            yield seen() | _held(page)
             async with aclosing(_race(lanes, truth, client, call, language)) as steps:
                 async for _ in steps:
-                    yield seen(SKIP, SKIP)
-        yield seen(*_free(), running=False)
+                    yield seen()
+        yield seen(running=False) | _free(page)
 
     page.race_ask.change(
         show_race,
@@ -87,7 +80,8 @@ async def _race(
     """Every lane in turn, until one is stopped or fails; yields at each update."""
     for lane in lanes:
         lane.trained = _trained(client, client.status().preset, lane.layout)
-        async with aclosing(follow(lane.run, call, client, language)) as updates:
+        generation = call.submit(lane.run.request)
+        async with aclosing(follow(lane.run, call, generation, client, language)) as updates:
             async for _ in updates:
                 yield
         if lane.run.stopped or lane.run.error:
@@ -96,7 +90,8 @@ async def _race(
             lane.trained = _trained(client, lane.run.progress.completion.preset, lane.layout)
     for lane in lanes if truth else ():
         lane.scored = Run(_score_of(truth, lane, client))
-        async with aclosing(follow(lane.scored, call, client, language)) as updates:
+        generation = call.submit(lane.scored.request)
+        async with aclosing(follow(lane.scored, call, generation, client, language)) as updates:
             async for _ in updates:
                 yield
         if lane.scored.stopped:
@@ -118,42 +113,37 @@ def _score_of(truth: str, lane: Lane, client: EngineClient) -> dict[str, Any]:
     return likelihood.scoring(lane.run.prompt, lane.layout, token_ids, request.max_length, most)
 
 
-def _wire_gain(page: Page, client: EngineClient, completions: Completions) -> None:
-    blocks = blocks_under_construction()
-
+def _wire_gain(page: Page, client: EngineClient, calls: Calls) -> None:
     async def show_gain(
         request: gr.Request, result: Run | None, language: Language
-    ) -> AsyncGenerator[list[Any]]:
+    ) -> AsyncGenerator[Updates]:
         """Score the tokens of the completion in view with its suffix, then without it."""
         asked = _asked(result.recording if result else None, client)
         if isinstance(asked, str):
-            yield [suffix.missing(asked, language), SKIP, SKIP]
+            yield {page.suffix: suffix.missing(asked, language)}
             return
         recording, pair = asked
         scored = Run(pair.with_suffix), Run(pair.without)
 
-        def seen(*buttons: Any) -> list[Any]:
-            return [suffix.view(pair, scored, recording.request.layout, language), *buttons]
+        def seen() -> Updates:
+            return {page.suffix: suffix.view(pair, scored, recording.request.layout, language)}
 
-        refusal = completions.arrival()
+        refusal = client.refusal()
         if refusal is not None:
             scored[0].progress = Progress("", "")
             scored[0].progress.add(refusal)
-            yield seen(*_free())
+            yield seen() | _free(page)
             return
-        session = request.session_hash
-        with (
-            listening(blocks, session) as has_listener,
-            completions.call(session, has_listener) as call,
-        ):
-            yield seen(*_held())
+        with calls.call(request.session_hash) as call:
+            yield seen() | _held(page)
             for run in scored:
-                async with aclosing(follow(run, call, client, language)) as updates:
+                generation = call.submit(run.request)
+                async with aclosing(follow(run, call, generation, client, language)) as updates:
                     async for _ in updates:
-                        yield seen(SKIP, SKIP)
+                        yield seen()
                 if run.stopped or run.error:
                     break
-        yield seen(*_free())
+        yield seen() | _free(page)
 
     page.suffix_ask.change(
         show_gain,
@@ -180,10 +170,10 @@ def _asked(
     return (recording, pair) if pair.differ else "none"
 
 
-def _held() -> tuple[Any, Any]:
-    """The page's buttons while the engine is asked: nothing to complete, something to stop."""
-    return gr.update(interactive=False), gr.update(interactive=True)
+def _held(page: Page) -> Updates:
+    """Return the page's buttons while a comparison runs: nothing to complete, something to stop."""
+    return {page.complete: gr.update(interactive=False), page.stop: gr.update(interactive=True)}
 
 
-def _free() -> tuple[Any, Any]:
-    return gr.update(interactive=True), gr.update(interactive=False)
+def _free(page: Page) -> Updates:
+    return {page.complete: gr.update(interactive=True), page.stop: gr.update(interactive=False)}

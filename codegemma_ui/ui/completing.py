@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
@@ -12,17 +12,15 @@ import gradio as gr
 
 from codegemma_ui import fim
 from codegemma_ui.client.client import EngineClient
-from codegemma_ui.client.completions import Call, Completions
-from codegemma_ui.client.progress import Progress
+from codegemma_ui.client.generation import Generation
 from codegemma_ui.completions import recording
 from codegemma_ui.completions.recording import ENDINGS, LONGEST
 from codegemma_ui.errors import BadInput
-from codegemma_ui.fim.vocabulary import Prompt
 from codegemma_ui.ipc.messages import parse_request
 from codegemma_ui.ui import received, render, unfinished
+from codegemma_ui.ui.calls import Call, Calls
 from codegemma_ui.ui.components import Page
-from codegemma_ui.ui.events import AT_ONCE, PRIVATE, SKIP, blocks_under_construction
-from codegemma_ui.ui.listeners import listening
+from codegemma_ui.ui.events import AT_ONCE, PRIVATE, SKIP, Updates
 from codegemma_ui.ui.status_line import waits_for
 from codegemma_ui.ui.strings import Language
 from codegemma_ui.ui.views import suffix, take, tokens
@@ -32,12 +30,12 @@ LIVE_PROGRAM_CHARACTERS = 20_000
 """A longer program is shown when the stream ends: each update sends the whole of it."""
 
 
-Complete = Callable[[render.Run, Language, str | None], AsyncGenerator[list[Any]]]
+Complete = Callable[[render.Run, Language, str | None], AsyncGenerator[Updates]]
 """Runs a completion for a session, and yields what the page is to show of it."""
 
 
 def results(page: Page) -> list[Any]:
-    """The controls that show a completion, in the order of `ended`."""
+    """Return the controls that show a completion."""
     return [
         page.middle,
         page.caption,
@@ -54,59 +52,47 @@ def results(page: Page) -> list[Any]:
     ]
 
 
-def wire(
-    page: Page, client: EngineClient, completions: Completions
-) -> tuple[Complete, Sequence[Any]]:
+def wire(page: Page, client: EngineClient, calls: Calls) -> Complete:
     """Connect both buttons, and what the views ask for.
 
     Returns:
-        What completes, for others who want a completion shown, and the controls that show it.
+        What completes, for others who want a completion shown; it updates the controls of `results`.
     """
-    blocks = blocks_under_construction()
     outputs = results(page)
-    pressed: set[str | None] = (
-        set()
-    )  # sessions whose completion runs: another press of the button is none
+    # Sessions whose completion runs: another press of the button does nothing.
+    pressed: set[str | None] = set()
 
     async def complete(
         run: render.Run, language: Language, session: str | None
-    ) -> AsyncGenerator[list[Any]]:
-        refusal = completions.arrival()
-        if refusal is not None:  # at once: no updates before it
-            run.progress = Progress(run.prefix, run.suffix)
-            run.progress.add(refusal)
-            yield ended(run, language)
-            return
-        with (
-            listening(blocks, session) as has_listener,
-            completions.call(session, has_listener) as call,
-        ):
-            yield _started(run, client.status().preset, language)
-            async for update in show(run, call, language):
-                yield update
+    ) -> AsyncGenerator[Updates]:
+        with calls.call(session) as call:
+            generation = call.submit(run.request)
+            if generation.refusal is None:
+                yield started(page, run, client.status().preset, language)
+            async with aclosing(follow(run, call, generation, client, language)) as updates:
+                async for news in updates:
+                    yield _written(run, news, language)
         run.context_length = client.status().context_length
-        yield ended(run, language)
+        yield ended(page, run, language)
 
-    async def show(run: render.Run, call: Call, language: Language) -> AsyncGenerator[list[Any]]:
-        live = len(run.prefix) + len(run.suffix) <= LIVE_PROGRAM_CHARACTERS
-        async with aclosing(follow(run, call, client, language)) as updates:
-            async for news in updates:
-                yield [
-                    run.middle if news.middle else SKIP,
-                    render.caption(run, language),
-                    render.program(run, language) if news.middle and live else SKIP,
-                    render.raw_prompt(run, language) if news.prompt else SKIP,
-                    render.raw_output(run, language) if news.middle else SKIP,
-                    *[SKIP] * 7,
-                ]
+    def _written(run: render.Run, news: News, language: Language) -> Updates:
+        updates: Updates = {page.caption: render.caption(run, language)}
+        if news.prompt:
+            updates[page.raw_prompt] = render.raw_prompt(run, language)
+        if news.middle:
+            updates[page.middle] = run.middle
+            updates[page.raw_output] = render.raw_output(run, language)
+            if len(run.prefix) + len(run.suffix) <= LIVE_PROGRAM_CHARACTERS:
+                updates[page.program] = render.program(run, language)
+        return updates
 
     async def show_completion(
         request: gr.Request, ending: str, language: Language, *given: Any
-    ) -> AsyncGenerator[list[Any]]:
+    ) -> AsyncGenerator[Updates]:
         # Not Gradio's trigger_mode "once": that also drops a press that comes between a run's last update,
         # which enables the button, and the end of the event.
         if request.session_hash in pressed:
-            yield [SKIP] * len(outputs)
+            yield SKIP
             return
         raw = dict(zip(asked_by(page), given, strict=True))
         try:
@@ -118,16 +104,16 @@ def wire(
         run = render.Run(raw, ending)
         try:
             async with aclosing(complete(run, language, request.session_hash)) as steps:
-                async for update in steps:
+                async for updates in steps:
                     if run.over:
                         pressed.discard(request.session_hash)
-                    yield update
+                    yield updates
         finally:
             pressed.discard(request.session_hash)
 
     async def show_branch(
         asked: str, language: Language, request: gr.Request
-    ) -> AsyncGenerator[list[Any]]:
+    ) -> AsyncGenerator[Updates]:
         """Write on from forced tokens: `{"request": …, "ending": …, "forced": […], "parent": …}`.
 
         `otherwise` may hold the `preset` whose tokens these are, and their `text` for every other one.
@@ -138,16 +124,16 @@ def wire(
             parse_request(raw, LONGEST)
             run = render.Run(raw, _ending(question), _parent(question))
         except (ValueError, KeyError, TypeError, RecursionError):
-            yield [SKIP] * len(outputs)
+            yield SKIP
             return
         except BadInput as error:
             yield refused(error, language)
             return
         async with aclosing(complete(run, language, request.session_hash)) as steps:
-            async for update in steps:
-                yield update
+            async for updates in steps:
+                yield updates
 
-    def show_recording(asked: str, language: Language) -> list[Any]:
+    def show_recording(asked: str, language: Language) -> Updates:
         """Show what has ended before: `{"recording": …, "parent": …}`."""
         try:
             question = received.mapping(asked)
@@ -155,17 +141,17 @@ def wire(
             run.time_limit_s = client.settings.time_limit_s
             run.context_length = client.status().context_length
         except (ValueError, KeyError, TypeError, RecursionError):
-            return [SKIP] * len(outputs)
+            return SKIP
         except BadInput as error:
             return refused(error, language)
-        return ended(run, language)
+        return ended(page, run, language)
 
-    def refused(error: BadInput, language: Language) -> list[Any]:
+    def refused(error: BadInput, language: Language) -> Updates:
         said = render.error_notice(error.code, error.message, error.hint, language)
-        return [said if one is page.outcome else SKIP for one in outputs]
+        return {page.outcome: said}
 
     def stop(request: gr.Request) -> None:
-        completions.stop(request.session_hash)
+        calls.stop(request.session_hash)
 
     page.complete.click(
         show_completion,
@@ -190,7 +176,7 @@ def wire(
         **AT_ONCE,
     )
     page.stop.click(stop, **AT_ONCE)
-    return complete, outputs
+    return complete
 
 
 def check_sides(raw: Mapping[str, Any]) -> None:
@@ -262,23 +248,24 @@ def _forced(question: Mapping[str, Any], client: EngineClient) -> Any:
 
 
 async def follow(
-    run: render.Run, call: Call, client: EngineClient, language: Language
+    run: render.Run, call: Call, generation: Generation, client: EngineClient, language: Language
 ) -> AsyncGenerator[News]:
-    """Send a run's request, keep the run up to date, and tell of each update but the last.
+    """Keep a run up to date with its generation, and tell of each update but the last.
 
     Where it ends without a last event, a person stopped it or nobody listens any more.
     """
     middle = ""
     run.time_limit_s = client.settings.time_limit_s
-    async with aclosing(call.stream(run.request)) as progresses:
+    async with aclosing(call.updates(generation)) as progresses:
         async for run.progress in progresses:
             run.seen_s = time.monotonic()
             new_prompt = run.prompt is None and run.progress.prompt is not None
             if new_prompt:
-                run.prompt = _prompt(client, run.request)
+                assert generation.request is not None  # a refused one has no prompt
+                run.prompt = client.vocabulary().prompt_of(generation.request)
                 run.begun_s = run.seen_s
             if run.prompt is None:
-                run.ahead = call.ahead
+                run.ahead = generation.ahead
                 run.wait_s = client.wait_s(run.ahead) if run.ahead else None
                 run.waits_for = waits_for(client.status(), client.presets(), language)
             else:
@@ -292,70 +279,67 @@ async def follow(
     run.stopped = run.progress is None or run.progress.last is None
 
 
-def _prompt(client: EngineClient, raw: Mapping[str, Any]) -> Prompt:
-    """As the engine makes it of a request that it took."""
-    return client.vocabulary().prompt_of(parse_request(raw, LONGEST))
+def started(page: Page, run: render.Run, preset: str | None, language: Language) -> Updates:
+    """Return what is shown of a completion that begins; `preset` is to write it."""
+    unfinished = Unfinished(run.request, run.ending, preset)
+    return {
+        page.middle: "",
+        page.caption: render.caption(run, language),
+        page.program: render.program(run, language),
+        page.raw_prompt: render.raw_prompt(None, language),
+        page.raw_output: render.raw_output(None, language),
+        page.outcome: "",
+        page.complete: gr.update(interactive=False),
+        page.stop: gr.update(interactive=True),
+        page.result: None,
+        page.recorded: take.recorded(None, unfinished=unfinished),
+        page.suffix: suffix.fresh(language),
+    }
 
 
-def _started(run: render.Run, preset: str | None, language: Language) -> list[Any]:
-    return [
-        "",
-        render.caption(run, language),
-        render.program(run, language),
-        render.raw_prompt(None, language),
-        render.raw_output(None, language),
-        SKIP,
-        "",
-        gr.update(interactive=False),
-        gr.update(interactive=True),
-        None,
-        take.recorded(None, unfinished=Unfinished(run.request, run.ending, preset)),
-        suffix.fresh(language),
-    ]
+def nothing(page: Page, language: Language) -> Updates:
+    """Return a page that shows no completion; one that runs goes on."""
+    return {
+        page.middle: "",
+        page.caption: render.caption(None, language),
+        page.program: render.empty_pane("program", language),
+        page.raw_prompt: render.empty_pane("raw_prompt", language),
+        page.raw_output: render.empty_pane("raw_output", language),
+        page.tokens: tokens.view(None, None, language),
+        page.outcome: "",
+        page.result: None,
+        page.recorded: take.recorded(None),
+        page.suffix: suffix.fresh(language),
+    }
 
 
-def nothing(language: Language) -> list[Any]:
-    """A page that shows no completion, in the order of `results`; one that runs goes on."""
-    return [
-        "",
-        render.caption(None, language),
-        *(render.empty_pane(name, language) for name in ("program", "raw_prompt", "raw_output")),
-        tokens.view(None, None, language),
-        "",
-        SKIP,
-        SKIP,
-        None,
-        take.recorded(None),
-        suffix.fresh(language),
-    ]
-
-
-def ended(run: render.Run, language: Language, opened: str = "") -> list[Any]:
-    """All that is shown of a completion that has ended.
+def ended(page: Page, run: render.Run, language: Language, opened: str = "") -> Updates:
+    """Return all that is shown of a completion that has ended.
 
     Args:
         opened: what is said, as HTML, of one that ran elsewhere.
     """
-    error = run.error
-    recorded = run.recording
+    error, recorded = run.error, run.recording
     failed = None
+    outcome = opened or unfinished.notice(run, language)
     if error:
         said = {"code": error.code, "message": error.message, "hint": error.hint}
         failed = Unfinished(run.request, run.ending, None, said)
+        outcome = render.error_notice(error.code, error.message, error.hint, language)
     run.slim()
-    return [
-        run.middle,
-        render.caption(run, language),
-        render.program(run, language),
-        render.raw_prompt(run, language),
-        render.raw_output(run, language),
-        tokens.view(recorded, run.parent, language) if recorded else SKIP,
-        render.error_notice(error.code, error.message, error.hint, language)
-        if error
-        else opened or unfinished.notice(run, language),
-        gr.update(interactive=True),
-        gr.update(interactive=False),
-        run,
-        take.recorded(recorded, unfinished=failed, opened=bool(opened)),
-        suffix.fresh(language),
-    ]
+    updates = {
+        page.middle: run.middle,
+        page.caption: render.caption(run, language),
+        page.program: render.program(run, language),
+        page.raw_prompt: render.raw_prompt(run, language),
+        page.raw_output: render.raw_output(run, language),
+        page.outcome: outcome,
+        page.complete: gr.update(interactive=True),
+        page.stop: gr.update(interactive=False),
+        page.result: run,
+        page.recorded: take.recorded(recorded, unfinished=failed, opened=bool(opened)),
+        page.suffix: suffix.fresh(language),
+    }
+    if recorded:
+        updates[page.tokens] = tokens.view(recorded, run.parent, language)
+    return updates

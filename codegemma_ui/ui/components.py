@@ -7,37 +7,135 @@ language of a page loses nothing that was typed.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import gradio as gr
 from gradio.components.base import Component
 
+from codegemma_ui.ui.code_editor import CodeEditor
+from codegemma_ui.ui.context_files import ContextFiles
 from codegemma_ui.ui.strings import Language, text
+
+T = TypeVar("T")
 
 Label = Callable[[Language], Any]
 
 
-@dataclass
 class Page:
-    """Everything on the page that a handler reads or writes; see `layout` for where it stands."""
+    """Everything on the page that a handler reads or writes; see `layout` for where it stands.
 
-    controls: dict[str, Any] = field(default_factory=dict)
-    labels: dict[str, dict[str, Label]] = field(default_factory=dict)
+    Attributes:
+        controls: the same by name.
+        labels: by name, each labelled property of a control in a language.
+    """
 
-    def __getattr__(self, name: str) -> Any:
-        try:
-            return self.__dict__["controls"][name]
-        except KeyError:
-            raise AttributeError(name) from None
+    # The head of the page
+    title: gr.HTML
+    language_choice: gr.Radio
+    theme: gr.Button
+    log_out: gr.Button  # under a login
+    status: gr.HTML
+    connection: gr.HTML
+    notices: gr.HTML
+    answer: gr.HTML
+
+    # What to run
+    model: gr.Dropdown
+    backend: gr.Dropdown
+    code_language: gr.Dropdown
+    example: gr.Dropdown
+    cancel_switch: gr.Button
+    lesson: gr.HTML
+
+    # The editors, and what stands at them
+    before: CodeEditor
+    after: CodeEditor
+    middle: CodeEditor
+    ending: gr.Radio
+    boundaries: gr.HTML
+    outcome: gr.HTML
+    caption: gr.HTML
+
+    # The request
+    max_length: gr.Slider
+    token_sum: gr.HTML
+    complete: gr.Button
+    stop: gr.Button
+    advanced: gr.Accordion
+    temperature: gr.Slider
+    top_k: gr.Number
+    top_p: gr.Slider
+    seed: gr.Number
+    stop_on_repetition: gr.Checkbox
+    layout: gr.Radio
+    precision: gr.Dropdown
+    path: gr.Textbox
+    files: ContextFiles
+
+    # The tabs
+    program_tab: gr.Tab
+    program: gr.HTML
+    raw_prompt_tab: gr.Tab
+    raw_prompt: gr.HTML
+    raw_output_tab: gr.Tab
+    raw_output: gr.HTML
+    xray_tab: gr.Tab
+    xray: gr.HTML
+    tokens_tab: gr.Tab
+    tokens: gr.HTML
+    race_tab: gr.Tab
+    race: gr.HTML
+    truth_fold: gr.Accordion
+    truth: gr.Textbox
+    suffix_tab: gr.Tab
+    suffix: gr.HTML
+    lessons_tab: gr.Tab
+    lessons: gr.HTML
+    quiz: gr.HTML
+    take_tab: gr.Tab
+    take: gr.HTML
+    summary_fold: gr.Accordion
+    summary: gr.HTML
+    footer: gr.HTML
+
+    # Hidden: what the page's scripts send to the server and get from it
+    words: gr.HTML
+    recorded: gr.HTML
+    paste_report: gr.Textbox
+    branch_ask: gr.Textbox
+    show_ask: gr.Textbox
+    race_ask: gr.Textbox
+    suffix_ask: gr.Textbox
+    lesson_ask: gr.Textbox
+    quiz_ask: gr.Textbox
+    take_ask: gr.Textbox
+    open_ask: gr.Textbox
+    kept: gr.Textbox
+    counts_by: gr.Textbox
+
+    # Without a face
+    timer: gr.Timer
+    shown: gr.State
+    result: gr.State
+    lesson_open: gr.State
+
+    def __init__(self) -> None:
+        self.controls: dict[str, Any] = {}
+        self.labels: dict[str, dict[str, Label]] = {}
+
+    def hold(self, name: str, control: Any) -> None:
+        """Remember a control as the attribute of that name."""
+        assert name in Page.__annotations__, name
+        setattr(self, name, control)
+        self.controls[name] = control
 
     def add(
-        self, name: str, kind: Callable[..., Any], *, labels: dict[str, Any], **arguments: Any
-    ) -> Any:
+        self, name: str, kind: Callable[..., T], *, labels: dict[str, Any], **arguments: Any
+    ) -> T:
         """Make a control, remember it under a name, and label it in English.
 
         Args:
-            name: what handlers call it; with dashes it is its `elem_id`.
+            name: its attribute; with dashes it is its `elem_id`.
             kind: the component class.
             labels: property -> a key of `strings.TABLE`, or a function from the language to its value.
             arguments: of the component, beside the labelled properties.
@@ -50,7 +148,7 @@ class Page:
             elem_id=name.replace("_", "-"),
             **arguments,
         )
-        self.controls[name] = control
+        self.hold(name, control)
         self.labels[name] = by_language
         return control
 

@@ -6,8 +6,11 @@ from typing import Any
 
 import gradio as gr
 
-SKIP = gr.skip()
-"""Leave this control alone."""
+SKIP: dict[Any, Any] = gr.skip()
+"""Leave this control alone; returned by itself, all of them."""
+
+Updates = dict[Any, Any]
+"""What a handler returns: new values by control. Those that it does not name are left alone."""
 
 PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 """Not in the API, and no progress overlay over what it writes."""

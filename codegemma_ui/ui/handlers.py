@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from codegemma_ui.client.client import EngineClient
-from codegemma_ui.client.completions import Completions
 from codegemma_ui.settings import Settings
 from codegemma_ui.ui import (
     comparing,
@@ -16,16 +15,18 @@ from codegemma_ui.ui import (
     share,
     switching,
 )
+from codegemma_ui.ui.calls import Calls
 from codegemma_ui.ui.components import Page
+from codegemma_ui.ui.events import blocks_under_construction
 from codegemma_ui.ui.status_polling import Follower
 
 
-def wire(page: Page, client: EngineClient, settings: Settings) -> Completions:
-    """Connect every control; returns the door to the engine that the API shares."""
-    completions = Completions(client, settings.queue_size)
-    complete, shown = completing.wire(page, client, completions)
-    comparing.wire(page, client, completions)
-    quiz.wire(page, client, completions, complete, shown)
+def wire(page: Page, client: EngineClient, settings: Settings) -> None:
+    """Connect every control."""
+    calls = Calls(client, blocks_under_construction())
+    complete = completing.wire(page, client, calls)
+    comparing.wire(page, client, calls)
+    quiz.wire(page, client, calls, complete)
     lesson_events.wire(page)
     editing.wire(page, client)
     follower = Follower(page, client, settings)
@@ -33,4 +34,3 @@ def wire(page: Page, client: EngineClient, settings: Settings) -> Completions:
     settled = language.wire(page, settings, follower)
     share.wire(page, client, settings)
     restoring.wire(page, client, settled)
-    return completions

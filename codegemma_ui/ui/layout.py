@@ -25,7 +25,6 @@ os.environ.setdefault("MPLBACKEND", "agg")
 import gradio as gr
 from starlette.middleware import Middleware
 
-from codegemma_ui.client.completions import Completions
 from codegemma_ui.ui import api, handlers, views
 from codegemma_ui.ui.code_editor import CodeEditor
 from codegemma_ui.ui.components import Page
@@ -34,7 +33,7 @@ from codegemma_ui.ui.events import AT_ONCE
 from codegemma_ui.ui.overload import OverloadMiddleware
 from codegemma_ui.ui.views import lessons as lessons_view
 from codegemma_ui.ui.views import quiz as quiz_view
-from codegemma_ui.ui.views import race, suffix, take
+from codegemma_ui.ui.views import race, suffix, take, words
 
 TITLE = "CodeGemma FIM Playground"
 
@@ -65,28 +64,21 @@ def build(client: EngineClient, settings: Settings) -> gr.Blocks:
         _advanced(page, client)
         _panes(page)
         page.add("footer", gr.HTML, labels={})
-        page.controls["timer"] = gr.Timer(STATUS_INTERVAL_S)
-        page.controls["shown"] = gr.State(None)
-        page.controls["result"] = gr.State(None)
-        page.controls["lesson_open"] = gr.State(None)
-        completions = handlers.wire(page, client, settings)
+        page.add("words", gr.HTML, labels={"value": words.view}, visible="hidden")
+        page.hold("timer", gr.Timer(STATUS_INTERVAL_S))
+        for name in ("shown", "result", "lesson_open"):
+            page.hold(name, gr.State(None))
+        handlers.wire(page, client, settings)
         if settings.api:
-            api.wire(client, completions)
-    # What is too many is refused by `Completions`, in words; Gradio's own limit is for what it cannot start.
+            api.wire(client)
+    # The client refuses what is too many, in words; Gradio's own limit is for what it cannot start.
     blocks.queue(max_size=1000, api_open=False, default_concurrency_limit=None)
-    blocks.completions = completions  # type: ignore[attr-defined]
     return blocks
 
 
-def door(blocks: gr.Blocks) -> Completions:
-    """The door to the engine of a page from `build`."""
-    completions: Completions = blocks.completions  # type: ignore[attr-defined]
-    return completions
-
-
-def gates(blocks: gr.Blocks) -> list[Middleware]:
-    """What stands before the queue of a page from `build`."""
-    return [Middleware(OverloadMiddleware, blocks=blocks, completions=door(blocks))]
+def middleware(blocks: gr.Blocks, client: EngineClient) -> list[Middleware]:
+    """Return what stands before the queue of a page from `build`."""
+    return [Middleware(OverloadMiddleware, blocks=blocks, client=client)]
 
 
 def _header(page: Page, settings: Settings) -> None:

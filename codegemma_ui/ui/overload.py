@@ -16,7 +16,7 @@ import gradio as gr
 from starlette.responses import JSONResponse
 from starlette.types import Message, Receive, Scope, Send
 
-from codegemma_ui.client.completions import Completions
+from codegemma_ui.client.client import EngineClient
 from codegemma_ui.errors import sentences
 from codegemma_ui.ipc.messages import event_to_dict
 
@@ -39,16 +39,16 @@ class OverloadMiddleware:
     Args:
         app: Gradio's.
         blocks: whose queue it stands before.
-        completions: where what is let in arrives.
+        client: what is let in goes to it.
     """
 
     def __init__(
         self,
         app: Callable[[Scope, Receive, Send], Awaitable[None]],
         blocks: gr.Blocks,
-        completions: Completions,
+        client: EngineClient,
     ) -> None:
-        self._app, self._blocks, self._completions = app, blocks, completions
+        self._app, self._blocks, self._client = app, blocks, client
         self._on_the_way: deque[float] = deque()
         self._begun = 0
         self._gently: deque[float] = deque(maxlen=GENTLE)
@@ -59,7 +59,7 @@ class OverloadMiddleware:
         if asks and path == _JOIN:
             body, receive = await _read(receive)
             asks = self._completes(body)
-        refusal = self._completions.refusal(self._count()) if asks else None
+        refusal = self._client.refusal(self._count()) if asks else None
         if refusal is not None and not self._has_time():
             detail = {"detail": sentences(refusal.message, refusal.hint)}
             answer = JSONResponse(event_to_dict(refusal) | detail, 503, {"Retry-After": "2"})
@@ -82,10 +82,10 @@ class OverloadMiddleware:
 
     def _count(self) -> int:
         """How many were let in and have not begun yet: Gradio takes them one by one."""
-        while self._on_the_way and self._begun < self._completions.begun:
+        while self._on_the_way and self._begun < self._client.submitted:
             self._on_the_way.popleft()
             self._begun += 1
-        self._begun = self._completions.begun
+        self._begun = self._client.submitted
         while self._on_the_way and time.monotonic() - self._on_the_way[0] > ON_THE_WAY_S:
             self._on_the_way.popleft()
         return len(self._on_the_way)

@@ -12,15 +12,14 @@ import gradio as gr
 
 from codegemma_ui import fim
 from codegemma_ui.client.client import EngineClient
-from codegemma_ui.client.completions import Completions
 from codegemma_ui.client.progress import Progress
 from codegemma_ui.fim.scoring import exact_match, parses
 from codegemma_ui.ipc.messages import DoneEvent, TokenEvent, logprob_of
 from codegemma_ui.ui import received, render
-from codegemma_ui.ui.completing import Complete, asked_by
+from codegemma_ui.ui.calls import Calls
+from codegemma_ui.ui.completing import Complete, asked_by, results
 from codegemma_ui.ui.components import Page
-from codegemma_ui.ui.events import PRIVATE, SKIP, blocks_under_construction
-from codegemma_ui.ui.listeners import listening
+from codegemma_ui.ui.events import PRIVATE, SKIP, Updates
 from codegemma_ui.ui.strings import Language
 from codegemma_ui.ui.views import quiz as quiz_view
 from codegemma_ui.ui.views.quiz import Attempt, Comparison
@@ -32,20 +31,12 @@ LEAST_LIKELY = 1e-30
 """Stands for a probability that a float took for 0."""
 
 
-def wire(
-    page: Page,
-    client: EngineClient,
-    completions: Completions,
-    complete: Complete,
-    shown: Sequence[Any],
-) -> None:
+def wire(page: Page, client: EngineClient, calls: Calls, complete: Complete) -> None:
     """Connect the quiz.
 
     Args:
-        complete: runs a completion and yields what `shown` is to show.
+        complete: runs a completion, and yields what the page is to show of it.
     """
-    blocks = blocks_under_construction()
-    nothing = [SKIP] * len(shown)
 
     async def show_quiz(
         request: gr.Request,
@@ -54,7 +45,7 @@ def wire(
         code_language: str,
         language: Language,
         *given: Any,
-    ) -> AsyncGenerator[list[Any]]:
+    ) -> AsyncGenerator[Updates]:
         """Fill in and compare: `{"prefix": …, "suffix": …, "truth": …, "guess": …}`."""
         try:
             question = received.mapping(asked)
@@ -63,18 +54,18 @@ def wire(
             )
             truth, guess = truth[: fim.MAX_SIDE_CHARACTERS], guess[: fim.MAX_SIDE_CHARACTERS]
         except (ValueError, KeyError, TypeError):
-            yield [*nothing, SKIP]
+            yield SKIP
             return
         asked_for = dict(zip(asked_by(page), given, strict=True))
         run = render.Run({**asked_for, "prefix": prefix, "suffix": suffix}, ending)
-        yield [*nothing, quiz_view.view(None, language, state="busy")]
+        yield {page.quiz: quiz_view.view(None, language, state="busy")}
         async with aclosing(complete(run, language, request.session_hash)) as steps:
-            async for update in steps:
-                yield [*update, SKIP]
+            async for updates in steps:
+                yield updates
         if run.recording is None or run.stopped:
-            yield [*nothing, quiz_view.view(None, language, state="failed")]
+            yield {page.quiz: quiz_view.view(None, language, state="failed")}
             return
-        yield [*nothing, quiz_view.view(None, language, state="scoring")]
+        yield {page.quiz: quiz_view.view(None, language, state="scoring")}
         rows = [
             await attempt("you", guess, truth, run, request.session_hash),
             written(run, truth),
@@ -83,7 +74,7 @@ def wire(
         python = code_language == "python"
         if python:
             rows = [await parsed(row, prefix, suffix) for row in rows]
-        yield [*nothing, quiz_view.view(Comparison(tuple(rows), python), language)]
+        yield {page.quiz: quiz_view.view(Comparison(tuple(rows), python), language)}
 
     async def attempt(
         who: Any, text: str, truth: str, run: render.Run, session: str | None
@@ -93,11 +84,8 @@ def wire(
         forced = [*vocabulary.encode(text), vocabulary.control_id(fim.FILE_SEPARATOR)]
         raw = {**run.request, "forced": forced, "score": True, "max_length": _room(run, forced)}
         progress: Progress | None = None
-        with (
-            listening(blocks, session) as has_listener,
-            completions.call(session, has_listener) as call,
-        ):
-            async with aclosing(call.stream(raw)) as progresses:
+        with calls.call(session) as call:
+            async with aclosing(call.updates(call.submit(raw))) as progresses:
                 async for each in progresses:
                     progress = each
         scored = progress is not None and isinstance(progress.last, DoneEvent)
@@ -127,7 +115,7 @@ def wire(
             page.language_choice,
             *asked_by(page).values(),
         ],
-        outputs=[*shown, page.quiz],
+        outputs=[*results(page), page.quiz],
         concurrency_limit=None,
         trigger_mode="once",
         **PRIVATE,

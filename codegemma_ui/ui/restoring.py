@@ -21,7 +21,7 @@ from codegemma_ui.errors import BadInput
 from codegemma_ui.ipc.messages import ErrorEvent, parse_request
 from codegemma_ui.ui import completing, examples, lessons, received, render, share
 from codegemma_ui.ui.components import Page
-from codegemma_ui.ui.events import AT_ONCE, SKIP
+from codegemma_ui.ui.events import AT_ONCE, SKIP, Updates
 from codegemma_ui.ui.strings import Language
 from codegemma_ui.ui.views import lessons as lessons_view
 from codegemma_ui.ui.views import take
@@ -70,31 +70,35 @@ class Restorer:
     """Shows what a tab kept.
 
     Attributes:
-        outputs: the controls that `restore` updates, in order.
+        outputs: the controls that `restore` updates.
     """
 
     def __init__(self, page: Page, client: EngineClient) -> None:
         self._page, self._client = page, client
-        self._results = completing.results(page)
         self.outputs = [
             *(page.controls[name] for name in CONTROLS),
             page.advanced,
             page.lesson,
             page.lesson_open,
-            *self._results,
+            *completing.results(page),
         ]
 
-    def restore(self, told: str, language: Language) -> list[Any]:
+    def restore(self, kept: str, language: Language) -> Updates:
         """Show `{"controls": {name: value}, "advanced": bool, "lesson": {"lesson", "try"}, "run": …}`; what
         is not understood is left out."""
-        question = received.mapping(told)
+        question = received.mapping(kept)
         controls = _mapping(question.get("controls"))
-        return [
-            *(self._value(name, controls[name]) if name in controls else SKIP for name in CONTROLS),
-            gr.update(open=True) if question.get("advanced") is True else SKIP,
-            *_lesson(_mapping(question.get("lesson")), language),
-            *self._run(_mapping(question.get("run")), language),
-        ]
+        updates = self._run(_mapping(question.get("run")), language)
+        for name in CONTROLS:
+            if name in controls:
+                updates[self._page.controls[name]] = self._value(name, controls[name])
+        if question.get("advanced") is True:
+            updates[self._page.advanced] = gr.update(open=True)
+        opened = _lesson(_mapping(question.get("lesson")))
+        if opened is not None:
+            updates[self._page.lesson] = lessons_view.card(opened, language)
+            updates[self._page.lesson_open] = opened
+        return updates
 
     def _value(self, name: str, value: Any) -> Any:
         if name in SETTINGS:
@@ -112,11 +116,11 @@ class Restorer:
         }.get(name, lambda: len(value) <= MAX_CHARACTERS)
         return value if _is_text(value) and known() else SKIP
 
-    def _run(self, kept: Mapping[str, Any], language: Language) -> list[Any]:
+    def _run(self, kept: Mapping[str, Any], language: Language) -> Updates:
         """Show `{"recording": …, "opened": bool}`, or, of a run that was cut off or failed,
         `{"request", "ending", "preset", "error", "middle"}`."""
-        updates: list[Any] = [SKIP] * len(self._results)
-        told = take.recorded(None, ready=True)
+        page, updates = self._page, Updates()
+        recorded_view = take.recorded(None, ready=True)
         if kept.get("recording"):
             try:
                 recorded = recording.from_dict(kept["recording"])
@@ -128,17 +132,17 @@ class Restorer:
                 run = render.Run.of(recorded, None)
                 run.time_limit_s = self._client.settings.time_limit_s
                 run.context_length = self._client.status().context_length
-                updates = completing.ended(run, language, opened=said)
-                told = take.recorded(recorded, opened=opened, ready=True)
+                updates = completing.ended(page, run, language, opened=said)
+                recorded_view = take.recorded(recorded, opened=opened, ready=True)
         elif kept:
             cut = self._cut(kept)
             if cut is not None:
                 said = render.cut_notice(bool(cut.middle), language)
-                updates = completing.ended(cut, language, opened=said)
+                updates = completing.ended(page, cut, language, opened=said)
                 unfinished = take.Unfinished(cut.request, cut.ending, None)
-                told = take.recorded(None, unfinished=unfinished, ready=True)
-        updates[self._results.index(self._page.recorded)] = told
-        updates[self._results.index(self._page.suffix)] = SKIP  # the tab draws its own
+                recorded_view = take.recorded(None, unfinished=unfinished, ready=True)
+        updates[page.recorded] = recorded_view
+        updates.pop(page.suffix, None)  # the tab draws its own
         return updates
 
     def _cut(self, kept: Mapping[str, Any]) -> render.Run | None:
@@ -163,15 +167,14 @@ class Restorer:
         return run
 
 
-def _lesson(kept: Mapping[str, Any], language: Language) -> list[Any]:
+def _lesson(kept: Mapping[str, Any]) -> dict[str, Any] | None:
     opened = {"lesson": kept.get("lesson"), "try": kept.get("try")}
     try:
         lesson = lessons.by_key(str(opened["lesson"]))
     except (KeyError, ValueError):
-        return [SKIP, SKIP]
-    if opened["try"] is not None and opened["try"] not in lesson.tries:
-        return [SKIP, SKIP]
-    return [lessons_view.card(opened, language), opened]
+        return None
+    known = opened["try"] is None or opened["try"] in lesson.tries
+    return opened if known else None
 
 
 def _is_text(value: object) -> TypeGuard[str]:

@@ -17,7 +17,7 @@ from codegemma_ui.ipc.messages import CompletionRequest
 from codegemma_ui.settings import Settings
 from codegemma_ui.ui import completing, received, render
 from codegemma_ui.ui.components import Page
-from codegemma_ui.ui.events import AT_ONCE, SKIP
+from codegemma_ui.ui.events import AT_ONCE, SKIP, Updates
 from codegemma_ui.ui.strings import Language, text
 from codegemma_ui.ui.views import take
 from codegemma_ui.ui.views.take import Code
@@ -79,29 +79,9 @@ def _wire_code(page: Page, client: EngineClient, settings: Settings) -> None:
 
 
 def _wire_opening(page: Page, client: EngineClient) -> None:
-    inputs = [
-        page.before,
-        page.after,
-        page.ending,
-        page.code_language,
-        page.max_length,
-        page.temperature,
-        page.top_k,
-        page.top_p,
-        page.seed,
-        page.stop_on_repetition,
-        page.layout,
-        page.path,
-        page.files,
-        page.advanced,
-    ]
-    results = completing.results(page)
-    outcome = len(inputs) + results.index(page.outcome)
-
-    def open_recording(asked: str, language: Language) -> list[Any]:
+    def open_recording(asked: str, language: Language) -> Updates:
         """`{"recording": …}` of a link or a file, or `{"trouble": one of TROUBLES}`."""
         question = received.mapping(asked)
-        updates: list[Any] = [SKIP] * (len(inputs) + len(results))
         trouble = question.get("trouble", "foreign")
         try:
             raw = question["recording"]
@@ -110,18 +90,13 @@ def _wire_opening(page: Page, client: EngineClient) -> None:
             trouble = trouble if trouble in TROUBLES else "foreign"
             if isinstance(error, recording.Unshowable):
                 trouble = error.why
-            updates[outcome] = render.notice(text(f"open_{trouble}", language))
-            return updates
-        return [
-            *_filled(recorded, raw.get("code_language"), client.status().context_length),
-            *completing.ended(
-                render.Run.of(recorded, None),
-                language,
-                opened=opened(recorded, client, language),
-            ),
-        ]
+            return {page.outcome: render.notice(text(f"open_{trouble}", language))}
+        filled = _filled(recorded, raw.get("code_language"), client.status().context_length)
+        said = opened(recorded, client, language)
+        run = render.Run.of(recorded, None)
+        return filled | completing.ended(page, run, language, opened=said)
 
-    def _filled(recorded: Recording, code_language: object, most: int) -> list[Any]:
+    def _filled(recorded: Recording, code_language: object, most: int) -> Updates:
         request, default = recorded.request, CompletionRequest()
         known = [value for _, value in page.code_language.choices]
         names = (
@@ -129,28 +104,43 @@ def _wire_opening(page: Page, client: EngineClient) -> None:
             *("layout", "path", "files"),
         )
         advanced = any(getattr(request, name) != getattr(default, name) for name in names)
-        files = [{"path": one.path, "text": one.text} for one in request.files]
-        return [
-            request.prefix,
-            request.suffix,
-            recorded.ending,
-            code_language if code_language in known else SKIP,
-            min(request.max_length, most),
-            request.temperature,
-            request.top_k,
-            request.top_p,
-            request.seed,
-            request.stop_on_repetition,
-            request.layout,
-            request.path,
-            files,
-            gr.update(open=True) if advanced else SKIP,
-        ]
+        return {
+            page.before: request.prefix,
+            page.after: request.suffix,
+            page.ending: recorded.ending,
+            page.code_language: code_language if code_language in known else SKIP,
+            page.max_length: min(request.max_length, most),
+            page.temperature: request.temperature,
+            page.top_k: request.top_k,
+            page.top_p: request.top_p,
+            page.seed: request.seed,
+            page.stop_on_repetition: request.stop_on_repetition,
+            page.layout: request.layout,
+            page.path: request.path,
+            page.files: [{"path": one.path, "text": one.text} for one in request.files],
+            page.advanced: gr.update(open=True) if advanced else SKIP,
+        }
 
     page.open_ask.change(
         open_recording,
         inputs=[page.open_ask, page.language_choice],
-        outputs=[*inputs, *results],
+        outputs=[
+            page.before,
+            page.after,
+            page.ending,
+            page.code_language,
+            page.max_length,
+            page.temperature,
+            page.top_k,
+            page.top_p,
+            page.seed,
+            page.stop_on_repetition,
+            page.layout,
+            page.path,
+            page.files,
+            page.advanced,
+            *completing.results(page),
+        ],
         **AT_ONCE,
     )
 

@@ -10,13 +10,13 @@ Words after the command name states, and only those are made: `python -m tests.b
 
 from __future__ import annotations
 
-import asyncio
 import io
 import re
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import aclosing, contextmanager
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -48,15 +48,18 @@ Shoot = Callable[..., None]
 
 
 class SlowClient(EngineClient):
-    """The real client; its events come one by one, slowly enough to be looked at if so asked."""
+    """The real client; its events come one by one, slowly enough to be looked at if `pause_s` says so."""
 
     pause_s = 0.0
 
-    async def complete(self, raw: Mapping[str, object]) -> AsyncIterator[Event]:
-        async with aclosing(super().complete(raw)) as events:
-            async for event in events:
-                yield event
-                await asyncio.sleep(self.pause_s)
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings)
+        self.observers.append(lambda: self)
+
+    def event(self, event: Event) -> None:
+        time.sleep(self.pause_s)
+
+    def ended(self) -> None: ...
 
 
 def main() -> None:

@@ -13,7 +13,6 @@ import pytest
 from codegemma_ui import machine, presets
 from codegemma_ui.client.choice import Choice, check_memory
 from codegemma_ui.client.client import EngineClient
-from codegemma_ui.client.completions import Completions
 from codegemma_ui.errors import NotEnoughMemory
 from codegemma_ui.ipc.messages import Event, TokenEvent
 from tests.client.test_client import complete, make_client, wait_for, worker_pids
@@ -123,26 +122,19 @@ def test_without_the_flag_nothing_is_said() -> None:
 
 def test_as_many_as_run_are_nobodys_wait(client: EngineClient) -> None:
     async def all_of_them() -> list[int]:
-        door = Completions(client, most_waiting=1)
-        asked = []
-        places = []
-        for _ in range(AT_ONCE + 1):
-            with door.call() as call:
-                asked.append(asyncio.create_task(drain(door, call)))
-                await until(lambda: len(door._line) == len(asked))
-                places.append(call.ahead)
-        refusal = door.refusal()
-        assert refusal is not None
-        assert "At most 1 requests may wait" in refusal.message
-        client.cancel()
-        await until(lambda: client.status().queue_length == 0)
-        client.cancel()
-        await asyncio.gather(*asked)
+        client._queue.most_waiting = 1
+        submitted = [client.submit({"prefix": "slow 0.01"}) for _ in range(AT_ONCE + 1)]
+        places = [generation.ahead for generation in submitted]
+        refused = client.submit({"prefix": "slow 0.01"})
+        assert refused.refusal == client.refusal()
+        assert refused.refusal is not None
+        assert "At most 1 requests may wait" in refused.refusal.message
+        assert [event async for event in refused] == [refused.refusal]
+        for generation in submitted:
+            generation.cancel()
+        await until(lambda: client.status().state == "ready")
+        assert client.refusal() is None
         return places
-
-    async def drain(door: Completions, call: object) -> None:
-        async for _ in door.events(call, {"prefix": "slow 0.01"}):  # type: ignore[arg-type]
-            pass
 
     assert asyncio.run(all_of_them()) == [0, 0, 0, 1]
 

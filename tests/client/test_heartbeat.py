@@ -16,13 +16,13 @@ from codegemma_ui.client import heartbeat
 from codegemma_ui.client.client import Choice, EngineClient
 from codegemma_ui.ipc.messages import ErrorEvent, Event
 from codegemma_ui.server import health
-from codegemma_ui.server.observed import ObservedClient
+from codegemma_ui.server.observed import observe
 from codegemma_ui.settings import Settings
 from tests.client.test_client import WORKER, complete, wait_for, worker_pids
 
 pytestmark = pytest.mark.usefixtures("every_backend")
 
-Start = Callable[..., ObservedClient]
+Start = Callable[..., EngineClient]
 
 
 @pytest.fixture
@@ -40,12 +40,12 @@ def start(short: None) -> Iterator[Start]:
     """Starts a client whose workers get these options."""
     started: list[EngineClient] = []
 
-    def begin(*options: str) -> ObservedClient:
+    def begin(*options: str) -> EngineClient:
         def command(choice: Choice, folder: Path) -> list[str]:
             named = ("--preset", choice.preset.name, "--backend", choice.backend)
             return [sys.executable, str(WORKER), *named, *options]
 
-        client = ObservedClient(Settings(backend="jax", time_limit_s=60), command)
+        client = EngineClient(Settings(backend="jax", time_limit_s=60), command)
         started.append(client)
         client.start()
         return client
@@ -76,12 +76,12 @@ def last_of(client: EngineClient, prefix: str, stop_after: int | None) -> Event:
     return asyncio.run(collect())
 
 
-def assert_told_and_served_again(client: ObservedClient, last: Event) -> None:
+def assert_told_and_served_again(client: EngineClient, last: Event) -> None:
     assert isinstance(last, ErrorEvent)
     assert last.code == "worker_died"
     assert "no longer answered" in last.message
     assert complete(client, prefix="after")[-1].event == "done"
-    scraped = client.metrics.page().decode()
+    scraped = observe(client).page().decode()
     assert "codegemma_ui_worker_hangs_total 1.0" in scraped
     assert client.hangs == 1
 
@@ -106,7 +106,7 @@ def test_an_idle_one_that_nobody_asks_is_replaced_too_and_health_tells(start: St
         code, body = report = health.report(client.status())
         told.add((code, body["status"]))
         if body["status"] == "quiet":
-            assert "codegemma_ui_worker_quiet 1.0" in client.metrics.page().decode()
+            assert "codegemma_ui_worker_quiet 1.0" in observe(client).page().decode()
         if replaced and report == ok:
             break
         time.sleep(0.05)
@@ -151,7 +151,7 @@ def test_one_that_is_stopped_while_it_comes_up_is_started_again(start: Start, lo
 def test_what_is_sent_and_never_begun_is_ended(
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("codegemma_ui.client.streams.GRACE_S", 0.2)
+    monkeypatch.setattr("codegemma_ui.client.generation.GRACE_S", 0.2)
     client = start()
     wait_for(client, "ready")
     last = complete(client, prefix="unbegun", time_limit_s=0.1)[-1]

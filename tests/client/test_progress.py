@@ -6,8 +6,16 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 
-from codegemma_ui.client.progress import Progress, Stop, updates
-from codegemma_ui.ipc.messages import DoneEvent, Event, PrefillEvent, PromptEvent, TokenEvent
+from codegemma_ui.client.generation import Generation
+from codegemma_ui.client.progress import Progress, updates
+from codegemma_ui.ipc.messages import (
+    CompletionRequest,
+    DoneEvent,
+    Event,
+    PrefillEvent,
+    PromptEvent,
+    TokenEvent,
+)
 
 PROMPT = PromptEvent(
     prompt="p", prompt_tokens=4, max_length=64, trimmed_prefix_tokens=0, trimmed_suffix_tokens=0
@@ -18,10 +26,23 @@ def token(index: int) -> TokenEvent:
     return TokenEvent(index=index, id=index, text=str(index), logprob=-1.0, alternatives=())
 
 
+def generate(events: AsyncIterator[Event]) -> Generation:
+    """A generation whose events these are; cancelling it closes them."""
+
+    async def put_all() -> None:
+        async for event in events:
+            generation.put(event)
+
+    request = CompletionRequest(prefix="<", suffix=">")
+    generation = Generation("r1", request, lambda _: loop.call_soon_threadsafe(putting.cancel))
+    loop, putting = asyncio.get_running_loop(), asyncio.create_task(put_all())
+    return generation
+
+
 def collect(events: AsyncIterator[Event]) -> tuple[list[dict], list[float]]:
     async def run() -> tuple[list[dict], list[float]]:
         dicts, times = [], []
-        async for progress in updates(events, "<", ">"):
+        async for progress in updates(generate(events)):
             dicts.append(progress.to_dict())
             times.append(time.monotonic())
         return dicts, times
@@ -103,11 +124,11 @@ def test_closing_the_updates_closes_the_stream() -> None:
             closed.append(True)
 
     async def run() -> None:
-        stream = updates(events(), "", "")
+        stream = updates(generate(events()))
         async for progress in stream:
             if progress.prompt is not None:
                 break
-        await stream.aclose()  # type: ignore[attr-defined]
+        await stream.aclose()
 
     asyncio.run(run())
     assert closed
@@ -125,12 +146,12 @@ def test_a_stop_ends_the_updates_at_once_from_any_thread() -> None:
             closed.append(True)
 
     async def run() -> tuple[float, object, str]:
-        stop = Stop()
+        generation = generate(events())
         pressed = 0.0
-        async for progress in updates(events(), "", "", stop):
+        async for progress in updates(generation):
             if progress.tokens and not pressed:
                 pressed = time.monotonic()
-                await asyncio.to_thread(stop.press)
+                await asyncio.to_thread(generation.cancel)
         return time.monotonic() - pressed, progress.last, progress.completion.middle or ""
 
     took, last, middle = asyncio.run(run())
@@ -139,9 +160,22 @@ def test_a_stop_ends_the_updates_at_once_from_any_thread() -> None:
     assert closed
 
 
-def test_a_stream_without_an_end_is_an_error() -> None:
-    async def events() -> AsyncIterator[Event]:
-        yield PROMPT
+def test_where_nobody_listens_the_generation_is_cancelled() -> None:
+    closed = []
 
-    dicts, _ = collect(events())
-    assert dicts[-1]["event"] == "error"
+    async def events() -> AsyncIterator[Event]:
+        try:
+            yield PROMPT
+            await asyncio.sleep(60)
+        finally:
+            closed.append(True)
+
+    async def run() -> object:
+        answers = iter([True, False])
+        async for progress in updates(generate(events()), lambda: next(answers)):
+            last = progress.last
+        await asyncio.sleep(0)
+        return last
+
+    assert asyncio.run(run()) is None
+    assert closed

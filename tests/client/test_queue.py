@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from codegemma_ui.client.queue import RequestQueue
+import pytest
+
+from codegemma_ui.client.queue import QueueFull, RequestQueue
 
 
 def test_first_come_first_served() -> None:
@@ -25,12 +27,38 @@ def test_one_may_leave_the_line() -> None:
     assert not second.done()
 
 
-def test_one_that_was_cancelled_is_passed_over() -> None:
+def test_one_that_left_is_passed_over() -> None:
     queue = RequestQueue()
     first, second, third = queue.join(), queue.join(), queue.join()
-    second.cancel()
+    queue.release(second)
     queue.release(first)
     assert third.done()
+
+
+def test_a_place_counts_the_requests_that_must_end_before_it() -> None:
+    queue = RequestQueue()
+    queue.admit(2)
+    tickets = [queue.join() for _ in range(4)]
+    assert [queue.ahead_of(one) for one in tickets] == [0, 0, 1, 2]
+    queue.release(tickets[2])
+    assert queue.ahead_of(tickets[3]) == 1
+    queue.join(alone=True)
+    assert queue.ahead_of(queue.join()) == 2  # a switch is no request
+    queue.release(tickets[0])
+    assert queue.ahead_of(tickets[3]) == 0
+
+
+def test_no_more_may_wait_than_were_named() -> None:
+    queue = RequestQueue(most_waiting=1)
+    queue.join()
+    queue.check_room()
+    with pytest.raises(QueueFull, match="At most 1 requests may wait"):
+        queue.check_room(expected=1)
+    waiting = queue.join()
+    with pytest.raises(QueueFull):
+        queue.check_room()
+    queue.release(waiting)
+    queue.check_room()
 
 
 def test_a_restart_goes_to_the_head_of_the_line() -> None:

@@ -41,6 +41,9 @@ def during(
 
             reading = asyncio.create_task(read())
             seen = await look()
+            async with asyncio.timeout(10):
+                while not events[1:]:  # what came after the prompt
+                    await asyncio.sleep(0.01)
             client.cancel()
             await reading
         return events, seen

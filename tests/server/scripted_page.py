@@ -108,9 +108,9 @@ def main() -> None:
 
     gradio_environment.settle()
     from codegemma_ui import settings
-    from codegemma_ui.client.client import Choice
+    from codegemma_ui.client.client import Choice, EngineClient
     from codegemma_ui.server import logs
-    from codegemma_ui.server.observed import ObservedClient
+    from codegemma_ui.server.observed import observe
     from codegemma_ui.server.serving import launch
     from codegemma_ui.ui import layout
 
@@ -124,10 +124,11 @@ def main() -> None:
     settings.add_serve_flags(parser)
     chosen = settings.resolve(parser.parse_args())
     logs.configure(chosen.log_level)
-    client = ObservedClient(chosen, command)
+    client = EngineClient(chosen, command, most_waiting=chosen.queue_size)
+    metrics = observe(client)
     client.start()
     try:
-        launch(layout.build(client, chosen), client, chosen)
+        launch(layout.build(client, chosen), client, chosen, metrics)
     finally:
         client.close()
 

@@ -7,12 +7,13 @@ its state is whatever a test says.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
-from collections.abc import AsyncIterator, Mapping
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from dataclasses import replace
 
 from codegemma_ui import fim, machine, presets
+from codegemma_ui.client.generation import Generation
 from codegemma_ui.errors import BackendMissing, PlaygroundError
 from codegemma_ui.fim.vocabulary import Vocabulary
 from codegemma_ui.ipc.messages import (
@@ -69,6 +70,7 @@ class ScriptedClient:
         self.expected_wait_s: float | None = None
         self.requests: list[dict[str, object]] = []
         self.ended = 0
+        self.submitted = 0
         self.switches: list[tuple[str | None, str | None, str | None]] = []
         self.switch_refusal: PlaygroundError | None = None
         self.missing: set[str] = set()
@@ -158,12 +160,28 @@ class ScriptedClient:
     def cancel_switch(self) -> None:
         self.be_ready()
 
-    async def complete(self, raw: Mapping[str, object]) -> AsyncIterator[Event]:
+    def submit(self, raw: Mapping[str, object]) -> Generation:
         self.requests.append(dict(raw))
+        self.submitted += 1
+        request = None
+        with contextlib.suppress(PlaygroundError):
+            request = parse_request(raw, self.now.context_length)
+        generation = Generation("r1", request, lambda _: writing.cancel())
+        writing = asyncio.create_task(self._put_all(raw, generation))
+        return generation
+
+    def refusal(self, expected: int = 0) -> ErrorEvent | None:
+        return None
+
+    async def complete(self, raw: Mapping[str, object]) -> AsyncGenerator[Event]:
+        with self.submit(raw) as generation:
+            async for event in generation:
+                yield event
+
+    async def _put_all(self, raw: Mapping[str, object], generation: Generation) -> None:
         try:
-            async with aclosing(self._write(raw)) as events:
-                async for event in events:
-                    yield event
+            async for event in self._write(raw):
+                generation.put(event)
         finally:
             self.ended += 1
 

@@ -33,16 +33,15 @@ def first_update(question: Any) -> dict[str, Any]:
         if getattr(function.fn, "__name__", "") == "show_branch"
     ]
 
-    async def look() -> list[Any]:
+    async def look() -> dict[Any, Any]:
         steps = branch.fn(json.dumps(question), "en", SimpleNamespace(session_hash="s"))
         try:
             return await anext(steps)
         finally:
             await steps.aclose()
 
-    names = [each.elem_id for each in branch.outputs]
-    updates = zip(names, asyncio.run(look()), strict=True)
-    return {name: update for name, update in updates if update != SKIP}
+    updates = asyncio.run(look())
+    return {} if updates == SKIP else {control.elem_id: new for control, new in updates.items()}
 
 
 def test_a_branch_of_the_page_begins() -> None:

@@ -23,7 +23,7 @@ from codegemma_ui.ipc.messages import (
 )
 from codegemma_ui.ui import render
 from codegemma_ui.ui.render import Run
-from codegemma_ui.ui.strings import LANGUAGES, TABLE, Language, text
+from codegemma_ui.ui.strings import LANGUAGES, Language, text
 from codegemma_ui.ui.views import race, suffix
 from codegemma_ui.ui.views.race import Lane
 
@@ -221,14 +221,6 @@ def test_a_comparison_says_where_it_is(vocabulary: Vocabulary) -> None:
         ((refused, Run({})), "failed"),
     ):
         assert suffix.facts(PAIR, scored, "psm", "en")["state"] == state
-
-
-@pytest.mark.parametrize("language", LANGUAGES)
-def test_every_word_that_a_script_needs_is_there(language: str) -> None:
-    for view in (race.again(language), suffix.fresh(language), suffix.missing("none", language)):  # type: ignore[arg-type]
-        words = told(view)["words"]
-        assert set(words) <= set(TABLE)
-        assert all(words.values())
 
 
 def test_the_scripts_ask_for_no_other_words() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import asdict
 
+import gradio as gr
 import pytest
 
 from codegemma_ui.fim.scoring import parses
@@ -12,6 +13,7 @@ from codegemma_ui.fim.vocabulary import Vocabulary
 from codegemma_ui.ipc.messages import parse_request
 from codegemma_ui.presets import bundled
 from codegemma_ui.ui import lesson_events
+from codegemma_ui.ui.components import Page
 from codegemma_ui.ui.lessons import LESSONS, PROGRAMS, Lesson, by_key
 from codegemma_ui.ui.strings import LANGUAGES, TABLE, Language
 from codegemma_ui.ui.views import lessons as view
@@ -64,6 +66,16 @@ def test_every_program_of_the_quiz_is_python_of_several_lines() -> None:
 
 
 def test_a_state_is_greedy_and_in_python() -> None:
-    values = lesson_events._values(LESSONS[0].state)
-    assert values[:2] == [LESSONS[0].state.prefix, LESSONS[0].state.suffix]
-    assert values[6:] == [0, 0, 1, None, True, "python", "LF", ""]
+    page = Page()
+    with gr.Blocks():
+        for name in ("before", "after", "path", "code_language", "ending", "example"):
+            page.add(name, gr.Textbox, labels={})
+        for name in ("max_length", "temperature", "top_k", "top_p", "seed"):
+            page.add(name, gr.Number, labels={})
+        for name in ("files", "layout", "stop_on_repetition"):
+            page.add(name, gr.JSON, labels={})
+    updates = lesson_events._values(page, LESSONS[0].state)
+    values = {name: updates[control] for name, control in page.controls.items()}
+    assert (values["before"], values["after"]) == (LESSONS[0].state.prefix, LESSONS[0].state.suffix)
+    greedy = {"temperature": 0, "top_k": 0, "top_p": 1, "seed": None, "stop_on_repetition": True}
+    assert values == values | greedy | {"code_language": "python", "ending": "LF", "example": ""}

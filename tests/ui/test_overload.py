@@ -10,7 +10,8 @@ from typing import Any, cast
 import gradio as gr
 
 from codegemma_ui.client.client import EngineClient
-from codegemma_ui.client.completions import Completions
+from codegemma_ui.client.queue import QueueFull, RequestQueue
+from codegemma_ui.ipc.messages import ErrorEvent
 from codegemma_ui.ui.overload import GENTLE, OverloadMiddleware
 
 JOIN = "/gradio_api/queue/join"
@@ -22,19 +23,27 @@ BLOCKS = cast(
 )
 
 
-class OneAtATime:
-    """All that the door asks an engine's client for."""
+class Counting:
+    """All that the middleware needs of a client, with a queue that nothing joins."""
 
-    def status(self) -> SimpleNamespace:
-        return SimpleNamespace(at_once=1)
+    def __init__(self, most_waiting: int) -> None:
+        self._queue = RequestQueue(most_waiting)
+        self.submitted = 0
+
+    def refusal(self, expected: int = 0) -> ErrorEvent | None:
+        try:
+            self._queue.check_room(expected)
+        except QueueFull as error:
+            return ErrorEvent.of(error)
+        return None
 
 
 class Entrance:
     """A gate before an app with one answer that keeps what it was sent; nothing that goes in ever begins."""
 
     def __init__(self, most_waiting: int) -> None:
-        self.completions = Completions(cast(EngineClient, OneAtATime()), most_waiting)
-        self.gate = OverloadMiddleware(self._app, BLOCKS, self.completions)
+        self.client = Counting(most_waiting)
+        self.gate = OverloadMiddleware(self._app, BLOCKS, cast(EngineClient, self.client))
         self.bodies: list[bytes] = []
         self.status = 200
 
@@ -98,7 +107,7 @@ def test_who_has_begun_is_no_longer_on_the_way() -> None:
     entrance = Entrance(most_waiting=0)
     for _ in range(5):
         assert entrance.post(JOIN, b'{"fn_index": 1}')[0] == 200
-        entrance.completions.arrival()
+        entrance.client.submitted += 1
 
 
 def test_what_is_rejected_takes_nobodys_place() -> None:

@@ -12,9 +12,9 @@ import pytest
 
 from codegemma_ui.client.choice import Choice
 from codegemma_ui.client.client import EngineClient
-from codegemma_ui.client.completions import Completions
 from codegemma_ui.settings import Settings
 from codegemma_ui.ui import render
+from codegemma_ui.ui.calls import Call
 from codegemma_ui.ui.completing import follow
 from codegemma_ui.ui.strings import LANGUAGES, Language
 from tests.support import WORKER
@@ -32,9 +32,10 @@ def captions(language: Language) -> list[str]:
 
     async def collect(client: EngineClient) -> list[str]:
         run = render.Run({"prefix": "prefill 0.4", "suffix": "text"})
-        with Completions(client, 4).call() as call:
-            async with aclosing(follow(run, call, client, language)) as updates:
-                told = [render.caption(run, language) async for _ in updates]
+        call = Call(client, lambda: True)
+        generation = call.submit(run.request)
+        async with aclosing(follow(run, call, generation, client, language)) as updates:
+            told = [render.caption(run, language) async for _ in updates]
         return [re.sub("<[^>]+>", "", each) for each in [*told, render.caption(run, language)]]
 
     client = EngineClient(Settings(backend="jax"), command)

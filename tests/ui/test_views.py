@@ -11,8 +11,8 @@ import pytest
 
 from codegemma_ui import fim
 from codegemma_ui.fim.vocabulary import Vocabulary
-from codegemma_ui.ui.strings import TABLE
-from codegemma_ui.ui.views import shell, xray
+from codegemma_ui.ui.strings import LANGUAGES, TABLE, Language
+from codegemma_ui.ui.views import race, shell, words, xray
 
 TEXT = "a = '😀'\n\tb = 한글\n\nc"
 
@@ -68,7 +68,16 @@ def test_a_view_says_what_it_shows_and_its_words_exist(vocabulary: Vocabulary, l
     assert TABLE["xray_says"][language == "ko"] in shown
     assert "<script" not in shown
     facts = facts_of(shown)
-    assert set(facts["words"]) == set(xray.WORDS)
+    assert facts["language"] == language
     ids = [one[0] for one in facts["tokens"] if one[2] == "prefix"]
     assert vocabulary.decode(ids) == hostile
     assert TABLE["tokens_empty"][language == "ko"] in shell("tokens", language, None)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_words_of_every_view_come_once(language: Language) -> None:
+    shown = words.view(language)
+    assert f'lang="{language}"' in shown
+    said = json.loads(html.unescape(re.search(r">(.*)</div>", shown)[1]))
+    assert set(said) == {*race.WORDS, *xray.WORDS, *words.WORDS}
+    assert all(said.values())

@@ -16,7 +16,6 @@ from starlette.datastructures import Headers
 from starlette.types import Receive, Scope, Send
 
 from codegemma_ui.client.client import EngineClient
-from codegemma_ui.client.completions import Completions
 from codegemma_ui.ipc.messages import Status
 from codegemma_ui.server import bodies
 from codegemma_ui.server.answers import answer, begin
@@ -47,12 +46,11 @@ class OpenAIApi:
 
     Args:
         client: the engine's handle.
-        completions: the door to it, which the page and the API go through too.
         key: that callers must bring; None lets everyone in.
     """
 
-    def __init__(self, client: EngineClient, completions: Completions, key: str | None) -> None:
-        self._client, self._completions = client, completions
+    def __init__(self, client: EngineClient, key: str | None) -> None:
+        self._client = client
         self._key = ApiKey(key)
         self._began_s = int(time.time())
 
@@ -133,7 +131,7 @@ class OpenAIApi:
         given = bodies.parse_json(
             headers.get("content-type", ""), body, MAX_VALUES, token_ids="prompt"
         )
-        refusal = self._completions.refusal()
+        refusal = self._client.refusal()
         if refusal is not None:
             raise Problem.told(refusal)
         status, vocabulary = self._ready(), self._client.vocabulary()
@@ -148,8 +146,8 @@ class OpenAIApi:
             fields_for, form.ask, vocabulary, status.context_length
         )
         writing = Writing(form.ask, vocabulary.stop_ids, cut=cut)
-        with self._completions.call() as call:
-            async with aclosing(writing.pieces(self._completions.events(call, raw))) as pieces:
+        with self._client.submit(raw) as generation:
+            async with aclosing(writing.pieces(generation)) as pieces:
                 await _while_listened(receive, send, form, writing, pieces)
 
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, Collection
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator, Collection
 from dataclasses import dataclass
 from typing import Literal
 
@@ -110,37 +109,33 @@ class Writing:
             + prompt.trimmed_context_tokens
         )
 
-    async def pieces(self, events: AsyncGenerator[Event]) -> AsyncGenerator[Piece]:
+    async def pieces(self, events: AsyncIterator[Event]) -> AsyncGenerator[Piece]:
         """Yield an empty piece when the engine begins, those of its prefill, then the text as far as it may
-        be shown.
-
-        Closes `events`, which frees the engine and the place in the line: also where the caller has all it
-        wanted before the engine is done.
+        be shown. It may end before the events do: then the caller has all that it wanted.
 
         Raises:
             Problem: it failed.
         """
-        async with aclosing(events):
-            async for event in events:
-                match event:
-                    case PromptEvent():
-                        self.prompt, self.began_s = event, time.monotonic()
-                        yield Piece()
-                    case PrefillEvent():
-                        yield Piece(progress=self._progress(event))
-                    case TokenEvent() if self.ended:
+        async for event in events:
+            match event:
+                case PromptEvent():
+                    self.prompt, self.began_s = event, time.monotonic()
+                    yield Piece()
+                case PrefillEvent():
+                    yield Piece(progress=self._progress(event))
+                case TokenEvent() if self.ended:
+                    return
+                case TokenEvent() if not event.forced:
+                    piece = self._take(event)
+                    if piece.text or piece.tokens:
+                        yield piece
+                    if self.ended and not self._is_full():
                         return
-                    case TokenEvent() if not event.forced:
-                        piece = self._take(event)
-                        if piece.text or piece.tokens:
-                            yield piece
-                        if self.ended and not self._is_full():
-                            return
-                    case DoneEvent() | CancelledEvent() if not self.ended:
-                        self.ended = _ENDED.get(event.stop_reason or "", "limit")
-                        yield self._rest()
-                    case ErrorEvent():
-                        raise Problem.told(event)
+                case DoneEvent() | CancelledEvent() if not self.ended:
+                    self.ended = _ENDED.get(event.stop_reason or "", "limit")
+                    yield self._rest()
+                case ErrorEvent():
+                    raise Problem.told(event)
 
     def _progress(self, event: PrefillEvent) -> PromptProgress:
         cache = self.prompt_tokens - event.total_tokens

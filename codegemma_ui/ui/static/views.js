@@ -108,6 +108,19 @@
     return lines;
   };
 
+  // What a view draws, with the words of the page's language, which come once for each; null until they are there.
+  const words = { spelled: "", of: {} };
+  function factsOf(node) {
+    const facts = JSON.parse(node.textContent);
+    const source = document.getElementById("view-words");
+    if (source?.lang !== facts.language) return null;
+    if (words.spelled !== source.textContent) {
+      words.spelled = source.textContent;
+      words.of = JSON.parse(words.spelled);
+    }
+    return { ...facts, words: words.of };
+  }
+
   // What a view is told can be heard, whether the view is seen or not: `playground.listeners.<name>` are functions
   // of the facts.
   playground.listeners ??= {};
@@ -115,8 +128,9 @@
     const facts = section.querySelector(":scope > .facts");
     const listeners = playground.listeners[section.dataset.view];
     if (!facts || !listeners || facts.dataset.heard) return;
+    const told = factsOf(facts);
+    if (!told) return;
     facts.dataset.heard = "yes";
-    const told = JSON.parse(facts.textContent);
     for (const listener of listeners) listener(told);
   }
   // At once, where the next frame may be too late: a page that is out of view paints none.
@@ -127,14 +141,18 @@
     const stage = section.querySelector(":scope > .stage");
     const view = playground.views[section.dataset.view];
     if (!facts || !stage || !view || facts.dataset.drawn) return;
+    const visible = section.offsetParent !== null;
+    if (facts.dataset.told && !visible) return;
+    const told = factsOf(facts);
+    if (!told) return;
     if (!facts.dataset.told) {
       facts.dataset.told = "yes";
-      view.told?.(JSON.parse(facts.textContent)); // a view that keeps what it is told is told at once
+      view.told?.(told); // a view that keeps what it is told is told at once
     }
-    if (section.offsetParent === null) return;
+    if (!visible) return;
     facts.dataset.drawn = "yes";
     stage.replaceChildren();
-    view(stage, JSON.parse(facts.textContent));
+    view(stage, told);
   }
 
   const drawAll = () => {

@@ -7,23 +7,20 @@ Nothing here makes HTML of anybody's text but through `render.escape`.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from codegemma_ui.ipc.messages import ErrorEvent
 from codegemma_ui.ui.render import Run, doing, escape
-from codegemma_ui.ui.strings import Language, error_hint, error_title, template, text
+from codegemma_ui.ui.strings import Language, error_hint, error_title, text
 
 
-def shell(
-    name: str, language: Language, facts: Mapping[str, Any] | None, words: Iterable[str] = ()
-) -> str:
-    """A view: its sentence, and what its script is to draw.
+def shell(name: str, language: Language, facts: Mapping[str, Any] | None) -> str:
+    """Return a view: its sentence, and what its script is to draw, with the words of `words`.
 
     Args:
         name: of the view; `<name>_says` is its sentence, `<name>_empty` what it says without facts.
         facts: as JSON takes them.
-        words: keys of `strings.TABLE` that the script needs; they come as `facts.words`.
     """
     says = escape(text(f"{name}_says", language))
     if facts is None:
@@ -32,10 +29,10 @@ def shell(
             f'<section class="view" data-view="{name}"><p class="says">{says}</p>'
             f'<div class="stage empty"><p>{empty}</p></div></section>'
         )
-    told = {**facts, "words": {key: template(key, language) for key in words}}
+    drawn = as_json({**facts, "language": language})
     return (
         f'<section class="view" data-view="{name}"><p class="says">{says}</p>'
-        f'<div class="stage"></div><div class="facts" hidden>{escape(as_json(told))}</div></section>'
+        f'<div class="stage"></div><div class="facts" hidden>{escape(drawn)}</div></section>'
     )
 
 

@@ -25,7 +25,7 @@ def view(findings: Sequence[Finding], prefix: str, suffix: str, language: Langua
     Args:
         prefix, suffix: the texts that the findings are about.
     """
-    return shell(NAME, language, facts(findings, prefix, suffix, language), WORDS)
+    return shell(NAME, language, facts(findings, prefix, suffix, language))
 
 
 def facts(

@@ -11,10 +11,8 @@ from codegemma_ui.ui.views import shell
 NAME = "lessons"
 CARD = "lesson"
 
-WORDS = ("lessons_list",)
-
-CARD_WORDS = (
-    *("lesson_of", "lesson_look", "lesson_try", "lesson_as_given"),
+WORDS = (
+    *("lessons_list", "lesson_of", "lesson_look", "lesson_try", "lesson_as_given"),
     *("lesson_next", "lesson_back", "lesson_close", "complete"),
 )
 
@@ -30,7 +28,7 @@ TABS = {
 def view(language: Language) -> str:
     """The list of all lessons."""
     told = [{"key": one.key, "title": text(f"lesson_{one.key}", language)} for one in LESSONS]
-    return shell(NAME, language, {"lessons": told}, WORDS)
+    return shell(NAME, language, {"lessons": told})
 
 
 def card(opened: dict[str, str | None] | None, language: Language) -> str:
@@ -42,7 +40,7 @@ def card(opened: dict[str, str | None] | None, language: Language) -> str:
     if opened is None:
         return ""
     lesson = by_key(str(opened["lesson"]))
-    return shell(CARD, language, card_facts(lesson, opened["try"], language), CARD_WORDS)
+    return shell(CARD, language, card_facts(lesson, opened["try"], language))
 
 
 def card_facts(lesson: Lesson, tried: str | None, language: Language) -> dict[str, Any]:

@@ -67,4 +67,4 @@ def view(comparison: Comparison | None, language: Language, *, state: str = "idl
     facts: dict[str, Any] = {"state": state}
     if comparison is not None:
         facts = {"state": "compared", "comparison": asdict(comparison)}
-    return shell(NAME, language, facts, WORDS)
+    return shell(NAME, language, facts)

@@ -66,7 +66,7 @@ class Lane:
 
 def again(language: Language) -> str:
     """The view of the race that the page holds, or of none, in other words."""
-    return shell(NAME, language, {"lanes": None}, WORDS)
+    return shell(NAME, language, {"lanes": None})
 
 
 def view(
@@ -78,7 +78,7 @@ def view(
         true_middle: empty where nobody knows it.
         running: it goes on; what a page needs to show a lane in its other views comes at the end.
     """
-    return shell(NAME, language, facts(lanes, true_middle, language, running=running), WORDS)
+    return shell(NAME, language, facts(lanes, true_middle, language, running=running))
 
 
 def facts(

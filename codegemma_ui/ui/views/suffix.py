@@ -30,17 +30,17 @@ Missing = Literal["nothing", "none", "other_model"]
 
 def fresh(language: Language) -> str:
     """The view of a completion that has not been scored."""
-    return shell(NAME, language, {"state": "idle"}, WORDS)
+    return shell(NAME, language, {"state": "idle"})
 
 
 def again(language: Language) -> str:
     """What the page holds, in other words."""
-    return shell(NAME, language, {"state": None}, WORDS)
+    return shell(NAME, language, {"state": None})
 
 
 def missing(why: Missing, language: Language) -> str:
     """Why there is nothing to score: no completion, no suffix, or a completion of another model."""
-    return shell(NAME, language, {"state": why}, WORDS)
+    return shell(NAME, language, {"state": why})
 
 
 def view(pair: Pair, scored: tuple[Run, Run], written: str, language: Language) -> str:
@@ -50,7 +50,7 @@ def view(pair: Pair, scored: tuple[Run, Run], written: str, language: Language) 
         scored: with the suffix, and without it.
         written: the layout in which the middle was written.
     """
-    return shell(NAME, language, facts(pair, scored, written, language), WORDS)
+    return shell(NAME, language, facts(pair, scored, written, language))
 
 
 def facts(pair: Pair, scored: tuple[Run, Run], written: str, language: Language) -> dict[str, Any]:

@@ -75,7 +75,7 @@ def view(language: Language, code: Code | None = None, further: Iterable[str] = 
     if code is not None:
         scripts = [_script(one, further, language) for one in code.snippets]
         facts = {"of": code.of, "code": scripts, "refusal": code.refusal}
-    return shell(NAME, language, facts, WORDS)
+    return shell(NAME, language, facts)
 
 
 def _script(snippet: Snippet, further: Iterable[str], language: Language) -> dict[str, Any]:

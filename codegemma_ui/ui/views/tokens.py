@@ -42,9 +42,9 @@ def view(recording: Recording | None, parent: dict[str, Any] | None, language: L
     """
     if recording is None or not recording.tokens:
         return shell(NAME, language, None)
-    return shell(NAME, language, {"recording": recording.to_dict(), "parent": parent}, WORDS)
+    return shell(NAME, language, {"recording": recording.to_dict(), "parent": parent})
 
 
 def again(language: Language) -> str:
     """The view of what the page showed last, and still has, in other words."""
-    return shell(NAME, language, {"recording": None}, WORDS)
+    return shell(NAME, language, {"recording": None})

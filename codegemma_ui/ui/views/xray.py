@@ -26,7 +26,7 @@ def view(prompt: Prompt, prefix: str, suffix: str, max_length: int, language: La
     Args:
         prefix, suffix: as they stand in the editors.
     """
-    return shell(NAME, language, facts(prompt, prefix, suffix, max_length), WORDS)
+    return shell(NAME, language, facts(prompt, prefix, suffix, max_length))
 
 
 def facts(prompt: Prompt, prefix: str, suffix: str, max_length: int) -> dict[str, Any]:

@@ -24,7 +24,6 @@ from codegemma_ui.fim.vocabulary import VOCABULARY_FILE
 from codegemma_ui.ipc.messages import AS_SERVED, Event, Status
 from codegemma_ui.ipc.parent import LineProcess
 from codegemma_ui.machine import OPENAI
-from codegemma_ui.server.observed import ObservedClient
 from codegemma_ui.settings import RemoteServer, Settings
 from codegemma_ui.ui.status_line import shown
 from codegemma_ui.workers.openai import health
@@ -49,7 +48,7 @@ def client_of(url: str, backend: str = OPENAI, **given: str) -> Iterator[EngineC
         named = ("--preset", choice.preset.name, "--backend", choice.backend)
         return [sys.executable, str(WORKER), *named]
 
-    client = ObservedClient(settings, command)
+    client = EngineClient(settings, command)
     client.start()
     try:
         yield client

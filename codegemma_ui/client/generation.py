@@ -1,0 +1,174 @@
+"""One generation: its place in the queue, its events, and its end.
+
+`EngineClient.submit` makes it, in the event loop that reads it. It knows neither the worker nor the queue: it
+is given two functions that do.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections.abc import Callable, Iterable
+from types import TracebackType
+from typing import Protocol
+
+from codegemma_ui.client.pace import Measured
+from codegemma_ui.client.queue import Ticket
+from codegemma_ui.errors import PlaygroundError
+from codegemma_ui.ipc.messages import LAST_EVENTS, CompletionRequest, ErrorEvent, Event
+
+log = logging.getLogger(__name__)
+
+GRACE_S = 30.0
+"""Seconds beyond its time limit after which a generation is considered hung, counted from when it is sent,
+and again from its first dispatch. The engine keeps the limit itself, between two dispatches; it cannot where
+a dispatch never ends, or where a request is never begun."""
+
+_END = object()
+
+
+class Listener(Protocol):
+    """What observes one generation; called from any thread, one call at a time."""
+
+    def event(self, event: Event) -> None:
+        """Take an event, before the reader does."""
+
+    def ended(self) -> None:
+        """The last event has come, or the reader has left before it."""
+
+
+class Generation:
+    """One request under way: an asynchronous iterator of its events, of which the last one ends it.
+
+    Used as a context manager it is cancelled on leaving, which does nothing once it has ended.
+
+    Args:
+        request: as it goes to the worker; None where what came was no request.
+        cancel: ends it wherever it is; called at most once.
+        ahead: returns how many requests must end before its turn comes.
+        listeners: observe it.
+
+    Attributes:
+        request_id: its name on the pipe.
+        ticket: its place in the queue; None where it was refused.
+        measured: how fast it goes, once the worker has it.
+        cancelled: the worker was told to end it, or its reader has left.
+    """
+
+    def __init__(
+        self,
+        request_id: str,
+        request: CompletionRequest | None,
+        cancel: Callable[[Generation], None],
+        ahead: Callable[[Generation], int] = lambda _: 0,
+        listeners: Iterable[Listener] = (),
+    ) -> None:
+        self.request_id, self.request = request_id, request
+        self._cancel, self._ahead, self._listeners = cancel, ahead, tuple(listeners)
+        self.ticket: Ticket | None = None
+        self.measured: Measured | None = None
+        self.cancelled = False
+        self.refusal: ErrorEvent | None = None
+        """Why it was refused at once: then this is its only event."""
+        self._loop, self._thread = asyncio.get_running_loop(), threading.get_ident()
+        self._events: asyncio.Queue[Event | object] = asyncio.Queue()
+        self._lock = threading.RLock()
+        self._ended = False  # nothing more is put
+        self._exhausted = False  # nothing more is read
+        self._timer: threading.Timer | None = None
+
+    @property
+    def ahead(self) -> int:
+        """How many requests must end before its turn comes."""
+        return self._ahead(self)
+
+    # For whoever reads it
+
+    def __aiter__(self) -> Generation:
+        return self
+
+    async def __anext__(self) -> Event:
+        if self._exhausted:
+            raise StopAsyncIteration
+        event = self._read(await self._events.get())
+        if event is None:
+            raise StopAsyncIteration
+        return event
+
+    def arrived(self) -> Event | None:
+        """Return the next event if it has arrived."""
+        if self._exhausted or self._events.empty():
+            return None
+        return self._read(self._events.get_nowait())
+
+    def _read(self, item: Event | object) -> Event | None:
+        self._exhausted = item is _END or isinstance(item, LAST_EVENTS)
+        return None if item is _END else item  # type: ignore[return-value]
+
+    def cancel(self) -> None:
+        """End it, from any thread: its reader gets no further event, and the slot is given back as soon as
+        the worker has stopped."""
+        with self._lock:
+            if self._ended:
+                return
+            self._end()
+            self.cancelled = True
+        self._put(_END)
+        self._cancel(self)
+
+    def __enter__(self) -> Generation:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.cancel()
+
+    # For whoever runs it
+
+    def put(self, event: Event) -> None:
+        """Hand an event to the reader, from any thread; after the end, or once the reader has left, it is
+        dropped."""
+        with self._lock:
+            if self._ended:
+                return
+            for listener in self._listeners:
+                listener.event(event)
+            if isinstance(event, LAST_EVENTS):
+                self._end()
+        self._put(event)
+
+    def refuse(self, error: PlaygroundError) -> None:
+        """Make an error its only event; called by whoever made it, in the reader's event loop."""
+        self.refusal = ErrorEvent.of(error)
+        self.put(self.refusal)
+
+    def watch(self, overdue: Callable[[], None], limit_s: float) -> None:
+        """Call `overdue` if it has not ended `GRACE_S` beyond its time limit, counted from now."""
+        self.unwatch()
+        self._timer = threading.Timer(limit_s + GRACE_S, overdue)
+        self._timer.daemon = True
+        self._timer.start()
+
+    def unwatch(self) -> None:
+        """Call nothing any more: the worker has ended it."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _end(self) -> None:
+        self._ended = True
+        for listener in self._listeners:
+            listener.ended()
+
+    def _put(self, item: Event | object) -> None:
+        if threading.get_ident() == self._thread:
+            self._events.put_nowait(item)
+            return
+        try:
+            self._loop.call_soon_threadsafe(self._events.put_nowait, item)
+        except RuntimeError:
+            log.debug("the reader's event loop is closed; its event is dropped")

@@ -1,0 +1,85 @@
+"""What a page has under way, by session: the Stop button ends all of it, at once.
+
+One call may make several requests, one after the other, as a race does. Each ends as soon as its call is
+stopped, or where nobody listens to the call any more.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections import defaultdict
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping
+
+import gradio as gr
+
+from codegemma_ui.client import progress
+from codegemma_ui.client.client import EngineClient
+from codegemma_ui.client.generation import Generation
+from codegemma_ui.client.progress import Progress
+from codegemma_ui.ui.listeners import listening
+
+
+class Calls:
+    """The calls under way.
+
+    Args:
+        client: what their requests go to.
+        blocks: whose queue holds what a caller has not fetched yet.
+    """
+
+    def __init__(self, client: EngineClient, blocks: gr.Blocks) -> None:
+        self._client, self._blocks = client, blocks
+        self._by_session: defaultdict[str | None, list[Call]] = defaultdict(list)
+
+    @contextlib.contextmanager
+    def call(self, session: str | None) -> Generator[Call]:
+        """Return a call of a page, which ends with the block.
+
+        Args:
+            session: Gradio's name of the page.
+        """
+        with listening(self._blocks, session) as has_listener:
+            call = Call(self._client, has_listener)
+            self._by_session[session].append(call)
+            try:
+                yield call
+            finally:
+                self._by_session[session].remove(call)
+                if not self._by_session[session]:
+                    del self._by_session[session]
+
+    def stop(self, session: str | None) -> None:
+        """End the session's calls, at once; from any thread."""
+        for call in list(self._by_session.get(session, ())):
+            call.stop()
+
+
+class Call:
+    """One call of a page, from its first update to its last.
+
+    Args:
+        client: what its requests go to.
+        has_listener: called at each update; the first False ends its generation.
+    """
+
+    def __init__(self, client: EngineClient, has_listener: Callable[[], bool]) -> None:
+        self._client, self._has_listener = client, has_listener
+        self._stopped = False
+        self._generation: Generation | None = None  # the latest
+
+    def submit(self, raw: Mapping[str, object]) -> Generation:
+        """Queue a request; one of a stopped call is cancelled."""
+        self._generation = self._client.submit(raw)
+        if self._stopped:
+            self._generation.cancel()
+        return self._generation
+
+    def updates(self, generation: Generation) -> AsyncGenerator[Progress]:
+        """Return `progress.updates` of one of its requests."""
+        return progress.updates(generation, self._has_listener)
+
+    def stop(self) -> None:
+        """End it, from any thread."""
+        self._stopped = True
+        if self._generation is not None:
+            self._generation.cancel()
