@@ -7,6 +7,8 @@ to do next.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 
 def sentences(*said: str) -> str:
     """Join a message and its hint; one that ends in what came, as in `Received: 7`, gets a full stop."""
@@ -35,6 +37,10 @@ class PlaygroundError(Exception):
 
     def __str__(self) -> str:
         return sentences(self.message, self.hint)
+
+    def to_dict(self) -> dict[str, str]:
+        """Return `code`, `message` and `hint`, as events, `/status` and the pipe carry them."""
+        return {"code": self.code, "message": self.message, "hint": self.hint}
 
 
 class BadInput(PlaygroundError):
@@ -115,8 +121,9 @@ class DownloadFailed(EngineError):
     code = "download_failed"
 
 
-def of_code(code: str, message: str, hint: str = "") -> PlaygroundError:
-    """The error that an event told of; an `EngineError` where no class is named by its code."""
+def from_dict(fields: Mapping[str, str]) -> PlaygroundError:
+    """Return the error that `to_dict` wrote; an `EngineError` where no class has its code."""
+    code, message, hint = fields["code"], fields["message"], fields.get("hint", "")
     kinds: list[type[PlaygroundError]] = [PlaygroundError]
     for kind in kinds:
         if vars(kind).get("code") == code:

@@ -46,6 +46,7 @@ from codegemma_ui.errors import (
     PlaygroundError,
     UnknownPreset,
     WorkerDied,
+    from_dict,
 )
 from codegemma_ui.fim.vocabulary import Vocabulary
 from codegemma_ui.ipc.messages import (
@@ -200,7 +201,7 @@ class EngineClient:
                 tokens_per_s=self._pace.speed(),
                 narrowed=_narrowed(worker),
                 faster_backend=worker.faster_backend if worker else None,
-                error=_error_fields(self._masked(error)) if error else None,
+                error=self._masked(error).to_dict() if error else None,
                 retry_in_s=max(0.0, self._retry_at_s - self._clock()) if self._retry else None,
                 note=self._note(loaded) if loaded else None,
                 compilations=worker.compilations if worker else None,
@@ -365,10 +366,8 @@ class EngineClient:
         """Return the error without secrets: a library may quote an address with a key in it."""
         if not self._secrets:
             return error
-        message, hint = (
-            secrets.masked(each, self._secrets) for each in (error.message, error.hint)
-        )
-        return PlaygroundError(message, hint, error.code)
+        fields = error.to_dict().items()
+        return from_dict({name: secrets.masked(each, self._secrets) for name, each in fields})
 
     # Starting and switching
 
@@ -771,9 +770,7 @@ class EngineClient:
                     self._on_completed()
             self._free(generation)
         if isinstance(event, ErrorEvent):
-            event = ErrorEvent.of(
-                self._masked(PlaygroundError(event.message, event.hint, event.code))
-            )
+            event = ErrorEvent.of(self._masked(event.error()))
         generation.put(event)
 
     def _free(self, generation: Generation) -> None:
@@ -893,7 +890,3 @@ def _narrowed(worker: Worker | None) -> Narrowed | None:
     if worker is None or worker.loaded is None or worker.narrowed is None:
         return None
     return worker.narrowed if worker.narrowed.dtype == worker.loaded.dtype else None
-
-
-def _error_fields(error: PlaygroundError) -> dict[str, str]:
-    return {"code": error.code, "message": error.message, "hint": error.hint}

@@ -14,7 +14,7 @@ from codegemma_ui.client import coming_up
 from codegemma_ui.client.client import EngineClient
 from codegemma_ui.commands import text_files
 from codegemma_ui.commands.shell import Cancelled, Commands, Told
-from codegemma_ui.errors import BadInput, PlaygroundError, of_code, sentences
+from codegemma_ui.errors import BadInput, PlaygroundError, sentences
 from codegemma_ui.fim import BYTE_ORDER_MARK
 from codegemma_ui.ipc.messages import (
     CancelledEvent,
@@ -169,7 +169,7 @@ async def _stream(client: EngineClient, raw: Mapping[str, object], as_json: bool
                 client.cancel()
             _show(event, as_json)
             if isinstance(event, ErrorEvent):
-                raise Told(of_code(event.code, event.message, event.hint))
+                raise Told(event.error())
             if isinstance(event, CancelledEvent):
                 raise Cancelled
 

@@ -70,7 +70,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     except DownloadError as error:
         if error.code == "unexpected" and error.__cause__ is not None:
             traceback.print_tb(error.__cause__.__traceback__)  # no text: it may quote a key
-        write("error", code=error.code, message=error.message, hint=error.hint)
+        write("error", **error.to_dict())
     except KeyboardInterrupt:
         status = 130
     sys.stderr.flush()

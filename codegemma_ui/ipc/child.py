@@ -93,5 +93,4 @@ def write_failure(
     write: Callable[[dict[str, Any]], None], error: PlaygroundError, suspects_cache: bool = False
 ) -> None:
     """Say why the model did not come up; `suspects_cache` where it may without its compiled programs."""
-    fields = {"code": error.code, "message": error.message, "hint": error.hint}
-    write({"worker": "failed", **fields, "suspects_cache": suspects_cache})
+    write({"worker": "failed", **error.to_dict(), "suspects_cache": suspects_cache})

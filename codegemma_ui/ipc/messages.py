@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar, Literal, get_args
 
-from codegemma_ui import fim
+from codegemma_ui import errors, fim
 from codegemma_ui.errors import BadInput, PlaygroundError
 from codegemma_ui.fim import DEFAULT_MAX_LENGTH
 from codegemma_ui.presets.memory import Narrowed
@@ -379,7 +379,11 @@ class ErrorEvent:
     @classmethod
     def of(cls, error: PlaygroundError) -> ErrorEvent:
         """The event that tells of an error."""
-        return cls(code=error.code, message=error.message, hint=error.hint)
+        return cls(**error.to_dict())
+
+    def error(self) -> PlaygroundError:
+        """Return the error that the event tells of."""
+        return errors.from_dict(vars(self))
 
 
 Event = PromptEvent | PrefillEvent | TokenEvent | DoneEvent | CancelledEvent | ErrorEvent

@@ -13,7 +13,7 @@ from contextlib import closing
 from types import TracebackType
 from typing import Any
 
-from codegemma_ui import errors, presets, settings
+from codegemma_ui import presets, settings
 from codegemma_ui.client import coming_up
 from codegemma_ui.client.client import EngineClient
 from codegemma_ui.client.progress import Progress
@@ -150,7 +150,7 @@ class Playground:
             with closing(self._loop.read(self._client.complete(asked))) as events:
                 for event in events:
                     if isinstance(event, ErrorEvent):
-                        raise errors.of_code(event.code, event.message, event.hint)
+                        raise event.error()
                     yield event
         except CancelledError:
             raise NotReady("This Playground is closed.", "Make another one.") from None

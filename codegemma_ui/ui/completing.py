@@ -147,7 +147,7 @@ def wire(page: Page, client: EngineClient, calls: Calls) -> Complete:
         return ended(page, run, language)
 
     def refused(error: BadInput, language: Language) -> Updates:
-        said = render.error_notice(error.code, error.message, error.hint, language)
+        said = render.error_notice(error, language)
         return {page.outcome: said}
 
     def stop(request: gr.Request) -> None:
@@ -323,9 +323,8 @@ def ended(page: Page, run: render.Run, language: Language, opened: str = "") -> 
     failed = None
     outcome = opened or unfinished.notice(run, language)
     if error:
-        said = {"code": error.code, "message": error.message, "hint": error.hint}
-        failed = Unfinished(run.request, run.ending, None, said)
-        outcome = render.error_notice(error.code, error.message, error.hint, language)
+        failed = Unfinished(run.request, run.ending, None, error.to_dict())
+        outcome = render.error_notice(error, language)
     run.slim()
     updates = {
         page.middle: run.middle,

@@ -18,6 +18,7 @@ from codegemma_ui import fim, presets
 from codegemma_ui.client.pace import LEAST_TOKENS, most_left_s
 from codegemma_ui.client.progress import UPDATE_INTERVAL_S, Progress
 from codegemma_ui.completions.recording import LONGEST, Recording
+from codegemma_ui.errors import PlaygroundError
 from codegemma_ui.fim.vocabulary import Prompt
 from codegemma_ui.ipc.messages import (
     MAX_FILES_CHARACTERS,
@@ -141,9 +142,9 @@ class Run:
         return "".join(token.text for token in self.progress.tokens if not token.past_end)
 
     @property
-    def error(self) -> ErrorEvent | None:
+    def error(self) -> PlaygroundError | None:
         last = self.progress.last if self.progress else None
-        return last if isinstance(last, ErrorEvent) else None
+        return last.error() if isinstance(last, ErrorEvent) else None
 
     @property
     def ended(self) -> bool:
@@ -470,8 +471,9 @@ def _rounded(count: float) -> int:
     return max(1, round(count)) if count < 20 else 10 * round(count / 10)
 
 
-def error_notice(code: str, message: str, hint: str, language: Language) -> str:
-    """What happened and what to do next; the engine's English details stand below a translation."""
+def error_notice(error: PlaygroundError, language: Language) -> str:
+    """Return what happened and what to do next; the engine's English details stand below a translation."""
+    code, message, hint = error.code, error.message, error.hint
     title, translated = escape(error_title(code, language)), error_hint(code, language)
     said = f"<p>{escape(translated)}</p>" if translated else ""
     return (

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from codegemma_ui import errors
 from codegemma_ui.errors import ChoiceFailed, WorkerDied
 from codegemma_ui.ipc.messages import AS_SERVED, Status
 from codegemma_ui.machine import OPENAI
@@ -169,7 +170,7 @@ def _notices(status: Status, chosen: Preset | None, language: Language) -> str:
     # A switch has done with what was said before it; a restart is what an error speaks of.
     restarting = status.error and status.error["code"] in (WorkerDied.code, ChoiceFailed.code)
     if status.error and (not status.switching_to or restarting):
-        notices.append(render.error_notice(**status.error, language=language))
+        notices.append(render.error_notice(errors.from_dict(status.error), language))
     if not status.switching_to:
         said = advice.sentences(status.narrowed, status.backend, status.faster_backend, language)
         notices.extend(map(render.advice, said))

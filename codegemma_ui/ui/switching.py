@@ -38,7 +38,7 @@ def wire(page: Page, client: EngineClient, settings: Settings, follower: Followe
                 said = render.install_notice(value, error.hint, language)
                 last = None
             except PlaygroundError as error:
-                said = render.error_notice(error.code, error.message, error.hint, language)
+                said = render.error_notice(error, language)
                 last = None
             return [said, *follower.look(last, max_length, language, request)]
 
@@ -61,7 +61,7 @@ def wire(page: Page, client: EngineClient, settings: Settings, follower: Followe
         try:
             permission.check(settings, request.username, language)
         except PlaygroundError as error:
-            return render.error_notice(error.code, error.message, error.hint, language)
+            return render.error_notice(error, language)
         client.cancel_switch()
         return ""
 

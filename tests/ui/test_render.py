@@ -9,6 +9,7 @@ import pytest
 
 from codegemma_ui import fim
 from codegemma_ui.client.progress import Progress
+from codegemma_ui.errors import EngineError
 from codegemma_ui.fim.vocabulary import Vocabulary
 from codegemma_ui.ipc.messages import DoneEvent, ErrorEvent, StopReason, TokenEvent
 from codegemma_ui.ui import render
@@ -156,7 +157,9 @@ def test_a_side_that_is_too_long_to_complete_is_said_to_be_in_place_of_a_cut(
 
 
 def test_a_korean_reader_is_told_what_to_do_in_korean() -> None:
-    shown = render.error_notice("no_credentials", "no key was found", "Make a token", "ko")
+    shown = render.error_notice(
+        EngineError("no key was found", "Make a token", "no_credentials"), "ko"
+    )
     assert "키가 필요합니다" in shown
     assert "시크릿" in shown
     assert "Make a token" in shown  # the details stay

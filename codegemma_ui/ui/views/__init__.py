@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from codegemma_ui.ipc.messages import ErrorEvent
+from codegemma_ui.errors import PlaygroundError
 from codegemma_ui.ui.render import Run, doing, escape
 from codegemma_ui.ui.strings import Language, error_hint, error_title, text
 
@@ -41,7 +41,7 @@ def as_json(value: Mapping[str, Any]) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
 
-def told_error(error: ErrorEvent | None, language: Language) -> dict[str, str] | None:
+def told_error(error: PlaygroundError | None, language: Language) -> dict[str, str] | None:
     """An error as a view tells it: a headline, what to do next where that is translated, and the engine's own
     words."""
     if error is None:
