@@ -30,7 +30,7 @@ BLOCK = "\N{LOWER ONE EIGHTH BLOCK}"
 """SentencePiece's encoding of a space, which its relatives read as one (`Vocabulary.encode` does not)."""
 
 
-def read_otherwise(parts: Sequence[fim.Segment], *, special_names: bool = True) -> Reason | None:
+def split_differently(parts: Sequence[fim.Segment], *, special_names: bool = True) -> Reason | None:
     """Return why a tokenizer would split a prompt's text differently, or None.
 
     The tokenizers of KerasHub, transformers and llama.cpp agree, by test, except for the cases checked here.

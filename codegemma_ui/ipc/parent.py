@@ -25,7 +25,7 @@ from typing import Any
 
 from codegemma_ui import installation, secrets
 from codegemma_ui.machine import proxies
-from codegemma_ui.machine.process_tree import ProcessTree, apart
+from codegemma_ui.machine.process_tree import ProcessTree, detached
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +38,7 @@ def environment() -> dict[str, str]:
     """
     installation.settle_home()
     root = _package_alone()
-    given = proxies.as_given(secrets.cleaned(os.environ))
+    given = proxies.original(secrets.cleaned(os.environ))
     path = given.get("PYTHONPATH")
     return {
         **given,
@@ -101,7 +101,7 @@ class LineProcess:
             encoding="utf-8",
             errors="replace",
             # Ctrl+C in a terminal reaches the whole group; the child must survive it to answer a cancel.
-            **apart(),
+            **detached(),
         )
         if isinstance(self._child.stdin, io.TextIOWrapper):
             self._child.stdin.reconfigure(newline="\n")  # on Windows too

@@ -327,7 +327,7 @@ def test_a_download_names_its_proxy(handle: str, tmp_path: Path) -> None:
     where = unused()
     said = download(handle, tmp_path, http_proxy=f"http://bob:hush@{where}")
     assert (
-        f"It was asked through the proxy of http_proxy (http://{where}): check that proxy"
+        f"The request went through the proxy of http_proxy (http://{where}): check that proxy"
         in said["hint"]
     )
     direct = download(
@@ -370,6 +370,6 @@ def test_a_proxy_may_have_cut_a_download(monkeypatch: pytest.MonkeyPatch) -> Non
     }
     said = words.error_of("connection_lost", of, "a part of it")
     assert said.hint == (
-        "Try again: it goes on. It came through the proxy of https_proxy (http://proxy:3128), which may have "
+        "Try again: it goes on. The data came through the proxy of https_proxy (http://proxy:3128), which may have "
         "cut it."
     )

@@ -17,7 +17,7 @@ import openai
 
 from codegemma_ui import fim
 from codegemma_ui.errors import PlaygroundError
-from codegemma_ui.fim.tokenizers import read_otherwise
+from codegemma_ui.fim.tokenizers import split_differently
 from codegemma_ui.fim.vocabulary import Prompt, Vocabulary
 from codegemma_ui.ipc.messages import CompletionRequest, Event, Loaded, StopReason
 from codegemma_ui.workers.events import Output, last_event
@@ -296,7 +296,7 @@ class RemoteGenerator:
         chosen = bool(forced) and not isinstance(request.forced, str)
         begins = self.vocabulary.decode(forced) if chosen else str(request.forced or "")
         beginning = [fim.Segment("prefix", begins)] if begins else []
-        otherwise = read_otherwise((*prompt.segments, *beginning))
+        otherwise = split_differently((*prompt.segments, *beginning))
         if otherwise is None and not chosen:
             return prompt.text + begins
         if self.abilities.token_ids:
