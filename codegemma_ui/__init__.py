@@ -1,8 +1,8 @@
 """CodeGemma FIM Playground: see a language model write the code at your cursor.
 
-Rooms, and the way the arrows run: `commands -> server -> ui -> client, completions -> ipc -> fim -> errors`,
-`library -> client -> download`, and `workers -> ipc` in a process of its own, which alone imports Keras.
-Everyone may import settings, presets, machine and installation. `make lint` holds all of this.
+Packages and their imports: `commands -> server -> ui -> client, completions -> ipc -> fim -> errors`,
+`library -> client -> download`, and `workers -> ipc` in a separate process, the only one that imports Keras.
+All may import settings, presets, machine and installation. `make lint` enforces this.
 """
 
 from typing import TYPE_CHECKING
@@ -14,10 +14,10 @@ __version__ = "0.1.0"
 
 __all__ = ["Playground", "__version__"]
 
-if not TYPE_CHECKING:  # a type checker would take any name for one of ours
+if not TYPE_CHECKING:  # a type checker would accept any attribute name
 
     def __getattr__(name: str) -> object:
-        """Load the library when it is first asked for (PEP 562): every command comes through here."""
+        """Load the library at first use (PEP 562): every command imports this package."""
         if name == "Playground":
             from codegemma_ui.library import Playground
 

@@ -1,4 +1,4 @@
-"""Folders for what may be thrown away, and why one cannot be used.
+"""Folders for disposable data, and why one cannot be used.
 
 A cache never decides whether anything runs.
 """
@@ -18,9 +18,9 @@ from pathlib import Path
 from codegemma_ui import installation
 
 LEAST_FREE = 64 * 2**20
-"""Bytes: with less on its disk a cache is full before a model's programs are kept (up to 10 MB of them)."""
+"""Minimum free bytes: below, the disk would fill up before a model's programs are stored (up to 10 MB)."""
 
-ELSEWHERE = "Name a folder that can be written in XDG_CACHE_HOME."
+ELSEWHERE = "Set XDG_CACHE_HOME to a writable folder."
 
 
 @dataclass(frozen=True)
@@ -28,8 +28,8 @@ class Usable:
     """A folder, or why there is none.
 
     Attributes:
-        folder: exists and can be written; None where it cannot be used.
-        problem: which folder and why, a sentence without its full stop; empty where it can be used.
+        folder: an existing, writable folder; None if unusable.
+        problem: which folder and why, as a sentence without a full stop; empty if usable.
     """
 
     folder: Path | None
@@ -37,10 +37,10 @@ class Usable:
 
 
 def usable(*names: str) -> Usable:
-    """A folder below the cache folder, made where it is not there.
+    """Return a folder below the cache folder, created if missing.
 
     Args:
-        names: the path below it.
+        names: path below it.
     """
     try:
         folder = installation.cache_folder().joinpath(*names)
@@ -51,15 +51,15 @@ def usable(*names: str) -> Usable:
 
 
 def problem_of(folder: Path) -> str:
-    """Why a folder cannot be used as a cache; empty where it can. It is made where it is not there."""
+    """Return why a folder cannot be used as a cache; empty if it can. It is created if missing."""
     shown = os.fsencode(folder).decode("utf-8", "replace")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         free = shutil.disk_usage(folder).free
-        with tempfile.TemporaryFile(dir=folder) as probe:  # as root, access() would say nothing
+        with tempfile.TemporaryFile(dir=folder) as probe:  # for root, access() is meaningless
             probe.write(b"1")
             probe.flush()
-        # Those of another user cannot be written, even where new ones can.
+        # Another user's folders may be unwritable, even if new ones can be created.
         for below in folder.iterdir():
             if below.is_dir() and not os.access(below, os.R_OK | os.W_OK | os.X_OK):
                 return f"{shown}: {below.name} in it cannot be written"
@@ -73,23 +73,23 @@ def problem_of(folder: Path) -> str:
 
 
 def private_temporary(name: str, among: str | None = None) -> Path:
-    """A folder of this user's among the temporary files, the same one at each call.
+    """Return a folder of this user's among the temporary files, the same one at each call.
 
     Args:
-        name: of the folder.
-        among: where temporary files are; None asks the system.
+        name: name of the folder.
+        among: parent folder; None for the system's default.
 
     Raises:
-        OSError: there is no room for temporary files.
+        OSError: there is no space for temporary files.
     """
     among = among or tempfile.gettempdir()
-    folder = Path(among) / installation.DISTRIBUTION  # on Windows the place is the user's own
+    folder = Path(among) / installation.DISTRIBUTION  # on Windows the parent is private already
     if sys.platform != "win32":
         folder = folder.with_name(f"{folder.name}-{os.getuid()}")
     with contextlib.suppress(FileExistsError):
         folder.mkdir(mode=0o700)
     if sys.platform != "win32":
-        # Its name is known to everyone: another user may have made it first, or put a link there.
+        # The name is predictable: another user may have created it first, or placed a link there.
         found = folder.lstat()
         owned = stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid()
         if not owned or found.st_mode & 0o022:
@@ -100,9 +100,9 @@ def private_temporary(name: str, among: str | None = None) -> Path:
 
 
 def settle_matplotlib() -> None:
-    """Have matplotlib, which both Gradio and KerasHub import, not make a new folder at each start.
+    """Keep matplotlib, imported by both Gradio and KerasHub, from creating a new folder at each start.
 
-    It does where its own, which is beside ours, cannot be made (3.11).
+    It does so (3.11) if its own folder, which is beside ours, cannot be created.
     """
     if "MPLCONFIGDIR" not in os.environ and usable().folder is None:
         with contextlib.suppress(OSError):
@@ -110,7 +110,7 @@ def settle_matplotlib() -> None:
 
 
 def empty(folder: Path) -> bool:
-    """Throw away what is in a folder; whether anything was and all of it is gone."""
+    """Delete a folder's contents; return whether there was anything and all of it is gone."""
     try:
         there = list(folder.iterdir())
         for one in there:

@@ -1,8 +1,7 @@
-"""Every error a person may meet, as one tree.
+"""All errors shown to users, as one tree.
 
-An error carries three things, and they travel together through events, the page and the shell: a
-`code` for programs, a `message` that says what was expected and what came, and a `hint` that says what
-to do next.
+An error carries three things, through events, the page and the CLI: a `code` for programs, a `message` that
+says what was expected and what was received, and a `hint` that says what to do next.
 """
 
 from __future__ import annotations
@@ -11,14 +10,14 @@ from collections.abc import Mapping
 
 
 def sentences(*said: str) -> str:
-    """Join a message and its hint; one that ends in what came, as in `Received: 7`, gets a full stop."""
+    """Join a message and its hint; a message that ends in `Received: 7` gets a full stop."""
     parts = [one.strip() for one in said if one.strip()]
     ended = [one if one.endswith((".", "!", "?", ":", "…")) else f"{one}." for one in parts[:-1]]
     return " ".join([*ended, *parts[-1:]])
 
 
 class PlaygroundError(Exception):
-    """Anything the playground reports to a person.
+    """Any error reported to a user.
 
     Args:
         message: what happened, in one or two sentences.
@@ -44,13 +43,13 @@ class PlaygroundError(Exception):
 
 
 class BadInput(PlaygroundError):
-    """The request itself is wrong: nothing was run."""
+    """The request is invalid: nothing was run."""
 
     code = "bad_input"
 
 
 class NotAllowed(BadInput):
-    """The operator keeps this to others."""
+    """The operator does not allow this to the user."""
 
     code = "not_allowed"
 
@@ -68,13 +67,13 @@ class UnknownBackend(BadInput):
 
 
 class UnsupportedPrecision(BadInput):
-    """The backend cannot keep weights so."""
+    """The backend does not support this precision."""
 
     code = "unsupported_precision"
 
 
 class EngineError(PlaygroundError):
-    """The worker could not do what it was asked."""
+    """The worker could not fulfil a request."""
 
     code = "engine_error"
 
@@ -92,31 +91,31 @@ class NotEnoughMemory(EngineError):
 
 
 class LoadFailed(EngineError):
-    """The preset is there but could not be loaded."""
+    """The preset exists but could not be loaded."""
 
     code = "load_failed"
 
 
 class WorkerDied(EngineError):
-    """The worker process ended without being asked to."""
+    """The worker process ended unexpectedly."""
 
     code = "worker_died"
 
 
 class ChoiceFailed(EngineError):
-    """A model loaded, but could not complete anything; what worked before it comes back."""
+    """A model loaded but could not complete anything; the previous one is restored."""
 
     code = "choice_failed"
 
 
 class NotReady(EngineError):
-    """No model is loaded, and none is on its way."""
+    """No model is loaded or loading."""
 
     code = "not_ready"
 
 
 class DownloadFailed(EngineError):
-    """The preset could not be fetched; its code says why."""
+    """The preset could not be downloaded; its code says why."""
 
     code = "download_failed"
 

@@ -1,7 +1,7 @@
-"""How this package came here, as a checkout or from a wheel, and where it keeps things. Pure.
+"""How this package was installed, as a checkout or from a wheel, and its paths. Pure.
 
-What a person is told to type differs: a checkout has requirements files, a wheel has the same lines as its
-metadata. No line names our own package, which is on no index: somebody else's could be there.
+Install commands differ: a checkout has requirements files, a wheel has the same lines as its metadata. No
+command names our own package, which is on no index: someone else's could be there.
 """
 
 from __future__ import annotations
@@ -21,30 +21,32 @@ DISTRIBUTION = "codegemma-ui"
 PACKAGE = Path(__file__).parent
 
 Extra = Literal["", "bench", "jax", "mcp", "openai", "torch"]
-"""What may be installed beside the page; "" is what the page itself needs."""
+"""Optional dependencies besides the page; "" is what the page itself needs."""
 
 
 def in_checkout() -> bool:
-    """Whether the repository's files stand beside the package.
+    """Return whether the repository's files are beside the package.
 
-    Asked by a name that nobody else has: other packages leave a requirements.txt among the libraries.
+    Checked by a name unique to us: other packages leave a requirements.txt among the libraries.
     """
     return (PACKAGE.parent / "requirements-jax.txt").is_file()
 
 
 def install(extra: Extra = "") -> str:
-    """The pip line that installs what an extra needs, as a person types it in a shell.
+    """Return the pip command that installs an extra's dependencies, for a shell.
 
     Args:
         extra: its name in pyproject.toml.
     """
     try:
         needed = None if in_checkout() else metadata.requires(DISTRIBUTION)
-    except metadata.PackageNotFoundError:  # copied here: the repository has the files
+    except metadata.PackageNotFoundError:  # a copy of the repository, which has the files
         needed = None
     if needed is None:
         return f"pip install -r requirements{extra and '-'}{extra}.txt"
-    from packaging.requirements import Requirement  # here: a worker's own environment may lack it
+    from packaging.requirements import (
+        Requirement,
+    )  # here: a worker's separate environment may lack it
 
     asked = [Requirement(one) for one in needed]
     wanted = [one for one in asked if _is_for(one, extra) and not (extra and _is_for(one, ""))]
@@ -52,7 +54,7 @@ def install(extra: Extra = "") -> str:
 
 
 def _shell_line(words: list[str]) -> str:
-    """Join words as the person's shell takes them; cmd and PowerShell both take double quotes."""
+    """Quote words for the user's shell; cmd and PowerShell both accept double quotes."""
     if sys.platform != "win32":
         return shlex.join(words)
     return " ".join(f'"{word}"' if set(word) & set("<>^&| ") else word for word in words)
@@ -63,9 +65,9 @@ def _is_for(requirement: Requirement, extra: str) -> bool:
 
 
 def cache_folder() -> Path:
-    """Where what may be thrown away is kept between starts: as https://specifications.freedesktop.org/basedir
-    has it, or where macOS and Windows have such folders, unless XDG_CACHE_HOME is set. As the specification
-    has it too, a relative path there is passed over.
+    """Return the folder for disposable data that is kept between starts: by
+    https://specifications.freedesktop.org/basedir, or the usual folder on macOS and Windows, unless
+    XDG_CACHE_HOME is set. As the specification requires, a relative path there is ignored.
 
     Raises:
         RuntimeError: the user has no home.
@@ -80,9 +82,9 @@ def cache_folder() -> Path:
 
 
 def settle_home() -> None:
-    """Give a user without a home the root folder as one, as containers do.
+    """Use the root folder as home for a user without one, as in containers.
 
-    kagglehub (1.0) and with it KerasHub cannot be imported where the home cannot be told.
+    kagglehub (1.0) and with it KerasHub cannot be imported without a home.
     """
     try:
         Path.home()
@@ -91,6 +93,6 @@ def settle_home() -> None:
 
 
 def command() -> str:
-    """What the shell's door is called, as this process was started."""
+    """Return the name of the CLI entry point, as this process was started."""
     named = Path(sys.argv[0]).name.removesuffix(".exe") == DISTRIBUTION
     return DISTRIBUTION if named else "python -m codegemma_ui"

@@ -1,8 +1,8 @@
-"""The operator's keys and tokens: read as they were meant, and masked wherever words leave the server.
+"""The operator's keys and tokens: normalised on input, and masked in all output.
 
-A secret that comes from a file often ends in a line break, which no header can carry and nobody types at a
-login. So white space around a secret is dropped for us and for every process we start, and one that no header
-or form can carry is refused at the start.
+A secret read from a file often ends in a line break, which no header can carry and no user types at a login.
+So white space around a secret is removed for us and for every process we start, and a secret that no header
+or form can carry is refused at start-up.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from codegemma_ui.errors import BadInput
 LOGIN = "CODEGEMMA_UI_AUTH"
 
 KEYS = "CODEGEMMA_UI_API_KEY"
-"""One key or several, one a line: any of them opens the endpoints for other tools."""
+"""One or several keys, one per line: any of them grants other tools access to the endpoints."""
 
 NAMES = (
     *("KAGGLE_KEY", "KAGGLE_API_TOKEN"),
@@ -25,16 +25,16 @@ NAMES = (
 )
 
 _BESIDE = ("KAGGLE_USERNAME",)
-"""Travels in a header beside a secret, and is none."""
+"""Sent in a header beside a secret, but not secret itself."""
 
 SHORTEST = 4
-"""Characters; to mask a shorter value would eat ordinary words."""
+"""Minimum characters: masking shorter values would hit ordinary words."""
 
 MASK = "***"
 
 
 def cleaned(environ: Mapping[str, str]) -> dict[str, str]:
-    """An environment whose secrets have no white space around them."""
+    """Return an environment whose secrets have no surrounding white space."""
     found = {name: environ[name].strip() for name in (*NAMES, *_BESIDE) if name in environ}
     if KEYS in found:
         found[KEYS] = "\n".join(lines(found[KEYS]))
@@ -42,15 +42,15 @@ def cleaned(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def lines(value: str) -> tuple[str, ...]:
-    """The keys that stand in `CODEGEMMA_UI_API_KEY`, each without white space around it."""
+    """Return the keys in `CODEGEMMA_UI_API_KEY`, without surrounding white space."""
     return tuple(filter(None, map(str.strip, value.replace("\r", "\n").split("\n"))))
 
 
 def check(environ: Mapping[str, str] = os.environ) -> None:
-    """Look at every secret that is set, white space around it aside; the keys, one a line, are `settings`'.
+    """Check every secret that is set, ignoring surrounding white space; `settings` checks the list of keys.
 
     Raises:
-        BadInput: names one that cannot be a secret, and does not show it.
+        BadInput: names an invalid secret, without showing it.
     """
     for name, value in cleaned(environ).items():
         if name == LOGIN:
@@ -62,31 +62,31 @@ def check(environ: Mapping[str, str] = os.environ) -> None:
         if wrong is not None:
             raise BadInput(
                 f"{name} must be one line of plain text. Received: one with {wrong} in it.",
-                "Set it again, from its source: it may have been copied or pasted with more than itself.",
+                "Set it again, from its source: it may have been copied with additional characters.",
             )
 
 
 def _unusable(value: str) -> str | None:
-    """What in a secret nobody can type, in words that do not show it."""
+    """Describe what cannot be typed in a secret, without showing it."""
     for character in value:
         match unicodedata.category(character):
             case "Cc":
                 return "a line break" if character in "\r\n" else "a control character"
             case "Cs":
-                return "bytes that are no UTF-8"
+                return "bytes that are not UTF-8"
         if character == "\ufeff":
             return "a byte-order mark"
     return None
 
 
 def _uncarried(value: str) -> str | None:
-    """What in a secret no HTTP header carries, in words that do not show it."""
+    """Describe what an HTTP header cannot carry in a secret, without showing it."""
     wrong = _unusable(value)
     return wrong or (None if value.isascii() else "a letter that is not ASCII")
 
 
 def values(environ: Mapping[str, str] = os.environ) -> tuple[str, ...]:
-    """The values to mask, longest first; of the login the pair and the password."""
+    """Return the values to mask, longest first; for the login, the pair and the password."""
     found = set()
     given = cleaned(environ)
     for name in NAMES:
@@ -97,7 +97,7 @@ def values(environ: Mapping[str, str] = os.environ) -> tuple[str, ...]:
 
 
 def masked(text: str, secrets: Iterable[str]) -> str:
-    """A text without these."""
+    """Mask secrets in a text."""
     for secret in secrets:
         text = text.replace(secret, MASK)
     return text

@@ -1,4 +1,4 @@
-"""The operator's choices: a flag, else its `CODEGEMMA_UI_*` variable, else the default. Pure."""
+"""The operator's settings: a flag, else its `CODEGEMMA_UI_*` variable, else the default. Pure."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ LOG_LEVELS = ("warning", "info", "debug")
 
 MAX_DEVICES = 64
 PARALLEL = ("jax", OPENAI)
-"""The backends that go with `--model-parallel`: a server's devices are its own matter."""
+"""Backends that support `--model-parallel`: a server manages its own devices."""
 
 
 @dataclass(frozen=True)
 class RemoteServer:
-    """A server that speaks the protocol of OpenAI's completions. Its key is in `OPENAI_API_KEY` alone.
+    """A server that implements OpenAI's completions protocol. Its key is read from `OPENAI_API_KEY` only.
 
     Attributes:
-        base_url: what stands before `/completions`, such as `http://127.0.0.1:8000/v1`.
-        model: as the server names it; empty is the only one that it has.
-        connect_timeout_s: seconds to be reached in.
-        timeout_s: seconds that it may be silent, before its first word or between two.
-        retries: how often a request is tried again before its first token.
+        base_url: URL without `/completions`, such as `http://127.0.0.1:8000/v1`.
+        model: the server's name for it; empty for the only one it has.
+        connect_timeout_s: connection timeout, in seconds.
+        timeout_s: seconds of silence allowed before and during a response.
+        retries: number of retries of a request before its first token.
     """
 
     base_url: str
@@ -52,37 +52,36 @@ class RemoteServer:
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """Everything an operator can choose.
+    """All settings of an operator.
 
     Attributes:
         preset: a name of the table, a local folder, `hf://…` or `kaggle://…`.
         extra_presets: further models for the dropdown.
-        dtype: "auto" is float32 on CPU, bfloat16 on a CUDA card that has it, else float16.
-        context_length: tokens that a request may have at most, where the model takes more.
-        max_length: where the slider starts, in tokens.
-        time_limit_s: the longest one generation may take.
-        root_path: what a proxy puts before each path, such as `/playground`, or that with the whole address
-            before it; empty where there is none.
-        uds: the unix socket to listen on in place of host and port; empty for none.
-        ssl_certfile, ssl_keyfile: for TLS, in PEM; empty for none. The first may hold the key as well.
-        queue_size: requests that may wait.
-        max_concurrency: requests that one model works on at once, on a backend that can.
-        idle_minutes: after so long without a request the model leaves memory; 0 is never.
-        language: of the page; "auto" follows the browser.
-        allow_switch: who may change the model, which all visitors share; "login" is whoever has logged in.
+        dtype: "auto" is float32 on CPU, bfloat16 on a CUDA GPU that supports it, else float16.
+        context_length: maximum tokens of a request, for models that support more.
+        max_length: initial value of the slider, in tokens.
+        time_limit_s: maximum duration of one generation.
+        root_path: path prefix added by a proxy, such as `/playground`, or the full URL up to it; empty for
+            none.
+        uds: the unix socket to listen on instead of host and port; empty for none.
+        ssl_certfile, ssl_keyfile: for TLS, in PEM; empty for none. The first may contain the key as well.
+        queue_size: maximum number of waiting requests.
+        max_concurrency: requests that one model processes concurrently, on a backend that supports it.
+        idle_minutes: minutes without a request until the model is unloaded; 0 is never.
+        language: language of the page; "auto" follows the browser.
+        allow_switch: who may change the model, which all visitors share; "login" is every logged-in user.
         pythons: backend name -> interpreter of another environment for its worker.
-        allowed_hosts: names beside loopback and `host` that requests may be sent to; "*" is any.
+        allowed_hosts: host names, besides loopback and `host`, accepted in requests; "*" is any.
         api: whether `/complete` and `/status` are open to programs.
-        openai_api: whether `/v1/completions`, `/v1/models` and `/infill` are, for other tools.
+        openai_api: whether `/v1/completions`, `/v1/models` and `/infill` are open to other tools.
         mcp: whether the model is a tool over MCP.
         metrics: whether `/metrics` is served.
-        log_level: of `LOG_LEVELS`.
-        auth: the user and password of the page's login; None is open to everyone.
-        api_key: that other tools must bring, or several of which one, a line each; None lets in whoever
-            the rest lets in.
-        server: whom the backend "openai" asks; None where there is nobody.
-        model_parallel: over how many devices the jax backend parts a model.
-        torch_device: of `TORCH_DEVICES`, for the torch backend; "auto" is CUDA, else the CPU.
+        log_level: one of `LOG_LEVELS`.
+        auth: user and password of the page's login; None for open access.
+        api_key: key required from other tools, or several, one per line; None requires none.
+        server: server of the backend "openai"; None if there is none.
+        model_parallel: number of devices that the jax backend shards a model over.
+        torch_device: one of `TORCH_DEVICES`, for the torch backend; "auto" is CUDA, else the CPU.
     """
 
     host: str = "127.0.0.1"
@@ -118,12 +117,12 @@ class Settings:
 
     @property
     def backends(self) -> tuple[str, ...]:
-        """The names of those on offer, installed or not."""
+        """Names of the available backends, installed or not."""
         return BACKENDS if self.server is None else (*BACKENDS, OPENAI)
 
 
 _PREFIX = "CODEGEMMA_UI_"
-_LOGIN, _KEY = secrets.LOGIN, secrets.KEYS  # no flags, so that no list of processes shows them
+_LOGIN, _KEY = secrets.LOGIN, secrets.KEYS  # not flags, which process lists would show
 _SWITCH = {"": False, "0": False, "false": False, "no": False} | {
     "1": True,
     "true": True,
@@ -139,12 +138,12 @@ def _flag(
     action: str = "store",
 ) -> None:
     variable = _PREFIX + name.removeprefix("--").replace("-", "_").upper()
-    said = f"{help_text} [{variable}, {default}]"
-    parser.add_argument(name, default=None, help=said, action=action)
+    described = f"{help_text} [{variable}, {default}]"
+    parser.add_argument(name, default=None, help=described, action=action)
 
 
 def add_preset_flags(parser: argparse.ArgumentParser) -> None:
-    """Which model, and what loads it."""
+    """Add the flags that choose a model and its backend."""
     _flag(parser, "--preset", "model: a name, a folder, hf://… or kaggle://…", presets.BUNDLED)
     _flag(
         parser,
@@ -155,7 +154,7 @@ def add_preset_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def add_server_flags(parser: argparse.ArgumentParser) -> None:
-    """Whom the backend "openai" asks."""
+    """Add the flags of the backend "openai"."""
     known = RemoteServer("")
     for name, text, default in (
         (
@@ -163,31 +162,35 @@ def add_server_flags(parser: argparse.ArgumentParser) -> None:
             "server of the openai backend, such as http://127.0.0.1:8000/v1",
             "none",
         ),
-        ("--openai-model", "model to ask it for", "the only one it has"),
-        ("--openai-connect-timeout", "seconds to reach it in", f"{known.connect_timeout_s:g}"),
+        ("--openai-model", "model to request from it", "the only one it has"),
+        (
+            "--openai-connect-timeout",
+            "connection timeout in seconds",
+            f"{known.connect_timeout_s:g}",
+        ),
         ("--openai-timeout", "seconds it may be silent", f"{known.timeout_s:g}"),
-        ("--openai-retries", "how often a request is tried again", known.retries),
+        ("--openai-retries", "retries per request", known.retries),
     ):
         _flag(parser, name, text, default)
 
 
 def add_model_flags(parser: argparse.ArgumentParser) -> None:
-    """The flags of every command that runs a model."""
+    """Add the flags of every command that runs a model."""
     add_preset_flags(parser)
     add_server_flags(parser)
     _flag(parser, "--dtype", ", ".join(DTYPES), "auto")
     _flag(
         parser,
         "--context-length",
-        "tokens of a request at most; fewer need less memory",
+        "maximum tokens of a request; fewer need less memory",
         "the model's",
     )
-    _flag(parser, "--time-limit", "seconds one completion may take", f"{DEFAULT_TIME_LIMIT_S:g}")
-    _flag(parser, "--model-parallel", "part the model over so many devices; jax only", "1")
+    _flag(parser, "--time-limit", "maximum seconds per completion", f"{DEFAULT_TIME_LIMIT_S:g}")
+    _flag(parser, "--model-parallel", "shard the model over this many devices; jax only", "1")
     _flag(
         parser,
         "--torch-device",
-        f"{', '.join(TORCH_DEVICES)}: auto is cuda where there is a card, else cpu; mps is untried",
+        f"{', '.join(TORCH_DEVICES)}: auto is cuda if there is a GPU, else cpu; mps is untested",
         "auto",
     )
     for backend in BACKENDS:
@@ -195,22 +198,22 @@ def add_model_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def add_serve_flags(parser: argparse.ArgumentParser) -> None:
-    """The flags of the page."""
+    """Add the flags of the page."""
     add_model_flags(parser)
     _flag(parser, "--host", "address to listen on", "127.0.0.1; on a Space 0.0.0.0")
     _flag(parser, "--port", "port to listen on", "7860")
-    _flag(parser, "--uds", "unix socket to listen on in their place", "none")
+    _flag(parser, "--uds", "unix socket to listen on instead of host and port", "none")
     _flag(parser, "--ssl-certfile", "certificate, to serve https", "none")
-    _flag(parser, "--ssl-keyfile", "its key", "in the certificate's file")
-    _flag(parser, "--root-path", "what a proxy puts before each path, such as /playground", "none")
+    _flag(parser, "--ssl-keyfile", "private key of the certificate", "in the certificate's file")
+    _flag(parser, "--root-path", "path prefix added by a proxy, such as /playground", "none")
     _flag(parser, "--extra-presets", "more models for the dropdown, separated by commas", "none")
-    _flag(parser, "--max-length", "where the slider starts", DEFAULT_MAX_LENGTH)
-    _flag(parser, "--queue-size", "requests that may wait", "16")
-    _flag(parser, "--max-concurrency", f"requests at once, on {', '.join(TOGETHER)}", "1")
+    _flag(parser, "--max-length", "initial value of the slider", DEFAULT_MAX_LENGTH)
+    _flag(parser, "--queue-size", "maximum number of waiting requests", "16")
+    _flag(parser, "--max-concurrency", f"concurrent requests, on {', '.join(TOGETHER)}", "1")
     _flag(
         parser,
         "--idle-minutes",
-        "let a model leave memory that nobody has asked for so long; 0 is never",
+        "unload the model after this many minutes without a request; 0 is never",
         "0",
     )
     _flag(parser, "--language", ", ".join(LANGUAGES), "auto")
@@ -220,7 +223,7 @@ def add_serve_flags(parser: argparse.ArgumentParser) -> None:
         f"who may change the model: {', '.join(ALLOW_SWITCH)}",
         "everyone on loopback, nobody elsewhere and on a unix socket",
     )
-    _flag(parser, "--allowed-host", "a name it is reached by; repeatable", "none", "append")
+    _flag(parser, "--allowed-host", "host name it is reached by; repeatable", "none", "append")
     _flag(parser, "--no-api", "close /complete and /status to programs", "off", "store_true")
     _flag(
         parser,
@@ -237,10 +240,10 @@ def add_serve_flags(parser: argparse.ArgumentParser) -> None:
 def resolve(
     arguments: argparse.Namespace | None = None, environ: Mapping[str, str] = os.environ
 ) -> Settings:
-    """Flags before variables before defaults.
+    """Resolve settings: flags before variables before defaults.
 
     Raises:
-        BadInput: names the flag and its variable, what was expected and what came.
+        BadInput: names the flag and its variable, the expected and the received value.
     """
     given = vars(arguments) if arguments is not None else {}
 
@@ -249,7 +252,7 @@ def resolve(
         return environ.get(_PREFIX + name.upper(), "") or fallback if value is None else value
 
     def source(name: str) -> str:
-        """What a value was given by, as a message ends in it; empty for a default."""
+        """Return where a value came from, as the end of a message; empty for a default."""
         if given.get(name) is not None:
             return f", from --{name.replace('_', '-')}"
         variables = (_PREFIX + name.upper(), *(("KERAS_BACKEND",) if name == "backend" else ()))
@@ -310,8 +313,8 @@ def resolve(
         presets.named(preset)
     except UnknownPreset as error:
         came_from = source("preset")
-        said = f"{error.message.removesuffix('.')}{came_from}" if came_from else error.message
-        raise UnknownPreset(said, error.hint) from None
+        message = f"{error.message.removesuffix('.')}{came_from}" if came_from else error.message
+        raise UnknownPreset(message, error.hint) from None
     extra = tuple(filter(None, map(str.strip, choice("extra_presets", "").split(","))))
     presets.offered(*extra)
     secrets.check(environ)
@@ -320,14 +323,14 @@ def resolve(
         if switch(name) and auth is not None and api_key is None:
             raise BadInput(
                 f"{_KEY} must be set where {_named(name)} and {_LOGIN} are: other tools cannot log "
-                "in, and bring a key instead. Received: none."
+                "in, and send a key instead. Received: none."
             )
     remote = server()
     backend = one_of("backend", environ.get("KERAS_BACKEND") or "tensorflow", (*BACKENDS, OPENAI))
     if backend == OPENAI and remote is None:
         raise BadInput(
             f"--backend {OPENAI} needs a server. Received: no {_named('openai_base_url')}",
-            "It is what stands before /completions, such as http://127.0.0.1:8000/v1.",
+            "It is the URL without /completions, such as http://127.0.0.1:8000/v1.",
         )
     devices = integer("model_parallel", 1, 1, MAX_DEVICES)
     if devices > 1 and backend not in PARALLEL:
@@ -341,10 +344,10 @@ def resolve(
         raise BadInput(
             f"{_named('max_concurrency')} must be 1 where {_named('model_parallel')} is above 1. "
             f"Received: {at_once}",
-            "A model that several devices share takes one request at a time.",
+            "A model sharded over several devices takes one request at a time.",
         )
     host = choice("host", "0.0.0.0" if environ.get("SPACE_ID") else "127.0.0.1")
-    # With a domain of its own a Space has several, separated by commas (gradio/oauth.py, 6.31).
+    # A Space with a custom domain has several hosts, separated by commas (gradio/oauth.py, 6.31).
     space = filter(None, map(str.strip, environ.get("SPACE_HOST", "").split(",")))
     return Settings(
         host=host,
@@ -387,7 +390,7 @@ def resolve(
 
 
 def _address(url: str) -> str:
-    """A server's base URL; what is wrong with it is said without showing a password in it."""
+    """Validate a server's base URL; messages never show a password in it."""
     name = _named("openai_base_url")
     try:
         parts = urlsplit(url)
@@ -397,7 +400,9 @@ def _address(url: str) -> str:
             f"{name} must be like http://127.0.0.1:8000/v1. Received: no address"
         ) from error
     if secret:
-        raise BadInput(f"{name} must hold no user or password.", "A key goes into OPENAI_API_KEY.")
+        raise BadInput(
+            f"{name} must not contain a user or password.", "Set OPENAI_API_KEY to the key instead."
+        )
     good = parts.scheme in ("http", "https") and parts.hostname and has_port
     if not good or parts.query or parts.fragment or not url.isprintable():
         raise BadInput(
@@ -407,9 +412,10 @@ def _address(url: str) -> str:
 
 
 def _root_path(path: str) -> str:
-    """
+    """Validate the path prefix.
+
     Raises:
-        BadInput: it is none.
+        BadInput: it is invalid.
     """
     try:
         parts = urlsplit(path)
@@ -425,7 +431,7 @@ def _root_path(path: str) -> str:
 
 
 def _is_loopback(host: str) -> bool:
-    """Whether only this machine reaches it."""
+    """Return whether only this machine can reach it."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -433,23 +439,23 @@ def _is_loopback(host: str) -> bool:
 
 
 def _login(pair: str) -> tuple[str, str] | None:
-    """The user and password; what is wrong with them is said without showing them."""
+    """Parse user and password; messages never show them."""
     if not pair.strip():
         return None
     user, _, password = pair.strip().partition(":")
     if not user.strip() or not password:
-        raise BadInput(f"{_LOGIN} must be user:password, neither of them empty.")
-    return user.strip(), password  # Gradio strips the name that a person enters
+        raise BadInput(f"{_LOGIN} must be user:password, both non-empty.")
+    return user.strip(), password  # Gradio strips the name that the user enters
 
 
 def _keys(given: str) -> str | None:
-    """The keys of other tools, one a line; what is wrong with one is said without showing it."""
+    """Parse the keys of other tools, one per line; messages never show them."""
     keys = secrets.lines(given)
     for key in keys:
         if not key.isascii() or not key.isprintable() or " " in key:
             raise BadInput(
-                f"{_KEY} must be letters, digits and signs of ASCII, as a header can carry them, one key "
-                "a line."
+                f"{_KEY} must consist of printable ASCII characters without spaces, as in a header, one key "
+                "per line."
             )
     return "\n".join(keys) or None
 

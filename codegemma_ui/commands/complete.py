@@ -85,7 +85,7 @@ def run(parsed: argparse.Namespace) -> None:
         Told: what went wrong, which an event has said.
         Cancelled: a signal ended it.
     """
-    console.log_what_is_not_told()
+    console.log_errors_only()
     # The middle is bytes of a program: no newline translation, UTF-8 whatever the locale says.
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(encoding="utf-8", newline="")

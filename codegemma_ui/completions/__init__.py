@@ -1,6 +1,6 @@
-"""What can be made of a completion that has ended. Pure.
+"""Uses of a finished completion. Pure.
 
-Knows it as JSON (`recording`), beside another layout or without its suffix (`likelihood`), and as a script
-for other programs (`snippets/`). Knows neither the engine nor the page. Imports `ipc`, `fim` and the
-ground.
+Contains its JSON form (`recording`), comparisons with another layout or without its suffix (`likelihood`),
+and scripts for other programs (`snippets/`). Knows neither the engine nor the page. Imports `ipc`, `fim` and
+the base modules.
 """

@@ -1,7 +1,7 @@
-"""Comparisons: one request in every prompt order, and one middle with its suffix and without it. Pure.
+"""Comparisons: one request in every prompt order, and one middle with and without its suffix. Pure.
 
-A comparison is made of ordinary requests; here stand the requests, and what their tokens tell together.
-Log probabilities are natural logarithms, so that differences of them are nats.
+A comparison consists of ordinary requests; this module builds them and evaluates their tokens. Log
+probabilities are natural logarithms, so their differences are in nats.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from codegemma_ui.fim.vocabulary import Prompt, Vocabulary
 from codegemma_ui.ipc.messages import CompletionRequest, TokenEvent, logprob_of
 
 EVEN = 0.1
-"""Nats, a factor of 1.1: less than this is told as no difference."""
+"""Nats, a factor of 1.1: smaller differences are reported as none."""
 
 
 # Requests
 
 
 def race(raw: Mapping[str, Any], seed: int) -> tuple[dict[str, Any], ...]:
-    """The same request in each of `fim.LAYOUTS`.
+    """Return the same request in each of `fim.LAYOUTS`.
 
     Args:
-        raw: the fields of `CompletionRequest`, unchecked; its layout does not matter.
-        seed: for all of them, where `raw` has none.
+        raw: the fields of `CompletionRequest`, unvalidated; its layout is ignored.
+        seed: seed for all of them, if `raw` has none.
     """
     given = raw.get("seed")
     shared = {**raw, "seed": seed if given is None else given}
@@ -38,15 +38,15 @@ def race(raw: Mapping[str, Any], seed: int) -> tuple[dict[str, Any], ...]:
 def scoring(
     prompt: Prompt, layout: fim.Layout, token_ids: Sequence[int], max_length: int, most: int
 ) -> dict[str, Any]:
-    """The request that tells how likely tokens are after a prompt, and writes nothing.
+    """Return the request that scores tokens after a prompt and generates nothing.
 
-    It holds what the prompt kept of the sides and the files, so that more room changes nothing of it.
+    It contains what the prompt kept of the sides and the files, so that more room does not change it.
 
     Args:
-        prompt: of that layout.
-        token_ids: to be scored.
-        max_length: the prompt's.
-        most: the most `max_length` may be.
+        prompt: prompt in that layout.
+        token_ids: tokens to score.
+        max_length: that of the prompt.
+        most: upper limit of `max_length`.
     """
     sides = {"prefix": "", "suffix": ""}
     files: list[fim.File] = []
@@ -73,12 +73,11 @@ def scoring(
 
 @dataclass(frozen=True)
 class Pair:
-    """The two requests that tell what a suffix bought.
+    """The two requests that measure the effect of a suffix.
 
     Attributes:
-        layout: of both.
-        with_suffix, without: the same tokens after the same prefix; without, nothing stands where the suffix
-            did.
+        layout: layout of both.
+        with_suffix, without: the same tokens after the same prefix, with the suffix and with an empty one.
     """
 
     layout: fim.Layout
@@ -87,18 +86,18 @@ class Pair:
 
     @property
     def differ(self) -> bool:
-        """Whether there is a suffix at all."""
+        """Return whether there is a suffix at all."""
         return bool(self.with_suffix["suffix"])
 
 
 def pair(recording: Recording, vocabulary: Vocabulary, most: int) -> Pair | None:
-    """What to ask about a completion; None where it has no tokens.
+    """Return the requests for a completion, or None if it has no tokens.
 
-    One that was written left to right never saw its suffix: it is scored as PSM.
+    A left-to-right completion never saw its suffix: it is scored as PSM.
 
     Args:
-        vocabulary: of the model that is asked.
-        most: the most `max_length` may be.
+        vocabulary: vocabulary of the scoring model.
+        most: upper limit of `max_length`.
     """
     token_ids = [token.id for token in recording.tokens if not token.past_end]
     if not token_ids:
@@ -112,23 +111,23 @@ def pair(recording: Recording, vocabulary: Vocabulary, most: int) -> Pair | None
 
 
 def understands(vocabulary: Vocabulary, recording: Recording) -> bool:
-    """Whether a recording's tokens are the same ones in this vocabulary."""
+    """Return whether a recording's tokens are the same in this vocabulary."""
     return all(
         token.id < vocabulary.size and vocabulary.token_text(token.id) == token.piece
         for token in recording.tokens
     )
 
 
-# What the tokens tell
+# Evaluation
 
 
 @dataclass(frozen=True)
 class Figures:
-    """How likely some tokens are together.
+    """Joint likelihood of some tokens.
 
     Attributes:
-        tokens: how many.
-        logprob: of all of them, in nats.
+        tokens: number of tokens.
+        logprob: sum over all of them, in nats.
         per_token: its mean.
     """
 
@@ -138,7 +137,7 @@ class Figures:
 
 
 def figures(tokens: Sequence[TokenEvent]) -> Figures | None:
-    """The figures of tokens; None where there are none, or none are told."""
+    """Return the figures of tokens, or None if there are none or no logprobs."""
     logprob = logprob_of(tokens)
     if not tokens or logprob is None:
         return None
@@ -147,11 +146,12 @@ def figures(tokens: Sequence[TokenEvent]) -> Figures | None:
 
 @dataclass(frozen=True)
 class Truth:
-    """How likely the true middle is.
+    """Likelihood of the original middle.
 
     Attributes:
-        figures: of its text alone.
-        ends: how likely the model would end there, by any stop token; None where a server does not tell it.
+        figures: of its text only.
+        ends: probability that the model would end there, with any stop token; None if a server does not send
+            it.
     """
 
     figures: Figures
@@ -159,7 +159,7 @@ class Truth:
 
 
 def truth(scored: Sequence[TokenEvent]) -> Truth | None:
-    """What the score of a true middle and one stop token after it tells; None where it has no text."""
+    """Evaluate the score of an original middle followed by one stop token; None if it has no text."""
     told = figures(scored[:-1])
     return Truth(told, scored[-1].stop_probability) if told else None
 
@@ -170,7 +170,7 @@ class Difference:
 
     Attributes:
         id, piece: as in `TokenEvent`.
-        with_suffix, without: its log probability.
+        with_suffix, without: its log probabilities.
     """
 
     id: int
@@ -180,25 +180,25 @@ class Difference:
 
     @property
     def nats(self) -> float:
-        """How much likelier the suffix made it."""
+        """Gain in log probability from the suffix."""
         return self.with_suffix - self.without
 
 
 def differences(
     with_suffix: Sequence[TokenEvent], without: Sequence[TokenEvent]
 ) -> tuple[Difference, ...]:
-    """Hold two scores against each other.
+    """Compare two scores.
 
     Raises:
-        ValueError: they are not of the same tokens, or not scored.
+        ValueError: they are of different tokens, or not scored.
     """
     if [token.id for token in with_suffix] != [token.id for token in without]:
-        raise ValueError("Two scores must be of the same tokens. Received: others")
+        raise ValueError("Two scores must be of the same tokens. Received: different tokens")
     found = []
     for one, other in zip(with_suffix, without, strict=True):
         if one.logprob is None or other.logprob is None:
             raise ValueError(
-                f"A score must tell each token's logprob. Received: none of {one.piece!r}"
+                f"A score must contain each token's logprob. Received: none of {one.piece!r}"
             )
         found.append(Difference(one.id, one.piece, one.logprob, other.logprob))
     return tuple(found)
@@ -206,11 +206,11 @@ def differences(
 
 @dataclass(frozen=True)
 class Clause:
-    """A part of a sentence.
+    """Part of a sentence.
 
     Attributes:
-        key: of `ui.strings.TABLE`.
-        values: what its `{names}` stand for; `piece` is a token as the vocabulary writes it.
+        key: key in `ui.strings.TABLE`.
+        values: values for its `{names}`; `piece` is a token as the vocabulary writes it.
     """
 
     key: str
@@ -218,11 +218,11 @@ class Clause:
 
 
 def reading(found: Sequence[Difference]) -> tuple[Clause, ...]:
-    """What a comparison comes to, in one or two clauses.
+    """Summarise a comparison in one or two clauses.
 
-    The first tells all tokens together, the second the one that changed most in the same direction, and which
-    part it is of all that changed so. Where all together are even, that is the one that changed most in
-    either direction; where none changed, there is no second.
+    The first is about all tokens together; the second about the token that changed most in the same
+    direction, and its share of all such changes. If the total is even, the second is about the token that
+    changed most in either direction; if none changed, there is no second.
 
     Args:
         found: at least one.
@@ -249,20 +249,20 @@ def reading(found: Sequence[Difference]) -> tuple[Clause, ...]:
     return first, Clause("suffix_gained_most" if top.nats > 0 else "suffix_lost_most", values)
 
 
-# Figures as a person reads them
+# Formatting
 
 _SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def signed(nats: float) -> str:
-    """`+1.25`, `−0.50`, `0.00`."""
+    """Format as `+1.25`, `−0.50`, `0.00`."""
     shown = f"{abs(nats):.2f}"
     sign = "" if float(shown) == 0 else "+" if nats > 0 else "\N{MINUS SIGN}"
     return sign + shown
 
 
 def percent(share: float) -> str:
-    """`97%`, `3.1%`, `<0.1%`."""
+    """Format as `97%`, `3.1%`, `<0.1%`."""
     value = 100 * share
     if 0 < value < 0.1:
         return "<0.1%"
@@ -270,7 +270,7 @@ def percent(share: float) -> str:
 
 
 def times(nats: float) -> str:
-    """The factor that some nats, at least 0, are: `1.5`, `12`, `3,400`, `10⁹`."""
+    """Format nats, at least 0, as a factor: `1.5`, `12`, `3,400`, `10⁹`."""
     power = nats / math.log(10)
     if power >= 6:
         return "10" + str(round(power)).translate(_SUPERSCRIPTS)

@@ -1,7 +1,7 @@
-"""A completion as one JSON object: what was asked, what the model received and wrote, why it stopped.
+"""A completion as one JSON object: request, prompt, generated tokens, and stop reason.
 
-A page keeps its branches as these, "share" packs one into an address, and whoever opens that sees the same
-without a model. What comes back is a stranger's: everything is checked. Pure.
+A page stores its branches in this form, and "share" packs one into a URL, which shows the same completion
+without a model. Incoming recordings are untrusted: everything is validated. Pure.
 """
 
 from __future__ import annotations
@@ -36,19 +36,19 @@ _WORDS = ("raw_output", "stop_reason", "stop_token", "preset", "backend", "dtype
 _NUMBERS = ("ttft_s", "tokens_per_s")
 
 LONGEST = 1 << 17
-"""Tokens; longer than any context that a preset was trained for."""
+"""Tokens; longer than the trained context of any preset."""
 
 
 @dataclass(frozen=True)
 class Recording:
-    """One ended completion.
+    """One finished completion.
 
     Attributes:
-        request: as it was asked.
-        ending: how the program's lines end, "LF" or "CRLF".
+        request: the original request.
+        ending: line ending of the program, "LF" or "CRLF".
         prompt: as the model received it.
-        tokens: as the model gave them, with what was forced.
-        last: why it ended.
+        tokens: as the model returned them, including forced ones.
+        last: the final event.
     """
 
     request: CompletionRequest
@@ -58,9 +58,9 @@ class Recording:
     last: DoneEvent | CancelledEvent
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON. Lists stand for what comes often: `prompt` holds `[id, piece, role, start, end]`, `tokens`
-        `[id, piece, text, logprob, stop probability, flags, [[id, piece, logprob], …]]`, with flags of 1 for
-        forced and 2 for past the end. Null is what a server did not tell."""
+        """Convert to JSON, with lists for frequent items: `prompt` holds `[id, piece, role, start, end]`,
+        `tokens` `[id, piece, text, logprob, stop probability, flags, [[id, piece, logprob], …]]`, where flags
+        are 1 for forced and 2 for past the end. Null is a value that a server did not send."""
         request = asdict(self.request)
         del request["time_limit_s"], request["score"]
         prompt = self.prompt
@@ -100,10 +100,10 @@ def _rounded(value: float | None, digits: int) -> float | None:
 
 
 class Unshowable(BadInput):
-    """A recording with one value that cannot be shown.
+    """A recording contains a value that cannot be shown.
 
     Args:
-        why: which; see `_check_text` and `_check_reason`.
+        why: which one; see `_check_text` and `_check_reason`.
     """
 
     def __init__(self, message: str, why: Literal["half_character", "stop_reason"]) -> None:
@@ -112,11 +112,11 @@ class Unshowable(BadInput):
 
 
 def from_dict(raw: Mapping[str, Any]) -> Recording:
-    """Read a recording.
+    """Parse a recording.
 
     Raises:
-        Unshowable: it holds what no page can show.
-        BadInput: it is none, or one of another version.
+        Unshowable: it contains what no page can show.
+        BadInput: it is not a recording, or of another version.
     """
     try:
         _check_text(raw)
@@ -134,10 +134,10 @@ def from_dict(raw: Mapping[str, Any]) -> Recording:
 
 
 def _check_text(raw: Mapping[str, Any]) -> None:
-    """Look for half of a character anywhere, names of fields among them: JSON can spell what no encoding can.
+    """Check for lone surrogates anywhere, field names included: JSON can contain what no encoding can.
 
     Raises:
-        Unshowable.
+        Unshowable: there is one.
     """
     try:
         json.dumps(raw, ensure_ascii=False).encode()
@@ -147,7 +147,7 @@ def _check_text(raw: Mapping[str, Any]) -> None:
 
 
 def _check_reason(last: DoneEvent | CancelledEvent) -> None:
-    """Raises: Unshowable."""
+    """Raise `Unshowable` if the stop reason is unknown."""
     known: tuple[str | None, ...] = get_args(StopReason)
     if isinstance(last, CancelledEvent):
         known = (*known, None)

@@ -1,17 +1,17 @@
-"""Fetching a preset, with progress and with errors a person can act on.
+"""Download presets, with progress and actionable errors.
 
-`download()` fetches one preset; `python -m codegemma_ui.download HANDLE` does it in a process of its
-own (`__main__`), which can be killed at any time: what has arrived stays in the library's own cache.
-`client.fetch` starts that process and follows it, for whoever wants a preset.
+`download()` fetches one preset; `python -m codegemma_ui.download HANDLE` does so in a separate process
+(`__main__`), which can be killed at any time: received data stays in the library's own cache.
+`client.fetch` starts that process and follows it.
 
-The bytes are moved by kagglehub and huggingface_hub themselves, into the caches that KerasHub looks
-in. This package does not load a preset and imports no framework. It does not go through KerasHub
-either: `keras_hub.utils.preset_utils` turns a 403 and a 404 both into FileNotFoundError, and they
-need different words.
+kagglehub and huggingface_hub themselves transfer the data, into the caches that KerasHub uses. This package
+does not load a preset and imports no framework. It does not use KerasHub either:
+`keras_hub.utils.preset_utils` turns both 403 and 404 into FileNotFoundError, and they need different
+messages.
 
-What cannot be loaded is refused before its weights are asked for (`inspecting`).
+What cannot be loaded is refused before its weights are downloaded (`inspecting`).
 
-Arrows run one way: words <- source <- kaggle, huggingface <- fetching; words <- inspecting <- fetching.
+Imports go one way: words <- source <- kaggle, huggingface <- fetching; words <- inspecting <- fetching.
 """
 
 from codegemma_ui.download.fetching import credentials_present, download

@@ -1,7 +1,7 @@
-"""Fetch one preset in a process of its own.
+"""Download one preset in a separate process.
 
-`python -m codegemma_ui.download HANDLE` keeps the old model serving meanwhile, and killing it is a
-clean cancel. It writes one JSON object per line:
+With `python -m codegemma_ui.download HANDLE` the old model keeps serving, and killing the process cancels
+cleanly. It writes one JSON object per line:
 
     {"event": "progress", "received_bytes": 1048576, "total_bytes": 5012345678}
     {"event": "downloaded", "path": "/…"}
@@ -25,7 +25,7 @@ from codegemma_ui.download import DownloadError, download
 
 
 def _exit_with_parent() -> None:
-    """End when stdin closes, if it is a pipe: an orphan must not go on filling the disk."""
+    """Exit when stdin closes, if it is a pipe: an orphan must not keep filling the disk."""
 
     def wait() -> NoReturn:
         with contextlib.suppress(OSError):
@@ -39,24 +39,24 @@ def _exit_with_parent() -> None:
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:
-    """Run `python -m codegemma_ui.download HANDLE`; end the process with 0, or 1 after an error."""
+    """Run `python -m codegemma_ui.download HANDLE`; exit with 0, or 1 after an error."""
     parser = argparse.ArgumentParser(prog="python -m codegemma_ui.download", description=__doc__)
     parser.add_argument("handle", metavar="HANDLE")
     parser.add_argument("--only", metavar="PATH", help="one file, by its path inside the preset")
     given = parser.parse_args(arguments)
 
-    # The libraries print: keep fd 1 for the events and give everybody else stderr.
+    # The libraries print: reserve fd 1 for events, and send all other output to stderr.
     events = os.fdopen(os.dup(1), "w", encoding="utf-8", newline="\n")
     os.dup2(2, 1)
     if os.environ.get("KAGGLE_API_ENVIRONMENT") == "TEST":
-        # There kagglesdk prints every request, the key's header included (`build_kaggle_client`).
+        # kagglesdk then prints every request, including the key's header (`build_kaggle_client`).
         sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
     _exit_with_parent()
 
     def write(event: str, **values: Any) -> None:
         try:
             print(json.dumps({"event": event, **values}), file=events, flush=True)
-        except OSError:  # nobody is left to read it: EPIPE, on Windows EINVAL
+        except OSError:  # no reader left: EPIPE, on Windows EINVAL
             os._exit(1)
 
     def report(received: int, total: int | None) -> None:
@@ -74,7 +74,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     except KeyboardInterrupt:
         status = 130
     sys.stderr.flush()
-    os._exit(status)  # a library's worker threads would hold up a normal exit
+    os._exit(status)  # worker threads of a library would delay a normal exit
 
 
 if __name__ == "__main__":

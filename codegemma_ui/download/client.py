@@ -1,4 +1,4 @@
-"""The caller's end of the download process: start it, follow it, return the folder."""
+"""Client of the download process: start it, follow it, return the folder."""
 
 from __future__ import annotations
 
@@ -22,14 +22,13 @@ def fetch(
     only: str | None = None,
     started: Callable[[LineProcess], None] = lambda _: None,
 ) -> Path:
-    """Find a preset's folder, downloaded first where it must be.
+    """Return a preset's folder, downloading it first if needed.
 
     Args:
-        preset: which.
-        report: called with the bytes received and those in all, None while these are unknown; on another
-            thread.
-        only: the one file that is wanted, by its path inside the preset.
-        started: called with the process, which a cancel may kill.
+        preset: preset to fetch.
+        report: called on another thread with received and total bytes; the total is None while unknown.
+        only: path inside the preset of the only file needed.
+        started: called with the process, which may be killed to cancel.
 
     Raises:
         DownloadFailed: its code says why.

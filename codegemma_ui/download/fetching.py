@@ -1,4 +1,4 @@
-"""From a handle to a folder: list the preset, look at what it is and for room, let the library fetch it."""
+"""Turn a handle into a folder: list the preset, check format and disk space, let the library download it."""
 
 import contextlib
 import os
@@ -28,7 +28,9 @@ Report = Callable[[int, int | None], None]
 Result = TypeVar("Result")
 
 POLL_SECONDS = 0.25
-STALL_SECONDS = 120.0  # long, because a resumed file is hashed from its start before new bytes come
+STALL_SECONDS = (
+    120.0  # long, because a resumed file is hashed from its start before new data arrives
+)
 
 
 def download(
@@ -38,15 +40,14 @@ def download(
     only: str | None = None,
     stall_seconds: float = STALL_SECONDS,
 ) -> Path:
-    """Fetch a preset, or find it on the disk.
+    """Download a preset, or find it on disk.
 
     Args:
         handle: `kaggle://owner/model/keras/variation[/version]`, `hf://owner/name`, or a folder.
-        report: Called in this thread with the bytes received so far and in all (None: not known),
-            as soon as the total is known and then at least every half second. Not called for a
-            preset that needs no download.
-        only: The one file that is wanted, by its path inside the preset; None wants all.
-        stall_seconds: Give up when not one byte has come for this long.
+        report: Called in this thread with received and total bytes (None if unknown), as soon as the total is
+            known and then at least every half second. Not called for a preset that needs no download.
+        only: Path inside the preset of the only file needed; None for all files.
+        stall_seconds: Give up after this long without a single byte.
 
     Returns:
         The preset's folder, with its `config.json` or with that one file.
@@ -106,7 +107,7 @@ def download(
 
 
 def credentials_present() -> dict[str, bool]:
-    """Whether a readable key is set, per site (`kaggle`, `huggingface`); never the key itself."""
+    """Return whether a readable key is set, per site (`kaggle`, `huggingface`); never the key itself."""
     present = {}
     sources: dict[str, Source] = {
         "kaggle": Kaggle.parse("kaggle://keras/codegemma/keras/code_gemma_2b_en"),
@@ -115,16 +116,16 @@ def credentials_present() -> dict[str, bool]:
     for name, source in sources.items():
         try:
             present[name] = source.has_key()
-        except (DownloadError, OSError):  # a key's file that may not be read
+        except (DownloadError, OSError):  # an unreadable key file
             present[name] = False
     return present
 
 
 def _list(source: Source) -> dict[str, int]:
-    """What will come: path inside the preset -> bytes; empty if it cannot be known.
+    """Return the files to expect: path inside the preset -> bytes; empty if unknown.
 
-    A listing that fails is no reason to stop. The library may have the preset in its cache or on a
-    mounted disk, and says itself what is wrong if it has not.
+    A failed listing does not stop the download. The library may have the preset in its cache or on a mounted
+    disk, and otherwise reports the problem itself.
     """
     listing = _in_background(source.listing)
     with contextlib.suppress(Exception):
@@ -145,7 +146,7 @@ def _check_room(source: Source, sizes: dict[str, int]) -> None:
 def _fetch(
     source: Source, total: int | None, report: Report, stall_seconds: float, *, has_key: bool
 ) -> Path:
-    """Let the library fetch the preset in a thread, and watch the folder grow from this one."""
+    """Run the library's download in a thread, and watch the folder grow from this one."""
     started_with = source.received_bytes()
     fetching = _in_background(source.fetch)
     received, grew_at = -1, time.monotonic()
@@ -172,9 +173,9 @@ def _fetch(
 
 
 def _verify(source: Source, preset: Path, sizes: dict[str, int]) -> None:
-    """Hold what came against what was listed; remove what differs, so that it is fetched again."""
+    """Compare the result with the listing; remove files that differ, so that they are fetched again."""
     if isinstance(source, HuggingFace) and preset.name != source.commit:
-        sizes = {}  # `main` moved between the two questions, or this is the cache
+        sizes = {}  # `main` moved between the two requests, or this is the cache
     wrong = []
     for name, size in sizes.items():
         if size <= 0 or _leads_out(name):
@@ -199,7 +200,7 @@ def _bad_handle(handle: str) -> DownloadError:
 
 
 def _leads_out(name: str) -> bool:
-    """Whether a path would leave the folder that it is relative to, as the hub or this system reads it."""
+    """Return whether a path leaves its base folder, as the hub or this system interprets it."""
     paths: tuple[PurePath, ...] = PurePosixPath(name), PurePath(name)
     return any(path.anchor or ".." in path.parts for path in paths)
 
@@ -226,7 +227,7 @@ def _local(handle: str) -> Path:
 
 
 def _in_background(work: Callable[[], Result]) -> "Future[Result]":
-    """Run `work` in a daemon thread: unlike an executor's, it cannot hold up the process's end."""
+    """Run `work` in a daemon thread: unlike an executor's, it cannot delay the end of the process."""
     future: Future[Result] = Future()
 
     def run() -> None:

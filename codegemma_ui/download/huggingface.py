@@ -1,4 +1,4 @@
-"""Presets on the Hugging Face Hub: what huggingface_hub is asked, and where it puts the bytes."""
+"""Presets on the Hugging Face Hub: requests to huggingface_hub, and its file locations."""
 
 import contextlib
 from dataclasses import dataclass, field
@@ -17,9 +17,9 @@ class HuggingFace:
     repo: str
     words: dict[str, str]
     only: str | None = None
-    blobs: set[str] = field(default_factory=set)  # the preset's files by their names in the cache
+    blobs: set[str] = field(default_factory=set)  # the preset's files by their cache names
     commit: str | None = None
-    wanted: list[str] | None = None  # by the listing; None is all
+    wanted: list[str] | None = None  # from the listing; None for all
     unreachable: Exception | None = None
 
     @classmethod
@@ -46,7 +46,7 @@ class HuggingFace:
         return cls(repo, words)
 
     def cached(self) -> Path | None:
-        return None  # `main` may have moved; `fetch` takes the cache if the site is out of reach
+        return None  # `main` may have moved; `fetch` uses the cache if the site is unreachable
 
     def has_key(self) -> bool:
         token = _token()
@@ -67,7 +67,7 @@ class HuggingFace:
             self.unreachable = error if code_of(error) == "network" and not answered else None
             raise
         files = info.siblings or []
-        # A blob is named by its ETag: the SHA-256 of a large file, the git hash of a small one.
+        # A blob is named after its ETag: the SHA-256 of a large file, the git hash of a small one.
         self.blobs = {file.lfs.sha256 if file.lfs else str(file.blob_id) for file in files}
         self.commit = info.sha
         self.wanted = wanted(file.rfilename for file in files)
@@ -82,7 +82,9 @@ class HuggingFace:
         )
 
     def received_bytes(self) -> int:
-        largest: dict[str, int] = {}  # a blob is `NAME`, or `NAME.RANDOM.incomplete` on its way
+        largest: dict[
+            str, int
+        ] = {}  # a blob is `NAME`, or `NAME.RANDOM.incomplete` while downloading
         for file in self.folder().glob("blobs/*"):
             name = file.name.split(".")[0]
             if not self.blobs or name in self.blobs:
@@ -105,7 +107,7 @@ class HuggingFace:
             return Path(
                 snapshot_download(self.repo, allow_patterns=patterns, local_files_only=True)
             )
-        except FileNotFoundError:  # not in the cache, or not all of it
+        except FileNotFoundError:  # not in the cache, or incomplete
             raise self.unreachable from None
 
     def _is_dataset(self) -> bool:
@@ -117,25 +119,25 @@ class HuggingFace:
         return False
 
     def discard(self, preset: Path, name: str) -> None:
-        blob = (preset / name).resolve()  # the snapshot holds links into blobs/
+        blob = (preset / name).resolve()  # the snapshot contains links into blobs/
         (preset / name).unlink(missing_ok=True)
         if blob.parent == self.folder().resolve() / "blobs":
             blob.unlink(missing_ok=True)
 
     def _remove_abandoned(self) -> None:
-        """Remove what killed downloads left: parts have random names and are never resumed."""
+        """Remove leftovers of killed downloads: their parts have random names and are never resumed."""
         from filelock import FileLock, Timeout
 
         locks = self.folder().parent / ".locks" / self.folder().name
         for partial in self.folder().glob("blobs/*.incomplete"):
-            # huggingface_hub holds this lock while the file comes: a live one is left alone.
+            # huggingface_hub holds this lock during a file's download: active ones are left alone.
             lock = FileLock(locks / f"{partial.name.split('.')[0]}.lock", timeout=0)
             with contextlib.suppress(Timeout, NotImplementedError, OSError), lock:
                 partial.unlink(missing_ok=True)
 
 
 def _token() -> str | None:
-    """The operator's key, given where it is meant to go: the page's process sends none by itself."""
+    """Return the operator's key, passed explicitly: the page's process sends none by itself."""
     from huggingface_hub import get_token
 
     return get_token()

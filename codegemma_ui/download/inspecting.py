@@ -1,4 +1,4 @@
-"""Refuse what cannot be loaded, by a listing and by the small files, before its weights are fetched."""
+"""Refuse what cannot be loaded, based on the listing and the small files, before downloading the weights."""
 
 import contextlib
 from collections.abc import Iterable
@@ -17,19 +17,20 @@ from codegemma_ui.presets import model_format
 from codegemma_ui.presets.model_format import CONFIG_FILE
 
 SMALL_FILES = (CONFIG_FILE, VOCABULARY_FILE.as_posix(), TOKENIZER_MODEL.as_posix())
-"""What tells of a KerasHub preset whether it fills in: kilobytes, and 4 MB for CodeGemma's vocabulary."""
+"""Files that show whether a KerasHub preset supports fill-in-the-middle: kilobytes, and 4 MB for CodeGemma's
+vocabulary."""
 
 
 def check_listing(handle: str, words: dict[str, str], names: Iterable[str]) -> None:
-    """Refuse another format.
+    """Refuse other formats.
 
     Args:
-        handle: as a person gave it.
-        words: of its source.
-        names: of all files.
+        handle: handle as the user gave it.
+        words: message fields of its source.
+        names: names of all files.
 
     Raises:
-        DownloadError: it is one, or there is no config.json.
+        DownloadError: another format, or no config.json.
     """
     names = list(names)
     seen = model_format.format_of(names)
@@ -42,7 +43,7 @@ def check_listing(handle: str, words: dict[str, str], names: Iterable[str]) -> N
 
 
 def check_folder(handle: str, words: dict[str, str], folder: Path) -> None:
-    """Refuse what a folder's small files, as far as they are there, say cannot be loaded.
+    """Refuse a folder that cannot be loaded, according to those of its small files that are present.
 
     Raises:
         DownloadError: another format, another architecture, or a vocabulary without FIM control tokens.
@@ -59,10 +60,10 @@ def check_folder(handle: str, words: dict[str, str], folder: Path) -> None:
             fields = {"handle": handle, **words, "instead": presets.instead_of(handle)}
             raise error_of("no_fim_tokens", fields, str(error)) from error
         except (ValueError, RuntimeError, OSError):
-            pass  # no vocabulary at all: loading says so
+            pass  # no vocabulary at all, which loading reports
 
 
 def other_format(handle: str, words: dict[str, str], received: str) -> DownloadError:
-    """The error of a format that cannot be loaded, with what to choose instead."""
+    """Return the error for a format that cannot be loaded, with a suggestion."""
     fields = {"handle": handle, **words, "expected": model_format.EXPECTED}
     return error_of("other_format", {**fields, "instead": presets.instead_of(handle)}, received)

@@ -1,4 +1,4 @@
-"""Presets on Kaggle: what kagglehub is asked, and where it puts the bytes."""
+"""Presets on Kaggle: requests to kagglehub, and its file locations."""
 
 import contextlib
 from collections.abc import Iterator
@@ -34,9 +34,7 @@ class Kaggle:
             "cache": "KAGGLEHUB_CACHE",
             "resumes": "it goes on from where it stopped",
         }
-        with contextlib.suppress(
-            Exception
-        ):  # an environment that kagglesdk does not know fails later
+        with contextlib.suppress(Exception):  # an environment unknown to kagglesdk fails later
             words["address"] = get_endpoint(get_env())
         return cls(parse_model_handle(path), words)
 
@@ -49,7 +47,7 @@ class Kaggle:
         if not found and self.only and Cache().load_from_cache(self.handle, self.only):
             return self.folder()
         if found and not Path(found, "config.json").is_file():
-            Cache().mark_as_incomplete(self.handle)  # or kagglehub would hand out a broken folder
+            Cache().mark_as_incomplete(self.handle)  # or kagglehub would return a broken folder
             return None
         return Path(found) if found else None
 
@@ -58,10 +56,10 @@ class Kaggle:
         from kagglehub.config import get_kaggle_credentials
 
         try:
-            with build_kaggle_client():  # reads every key file there is, sends nothing
+            with build_kaggle_client():  # reads all key files, sends nothing
                 found = get_kaggle_credentials()
         except Exception as error:
-            # Broken JSON is a ValueError, a very long token an OSError that quotes it: say neither.
+            # Broken JSON is a ValueError, a very long token an OSError that quotes it: report neither.
             raise error_of("bad_credentials", self.words, "a key that cannot be read") from error
         if found is not None:
             check_key(f"{found.username}{found.key}{found.api_key}", self.words)
@@ -104,14 +102,14 @@ class Kaggle:
 
     def received_bytes(self) -> int:
         folder = self.folder()
-        archive = folder.with_name(f"{folder.name}.archive")  # of a preset with more than 25 files
+        archive = folder.with_name(f"{folder.name}.archive")  # for presets with more than 25 files
         return sum(map(size_on_disk, [archive, *folder.rglob("*")]))
 
     def fetch(self) -> Path:
         import kagglehub
 
-        # kagglehub appends to the final file and has no lock of its own: two processes fetching
-        # one preset would mix their bytes. The second waits here and then finds it cached.
+        # kagglehub appends to the final file and has no lock of its own: two processes fetching one preset
+        # would mix their data. The second one waits here and then finds it cached.
         with _file_lock(self.folder().with_suffix(".lock")):
             if self.only is None:
                 return Path(kagglehub.model_download(str(self.handle)))
@@ -133,7 +131,7 @@ def _file_lock(path: Path) -> Iterator[None]:
     lock = FileLock(path)
     try:
         lock.acquire()
-    except NotImplementedError:  # a file system without locks: go on without one
+    except NotImplementedError:  # a file system without locks: continue without one
         yield
         return
     try:

@@ -1,6 +1,6 @@
-"""What can go wrong with a download: the libraries' exceptions in our codes, messages and hints.
+"""Download errors: map the libraries' exceptions to our codes, messages and hints.
 
-It imports neither library and knows their exceptions by name.
+It imports neither library and identifies their exceptions by name.
 """
 
 import errno
@@ -12,11 +12,11 @@ from codegemma_ui.machine import proxies
 
 
 class DownloadError(DownloadFailed):
-    """A preset could not be fetched.
+    """A preset could not be downloaded.
 
     Args:
         code: One of the keys of `WORDS`, for programs.
-        message: What was expected and what came.
+        message: What was expected and what was received.
         hint: What to do next.
     """
 
@@ -24,8 +24,8 @@ class DownloadError(DownloadFailed):
         super().__init__(message, hint, code)
 
 
-# The libraries' exceptions, as top-level package and class, to our codes. A class that is not here
-# is looked up by its bases, then by its causes. By name, so that reading this imports neither.
+# The libraries' exceptions, as top-level package and class, to our codes. Other classes are looked up by
+# their bases, then by their causes. By name, so that this imports neither library.
 CODES = {
     "kagglehub.CredentialError": "bad_credentials",
     "kagglehub.UnauthenticatedError": "no_credentials",
@@ -36,7 +36,7 @@ CODES = {
     "requests.ConnectionError": "network",
     "requests.Timeout": "network",
     "requests.InvalidProxyURL": "network",
-    "requests.JSONDecodeError": "network",  # a page of a proxy in place of the site's answer
+    "requests.JSONDecodeError": "network",  # a proxy's page instead of the site's response
     "builtins.TimeoutError": "network",
     "huggingface_hub.GatedRepoError": "terms_not_accepted",
     "huggingface_hub.RepositoryNotFoundError": "preset_not_found",
@@ -52,24 +52,24 @@ CODES = {
 
 STATUS_CODES = {401: "bad_credentials", 403: "terms_not_accepted", 404: "preset_not_found"}
 
-# code -> what was received, where the exception's class would say it to programmers only.
+# code -> what was received, if the exception's class name would only be meaningful to programmers.
 PLAIN = {
     "network": "no answer",
     "connection_lost": "a part of it",
-    "corrupt_file": "other bytes than its checksum or its length say",
+    "corrupt_file": "data that does not match its checksum or its length",
 }
 
-# code -> (message, hint). The fields are `Source.words` and `received`; none ever holds a key.
+# code -> (message, hint). The fields are `Source.words` and `received`; none of them ever contains a key.
 WORDS = {
     "no_credentials": (
         "{site} gives {handle} to signed-in accounts only, and no key was found. "
         "Received: {received}.",
-        "Make a token at {tokens}, set {variables} in the environment or among the secrets of the "
+        "Create a token at {tokens}, set {variables} in the environment or among the secrets of the "
         "Space, accept the model's terms at {page}, then try again.",
     ),
     "bad_credentials": (
         "{site} needs a valid key, and the one that is set was not accepted. Received: {received}.",
-        "Make a new token at {tokens}, set {variables} in the environment or among the secrets of "
+        "Create a new token at {tokens}, set {variables} in the environment or among the secrets of "
         "the Space, then try again.",
     ),
     "terms_not_accepted": (
@@ -87,11 +87,11 @@ WORDS = {
         "Check the internet connection and the proxy settings, then try again.",
     ),
     "connection_lost": (
-        "The connection to {site} was lost before all of {handle} had come. Received: {received}.",
+        "The connection to {site} was lost before all of {handle} had arrived. Received: {received}.",
         "Try again: {resumes}.",
     ),
     "corrupt_file": (
-        "A file of {handle} is not as {site} lists it. Received: {received}.",
+        "A file of {handle} does not match {site}'s listing. Received: {received}.",
         "It was removed. Try again, and only that file is fetched again.",
     ),
     "other_format": (
@@ -99,12 +99,12 @@ WORDS = {
         "{instead}",
     ),
     "no_fim_tokens": (
-        "{handle} was not made for filling in. {received}.",
+        "{handle} was not trained for fill-in-the-middle. {received}.",
         "{instead}",
     ),
     "disk_full": (
-        "There is not enough room on the disk for {handle}. Received: {received}.",
-        "Free some room, or set {cache} to a folder on a larger disk, then try again.",
+        "There is not enough disk space for {handle}. Received: {received}.",
+        "Free some space, or set {cache} to a folder on a larger disk, then try again.",
     ),
     "bad_handle": (
         "Expected kaggle://owner/model/keras/variation[/version], hf://owner/name or a folder. "
@@ -112,37 +112,37 @@ WORDS = {
         "For example kaggle://keras/codegemma/keras/code_gemma_2b_en/2.",
     ),
     "unexpected": (
-        "The download of {handle} stopped for an unforeseen reason. Received: {received}.",
-        "Try again. If it fails again, the log names the place of the fault.",
+        "The download of {handle} failed unexpectedly. Received: {received}.",
+        "Try again. If it fails again, see the log for details.",
     ),
 }
 
-# The hints of those codes that a proxy may be the reason of, where the site is asked through one.
+# Hints for codes that a proxy may cause, if the site is accessed through one.
 HINTS_THROUGH_A_PROXY = {
     "network": (
-        "It was asked through {proxy}: check that proxy, or name the site's host in NO_PROXY where it is "
-        "reached without, then try again."
+        "The request went through {proxy}: check that proxy, or name the site's host in NO_PROXY if it is "
+        "reachable without, then try again."
     ),
-    "connection_lost": "Try again: {resumes}. It came through {proxy}, which may have cut it.",
+    "connection_lost": "Try again: {resumes}. The data came through {proxy}, which may have cut it.",
 }
 
 # An exception's class -> what its library needs for a SOCKS proxy.
 SOCKS_PACKAGES = {
-    "ImportError": proxies.SOCKS_PACKAGE,  # httpx2, which huggingface_hub asks with
-    "InvalidSchema": 'pip install "requests[socks]"',  # requests, which kagglehub asks with
+    "ImportError": proxies.SOCKS_PACKAGE,  # httpx2, used by huggingface_hub
+    "InvalidSchema": 'pip install "requests[socks]"',  # requests, used by kagglehub
 }
 
 
 def translate(
     error: Exception, words: dict[str, str], *, has_key: bool, moved: bool
 ) -> DownloadError:
-    """One of the libraries' exceptions in our words.
+    """Map an exception of one of the libraries to ours.
 
     Args:
-        error: What the library raised.
-        words: Of the source the preset was to come from.
-        has_key: Whether a key is set: Kaggle answers 403 without one and without accepted terms.
-        moved: Whether bytes had come: then an unreachable site is a lost connection.
+        error: The library's exception.
+        words: Message fields of the preset's source.
+        has_key: Whether a key is set: Kaggle returns 403 both without a key and without accepted terms.
+        moved: Whether data had arrived: then an unreachable site is a lost connection.
     """
     code = code_of(error)
     received = status_of(error)
@@ -158,7 +158,7 @@ def translate(
 
 
 def code_of(error: BaseException) -> str:
-    """Our code for an exception, or for the first of its causes that has one."""
+    """Return our code for an exception, or for the first of its causes that has one."""
     causes = list(_causes(error))
     for cause in causes:
         if isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT):
@@ -171,7 +171,7 @@ def code_of(error: BaseException) -> str:
             code = CODES.get(f"{kind.__module__.split('.')[0]}.{kind.__name__}")
             if code == "status":
                 status = int(cause.response.status_code)  # type: ignore[attr-defined]
-                busy = status in (407, 429) or status >= 500  # 407: a proxy asks for a password
+                busy = status in (407, 429) or status >= 500  # 407: a proxy requires a password
                 code = "network" if busy else STATUS_CODES.get(status)
             if code is not None:
                 return code
@@ -179,7 +179,7 @@ def code_of(error: BaseException) -> str:
 
 
 def status_of(error: BaseException) -> str:
-    """The HTTP status, or the exception's class. Never its text: some quote the key's header."""
+    """Return the HTTP status, or the exception's class. Never its text: some quote the key's header."""
     for cause in _causes(error):
         status = getattr(getattr(cause, "response", None), "status_code", None)
         if status is not None:
@@ -191,7 +191,7 @@ def status_of(error: BaseException) -> str:
 
 
 def _unusable_proxy(error: BaseException, words: dict[str, str]) -> DownloadError | None:
-    """The error where a proxy is set that the library cannot even begin with."""
+    """Return the error if a proxy is set that the library cannot use at all."""
     found = proxies.set_here()
     needed = [
         package
@@ -227,13 +227,13 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def error_of(code: str, words: dict[str, str], received: str) -> DownloadError:
-    """The error of a code, its message and hint filled in.
+    """Return the error for a code, with message and hint filled in.
 
     Args:
         code: One of the keys of `WORDS`.
-        words: Of the source; empty where the handle did not lead to one. `address`: where it is asked,
-            for the proxy on the way.
-        received: What came.
+        words: Message fields of the source; empty if the handle did not lead to one. `address` is its URL,
+            for the proxy in use.
+        received: What was received.
     """
     message, hint = WORDS[code]
     through = proxies.of(words["address"]) if "address" in words else None

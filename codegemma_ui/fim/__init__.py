@@ -1,11 +1,10 @@
-"""Fill-in-the-middle as CodeGemma speaks it: tokens, layouts, trimming, extraction, splice.
+"""CodeGemma's fill-in-the-middle format: tokens, layouts, trimming, extraction, splicing.
 
-Pure: strings and integers in, strings and integers out. Nothing here knows how text becomes token ids
-(that is `vocabulary`) or how ids become more ids (that is `workers/keras`). The room imports `errors` alone.
+Pure: strings and integers in, strings and integers out. Tokenisation is in `vocabulary`, generation in
+`workers/keras`. The package imports `errors` only.
 
-Sources: the CodeGemma report (https://arxiv.org/abs/2406.11409, section 2.1 and figures 2 to 4) and
-Google's quickstart (https://ai.google.dev/gemma/docs/codegemma/keras_quickstart). The SPM order is the
-one llama.cpp writes.
+Sources: the CodeGemma report (https://arxiv.org/abs/2406.11409, section 2.1 and figures 2 to 4) and Google's
+quickstart (https://ai.google.dev/gemma/docs/codegemma/keras_quickstart). The SPM order is llama.cpp's.
 """
 
 from __future__ import annotations
@@ -26,8 +25,8 @@ FIM_TOKENS = (FIM_PREFIX, FIM_SUFFIX, FIM_MIDDLE, FILE_SEPARATOR)
 CONTROL_TOKENS = (*FIM_TOKENS, START_OF_TURN, END_OF_TURN)
 
 Layout = Literal["psm", "spm", "ltr"]
-"""The order of a prompt: prefix, suffix, middle; suffix, prefix, middle; or left to right, which is the
-prefix alone, without a control token, as for a model that knows no suffix."""
+"""Order of a prompt: prefix, suffix, middle; suffix, prefix, middle; or left to right, which is the prefix
+alone, without control tokens, as for a model not trained on suffixes."""
 
 LAYOUTS: tuple[Layout, ...] = get_args(Layout)
 FIM_LAYOUTS: tuple[Layout, ...] = ("psm", "spm")
@@ -35,35 +34,36 @@ FIM_LAYOUTS: tuple[Layout, ...] = ("psm", "spm")
 Role = Literal["control", "path", "context", "prefix", "suffix"]
 
 BYTE_ORDER_MARK = "\ufeff"
-"""What some editors write at the head of a file to tell its encoding. It is no part of the text."""
+"""Written by some editors at the start of a file to mark its encoding. It is not part of the text."""
 
 MIN_ROOM = 16
-"""Tokens that always stay free for the middle, however long the context is."""
+"""Tokens always kept free for the middle, however long the context is."""
 
 MIN_MAX_LENGTH = 32
-"""The least `max_length`: bos and three control tokens, 12 tokens of context, `MIN_ROOM` for the middle."""
+"""Minimum `max_length`: bos and three control tokens, 12 tokens of context, `MIN_ROOM` for the middle."""
 
 DEFAULT_MAX_LENGTH = 128
 
 MAX_SIDE_CHARACTERS = 200_000
-"""The longest prefix or suffix that is taken, in characters."""
+"""Maximum length of prefix or suffix, in characters."""
 
 SUFFIX_SHARE = 0.25
-"""The part of the context that the suffix keeps when both sides are too long: code depends more on what
-stands before it."""
+"""Share of the context that the suffix keeps if both sides are too long: code depends more on what precedes
+it."""
 
 CUT_STEP = 64
-"""Tokens by which a cut moves while a person types: at each move, nothing after it is in the prefix cache."""
+"""Tokens by which a cut moves while the user types: each move invalidates the prefix cache from the cut
+on."""
 
 
 PREFILLED_ANEW = 56
-"""Tokens that a prefix keeps at most where its cut moves before `CUT_STEP` tokens were typed: all of them are
-prefilled then, with the control tokens around them and what is typed at most `CUT_STEP`."""
+"""Maximum tokens that a prefix keeps if its cut moves before `CUT_STEP` tokens were typed: all of them are
+prefilled again, with the control tokens around them and at most `CUT_STEP` typed tokens."""
 
 
 @dataclass(frozen=True)
 class File:
-    """A file of the same project, shown to the model before the one that is being written."""
+    """A file of the same project, shown to the model before the one being edited."""
 
     path: str
     text: str
@@ -71,7 +71,7 @@ class File:
 
 @dataclass(frozen=True)
 class Segment:
-    """A run of prompt text that plays one role."""
+    """A run of prompt text with one role."""
 
     role: Role
     text: str
@@ -84,18 +84,19 @@ def segments(
     path: str = "",
     files: Sequence[File] = (),
 ) -> tuple[Segment, ...]:
-    """Put a prefix and a suffix in the order the model was trained on, nothing between token and text.
+    """Arrange a prefix and a suffix in the order the model was trained on, with nothing between token and
+    text.
 
     Args:
         prefix: the text before the cursor.
         suffix: the text after the cursor.
         layout: one of `LAYOUTS`.
-        path: of the file that is being written; stands on a line before it.
-        files: of the same project; each stands before, with its path, and ends in the file separator.
+        path: path of the file being edited; placed on a line before it.
+        files: files of the same project; each precedes it, with its path, and ends in the file separator.
 
     Returns:
-        The segments from the first control token to `<|fim_middle|>`, with what stands before them; `<bos>`
-        is not among them.
+        The segments from the first control token to `<|fim_middle|>`, with any path and files before them;
+        without `<bos>`.
     """
     parts: list[Segment] = []
     for file in files:
@@ -115,19 +116,19 @@ def _headed(path: str) -> tuple[Segment, ...]:
 
 
 def text_of(parts: Sequence[Segment]) -> str:
-    """The prompt as one string."""
+    """Join segments to the prompt as one string."""
     return "".join(part.text for part in parts)
 
 
 def cut_step(budget: int, suffix_tokens: int = 0) -> int:
-    """Return the tokens by which the cut of a prefix moves: `CUT_STEP`, or fewer where the room is small.
+    """Return the number of tokens by which a prefix's cut moves: `CUT_STEP`, or fewer with little room.
 
-    At least a power of two that is a quarter of the budget at most; and so many that what is kept after a
-    move, which is prefilled anew, is `PREFILLED_ANEW` at most.
+    At least a power of two that is at most a quarter of the budget; and enough that what is kept after a
+    move, which is prefilled again, is at most `PREFILLED_ANEW`.
 
     Args:
         budget: tokens that both sides may use together.
-        suffix_tokens: tokens of the whole suffix.
+        suffix_tokens: number of tokens of the whole suffix.
     """
     step = CUT_STEP
     while step > max(1, budget // 4):
@@ -137,7 +138,7 @@ def cut_step(budget: int, suffix_tokens: int = 0) -> int:
 
 
 def whole_steps(tokens: int, step: int) -> int:
-    """The least multiple of `step` that holds so many tokens."""
+    """Return the smallest multiple of `step` that is at least `tokens`."""
     return -(-tokens // step) * step
 
 
@@ -147,14 +148,14 @@ def share_budget(
     """Decide how many tokens each side may keep.
 
     Args:
-        prefix_tokens: tokens of the whole prefix.
-        suffix_tokens: tokens of the whole suffix.
+        prefix_tokens: number of tokens of the whole prefix.
+        suffix_tokens: number of tokens of the whole suffix.
         budget: tokens that both may use together, at least 0.
         step: tokens by which the prefix may grow before the suffix keeps fewer.
 
     Returns:
-        Tokens of the prefix's tail and of the suffix's head, together at most `budget`. A side that
-        needs less than its share leaves the rest to the other.
+        Tokens of the prefix's tail and of the suffix's head, together at most `budget`. A side that needs
+        less than its share leaves the rest to the other.
     """
     if prefix_tokens + suffix_tokens <= budget:
         return prefix_tokens, suffix_tokens
@@ -165,17 +166,17 @@ def share_budget(
 
 
 def extract(token_ids: Sequence[int], stop_ids: Collection[int]) -> tuple[list[int], int | None]:
-    """Cut the middle out of what was generated, on token ids.
+    """Extract the middle from generated token ids.
 
-    Text is the wrong place to look: `str.find` answers -1 where no stop token came, and a slice to -1
-    loses the last character.
+    Extraction on text fails: `str.find` returns -1 if there is no stop token, and a slice to -1 loses the
+    last character.
 
     Args:
-        token_ids: the generated ids.
-        stop_ids: the ids that end a middle.
+        token_ids: generated ids.
+        stop_ids: ids that end a middle.
 
     Returns:
-        The ids before the first stop token, and that token, or None where none came.
+        The ids before the first stop token, and that token, or None if there is none.
     """
     for index, token_id in enumerate(token_ids):
         if token_id in stop_ids:
@@ -184,7 +185,7 @@ def extract(token_ids: Sequence[int], stop_ids: Collection[int]) -> tuple[list[i
 
 
 def splice(prefix: str, middle: str, suffix: str) -> str:
-    """The program, byte for byte: nothing is added, stripped or normalised."""
+    """Return the program, byte for byte: nothing is added, stripped or normalised."""
     return prefix + middle + suffix
 
 
@@ -192,10 +193,10 @@ _CONTROL_PATTERN = re.compile("|".join(map(re.escape, CONTROL_TOKENS)))
 
 
 def defuse(text: str) -> list[str]:
-    """Split text so that control-token names typed by a person stay text.
+    """Split text so that control-token names typed by the user stay text.
 
-    A SentencePiece vocabulary turns the characters of `<|fim_middle|>` into the control token wherever
-    they stand. Encoding the name in two halves keeps it text.
+    A SentencePiece vocabulary turns the characters of `<|fim_middle|>` into the control token anywhere.
+    Encoding the name in two halves keeps it text.
 
     Returns:
         Pieces that join to `text`; none contains a whole control-token name.

@@ -1,10 +1,9 @@
-"""What stands at the edges of a hole and may surprise a model: findings about two texts, with their fixes.
+"""Checks of the text around the cursor for problems that mislead a model, with fixes.
 
-A model reads tokens, and a person cuts text. Where the two disagree (a space that belongs to the next word's
-token, a name cut in half, a suffix that says again what the prefix has just said) the middle suffers, and
-nothing in the text shows why. Pure: texts and a vocabulary in, findings out. Positions are characters of a
-side, as `vocabulary.PromptToken` has them. Nothing here changes a text: a fix is a list of edits for whoever
-asks for it.
+A model reads tokens, but a user splits text. Where the two disagree (a space that belongs to the next word's
+token, a name cut in half, a suffix that repeats the end of the prefix) the middle suffers, with no visible
+cause. Pure: texts and a vocabulary in, findings out. Positions are character offsets in a side, as in
+`vocabulary.PromptToken`. Nothing here changes a text: a fix is a list of edits for the caller to apply.
 """
 
 from __future__ import annotations
@@ -39,29 +38,29 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 
 Severity = Literal["warning", "note", "fine"]
 SEVERITIES: tuple[Severity, ...] = get_args(Severity)
-"""What likely spoils the middle; what is worth knowing; what looks wrong and is right."""
+"""Likely to spoil the middle; worth knowing; looks wrong but is fine."""
 
 Side = Literal["prefix", "suffix"]
 
 MOST_EDITS = 500
-"""A fix of more edits than this is not offered."""
+"""A fix with more edits than this is not offered."""
 
 LEAST_REPEATED = 4
-"""Characters, blanks not counted, that the suffix repeats before it is called a repetition."""
+"""Minimum non-blank characters for a repeated text to be reported."""
 
 COMFORTABLE_ROOM = 64
-"""Tokens for the middle that a raised `max_length` leaves, where the model's context has them."""
+"""Tokens for the middle that a raised `max_length` leaves, if the model's context allows."""
 
-_NEAR = 1_000  # characters on either side of the cursor that are looked at
+_NEAR = 1_000  # characters examined on either side of the cursor
 _WORDS = ("self", "x", "return", "1")  # what may follow a space
 _CONTROL = re.compile("|".join(map(re.escape, fim.CONTROL_TOKENS)))
 _INDENTATION = re.compile(r"^[ \t]++(?=\S|\Z)", re.MULTILINE)
-_UNITS = (2, 3)  # beside 4; lines that all have 8 are two steps deep
+_UNITS = (2, 3)  # beside 4; 8 on all lines is two steps
 
 
 @dataclass(frozen=True)
 class Place:
-    """Characters `start` to `end` of a side, the end not among them."""
+    """Characters `start` to `end` of a side, `end` excluded."""
 
     side: Side
     start: int
@@ -70,7 +69,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Edit:
-    """Characters of a side, and what is to stand in their place."""
+    """Replacement of characters of a side."""
 
     side: Side
     start: int
@@ -80,14 +79,14 @@ class Edit:
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """One thing that a person should know.
+    """One finding to show to the user.
 
     Attributes:
         severity: see `SEVERITIES`.
-        places: where it stands, the first one first; none where it is about the whole.
-        edits: what mends it, each in the text as it was, none overlapping; empty where no edit does.
-        max_length: mends it instead, in tokens; None where it does not.
-        facts: what a sentence about it names.
+        places: where it is, the first one first; empty if it concerns the whole.
+        edits: the fix, each edit on the original text, without overlaps; empty if there is none.
+        max_length: alternative fix, in tokens; None if it does not apply.
+        facts: values for its description.
     """
 
     kind: Kind
@@ -107,20 +106,20 @@ def check(
     trained: bool = True,
     ending: str = "LF",
 ) -> list[Finding]:
-    """What the two texts have at their edges.
+    """Check the edges of the two texts.
 
     Args:
         prefix: the text before the cursor.
         suffix: the text after the cursor.
-        vocabulary: of the model that reads them.
-        layout: the order of the prompt.
-        trained: the model was trained to fill in prompts of that order. Whole texts, which are what "ltr"
-            was trained on, never end in the middle of a word's token; texts with holes end anywhere
-            (Bavarian et al. 2022, https://arxiv.org/abs/2207.14255, section 3; the CodeGemma report, 2.1).
-        ending: how the program's lines end, "LF" or "CRLF", where the texts hold LF.
+        vocabulary: vocabulary of the model.
+        layout: order of the prompt.
+        trained: whether the model was trained to fill in prompts of that order. Whole texts, as in training
+            with "ltr", never end inside a word's token; texts with holes end anywhere (Bavarian et al. 2022,
+            https://arxiv.org/abs/2207.14255, section 3; the CodeGemma report, 2.1).
+        ending: line ending of the program, "LF" or "CRLF", if the texts hold LF.
 
     Returns:
-        Warnings first, then notes, then what is fine; none for two empty texts.
+        Warnings first, then notes, then what is fine; empty for two empty texts.
     """
     fills_in = trained and layout != "ltr"
     reads_suffix = layout != "ltr"
@@ -139,7 +138,7 @@ def check(
 
 
 def apply(edits: Sequence[Edit], side: Side, text: str) -> str:
-    """A side's text with its edits made."""
+    """Apply edits to a side's text."""
     for edit in sorted((one for one in edits if one.side == side), key=lambda one: -one.start):
         text = text[: edit.start] + edit.text + text[edit.end :]
     return text
@@ -149,7 +148,8 @@ def apply(edits: Sequence[Edit], side: Side, text: str) -> str:
 
 
 def _blanks_before(prefix: str, vocabulary: Vocabulary, fills_in: bool) -> Iterator[Finding]:
-    """Blanks between the last word and the cursor: in a running text a word's token begins with its space."""
+    """Blanks between the last word and the cursor: in running text a word's token includes its leading
+    space."""
     line = _last_line(prefix)
     blanks = line[len(line.rstrip(" \t")) :]
     if not blanks:
@@ -173,12 +173,12 @@ def _blanks_before(prefix: str, vocabulary: Vocabulary, fills_in: bool) -> Itera
 
 
 def _last_line(text: str) -> str:
-    """Its end, where it is very long."""
+    """Return the last line, or its end if it is very long."""
     return text[max(text.rfind("\n") + 1, len(text) - _NEAR) :]
 
 
 def _splits(line: str, vocabulary: Vocabulary) -> bool:
-    """Whether the end of a line cuts a token that a word after it would share."""
+    """Return whether the end of a line splits a token that a following word would share."""
     tokens = vocabulary.encode(line)
     return any(
         vocabulary.encode(line + word) != tokens + vocabulary.encode(word) for word in _WORDS
@@ -204,7 +204,7 @@ def _inside_name(prefix: str, suffix: str, vocabulary: Vocabulary) -> Iterator[F
 
 
 def _repeated(prefix: str, suffix: str) -> Iterator[Finding]:
-    """The longest text that ends the prefix and begins the suffix."""
+    """The longest text that both ends the prefix and begins the suffix."""
     end, start = prefix[-_NEAR:], suffix[:_NEAR]
     for length in range(min(len(end), len(start)), LEAST_REPEATED - 1, -1):
         if end.endswith(start[:length]):
@@ -250,7 +250,7 @@ def _carriage_returns(prefix: str, suffix: str, ending: str) -> Iterator[Finding
 
 
 def _mixed_indentation(prefix: str, suffix: str) -> Iterator[Finding]:
-    """Lines that begin with tabs among lines that begin with spaces; the more common kind is kept."""
+    """Lines indented with tabs among lines indented with spaces; the more common kind is kept."""
     lines = [
         (Place(side, match.start(), match.end()), match[0])
         for side, text in _sides(prefix, suffix)
@@ -282,13 +282,13 @@ def _mixed_indentation(prefix: str, suffix: str) -> Iterator[Finding]:
 
 
 def _unit(indents: Sequence[str]) -> int:
-    """How many spaces a step of indentation has: what divides those of all lines, where that is usual."""
+    """Return the spaces per indentation step: a divisor of all lines' indents, if a usual one."""
     step = gcd(*map(len, indents))
     return step if step in _UNITS else 4
 
 
 def _invisible(prefix: str, suffix: str) -> Iterator[Finding]:
-    """Characters that cannot be seen; neighbours are one place."""
+    """Invisible characters; adjacent ones are one place."""
     places: list[Place] = []
     edits: list[Edit] = []
     odd: list[invisible.Invisible] = []
@@ -303,7 +303,7 @@ def _invisible(prefix: str, suffix: str) -> Iterator[Finding]:
             edits.append(Edit(side, start, one.at + 1, plain))
     if not odd:
         return
-    # What is not read cannot spoil a middle.
+    # The mark is not sent to the model, so it does no harm.
     unread = len(odd) == 1 and prefix.startswith(fim.BYTE_ORDER_MARK)
     kept = {"": "nothing", " ": "spaces"}.get(odd[0].plain, "some")
     if len({one.plain for one in odd}) > 1:
@@ -335,7 +335,7 @@ def _blocks(prefix: str, suffix: str) -> Iterator[Finding]:
 
 
 def _control_text(prefix: str, suffix: str) -> Iterator[Finding]:
-    """Names of control tokens, which stay text: `fim.defuse` sees to it."""
+    """Names of control tokens, which `fim.defuse` keeps as text."""
     places = [
         Place(side, match.start(), match.end())
         for side, text in _sides(prefix, suffix)
@@ -393,15 +393,15 @@ def check_room(
     path: str = "",
     files: Sequence[fim.File] = (),
 ) -> list[Finding]:
-    """What does not fit in the prompt.
+    """Report what does not fit in the prompt.
 
     Args:
-        prompt: of the rest, as `vocabulary.prompt` made it.
+        prompt: the trimmed prompt, from `vocabulary.prompt`.
         max_length: prompt and middle together, in tokens.
-        context_length: the most that `max_length` may be.
+        context_length: upper limit of `max_length`.
 
     Returns:
-        One warning, or none. Its `max_length` holds all of it, or is all that the model has.
+        At most one warning. Its `max_length` fits everything, or is the model's limit.
     """
     cut = (
         prompt.trimmed_prefix_tokens + prompt.trimmed_suffix_tokens + prompt.trimmed_context_tokens

@@ -1,11 +1,11 @@
-"""Characters that nobody sees in an editor, but for where they belong. Pure.
+"""Find characters that are invisible in an editor, except where they are legitimate. Pure.
 
-They come with text from web pages, word processors and chats. In a program a no-break space is no space, a
-zero-width one makes another name of a name, and a bidirectional override shows a line in another order than
-it is run in (https://trojansource.codes/). A model has hardly met any of them in code.
+They come with text from web pages, word processors and chats. In a program a no-break space is not a space, a
+zero-width one changes a name, and a bidirectional override shows a line in another order than it runs in
+(https://trojansource.codes/). Models have hardly seen any of them in code.
 
-Some belong where they stand: joiners within an emoji or between letters of Arabic and Indic scripts,
-variation selectors after what varies, marks of direction in a line that runs from right to left.
+Some are legitimate: joiners within an emoji or between letters of Arabic and Indic scripts, variation
+selectors after characters that vary, direction marks in a right-to-left line.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from codegemma_ui.fim import BYTE_ORDER_MARK
 
 _SPACES = "\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000"
 _LINE_BREAKS = "\u0085\u2028\u2029"
-_CONTROLS = "\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f"  # but for tab, LF and CR
+_CONTROLS = "\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f"  # except tab, LF and CR
 _JOINERS = "\u200c\u200d"
 _SELECTORS = "\ufe00-\ufe0f\U000e0100-\U000e01ef"
 _DIRECTIONS = "\u061c\u200e\u200f"
-_FILLERS = "\u115f\u1160"  # of Hangul syllables that are written letter by letter
+_FILLERS = "\u115f\u1160"  # for Hangul syllables written letter by letter
 _OTHERS = (  # blank, or https://www.unicode.org/reports/tr44/#Default_Ignorable_Code_Point
     "\u00ad\u034f\u17b4\u17b5\u180b-\u180f\u200b\u202a-\u202e\u2060-\u206f\u2800\u3164\ufeff\uffa0"
     "\ufff0-\ufffb\U0001d173-\U0001d17a\U000e0000-\U000e00ff\U000e01f0-\U000e0fff"
 )
 _ODD = _SPACES + _LINE_BREAKS + _CONTROLS + _JOINERS + _SELECTORS + _DIRECTIONS + _FILLERS + _OTHERS
 
-_EMOJI = (  # https://www.unicode.org/reports/tr51/: what may be one, be joined, or take a selector
+_EMOJI = (  # https://www.unicode.org/reports/tr51/: may be one, be joined, or take a selector
     "\u00a9\u00ae\u203c\u2049\u2122\u2139\u2190-\u21ff\u2300-\u23ff\u2460-\u24ff\u25a0-\u27bf"
     "\u2900-\u297f\u2b00-\u2bff\u3030\u303d\u3297\u3299\U0001f000-\U0001faff"
 )
@@ -70,11 +70,11 @@ _RIGHT_TO_LEFT = re.compile(
 
 @dataclass(frozen=True)
 class Invisible:
-    """One such character.
+    """One invisible character.
 
     Attributes:
-        at: its place in the text.
-        plain: what may stand there instead: a space, a line break, or nothing.
+        at: offset in the text.
+        plain: replacement: a space, a line break, or nothing.
     """
 
     at: int
@@ -83,7 +83,7 @@ class Invisible:
 
 
 def find(text: str) -> Iterator[Invisible]:
-    """The characters of a text that cannot be seen and do not belong where they stand."""
+    """Yield the invisible characters of a text that are not legitimate."""
     if not _ANY_ODD.search(text):
         return
     for match in _EITHER.finditer(text):
@@ -95,7 +95,7 @@ def find(text: str) -> Iterator[Invisible]:
 
 
 def _turns(text: str, at: int) -> bool:
-    """Whether the line at a place has text that runs from right to left."""
+    """Return whether the line at an offset contains right-to-left text."""
     end = text.find("\n", at)
     return bool(
         _RIGHT_TO_LEFT.search(text, text.rfind("\n", 0, at) + 1, end if end >= 0 else len(text))
@@ -103,6 +103,6 @@ def _turns(text: str, at: int) -> bool:
 
 
 def name_of(character: str) -> str:
-    """As `U+200B ZERO WIDTH SPACE`; a control character has its number alone."""
+    """Return the form `U+200B ZERO WIDTH SPACE`; a control character has its number only."""
     own = "BYTE ORDER MARK" if character == BYTE_ORDER_MARK else unicodedata.name(character, "")
     return f"U+{ord(character):04X} {own}".rstrip()

@@ -1,7 +1,7 @@
-"""Where another program's tokenizer would make other tokens of a prompt's text. Pure.
+"""Detect prompt texts that another program's tokenizer would split differently. Pure.
 
-Another program is given the prompt as text where its tokenizer makes the same token ids of it, and as token
-ids where it does not; why it does not is a reason, which scripts and the page tell.
+Another program gets the prompt as text if its tokenizer yields the same token ids, else as token ids. The
+reason is then shown in scripts and on the page.
 """
 
 from __future__ import annotations
@@ -16,29 +16,28 @@ from codegemma_ui import fim
 Reason = Literal["spelled", "joined", "blocks", "chosen"]
 
 REASONS: dict[Reason, str] = {
-    "spelled": "The code spells a special token. It is to stay text, but this tokenizer reads the token.",
-    "joined": "Two texts stand side by side, and this tokenizer would read them as one, in other tokens.",
-    "blocks": "The code has the character U+2581, which this tokenizer would read as a space.",
-    "chosen": "The middle begins with tokens that a person chose; read as text they might be others.",
+    "spelled": "The code contains the name of a special token, which this tokenizer would read as the token.",
+    "joined": "Two texts are adjacent, and this tokenizer would split them differently when joined.",
+    "blocks": "The code contains the character U+2581, which this tokenizer would read as a space.",
+    "chosen": "The middle begins with tokens chosen by hand; as text they might be split differently.",
 }
 """Why a prompt is given as token ids, for a comment."""
 
 SPECIAL = re.compile(r"<(?:pad|bos|eos|unk|mask)>")
-"""Names that transformers and llama.cpp take for tokens wherever they stand; SentencePiece does not."""
+"""Names that transformers and llama.cpp read as tokens anywhere; SentencePiece does not."""
 
 BLOCK = "\N{LOWER ONE EIGHTH BLOCK}"
-"""What SentencePiece and its likes write for a space, and read as one (`Vocabulary.encode` does not)."""
+"""SentencePiece's encoding of a space, which its relatives read as one (`Vocabulary.encode` does not)."""
 
 
-def read_otherwise(parts: Sequence[fim.Segment], *, special_names: bool = True) -> Reason | None:
-    """Why a tokenizer makes other tokens of a prompt's text, if it does.
+def split_differently(parts: Sequence[fim.Segment], *, special_names: bool = True) -> Reason | None:
+    """Return why a tokenizer would split a prompt's text differently, or None.
 
-    The tokenizers of KerasHub, transformers and llama.cpp part a text alike, by test, but for what is asked
-    here.
+    The tokenizers of KerasHub, transformers and llama.cpp agree, by test, except for the cases checked here.
 
     Args:
-        parts: of the prompt, and what the middle begins with.
-        special_names: it takes the names of `SPECIAL` for tokens, too.
+        parts: segments of the prompt, and the beginning of the middle.
+        special_names: whether it also reads the names of `SPECIAL` as tokens.
     """
     texts = [part.text for part in parts if part.role != "control"]
     if any(len(fim.defuse(text)) > 1 for text in texts):
@@ -50,7 +49,7 @@ def read_otherwise(parts: Sequence[fim.Segment], *, special_names: bool = True) 
     for one, other in pairwise(parts):
         if "control" in (one.role, other.role) or not other.text:
             continue
-        # A line break joins line breaks alone; any other text may join what follows it.
+        # A line break merges with line breaks only; other text may merge with what follows.
         if not one.text.endswith("\n") or other.text.startswith("\n"):
             return "joined"
     return None

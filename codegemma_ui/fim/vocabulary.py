@@ -1,7 +1,7 @@
-"""Text to token ids and back, with the preset's own SentencePiece vocabulary and no Keras.
+"""Text to token ids and back, with the preset's own SentencePiece vocabulary and without Keras.
 
 The page counts tokens with it in every state of the engine, and the worker tokenises with it on every
-backend; a test holds its ids equal to KerasHub's tokenizer.
+backend; a test compares its ids with KerasHub's tokenizer.
 """
 
 from __future__ import annotations
@@ -19,14 +19,15 @@ import sentencepiece
 from codegemma_ui import fim
 
 VOCABULARY_FILE = Path("assets", "tokenizer", "vocabulary.spm")
-"""Where a KerasHub preset keeps it."""
+"""Location in a KerasHub preset."""
 
 TOKENIZER_MODEL = Path("tokenizer.model")
 """The same file in a folder in transformers' format."""
 
 
 def vocabulary_file(folder: Path) -> Path:
-    """The SentencePiece vocabulary of a preset's folder; where there is none, where KerasHub keeps it."""
+    """Return the SentencePiece vocabulary of a preset's folder; if there is none, KerasHub's location for
+    it."""
     theirs = Path(folder) / TOKENIZER_MODEL
     return theirs if theirs.is_file() else Path(folder) / VOCABULARY_FILE
 
@@ -40,11 +41,11 @@ class PromptToken:
     """One token of a prompt.
 
     Attributes:
-        id: in the vocabulary.
-        piece: as `Vocabulary.token_text` writes it.
-        role: "bos", or its segment's.
-        start, end: the characters that it stands for, of its side as a person gave it, or of its segment;
-            equal for control tokens and for all but the last of the bytes of one character.
+        id: id in the vocabulary.
+        piece: as in `Vocabulary.token_text`.
+        role: "bos", or its segment's role.
+        start, end: its character range in its side as the user gave it, or in its segment; empty for control
+            tokens and for all but the last byte of a character.
     """
 
     id: int
@@ -59,7 +60,7 @@ class Prompt:
     """A prompt ready for the model.
 
     Attributes:
-        tokens: all of it, `<bos>` first and `<|fim_middle|>` last.
+        tokens: all tokens, `<bos>` first and `<|fim_middle|>` last.
         segments: the same as text with roles, without `<bos>`.
         trimmed_prefix_tokens: tokens cut from the prefix's head.
         trimmed_suffix_tokens: tokens cut from the suffix's tail.
@@ -74,7 +75,7 @@ class Prompt:
 
     @property
     def token_ids(self) -> tuple[int, ...]:
-        """The ids alone."""
+        """Ids of the tokens."""
         return tuple(token.id for token in self.tokens)
 
     @property
@@ -85,7 +86,7 @@ class Prompt:
 
     @property
     def text(self) -> str:
-        """From the first control token to `<|fim_middle|>`."""
+        """Text from the first control token to `<|fim_middle|>`."""
         return fim.text_of(self.segments)
 
 
@@ -94,7 +95,7 @@ class NotForFim(ValueError):
 
 
 class Request(Protocol):
-    """What a prompt is made of, as `ipc.messages.CompletionRequest` has it."""
+    """Inputs of a prompt, as in `ipc.messages.CompletionRequest`."""
 
     @property
     def prefix(self) -> str: ...
@@ -111,10 +112,10 @@ class Request(Protocol):
 
 
 class Vocabulary:
-    """A preset's vocabulary.
+    """Vocabulary of a preset.
 
     Args:
-        preset_folder: a local KerasHub preset.
+        preset_folder: local KerasHub preset.
 
     Raises:
         ValueError: there is none, or it is `NotForFim`.
@@ -124,10 +125,10 @@ class Vocabulary:
         path = vocabulary_file(preset_folder)
         if not path.is_file():
             raise ValueError(
-                f"A preset keeps its vocabulary in `{VOCABULARY_FILE}`. Received: {preset_folder}"
+                f"A preset must have its vocabulary in `{VOCABULARY_FILE}`. Received: {preset_folder}"
             )
         self._pieces = sentencepiece.SentencePieceProcessor(model_file=str(path))
-        self._texts: dict[int, str] = {}  # as they are asked for: six a token of a stream
+        self._texts: dict[int, str] = {}  # cache: six are needed per streamed token
         self.size: int = self._pieces.get_piece_size()
         self.bos_id: int = self._pieces.bos_id()
         self.eos_id: int = self._pieces.eos_id()
@@ -138,31 +139,31 @@ class Vocabulary:
         token_id: int = self._pieces.piece_to_id(name)
         if self._pieces.is_unknown(token_id) or self._pieces.encode(name) != [token_id]:
             raise NotForFim(
-                f"A fill-in-the-middle vocabulary has {name} as one token. "
+                f"A fill-in-the-middle vocabulary must have {name} as one token. "
                 f"Received: {self._pieces.encode(name)}"
             )
         return token_id
 
     def _spelled(self, character: str) -> list[int]:
-        """A character's bytes, one token each; where the vocabulary has none, what SentencePiece makes."""
+        """Encode a character as byte tokens, or as SentencePiece does if the vocabulary has none."""
         ids = [self._pieces.piece_to_id(f"<0x{byte:02X}>") for byte in character.encode()]
         spelled = all(map(self._pieces.is_byte, ids))
         return ids if spelled else list(self._pieces.encode(character))
 
     @cached_property
     def stop_ids(self) -> frozenset[int]:
-        """The ids that end a middle: the FIM tokens, the file separator and `<eos>`."""
+        """Ids that end a middle: the FIM tokens, the file separator and `<eos>`."""
         return frozenset((*self._control_ids.values(), self.eos_id))
 
     def control_id(self, name: str) -> int:
-        """The id of one of `fim.FIM_TOKENS`."""
+        """Return the id of one of `fim.FIM_TOKENS`."""
         return self._control_ids[name]
 
     def encode(self, text: str) -> list[int]:
-        """Token ids of a person's text, which `decode` gives back.
+        """Encode the user's text; `decode` restores it.
 
-        Control-token names in it stay text, and so does U+2581, which SentencePiece, and KerasHub with it,
-        would read as a space: it is written by its bytes.
+        Control-token names in it stay text. So does U+2581, which SentencePiece and KerasHub would read as a
+        space: it is encoded as bytes.
         """
         return [
             token_id
@@ -171,11 +172,11 @@ class Vocabulary:
         ]
 
     def count(self, text: str) -> int:
-        """How many tokens a person's text has."""
+        """Return the number of tokens of the user's text."""
         return len(self.encode(text))
 
     def prompt_of(self, request: Request) -> Prompt:
-        """The prompt that a request makes."""
+        """Return the prompt for a request."""
         return self.prompt(
             request.prefix,
             request.suffix,
@@ -198,21 +199,21 @@ class Vocabulary:
     ) -> Prompt:
         """Build the prompt, trimmed so that at least `fim.MIN_ROOM` of `max_length` tokens stay free.
 
-        While a person types at the cursor, what is cut stays the same for `fim.cut_step` tokens, so that the
-        prefix cache still serves: a multiple of it is cut from the prefix, counted from its beginning, which
-        typing leaves alone; and the prefix takes from the suffix and from the files in such steps only.
+        While the user types at the cursor, the cut stays in place for `fim.cut_step` tokens, so that the
+        prefix cache remains valid: the prefix is cut by a multiple of it, counted from the beginning, which
+        typing does not change; and the prefix takes from the suffix and from the files in such steps only.
 
-        A byte-order mark at the head of the prefix or of a file is no part of its text: models are trained
+        A byte-order mark at the start of the prefix or of a file is not part of its text: models are trained
         on texts without one.
 
         Args:
             prefix: the text before the cursor.
             suffix: the text after the cursor.
             max_length: prompt and middle together, in tokens; at least `fim.MIN_MAX_LENGTH`.
-            layout: the order of the two sides; in "ltr" the suffix has no part.
-            path: of the file that is being written; left out where it takes more than a quarter of the room.
-            files: of the same project; those nearest to the end get what the sides leave.
-            steady: keep the cut where it is while a person types; else keep as much as fits.
+            layout: order of the two sides; "ltr" leaves out the suffix.
+            path: path of the file being edited; left out if it takes more than a quarter of the room.
+            files: files of the same project; those nearest to the end get what the sides leave.
+            steady: keep the cut in place while the user types; otherwise keep as much as fits.
         """
         text = prefix.removeprefix(fim.BYTE_ORDER_MARK)
         suffix = "" if layout == "ltr" else suffix
@@ -233,7 +234,7 @@ class Vocabulary:
         room = budget - suffix_kept
         kept, trimmed_files = self._fitting(files, room - prefix_kept)
         if trimmed_files:
-            # All of the prompt stands after the files: they give way in whole steps, whatever the room.
+            # The whole prompt follows the files, so they shrink in whole steps, whatever the room.
             room -= min(room, fim.whole_steps(steady_tokens, fim.CUT_STEP if steady else 1))
             kept, trimmed_files = self._fitting(files, room)
         parts = fim.segments(tail, head, layout, path, kept)
@@ -253,16 +254,16 @@ class Vocabulary:
         )
 
     def _steady_tokens(self, text: str, tokens: int, step: int) -> int:
-        """The tokens of a prefix, its last line counted as half a step at least.
+        """Return the prefix's token count, with its last line counted as at least half a step.
 
-        Half a word may have more tokens than the whole: a line that is being typed is not to move the cut,
-        and back.
+        Half a word may have more tokens than the whole: a line being typed must not move the cut back and
+        forth.
         """
         line = self.count(text.rpartition("\n")[2])
         return tokens + max(0, step // 2 - line)
 
     def _fitting(self, files: Sequence[fim.File], budget: int) -> tuple[list[fim.File], int]:
-        """What fits of the files, the last ones first, and how many tokens of their texts do not."""
+        """Return the files that fit, last ones first, and the number of tokens of their texts that do not."""
         kept: list[fim.File] = []
         trimmed = 0
         for file in reversed(files):
@@ -273,14 +274,14 @@ class Vocabulary:
             left = self.count(text)
             trimmed += tokens - left
             if not left:
-                budget = 0  # what stands farther away stays away too
+                budget = 0  # nor do files farther away
                 continue
             budget -= around + left
             kept.insert(0, fim.File(file.path, text))
         return kept, trimmed
 
     def _placed(self, part: fim.Segment, start: int) -> list[PromptToken]:
-        """The tokens of a side's text, which begins at `start` of the side."""
+        """Return the tokens of a side's text that begins at `start` of the side."""
         placed = []
         for token_id, length in self._lengths(part.text):
             text = self.token_text(token_id)
@@ -289,7 +290,8 @@ class Vocabulary:
         return placed
 
     def cursor(self, token_ids: Sequence[int]) -> int:
-        """Where the middle belongs in a prompt's ids, whatever its order: right after the prefix's."""
+        """Return where the middle belongs in a prompt's ids, in any layout: right after the prefix's
+        tokens."""
         control = set(self._control_ids.values())
         if token_ids[-1] != self._control_ids[fim.FIM_MIDDLE]:  # left to right
             return len(token_ids)
@@ -297,11 +299,12 @@ class Vocabulary:
         return next(at for at in range(start, len(token_ids)) if token_ids[at] in control)
 
     def _tail(self, text: str, tokens: int, kept: int, step: int = 1) -> str:
-        """The longest end of `text`, `kept` tokens at most, that starts after a multiple of `step` tokens."""
+        """Return the longest end of `text`, at most `kept` tokens, that starts after a multiple of `step`
+        tokens."""
         if kept >= tokens:
             return text
         starts = self._token_starts(text)
-        # Cut text is encoded anew, and a merge may fall differently at the cut: then cut more.
+        # Cut text is re-encoded, and may merge differently at the cut: then cut more.
         for first in range(fim.whole_steps(tokens - kept, step), len(starts), step):
             tail = text[starts[first] :]
             if self.count(tail) <= kept:
@@ -309,7 +312,7 @@ class Vocabulary:
         return ""
 
     def _head(self, text: str, tokens: int, kept: int) -> str:
-        """The longest start of `text` that ends where a token does, `kept` tokens at most."""
+        """Return the longest start of `text` that ends at a token boundary, at most `kept` tokens."""
         if kept >= tokens:
             return text
         starts = self._token_starts(text)
@@ -321,7 +324,7 @@ class Vocabulary:
         return ""
 
     def _token_starts(self, text: str) -> list[int]:
-        """The character each token starts at; the bytes of one character all name that one."""
+        """Return each token's first character; all bytes of one character share it."""
         starts: list[int] = []
         characters = 0
         for _, length in self._lengths(text):
@@ -330,7 +333,7 @@ class Vocabulary:
         return starts
 
     def _lengths(self, text: str) -> Iterator[tuple[int, int]]:
-        """Each token's id and how many characters it completes."""
+        """Yield each token's id and how many characters it completes."""
         for part in _parts(text):
             if part == _SPACE:
                 *first, last = self._block_ids
@@ -341,7 +344,7 @@ class Vocabulary:
                 yield token.id, len(token.surface)
 
     def token_text(self, token_id: int) -> str:
-        """A token as a person reads it; a lone byte reads `<0xEA>`, a control token its name."""
+        """Return a token's display text; `<0xEA>` for a lone byte, its name for a control token."""
         text = self._texts.get(token_id)
         if text is None:
             text = str(self._pieces.id_to_piece(token_id)).replace(_SPACE, " ")
@@ -349,44 +352,44 @@ class Vocabulary:
         return text
 
     def id_of(self, text: str) -> int | None:
-        """The token that `token_text` writes so; None where there is none."""
+        """Return the token with this `token_text`, or None."""
         token_id: int = self._pieces.piece_to_id(text.replace(" ", _SPACE))
         return None if self._pieces.is_unknown(token_id) else token_id
 
     def token_bytes(self, token_id: int) -> bytes:
-        """What a token stands for, in UTF-8; of a byte that byte."""
+        """Return a token's UTF-8 bytes; for a byte token, that byte."""
         text = self.token_text(token_id)
         if self._pieces.is_byte(token_id):
             return bytes([int(text[1:-1], base=16)])
         return text.encode()
 
     def decode(self, token_ids: Iterable[int]) -> str:
-        """The text of ids; bytes that are no UTF-8 become U+FFFD."""
+        """Return the text of ids; invalid UTF-8 becomes U+FFFD."""
         decoder = self.text_decoder()
         return "".join([*map(decoder.feed, token_ids), decoder.flush()])
 
     def text_decoder(self) -> TextDecoder:
-        """A decoder for a stream of ids."""
+        """Return a decoder for a stream of ids."""
         return TextDecoder(self)
 
 
 def _parts(text: str) -> Iterator[str]:
-    """What is encoded apart from the rest: see `fim.defuse`; and each U+2581 by itself."""
+    """Yield what is encoded separately: see `fim.defuse`; and each U+2581 by itself."""
     for piece in fim.defuse(text):
         yield from filter(None, _BLOCK.split(piece))
 
 
 class TextDecoder:
-    """Ids to text as they arrive, in whole characters: Korean and emoji come byte by byte."""
+    """Incremental ids-to-text decoder that yields whole characters: Korean and emoji arrive byte by byte."""
 
     def __init__(self, vocabulary: Vocabulary) -> None:
         self._vocabulary = vocabulary
         self._utf8 = codecs.getincrementaldecoder("utf-8")(errors="replace")
 
     def feed(self, token_id: int) -> str:
-        """The characters that this token completes, often none."""
+        """Return the characters that this token completes, often none."""
         return self._utf8.decode(self._vocabulary.token_bytes(token_id))
 
     def flush(self) -> str:
-        """What is left at the end: U+FFFD for a character that never became whole."""
+        """Return the rest at the end: U+FFFD for an incomplete character."""
         return self._utf8.decode(b"", final=True)

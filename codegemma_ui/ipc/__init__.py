@@ -1,6 +1,6 @@
-"""What crosses the line between two processes, and both ends of it.
+"""Messages between two processes, and both ends of the connection.
 
-Knows requests, events and status as JSON (`messages`), how a process is started and spoken to (`parent`)
-and how a worker answers (`child`). Knows no model, no queue and no page. Imports `fim`, `errors` and the
-ground: settings, presets, machine, installation.
+Contains requests, events and status as JSON (`messages`), starting and messaging a process (`parent`) and the
+worker's side (`child`). Knows no model, no queue and no page. Imports `fim`, `errors` and the base modules:
+settings, presets, machine, installation.
 """

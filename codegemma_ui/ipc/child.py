@@ -1,6 +1,6 @@
-"""A worker's end of the line to the page: JSON objects, one a line, over stdin and stdout.
+"""The worker's end of the connection to the page: JSON objects, one per line, over stdin and stdout.
 
-`workers/keras/worker.py` documents the messages; every worker speaks them, whatever runs its model.
+`workers/keras/worker.py` documents the messages, which all workers share.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from codegemma_ui.ipc.messages import to_json
 
 
 def take_stdout() -> Callable[[dict[str, Any]], None]:
-    """Keep a private copy of fd 1 and point fd 1 at stderr: nothing a library prints can break a line.
+    """Keep a private copy of fd 1 and point fd 1 at stderr, so that library output cannot corrupt messages.
 
     Returns:
         A function that writes one JSON object as a line.
@@ -38,7 +38,7 @@ def take_stdout() -> Callable[[dict[str, Any]], None]:
 
 
 class Inbox:
-    """Reads stdin on a thread, so that a cancel arrives while the model runs, and a ping is answered.
+    """Reader of stdin on a thread, so that cancellations and pings are handled while the model runs.
 
     Args:
         write: sends a message.
@@ -51,7 +51,7 @@ class Inbox:
         threading.Thread(target=self._read, daemon=True).start()
 
     def next(self, timeout_s: float | None) -> dict[str, Any] | None:
-        """The next request, or None where none came in time; None waits for one."""
+        """Return the next request, or None on timeout; without a timeout, wait indefinitely."""
         try:
             return self._requests.get(timeout_s != 0, timeout_s)
         except queue.Empty:
@@ -61,7 +61,7 @@ class Inbox:
         return request_id in self._cancelled
 
     def forget(self, request_id: str) -> None:
-        """The request is over: its id will not come again."""
+        """Forget a completed request, whose id will not recur."""
         self._cancelled.discard(request_id)
 
     def _read(self) -> None:
@@ -78,13 +78,13 @@ class Inbox:
 
 
 def _end() -> NoReturn:
-    """The page is gone; a library may be deep in C code, so no polite way, and its compilers end with us."""
+    """Exit at once, with all child processes: the page is gone, and a library may be deep in C code."""
     if sys.platform == "win32":
-        with contextlib.suppress(ImportError):  # an environment of its own may lack psutil
+        with contextlib.suppress(ImportError):  # a separate environment may lack psutil
             from codegemma_ui.machine.process_tree import kill_descendants
 
             kill_descendants()
-    elif os.getpgrp() == os.getpid():  # the page starts us as the leader of a group
+    elif os.getpgrp() == os.getpid():  # the page starts workers as group leaders
         os.killpg(0, signal.SIGTERM)
     os._exit(0)
 
@@ -92,5 +92,5 @@ def _end() -> NoReturn:
 def write_failure(
     write: Callable[[dict[str, Any]], None], error: PlaygroundError, suspects_cache: bool = False
 ) -> None:
-    """Say why the model did not come up; `suspects_cache` where it may without its compiled programs."""
+    """Report why loading failed; `suspects_cache` if it may work without the compiled programs."""
     write({"worker": "failed", **error.to_dict(), "suspects_cache": suspects_cache})

@@ -1,8 +1,8 @@
-"""What crosses the process line: requests, events and status, as dataclasses and as flat JSON objects.
+"""Messages between processes: requests, events and status, as dataclasses and as flat JSON objects.
 
 One generation is a stream of events: one `prompt`, any number of `prefill`, any number of `token`, then
-exactly one of `done`, `cancelled`, `error`. The page, the shell, the HTTP API and the tests all read these;
-nobody parses text that another part formatted. Pure.
+exactly one of `done`, `cancelled`, `error`. The page, the CLI, the HTTP API and the tests all read these;
+none of them parses formatted text. Pure.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ STATES: tuple[State, ...] = get_args(State)
 
 @dataclass(frozen=True, kw_only=True)
 class CompletionRequest:
-    """What a person asks for.
+    """A completion request.
 
     Attributes:
         prefix: text before the cursor.
@@ -38,16 +38,15 @@ class CompletionRequest:
         temperature: 0 is greedy.
         top_k: sample from the k likeliest tokens; 0 is off.
         top_p: sample from the likeliest tokens that hold this probability; 1 is off.
-        seed: the same seed repeats the same sample; None draws one.
+        seed: makes sampling repeatable; None for a random seed.
         layout: prompt order, one of `fim.LAYOUTS`.
         time_limit_s: seconds from the first dispatch to the last token.
-        path: of the file that is being written, for the model to read before it.
-        files: other files of the same project, at most `MAX_FILES` with `MAX_FILES_CHARACTERS` together, for
-            the model to read before that.
-        forced: what the middle begins with, however likely: text, or token ids, stop tokens among them.
-        score: tell how likely `forced` is, and write nothing after it.
-        stop_on_repetition: stop where the model writes the same again and again (`repetition`). What is
-            forced never counts.
+        path: path of the file being edited, shown to the model before its text.
+        files: other files of the same project, at most `MAX_FILES` with `MAX_FILES_CHARACTERS` together,
+            shown to the model before that.
+        forced: what the middle begins with, however unlikely: text, or token ids, stop tokens included.
+        score: report the probabilities of `forced`, and generate nothing after it.
+        stop_on_repetition: stop when the model repeats itself (`repetition`). Forced text does not count.
     """
 
     prefix: str = ""
@@ -67,7 +66,7 @@ class CompletionRequest:
 
     @classmethod
     def from_dict(cls, raw: Mapping[str, Any]) -> CompletionRequest:
-        """The request of what `asdict` makes of one, through JSON or not."""
+        """Return the request for `asdict`'s result, possibly after a JSON round trip."""
         forced = raw.get("forced", ())
         return cls(
             **{
@@ -88,14 +87,14 @@ MAX_PATH_CHARACTERS = 500
 
 
 def parse_request(raw: Mapping[str, object], context_length: int) -> CompletionRequest:
-    """The one place where foreign values become a request: page, shell and HTTP come through here.
+    """Parse untrusted values into a request; page, CLI and HTTP all use this function.
 
     Args:
         raw: the fields of `CompletionRequest`; missing or None means the default.
-        context_length: the loaded preset's trained context in tokens, the most `max_length` may be.
+        context_length: context of the loaded preset in tokens, the upper limit of `max_length`.
 
     Raises:
-        BadInput: names the field, what was expected and what came.
+        BadInput: names the field, the expected and the received value.
     """
     unknown = set(raw) - {one.name for one in fields(CompletionRequest)}
     if unknown:
@@ -142,7 +141,7 @@ def _text(raw: Mapping[str, object], name: str) -> str:
         raise BadInput(
             f"{name} may have at most {fim.MAX_SIDE_CHARACTERS:,} characters. "
             f"Received: {len(value):,}",
-            "Keep the part that stands nearest to the cursor.",
+            "Keep the part nearest to the cursor.",
         )
     if any("\ud800" <= character <= "\udfff" for character in value):
         raise BadInput(f"{name} must be valid Unicode. Received: a lone surrogate")
@@ -238,7 +237,7 @@ def _shown(value: object) -> str:
 
 @dataclass(frozen=True)
 class Alternative:
-    """A token the model might have chosen: one of the five likeliest."""
+    """One of the five likeliest tokens at a position."""
 
     id: int
     text: str
@@ -251,10 +250,10 @@ class PromptEvent:
 
     Attributes:
         prompt: from the first control token to `<|fim_middle|>`, without `<bos>`.
-        prompt_tokens: tokens, `<bos>` counted.
-        token_ids: theirs.
-        roles: "bos" or one of `fim.Role`, of each.
-        forced_tokens: tokens that the middle begins with because they were asked for.
+        prompt_tokens: number of tokens, including `<bos>`.
+        token_ids: their ids.
+        roles: "bos" or one of `fim.Role`, one per token.
+        forced_tokens: number of forced tokens at the start of the middle.
     """
 
     event: ClassVar[str] = "prompt"
@@ -271,11 +270,11 @@ class PromptEvent:
 
 @dataclass(frozen=True, kw_only=True)
 class PrefillEvent:
-    """How far the prefill is, where it takes more than one pass and a moment; at most four come a second.
+    """Progress of a prefill of more than one pass, sent at most four times a second.
 
     Attributes:
-        prefilled_tokens: put through the model so far.
-        total_tokens: to be put through it: of the prompt and what is forced, what the prefix cache lacks.
+        prefilled_tokens: processed so far.
+        total_tokens: to process: prompt and forced tokens not in the prefix cache.
     """
 
     event: ClassVar[str] = "prefill"
@@ -288,16 +287,16 @@ class TokenEvent:
     """One generated token.
 
     Attributes:
-        text: the whole characters that this token completes. Those of tokens that are not past the end join
-            to the middle; a stop token has none.
-        logprob: natural logarithm of the model's probability for it, before any sampler setting; None where
-            a server does not tell it.
-        alternatives: the five likeliest tokens, likeliest first; none where a server does not tell them.
-        piece: as the vocabulary writes it: `<0xEA>` for a byte, its name for a control token.
-        stop_probability: how likely it was that the middle ended here, at any stop token; None where a server
-            does not tell it.
-        forced: it was asked for, not chosen.
-        past_end: a forced stop token stands before it.
+        text: whole characters that this token completes. Those of tokens before the end join to the middle; a
+            stop token has none.
+        logprob: natural logarithm of the model's probability for it, before any sampling setting; None if a
+            server does not send it.
+        alternatives: the five likeliest tokens, likeliest first; empty if a server does not send them.
+        piece: as in the vocabulary: `<0xEA>` for a byte, its name for a control token.
+        stop_probability: probability that the middle ended here, with any stop token; None if a server does
+            not send it.
+        forced: whether it was given by the request instead of chosen.
+        past_end: whether a forced stop token precedes it.
     """
 
     event: ClassVar[str] = "token"
@@ -313,7 +312,7 @@ class TokenEvent:
 
 
 def logprob_of(tokens: Iterable[TokenEvent]) -> float | None:
-    """Of all tokens together; None where one is not known."""
+    """Return the logprob of all tokens together, or None if one is unknown."""
     total = 0.0
     for token in tokens:
         if token.logprob is None:
@@ -327,13 +326,13 @@ class Completion:
     """A generation so far; `done` and `cancelled` carry it, and HTTP sends it with each update.
 
     Attributes:
-        raw_output: all that was written, control tokens by their names.
-        middle: up to the first stop token.
-        stop_reason: "repetition" where the model wrote the same again and again, all of which the middle
-            keeps, since it has been shown: whoever wants less cuts it, and no update took back what another
-            told. "server" where a server ended it by itself, without a stop token and before `max_length`.
-        token_ids: of the raw output.
-        logprob: of all its tokens together; None where a server did not tell all of them.
+        raw_output: all output, with control tokens by name.
+        middle: text up to the first stop token.
+        stop_reason: "repetition" if the model repeated itself; the middle keeps all of it, since it has been
+            shown: updates never take back earlier text, and clients may cut it. "server" if a server ended it
+            without a stop token and before `max_length`.
+        token_ids: ids of the raw output.
+        logprob: sum over its tokens; None if a server did not send all of them.
     """
 
     prompt: str | None = None
@@ -362,14 +361,14 @@ class DoneEvent(Completion):
 
 @dataclass(frozen=True, kw_only=True)
 class CancelledEvent(Completion):
-    """A person stopped it; what was generated is kept, `stop_reason` is None."""
+    """The user stopped it; generated text is kept, `stop_reason` is None."""
 
     event: ClassVar[str] = "cancelled"
 
 
 @dataclass(frozen=True, kw_only=True)
 class ErrorEvent:
-    """It could not be done. `hint` says what to do next."""
+    """The request failed. `hint` says what to do next."""
 
     event: ClassVar[str] = "error"
     code: str
@@ -378,7 +377,7 @@ class ErrorEvent:
 
     @classmethod
     def of(cls, error: PlaygroundError) -> ErrorEvent:
-        """The event that tells of an error."""
+        """Return the event for an error."""
         return cls(**error.to_dict())
 
     def error(self) -> PlaygroundError:
@@ -395,8 +394,8 @@ _EVENTS: dict[str, Any] = {
 
 
 def event_to_dict(event: Event) -> dict[str, Any]:
-    """A flat JSON object with `event` first."""
-    # Not `asdict`, which copies every value of every level: half of what sending a token cost.
+    """Convert an event to a flat JSON object with `event` first."""
+    # Not `asdict`, which copies every value at every level: half the cost of sending a token.
     values = {"event": event.event, **vars(event)}
     if isinstance(event, TokenEvent):
         values["alternatives"] = [vars(each) for each in event.alternatives]
@@ -404,7 +403,7 @@ def event_to_dict(event: Event) -> dict[str, Any]:
 
 
 def event_from_dict(raw: Mapping[str, Any]) -> Event:
-    """The event of a flat object; keys that are not the event's own are ignored.
+    """Parse the event of a flat object; unknown keys are ignored.
 
     Raises:
         ValueError: if `event` is not a known name.
@@ -425,26 +424,26 @@ def event_from_dict(raw: Mapping[str, Any]) -> Event:
 # Status
 
 AS_SERVED = "as served"
-"""The precision of a server's model: no server says in which one it computes."""
+"""Precision of a server's model: servers do not report their own."""
 
 LACKS = ("logprobs", "stop_probability", "token_ids", "score", "top_k")
-"""What a server may lack that the local engine has: log probabilities of tokens and of alternatives; how
-likely an end was at each; prompts as token ids; scoring what is given; the setting `top_k`."""
+"""What a server may lack compared with the local engine: log probabilities of tokens and alternatives; stop
+probabilities; prompts as token ids; scoring of given tokens; the setting `top_k`."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Loaded:
-    """What a worker says of itself once its model is up.
+    """A worker's description of its loaded model.
 
     Attributes:
-        device: as a person reads it, such as "CPU" or "NVIDIA L4".
+        device: display name, such as "CPU" or "NVIDIA L4".
         parameters: number of weights.
-        memory_bytes: resident memory of the worker, plus device memory where one can tell.
-        context_length: the most `max_length` may be.
+        memory_bytes: resident memory of the worker, plus device memory where available.
+        context_length: upper limit of `max_length`.
         summary: the model's own `summary()`.
-        note: what a person should know, such as a step that runs without compilation; or None.
-        lacks: what it cannot do or does not tell, of `LACKS`.
-        at_once: how many requests it serves side by side; 1 where its backend takes one at a time.
+        note: message for the user, such as a step that runs uncompiled; or None.
+        lacks: unsupported features, of `LACKS`.
+        at_once: number of concurrent requests; 1 if the backend takes one at a time.
     """
 
     preset: str
@@ -465,27 +464,27 @@ class Status:
     """The state of the playground at one moment; `/status` returns it.
 
     Attributes:
-        state: what the engine does now. During a switch it speaks of the new model. "asleep" is a model that
-            left memory because nobody asked for it; the next request loads it again.
-        preset, backend, dtype: the loaded model, or the one on its way while none is loaded.
+        state: state of the engine. During a switch it refers to the new model. "asleep" is a model that was
+            unloaded after a period without requests; the next request loads it again.
+        preset, backend, dtype: the loaded model, or the one being loaded if none is.
         device, parameters, memory_bytes, context_length, summary, note, lacks, at_once: as in `Loaded`.
-        serving: requests that the model works on.
-        queue_length: requests that wait.
-        phase: the step of a start or switch: "downloading", "waiting" (for a running completion),
-            "stopping" (the old worker), "loading", "warming". While busy: "ending" where a completion was
-            stopped and the engine has not let go of it yet, "scoring", "prefill" before the first token.
-            "quiet" where the model's process does not answer any more. Else None.
-        progress: from 0 to 1 while downloading, loading or warming, where known.
-        compilations: programs that the model's process has compiled; once `warm` is 1 no request adds any.
+        serving: number of requests in progress.
+        queue_length: number of waiting requests.
+        phase: step of a start or switch: "downloading", "waiting" (for a running completion), "stopping" (the
+            old worker), "loading", "warming". While busy: "ending" if a completion was stopped and the engine
+            has not released it yet, "scoring", "prefill" before the first token. "quiet" if the worker has
+            stopped responding. Else None.
+        progress: from 0 to 1 while downloading, loading or warming, if known.
+        compilations: programs that the worker has compiled; once `warm` is 1 no request adds any.
         warm: the share of its programs that are compiled, from 0 to 1; None while no model is loaded.
         switching_to: `{"preset": …, "backend": …, "dtype": …}` during a start or switch, else None.
-        returns_to: the same of what comes back where that fails or is cancelled; None where nothing does.
-        tokens_per_s: how fast the last completion was written; None until one was.
-        narrowed: why "auto" is int8 or int4 for the loaded model; None where memory did not decide.
+        returns_to: the same for the model that is restored if the switch fails or is cancelled; None if none.
+        tokens_per_s: speed of the last completion; None until there is one.
+        narrowed: why "auto" is int8 or int4 for the loaded model; None if memory did not decide.
         faster_backend: an installed backend that is clearly faster for the loaded model, or None.
         error: `{"code": …, "message": …, "hint": …}` of the last failed start or switch, until the
             next one.
-        retry_in_s: seconds until a model whose process kept ending is loaded again; None where it is not.
+        retry_in_s: seconds until a model whose process kept crashing is loaded again; None if it is not.
     """
 
     state: State = "starting"
@@ -519,5 +518,5 @@ _encoder = json.JSONEncoder(ensure_ascii=True, separators=(",", ":"), allow_nan=
 
 
 def to_json(value: Mapping[str, Any]) -> str:
-    """One line of JSON; non-ASCII stays escaped so that any pipe can carry it."""
+    """Return one line of JSON, with non-ASCII escaped so that any pipe can carry it."""
     return _encoder.encode(value)

@@ -1,8 +1,7 @@
-"""A child process that speaks JSON, one object a line: the worker and the downloader are such.
+"""A child process that exchanges JSON, one object per line: workers and the downloader.
 
-It knows nothing of what the lines mean. A line that is no JSON object is a library's chatter and is
-dropped; a message that its reader cannot take ends the child; what the child writes to stderr is kept, the
-last of it, for a crash report.
+It knows nothing of the messages' meaning. Lines that are not JSON objects are library output and are dropped;
+a message that its reader rejects ends the child; the last part of stderr is kept for crash reports.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ from typing import Any
 
 from codegemma_ui import installation, secrets
 from codegemma_ui.machine import proxies
-from codegemma_ui.machine.process_tree import ProcessTree, apart
+from codegemma_ui.machine.process_tree import ProcessTree, detached
 
 log = logging.getLogger(__name__)
 
@@ -34,12 +33,12 @@ STDERR_LINES = 200
 
 
 def environment() -> dict[str, str]:
-    """Ours, so that a child finds this package and the user's credentials and proxies; its stdio is UTF-8 as
-    ours is, whatever the system's code page.
+    """Return our environment for a child: it can import this package, has the user's credentials and proxies,
+    and uses UTF-8 for stdio as we do, whatever the system's code page.
     """
     installation.settle_home()
     root = _package_alone()
-    given = proxies.as_given(secrets.cleaned(os.environ))
+    given = proxies.original(secrets.cleaned(os.environ))
     path = given.get("PYTHONPATH")
     return {
         **given,
@@ -50,33 +49,35 @@ def environment() -> dict[str, str]:
 
 @cache
 def _package_alone() -> str:
-    """A folder that a child of any interpreter may import from: it holds this package and no library.
+    """Return a folder with this package and no library, for children of any interpreter to import from.
 
-    An installed package stands among our interpreter's libraries, and a child's own are to come first, or
-    tensorflow's environment would be jax's too.
+    An installed package is among our interpreter's libraries, but a child's own must take precedence, or jax
+    would import tensorflow's environment.
     """
     if installation.in_checkout():
         return str(installation.PACKAGE.parent)
     try:
         folder = tempfile.mkdtemp(prefix="codegemma-ui-")
-    except OSError:  # no room for temporary files: our own interpreter's workers need none of this
+    except (
+        OSError
+    ):  # no space for temporary files; workers of our own interpreter need no such folder
         return str(installation.PACKAGE.parent)
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     alone = Path(folder) / installation.PACKAGE.name
     try:
         alone.symlink_to(installation.PACKAGE)
-    except OSError:  # Windows lets only some users make links
+    except OSError:  # on Windows only some users may create links
         shutil.copytree(installation.PACKAGE, alone)
     return folder
 
 
 class LineProcess:
-    """Start a child; `on_message` gets its lines and `on_exit` its exit code, both on a thread of ours.
+    """Start a child; `on_message` gets its messages and `on_exit` its exit code, both on our thread.
 
     Args:
         command: program and arguments.
         environment: the child's whole environment.
-        on_message: called with each JSON object, in order; where it raises, the child is killed.
+        on_message: called with each JSON object, in order; if it raises, the child is killed.
         on_exit: called once, after the last message.
     """
 
@@ -99,8 +100,8 @@ class LineProcess:
             text=True,
             encoding="utf-8",
             errors="replace",
-            # Ctrl+C in a terminal goes to the whole group; the child must outlive it to answer a cancel.
-            **apart(),
+            # Ctrl+C in a terminal reaches the whole group; the child must survive it to answer a cancel.
+            **detached(),
         )
         if isinstance(self._child.stdin, io.TextIOWrapper):
             self._child.stdin.reconfigure(newline="\n")  # on Windows too
@@ -116,18 +117,18 @@ class LineProcess:
 
     @property
     def stderr_tail(self) -> str:
-        """The last lines the child wrote to stderr."""
+        """Return the last lines the child wrote to stderr."""
         return "\n".join(list(self._stderr))
 
     def send(self, message: Mapping[str, Any]) -> None:
-        """Write one line, in the background: a child that does not read holds nobody up.
+        """Write one line, in the background, so that a child that does not read blocks nobody.
 
-        Where the child is gone, its `on_exit` tells the rest.
+        If the child is gone, its `on_exit` reports that.
         """
         self._outgoing.put(json.dumps(message) + "\n")
 
     def stop(self, grace_s: float = 5.0) -> None:
-        """Ask it to end by closing its stdin, wait, then kill; returns when it is gone."""
+        """Close its stdin so that it ends, wait, then kill it; returns once it is gone."""
         self._outgoing.put(None)
         try:
             self._child.wait(grace_s)
@@ -135,7 +136,7 @@ class LineProcess:
             self.kill()
 
     def kill(self) -> None:
-        """End it at once, with whatever it started; returns when it is gone."""
+        """Kill it at once, with its child processes; returns once it is gone."""
         self._tree.kill()
         with contextlib.suppress(OSError):
             self._child.kill()
@@ -163,12 +164,12 @@ class LineProcess:
                 try:
                     self._on_message(message)
                 except Exception:
-                    log.exception("process %s sent what nobody expects; it is ended", self.pid)
+                    log.exception("process %s sent an unexpected message; it is ended", self.pid)
                     self._tree.kill()
                     break
         code = self._child.wait()
         self._outgoing.put(None)
-        self._tree.kill()  # a compiler that it had started, say
+        self._tree.kill()  # such as a compiler it had started
         self._stderr_reader.join(timeout=0.3)
         self._on_exit(code)
 

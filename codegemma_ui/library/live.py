@@ -1,4 +1,4 @@
-"""A completion shown while it is written: in a notebook as the program, elsewhere as text on stdout."""
+"""Show a completion while it is generated: in a notebook as the program, elsewhere as text on stdout."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from codegemma_ui.machine import console
 
 
 class Display(Protocol):
-    """What shows it."""
+    """A display of a completion in progress."""
 
     def update(self, progress: Progress) -> None:
-        """Show what is known now; called after each event."""
+        """Show the current state; called after each event."""
 
 
 def display(request: CompletionRequest) -> Display:
-    """The one for where this runs."""
+    """Return the display for the current environment."""
     ipython = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython is not None else None
-    if hasattr(shell, "kernel"):  # a notebook's, not a terminal's
+    if hasattr(shell, "kernel"):  # a notebook, not a terminal
         return _Notebook(request)
     return _Terminal()
 

@@ -1,8 +1,8 @@
-"""A program as a small piece of HTML that needs nothing else: the middle marked, in both themes. Pure.
+"""A program as a self-contained piece of HTML, with the middle highlighted, in both themes. Pure.
 
-The colours are the page's, each given twice. Where `light-dark()` is not known, the light ones stand, ground
-and ink. Elsewhere the theme is told by `color-scheme`; notebooks mark a dark page in other ways, so a rule
-for their marks comes with it.
+The colours are the page's, each given twice. Without support for `light-dark()`, the light ones apply to text
+and background. The theme usually follows from `color-scheme`; notebooks mark dark pages in other ways, so a
+rule for their markers is included.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 COLOURS = Path(__file__).parent.parent / "ui" / "static" / "colours.css"
 
 LINES, CHARACTERS = 20, 2000
-"""What is shown of each side at most, from the middle on; dots tell of the rest."""
+"""Maximum shown of each side, next to the middle; an ellipsis stands for the rest."""
 
 DARK_PAGES = (
     "[data-jp-theme-light=false]",  # JupyterLab and Jupyter Notebook
@@ -31,7 +31,7 @@ _DOTS = "\N{MIDLINE HORIZONTAL ELLIPSIS}"
 
 
 def program(prefix: str, middle: str, suffix: str) -> str:
-    """The three together; only `html.escape` stands between them and the page."""
+    """Join the three texts; only `html.escape` protects the page from them."""
     before, after = _end(prefix), _start(suffix)
     body = "".join(
         (
@@ -53,7 +53,7 @@ def program(prefix: str, middle: str, suffix: str) -> str:
 
 
 def _end(prefix: str) -> str:
-    """The part next to the middle, in whole lines where it has more than one."""
+    """Return the part next to the middle, in whole lines if it has several."""
     end = prefix[-CHARACTERS:]
     lines = end.split("\n")
     if end != prefix and len(lines) > 1:
@@ -62,7 +62,7 @@ def _end(prefix: str) -> str:
 
 
 def _start(suffix: str) -> str:
-    """The part next to the middle, in whole lines where it has more than one."""
+    """Return the part next to the middle, in whole lines if it has several."""
     start = suffix[:CHARACTERS]
     lines = start.split("\n")
     if start != suffix and len(lines) > 1:
@@ -84,7 +84,7 @@ def _colour(attribute: str, name: str) -> str:
 
 @cache
 def _colours() -> dict[str, tuple[str, str]]:
-    """Name -> light and dark, as the page's style sheet says them."""
+    """Return name -> light and dark colour, from the page's style sheet."""
     light, dark = (
         dict(re.findall(r"--([\w-]+): (#\w+);", theme))
         for theme in COLOURS.read_text(encoding="utf-8").split(".dark {")

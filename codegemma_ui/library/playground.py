@@ -1,4 +1,4 @@
-"""`Playground`: a model, asked from ordinary code."""
+"""`Playground`: a model for use from ordinary code."""
 
 from __future__ import annotations
 
@@ -27,27 +27,27 @@ from codegemma_ui.machine import BACKENDS, console
 
 
 class Playground:
-    """One model in a process of its own, which ends with `close`, with the `with` block, when nobody holds
-    this any more, and with this program at the latest.
+    """One model in a separate process, which ends with `close`, with the `with` block, when this object is
+    garbage collected, and with this program at the latest.
 
         with Playground() as playground:
             print(playground.complete("import ", "\\n\\nsys.exit(0)\\n").program)
 
-    Every method may be called from any thread, and where an event loop runs; completions wait for each other.
-    Arguments of `complete`, `show`, `stream` and `prompt` beside the two sides are the fields of
+    Every method may be called from any thread, also while an event loop runs; completions wait for each
+    other. Arguments of `complete`, `show`, `stream` and `prompt` besides the two sides are the fields of
     `messages.CompletionRequest`.
 
     Args:
-        preset: "bundled", a name of `python -m codegemma_ui presets`, a local preset folder, `hf://…` or
+        preset: "bundled", a name from `python -m codegemma_ui presets`, a local preset folder, `hf://…` or
             `kaggle://…`.
-        backend: "tensorflow", "jax" or "torch"; without it `CODEGEMMA_UI_BACKEND`, then `KERAS_BACKEND`, then
+        backend: "tensorflow", "jax" or "torch"; by default `CODEGEMMA_UI_BACKEND`, then `KERAS_BACKEND`, then
             tensorflow.
-        dtype: "float32", "bfloat16", "float16", "int8", "int4"; "auto" is half width on a GPU and for a
+        dtype: "float32", "bfloat16", "float16", "int8", "int4"; "auto" is half precision on a GPU and for a
             large model, else float32.
 
     Raises:
-        BadInput, BackendMissing, NotEnoughMemory, DownloadFailed, LoadFailed: of `codegemma_ui.errors`. It
-            waits until the model is there; a download tells its percentage on stderr.
+        BadInput, BackendMissing, NotEnoughMemory, DownloadFailed, LoadFailed: from `codegemma_ui.errors`. The
+            constructor waits until the model is ready; a download shows its percentage on stderr.
     """
 
     def __init__(
@@ -62,11 +62,11 @@ class Playground:
         try:
             self._client.start()
             _wait(self._client)
-        except BaseException:  # an interrupt too
+        except BaseException:  # including an interrupt
             self.close()
             raise
 
-    # What there is
+    # Inspection
 
     def __repr__(self) -> str:
         if not self._end.alive:
@@ -78,7 +78,7 @@ class Playground:
         )
 
     def status(self) -> Status:
-        """The state at this moment, with the model's parameters, memory, context and device."""
+        """Current state, with the model's parameters, memory, context and device."""
         return self._client.status()
 
     def summary(self) -> None:
@@ -93,11 +93,11 @@ class Playground:
 
     @property
     def vocabulary(self) -> Vocabulary:
-        """The model's: text to token ids and back."""
+        """Vocabulary of the model: text to token ids and back."""
         return self._client.vocabulary()
 
     def prompt(self, prefix: str = "", suffix: str = "", **fields: Any) -> Prompt:
-        """The prompt as the model would receive it, with the id and the role of each token.
+        """Return the prompt as the model would receive it, with the id and the role of each token.
 
         Raises:
             BadInput: names the field.
@@ -109,28 +109,28 @@ class Playground:
     def stream(
         self, prefix: str = "", suffix: str = "", **fields: Any
     ) -> Generator[Event, None, None]:
-        """The events of a completion as they come: `prompt`, any `prefill` and `token`, then `done`.
+        """Yield the events of a completion as they arrive: `prompt`, any `prefill` and `token`, then `done`.
 
         The first `next` starts it, closing the generator cancels it.
 
         Raises:
             BadInput: at once; names the field.
-            EngineError: while it is read; what came before stays true.
+            EngineError: during iteration; earlier events remain valid.
         """
         return self._events(self._parsed(prefix, suffix, fields))
 
     def complete(self, prefix: str = "", suffix: str = "", **fields: Any) -> Result:
-        """Fill in the middle, and wait for it. An interrupt frees the model.
+        """Fill in the middle and return the result. An interrupt frees the model.
 
         Raises:
             BadInput: names the field.
-            EngineError: it could not be done.
+            EngineError: it failed.
         """
         asked = self._parsed(prefix, suffix, fields)
         return self._followed(asked, lambda _: None)
 
     def show(self, prefix: str = "", suffix: str = "", **fields: Any) -> Result:
-        """`complete`, seen while it is written: in a notebook as the program, elsewhere as text on stdout.
+        """Like `complete`, but show progress: in a notebook as the program, elsewhere as text on stdout.
 
         Raises:
             As `complete`.
@@ -163,7 +163,7 @@ class Playground:
     # Ending
 
     def close(self) -> None:
-        """End the model's process and what is under way; closing twice does nothing."""
+        """Stop the model's process and any completion; closing twice does nothing."""
         self._end()
 
     def __enter__(self) -> Playground:
@@ -179,13 +179,14 @@ class Playground:
 
 
 def _end(client: EngineClient, loop: LoopThread) -> None:
-    """Knows no Playground: it would never be let go of."""
+    """Shut down without a reference to the Playground, which would otherwise never be freed."""
     loop.close()
     client.close()
 
 
 def _chosen(preset: str | os.PathLike[str], backend: str | None, dtype: str) -> settings.Settings:
-    """
+    """Validate the constructor's arguments.
+
     Raises:
         BadInput: names the argument.
     """
@@ -204,10 +205,10 @@ def _chosen(preset: str | os.PathLike[str], backend: str | None, dtype: str) -> 
 
 
 def _wait(client: EngineClient) -> None:
-    """Until the model serves.
+    """Wait until the model is ready.
 
     Raises:
-        PlaygroundError: it cannot.
+        PlaygroundError: it failed to load.
     """
     told = ""
     try:

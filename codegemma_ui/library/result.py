@@ -1,4 +1,4 @@
-"""What a completion came to, as a value that shows itself."""
+"""Result of a completion, which displays itself in notebooks."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from codegemma_ui.library import markup
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Result(Completion):
-    """An ended completion: `str()` is its middle, and a notebook shows the program.
+    """A finished completion: `str()` is its middle, and a notebook shows the program.
 
     Attributes:
-        request: as it was asked.
-        tokens: one event for each generated token, the stop token among them.
-        prompt, raw_output, middle, program: texts, as in `messages.Completion`; so is everything else.
+        request: the original request.
+        tokens: one event per generated token, including the stop token.
+        prompt, raw_output, middle, program: texts, as in `messages.Completion`, like all other fields.
     """
 
     request: CompletionRequest
@@ -28,7 +28,7 @@ class Result(Completion):
 
     @classmethod
     def of(cls, request: CompletionRequest, progress: Progress) -> Result:
-        """What the events of a request told together, the last one among them."""
+        """Combine all events of a request, the last one included."""
         return cls(**vars(progress.completion), request=request, tokens=tuple(progress.tokens))
 
     def __str__(self) -> str:
@@ -41,5 +41,5 @@ class Result(Completion):
         )
 
     def _repr_html_(self) -> str:
-        """What Jupyter asks for."""
+        """Return HTML for Jupyter."""
         return markup.program(self.request.prefix, self.middle, self.request.suffix)

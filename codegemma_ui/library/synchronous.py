@@ -1,7 +1,7 @@
-"""Asynchronous iterators, read from ordinary code.
+"""Read asynchronous iterators from ordinary code.
 
-An event loop runs on a thread of its own, so that this works in a notebook too, whose own thread has a
-running loop already. It knows nothing of what it carries.
+An event loop runs on a separate thread, so that this also works in a notebook, whose own thread already has a
+running loop. The items may be anything.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ T = TypeVar("T")
 _END = object()
 
 LOOK_S = 0.5
-"""Seconds between two looks for Ctrl+C: Windows hears none while a wait without an end goes on."""
+"""Seconds between two checks for Ctrl+C: Windows does not deliver it during an unlimited wait."""
 
 
 class LoopThread:
-    """An event loop on a thread of its own, until `close`."""
+    """An event loop on a separate thread, until `close`."""
 
     def __init__(self) -> None:
         up: Future[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = Future()
@@ -32,7 +32,7 @@ class LoopThread:
             up.set_result((asyncio.get_running_loop(), stop))
             await stop.wait()
 
-        # `asyncio.run` cancels what still runs on its loop once `serve` has ended.
+        # `asyncio.run` cancels remaining tasks once `serve` has ended.
         self._thread = threading.Thread(
             target=lambda: asyncio.run(serve()), daemon=True, name="codegemma-ui"
         )
@@ -42,11 +42,11 @@ class LoopThread:
         self._closed = False
 
     def read(self, items: AsyncIterator[T]) -> Generator[T, None, None]:
-        """The items as they come, kept where they are not read yet. Closing the generator cancels what
-        makes them.
+        """Yield the items as they arrive, buffering unread ones. Closing the generator cancels their
+        producer.
 
         Raises:
-            concurrent.futures.CancelledError: `close` was called, before or meanwhile.
+            concurrent.futures.CancelledError: `close` was called.
             Whatever `items` raises.
         """
         arrived: SimpleQueue[object] = SimpleQueue()
@@ -68,12 +68,12 @@ class LoopThread:
             ended.cancel()
 
     def close(self) -> None:
-        """Cancel what is read, and end the thread; closing twice does nothing."""
+        """Cancel running reads and end the thread; closing twice does nothing."""
         with self._lock:
             if not self._closed:
                 self._closed = True
                 self._loop.call_soon_threadsafe(self._stop.set)
-        if threading.current_thread() is not self._thread:  # where a garbage collector runs there
+        if threading.current_thread() is not self._thread:  # a garbage collector may run there
             self._thread.join()
 
 

@@ -1,7 +1,7 @@
-"""What this machine has: memory, GPU, installed backends.
+"""Resources of this machine: memory, GPUs, installed backends.
 
-The room also knows its processes, signals, proxies, the terminal, and the variables that frameworks read. It
-imports no framework and nothing of ours but `installation` and `errors`.
+The package also covers processes, signals, proxies, the terminal, and the variables that frameworks read. It
+imports no framework, and of ours only `installation` and `errors`.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from codegemma_ui.installation import Extra
 from codegemma_ui.machine import cgroups
 
 BACKENDS = ("tensorflow", "jax", "torch")
-"""Those of Keras."""
+"""Keras backends."""
 
 OPENAI = "openai"
-"""A model that a server elsewhere runs, asked through the library of this name."""
+"""Backend for a model on a remote server, named after its client library."""
 TOGETHER = ("jax",)
 """Backends on which one model works on several requests at once; on the others they take turns."""
 
@@ -53,12 +53,12 @@ print(json.dumps({name: version(name) for name in sys.argv[1:]}))
 
 @dataclass(frozen=True)
 class Backend:
-    """One backend on this machine.
+    """A backend on this machine.
 
     Attributes:
-        version: of the framework or library, or None where it is not installed.
-        python: the interpreter that its worker runs under, or None for our own.
-        install: the line that installs it.
+        version: version of the framework or library, or None if not installed.
+        python: interpreter of its worker, or None for our own.
+        install: command that installs it.
     """
 
     name: str
@@ -73,7 +73,7 @@ class Backend:
 
 @cache
 def backend(name: str, python: str | None = None) -> Backend:
-    """Look up a backend, in another environment where `python` names its interpreter."""
+    """Look up a backend, in the environment of the interpreter `python` if given."""
     versions = _versions(_REQUIRED[name], python)
     line = install(name)
     present = all(versions.get(package) for package in _REQUIRED[name])
@@ -83,7 +83,7 @@ def backend(name: str, python: str | None = None) -> Backend:
 
 
 def install(name: str) -> str:
-    """The pip line that a missing backend is shown with."""
+    """Return the pip command to show for a missing backend."""
     return installation.install(_EXTRAS[name])
 
 
@@ -116,7 +116,7 @@ class Gpu:
 
 
 def gpus() -> tuple[Gpu, ...]:
-    """The CUDA devices that `nvidia-smi` lists; none where it is missing or fails."""
+    """Return the CUDA devices that `nvidia-smi` lists; empty if it is missing or fails."""
     if shutil.which("nvidia-smi") is None:
         return ()
     query = [
@@ -135,18 +135,18 @@ def gpus() -> tuple[Gpu, ...]:
 
 
 def cxx_compiler() -> str | None:
-    """The C++ compiler that torch would use on a CPU, or None; `engine.steps.torch_graph` searches so too."""
+    """Return the C++ compiler that torch would use on a CPU, or None; same search as `steps.torch_names`."""
     usual = {"darwin": "clang++", "win32": "cl"}.get(sys.platform, "g++")
     return shutil.which(os.environ.get("CXX", usual))
 
 
 def memory_bytes() -> tuple[int, int] | None:
-    """Total and available main memory, or None where the system does not say.
+    """Return total and available main memory, or None if unknown.
 
-    A lower limit counts: of a group of processes (a container, say), or on a process's address space
-    (`ulimit -v`); our workers inherit both.
+    Lower limits apply: of a group of processes (such as a container), or on a process's address space
+    (`ulimit -v`), both inherited by our workers.
     """
-    import psutil  # here, since a worker's own environment may lack it
+    import psutil  # here, since a worker's separate environment may lack it
 
     try:
         memory = psutil.virtual_memory()
@@ -162,7 +162,7 @@ def memory_bytes() -> tuple[int, int] | None:
 
 
 def _addressable_bytes() -> int | None:
-    """The limit of `ulimit -v`, or None where there is none or no such thing."""
+    """Return the limit of `ulimit -v`, or None."""
     if sys.platform == "win32":
         return None
     import resource
@@ -172,14 +172,14 @@ def _addressable_bytes() -> int | None:
 
 
 def resident_bytes(pid: int) -> int:
-    """Resident memory of a process; 0 where it cannot be told.
+    """Return the resident memory of a process; 0 if unknown.
 
-    On Windows with what it has started: the interpreter of a virtual environment is a launcher there, and the
-    program its child.
+    On Windows child processes are included: the interpreter of a virtual environment is a launcher there, and
+    the program its child.
     """
     try:
         import psutil
-    except ImportError:  # a worker's own environment
+    except ImportError:  # a worker's separate environment
         return 0
     try:
         process = psutil.Process(pid)

@@ -1,6 +1,6 @@
-"""The memory that Linux lets a group of processes have: a container, a service, a scope of systemd's.
+"""Memory limits of Linux process groups: containers, services, systemd scopes.
 
-A limit may stand on any group that ours is in, up to the root:
+Any enclosing group, up to the root, may have a limit:
 https://docs.kernel.org/admin-guide/cgroup-v2.html and https://docs.kernel.org/admin-guide/cgroup-v1/memory.html.
 """
 
@@ -16,14 +16,14 @@ MEMBERSHIP = Path("/proc/self/cgroup")
 
 @dataclass(frozen=True)
 class Hierarchy:
-    """Where one version of cgroups has what.
+    """File locations of one version of cgroups.
 
     Attributes:
-        folders: below `ROOT`, where it may be mounted.
-        controllers: the middle field of its line in `MEMBERSHIP`; empty for version 2.
+        folders: possible mount points below `ROOT`.
+        controllers: middle field of its line in `MEMBERSHIP`; empty for version 2.
         limit, used: files with bytes.
-        cached: the line of memory.stat with the bytes of files that were read once, which are in `used` but
-            given back when they are asked for.
+        cached: line of memory.stat with the bytes of the page cache, which `used` includes but which are
+            reclaimed on demand.
     """
 
     folders: tuple[str, ...]
@@ -46,7 +46,7 @@ HIERARCHIES = (
 
 
 def memory_limits() -> Iterator[tuple[int, int]]:
-    """Limit and use, in bytes, of every group that this process is in; nothing where there are none."""
+    """Yield limit and use, in bytes, of every group that this process is in."""
     for hierarchy in HIERARCHIES:
         path = PurePosixPath("/") / _path(hierarchy).lstrip("/")
         for folder in hierarchy.folders:
@@ -57,7 +57,7 @@ def memory_limits() -> Iterator[tuple[int, int]]:
 
 
 def groups_of_version_2() -> Iterator[Path]:
-    """Folders of the group that this process is in and of those around it; none where there are none."""
+    """Yield the folders of this process's group and of its ancestors."""
     path = PurePosixPath("/") / _path(HIERARCHIES[0]).lstrip("/")
     for folder in HIERARCHIES[0].folders:
         for group in (path, *path.parents):
@@ -67,7 +67,7 @@ def groups_of_version_2() -> Iterator[Path]:
 
 
 def _path(hierarchy: Hierarchy) -> str:
-    """Our group, from the root of a hierarchy on; the root where nothing tells."""
+    """Return our group's path within a hierarchy; the root if unknown."""
     try:
         lines = MEMBERSHIP.read_text(encoding="utf-8").splitlines()
     except OSError:
@@ -85,7 +85,7 @@ def _memory_of(group: Path, hierarchy: Hierarchy) -> tuple[int, int] | None:
             int((group / file).read_text(encoding="ascii"))
             for file in (hierarchy.limit, hierarchy.used)
         )
-    except (OSError, ValueError):  # "max" is no limit; version 1 writes a number beyond any memory
+    except (OSError, ValueError):  # "max" means no limit; version 1 has a number beyond any memory
         return None
     return limit, max(0, used - _cached_bytes(group, hierarchy))
 

@@ -1,4 +1,4 @@
-"""What a terminal or a pipe can show: text of any language, whatever the system's code page."""
+"""Output of any language to a terminal or a pipe, whatever the system's code page."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from collections.abc import Iterator
 
 
 def settle() -> None:
-    """Let no character that is printed end the program.
+    """Make sure that no printed character can crash the program.
 
-    A terminal keeps its encoding, and is shown what that lacks as an escape. A pipe or a file gets UTF-8: the
-    code page of Korean Windows has no `é`, and JSON is UTF-8 by definition. `PYTHONIOENCODING` decides first.
+    A terminal keeps its encoding, and unencodable characters are escaped. A pipe or a file gets UTF-8: the
+    code page of Korean Windows has no `é`, and JSON is UTF-8 by definition. `PYTHONIOENCODING` takes
+    precedence.
     """
     for stream in (sys.stdout, sys.stderr):
         if not isinstance(stream, io.TextIOWrapper):
@@ -25,20 +26,20 @@ def settle() -> None:
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
 
 
-def log_what_is_not_told() -> None:
-    """Let the log, which a command has no other place for than stderr, repeat nothing: what it warns of, the
-    command tells in a sentence; an error in the log is the rest of what a process said before it died.
+def log_errors_only() -> None:
+    """Limit the log on stderr, which a command shares with its messages, to errors: the command itself
+    reports what the log would warn of; errors in the log are the rest of a crashed process's output.
     """
     logging.getLogger("codegemma_ui").setLevel(logging.ERROR)
 
 
 @contextlib.contextmanager
 def redirected(written: int, onto: int) -> Iterator[None]:
-    """Let what anybody writes to a file descriptor, a library in C too, go onto another for the block.
+    """Redirect a file descriptor within the block, including output of C libraries.
 
     Args:
         written: 1 for stdout, 2 for stderr.
-        onto: where it goes instead.
+        onto: target descriptor.
     """
     stream = sys.stdout if written == 1 else sys.stderr
     stream.flush()
@@ -53,6 +54,6 @@ def redirected(written: int, onto: int) -> Iterator[None]:
 
 
 def printable(text: str) -> str:
-    """Return a text with what stdout cannot encode as escapes; for a stream that is not ours to settle."""
+    """Escape what stdout cannot encode; for a stream that `settle` does not control."""
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
     return text.encode(encoding, "backslashreplace").decode(encoding)

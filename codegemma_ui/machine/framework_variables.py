@@ -1,8 +1,8 @@
-"""Environment variables that Keras, jax, tensorflow and torch read: which of them a worker settles. Pure.
+"""Environment variables of Keras, jax, tensorflow and torch, and which of them a worker overrides. Pure.
 
-A variable is settled where one of our own flags decides the same thing (`--backend`, `--dtype`,
-`--torch-device`), or where the engine cannot run with it. It is respected where it is about the machine
-rather than the model: devices, threads, memory, caches, logs. The first rule that fits a name decides.
+A variable is overridden if one of our own flags decides the same thing (`--backend`, `--dtype`,
+`--torch-device`), or if the engine cannot run with it. It is respected if it concerns the machine rather than
+the model: devices, threads, memory, caches, logs. The first matching rule applies.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Rule:
-    """What happens to some variables in a worker.
+    """Treatment of some variables in a worker.
 
     Attributes:
         names: a regular expression for whole names.
         settled: removed, or set by the worker itself; otherwise left as the operator set it.
-        why: the reason, as a person reads it.
+        why: the reason, for display.
     """
 
     names: str
@@ -95,7 +95,7 @@ RULES = (
     Rule("TORCHINDUCTOR_.*", False, "it is about how inductor compiles, and where to"),
     Rule("TORCHDYNAMO_.*|TORCH_COMPILE_.*", False, "the engine does not use torch.compile"),
     Rule("TORCH.*|PYTORCH_.*", False, "it is about devices, threads, memory or logs"),
-    # what all of them read
+    # common to all
     Rule("XLA_.*", False, "it is about devices, memory or how XLA compiles"),
     Rule(
         "(CUDA|NVIDIA|NCCL|CUDNN|CUBLAS|ROCR|HIP|HSA|TPU|PJRT|TRITON)_.*",
@@ -112,14 +112,14 @@ RULES = (
 
 
 def rule_of(name: str) -> Rule | None:
-    """The rule for a variable, or None where no framework reads it."""
+    """Return the rule for a variable, or None if no framework reads it."""
     return next((rule for rule in RULES if re.fullmatch(rule.names, name)), None)
 
 
 def ignored(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """The variables that are set and without effect in a worker, each with the reason."""
+    """Return the variables that are set but have no effect in a worker, each with the reason."""
     found = {name: rule_of(name) for name in sorted(environ)}
-    # KERAS_BACKEND is where `--backend` comes from when neither it nor its own variable is given.
+    # KERAS_BACKEND is the default of `--backend` after its own variable.
     return {
         name: rule.why
         for name, rule in found.items()
@@ -128,28 +128,28 @@ def ignored(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
 
 
 def settle(environ: MutableMapping[str, str], backend: str) -> None:
-    """Make these variables what the engine needs, before a framework is imported.
+    """Set these variables as the engine needs, before a framework is imported.
 
     Args:
-        environ: of this process.
-        backend: of Keras.
+        environ: environment of this process.
+        backend: Keras backend.
     """
     for name in ignored(environ):
         del environ[name]
     environ["KERAS_BACKEND"] = backend
-    # No folder: Keras reads no keras.json there, whose floatx would change what layers compute in and whose
-    # backend another process chose, and it writes none (Keras 3.15 makes ~/.keras as it is imported).
+    # Not a folder: Keras finds no keras.json there, whose floatx would change the layers' precision and whose
+    # backend may conflict, and writes none (Keras 3.15 creates ~/.keras at import).
     environ["KERAS_HOME"] = os.devnull
-    # A card is not taken whole, or a switch could not follow. jax takes 75% of it unless told otherwise.
+    # Do not reserve a whole GPU, or a switch would fail. jax reserves 75% of it by default.
     environ["TF_FORCE_GPU_ALLOW_GROWTH"] = "true"
     environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
     environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 
 def named_in(text: str, environ: Mapping[str, str] = os.environ) -> tuple[str, ...]:
-    """The variables that are set, that a worker leaves as they are, and that a library's words speak of.
+    """Return the variables that are set, respected by workers, and mentioned in a library's message.
 
-    A library names the variable itself, or a flag or a path that stands in its value.
+    A library names the variable itself, or a flag or a path in its value.
     """
     found = []
     for name, value in sorted(environ.items()):
@@ -167,6 +167,6 @@ def named_in(text: str, environ: Mapping[str, str] = os.environ) -> tuple[str, .
 
 
 def correct(names: tuple[str, ...]) -> str:
-    """The hint where a library speaks of these."""
+    """Return the hint for a library message that mentions these variables."""
     verb = "is" if len(names) == 1 else "are"
     return f"{' and '.join(names)} {verb} set in the environment: correct or unset what is named."

@@ -1,7 +1,7 @@
-"""A child process with whatever it starts: kept apart from our terminal, and ended together.
+"""Child processes and their descendants: isolated from our terminal, and killed together.
 
-POSIX keeps both by a session of the child's own, whose group outlives it. Windows has a process group for the
-terminal alone, so there the descendants are looked up.
+On POSIX both rely on a session of the child's own, whose group outlives it. Windows has process groups for
+the terminal only, so descendants are looked up there.
 """
 
 from __future__ import annotations
@@ -17,32 +17,32 @@ from typing import Any
 import psutil
 
 
-def apart() -> dict[str, Any]:
-    """Return the options of `subprocess.Popen` for a child that a Ctrl+C in our terminal does not reach."""
+def detached() -> dict[str, Any]:
+    """Return `subprocess.Popen` options for a child that Ctrl+C in our terminal does not reach."""
     if sys.platform == "win32":
         return {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
     return {"start_new_session": True}
 
 
 class ProcessTree:
-    """A process that was started with `apart()`, and its descendants.
+    """A process started with `detached()`, and its descendants.
 
     Args:
-        pid: of a child that nobody has waited for yet.
+        pid: a child that has not been waited for.
     """
 
     def __init__(self, pid: int) -> None:
         self._pid = pid
         self._started = time.time()
         self._top: psutil.Process | None = None
-        with contextlib.suppress(psutil.Error):  # it may have ended by now
+        with contextlib.suppress(psutil.Error):  # it may already have ended
             self._top = psutil.Process(pid)
             self._started = self._top.create_time()
 
     def kill(self) -> None:
-        """Kill all of it at once. What has ended is passed over; nobody is waited for."""
+        """Kill the whole tree at once, without waiting. Processes that have ended are skipped."""
         descendants = self._descendants()
-        if sys.platform != "win32":  # also those whose own parent has ended
+        if sys.platform != "win32":  # includes orphans
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._pid, signal.SIGKILL)
         for process in filter(None, (self._top, *descendants)):
@@ -56,7 +56,7 @@ class ProcessTree:
         return self._left_behind() if sys.platform == "win32" else []
 
     def _left_behind(self) -> list[psutil.Process]:
-        """Return what a process that has ended had started: on Windows its children keep its number."""
+        """Return the children of a process that has ended: on Windows they keep its number."""
         found: list[psutil.Process] = []
         for process in psutil.process_iter():
             with contextlib.suppress(psutil.Error):
@@ -66,7 +66,7 @@ class ProcessTree:
 
 
 def kill_descendants() -> None:
-    """Kill what this process has started."""
+    """Kill all child processes of this process, recursively."""
     with contextlib.suppress(psutil.Error):
         for process in psutil.Process().children(recursive=True):
             with contextlib.suppress(psutil.Error):

@@ -1,11 +1,11 @@
-"""The proxies that a machine's environment names: who asks through them, and which one is behind a failure.
+"""Proxies of the environment: which one a request uses, and which one caused a failure.
 
-Downloads and the openai backend do, in processes of their own. The page's process asks nobody but itself, as
-Gradio (6.31) does twice while it starts, and that must not leave the machine: `never_asked` shuts all proxies
-off in it, and `as_given` hands its children what it was given.
+Downloads and the openai backend use them, in separate processes. The page's process only sends requests to
+itself, as Gradio (6.31) does twice during start-up, and these must not leave the machine: `never_asked`
+turns all proxies off in it, and `original` restores the variables for its children.
 
-Which proxy an address is asked through is read as httpx and requests read it, by `urllib.request.getproxies`:
-variables in either case, or the system's settings on macOS and Windows where there are none.
+The proxy of a URL is determined as in httpx and requests, by `urllib.request.getproxies`: variables in either
+case, or without any the system's settings on macOS and Windows.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ _SCHEMES = ("http", "https", "all")
 _PROTOCOLS = ("http", "https", "socks5", "socks5h")
 
 SOCKS_PACKAGE = 'pip install "httpx[socks]"'
-"""What httpx needs for a SOCKS proxy, and fails without as soon as one is set."""
+"""What httpx needs for a SOCKS proxy; without it, it fails as soon as one is set."""
 
 _EXCEPTIONS = ("NO_PROXY",) if os.name == "nt" else ("NO_PROXY", "no_proxy")
 
-_given: dict[str, str | None] = {}  # what these were before `never_asked`
+_given: dict[str, str | None] = {}  # values before `never_asked`
 
 
 @dataclass(frozen=True)
@@ -32,8 +32,8 @@ class Proxy:
     """A proxy that is set.
 
     Attributes:
-        source: the variable that names it, as it is spelt, or words for the system's settings.
-        url: as it stands there. It may hold a password: only `str()` of a proxy is for people.
+        source: variable that names it, in its original case, or a description of the system's settings.
+        url: its value, which may contain a password: only `str()` of a proxy is for display.
     """
 
     source: str
@@ -44,7 +44,7 @@ class Proxy:
 
     @property
     def usable(self) -> bool:
-        """Whether it is the address of a proxy at all."""
+        """Whether it is a valid proxy address at all."""
         return self._address() is not None
 
     @property
@@ -52,7 +52,7 @@ class Proxy:
         return self.url.strip().lower().startswith("socks")
 
     def _address(self) -> str | None:
-        """Without user and password."""
+        """Return the address without user and password."""
         url = self.url.strip()
         try:
             parts = urlsplit(url if "://" in url else f"http://{url}")
@@ -66,13 +66,14 @@ class Proxy:
 
 
 def set_here() -> tuple[Proxy, ...]:
-    """Every proxy that is set, whatever it is for: a client is made with all of them, and fails by any."""
+    """Return all proxies that are set, for any scheme: a client is created with all of them, and any may
+    fail."""
     found = getproxies()
     return tuple(Proxy(_source(name), found[name]) for name in _SCHEMES if found.get(name))
 
 
 def of(url: str) -> Proxy | None:
-    """The proxy that an address is asked through, if any."""
+    """Return the proxy for a URL, if any."""
     try:
         parts = urlsplit(url)
         host, port = parts.hostname or "", parts.port
@@ -88,24 +89,24 @@ def of(url: str) -> Proxy | None:
 
 
 def _source(scheme: str) -> str:
-    """The variable of a scheme; where it is set in both cases, the one in small letters counts."""
+    """Return the variable for a scheme; if set in both cases, the lower-case one takes precedence."""
     wanted = f"{scheme}_proxy"
     named = sorted((name for name in os.environ if name.lower() == wanted), reverse=True)
     return next((name for name in named if os.environ[name]), "the system's settings")
 
 
 def never_asked() -> None:
-    """Let this process ask nobody through a proxy. Call it before what asks is imported: Gradio makes a
-    client at its import, which fails where a variable is malformed.
+    """Disable proxies in this process. Call it before importing Gradio, which creates a client at import and
+    fails if a variable is malformed.
 
-    `NO_PROXY=*` stands above everything else that is set, malformed or not, the system's settings too.
+    `NO_PROXY=*` overrides all other settings, malformed or not, including the system's.
     """
     for name in _EXCEPTIONS:
         _given.setdefault(name, os.environ.get(name))
         os.environ[name] = "*"
 
 
-def as_given(environ: Mapping[str, str]) -> dict[str, str]:
-    """An environment of this process, as it was before `never_asked`."""
+def original(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return an environment of this process as it was before `never_asked`."""
     found = {name: value for name, value in environ.items() if name not in _given}
     return found | {name: value for name, value in _given.items() if value is not None}

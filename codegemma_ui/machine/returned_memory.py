@@ -1,7 +1,7 @@
-"""Memory that was needed for a moment goes back to the system.
+"""Return briefly used memory to the system.
 
-glibc takes a large block from the system and gives it back once it is free, but after the first of them takes
-blocks of that size from its heaps, which keep them: hundreds of MB of a page that was sent some long texts.
+glibc takes a large block from the system and returns it once it is free, but from then on it takes blocks of
+that size from its heaps, which keep them: hundreds of MB for a page that was sent some long texts.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import sys
 
 LARGE_BYTES = 2**18
 HEAPS = 2
-"""Of all threads together; glibc would have eight for each core."""
+"""Heaps for all threads together; glibc's default is eight per core."""
 
 _MISSING = (OSError, AttributeError)
 """musl has neither function."""
@@ -22,7 +22,7 @@ _TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8  # malloc.h
 
 
 def settle() -> None:
-    """Settle it for this process, before it has threads; where there is no glibc, nothing is done."""
+    """Configure this process before it has threads; without glibc, do nothing."""
     if sys.platform != "linux":
         return
     with contextlib.suppress(*_MISSING):
@@ -33,15 +33,15 @@ def settle() -> None:
 
 
 def keep_what_is_here() -> None:
-    """Once all is imported: it stays, and `give_back` need not look through it."""
+    """Exclude everything allocated so far from collection; call once all is imported."""
     gc.collect()
     gc.freeze()
 
 
 def give_back() -> None:
-    """Let go of what refers to itself, and give free memory back.
+    """Collect reference cycles, and return free memory.
 
-    Python begins to look for it by a count of objects, of which large texts have few.
+    Python's automatic collection is triggered by object counts, and large texts are few objects.
     """
     gc.collect()
     if sys.platform == "linux":

@@ -1,10 +1,10 @@
-"""The models the page offers: handles, sizes, and what each was made for. Pure.
+"""Available models: handles, sizes, and what each was trained for. Pure.
 
 Parameters and handles are KerasHub's own (`keras_hub/src/models/gemma/gemma_presets.py`, 0.32; a test
-compares). Weights on Kaggle are bfloat16, two bytes a parameter.
+compares them). Weights on Kaggle are bfloat16, two bytes per parameter.
 
-The room also knows what memory a choice needs (`memory`), what a narrow precision costs (`quality`) and how a
-folder of weights is told from another (`model_format`). It imports `fim`, `errors` and `machine`.
+The package also covers memory needs (`memory`), the quality cost of each precision (`quality`) and weight
+formats (`model_format`). It imports `fim`, `errors` and `machine`.
 """
 
 from __future__ import annotations
@@ -28,25 +28,25 @@ FIM_FILE = "fim.json"
 """What a model was trained for, in its folder: `{"context_length": 1024, "layouts": ["psm", "spm"]}`."""
 
 EXPORT_FILE = "export.json"
-"""What an export is of, in its folder; `commands.export.folder` writes it."""
+"""Source of an export, in its folder; written by `commands.export.folder`."""
 
 _NAME = r"[A-Za-z0-9_][A-Za-z0-9._-]*"
 KAGGLE_HANDLE = re.compile(rf"kaggle://{_NAME}/{_NAME}/keras/{_NAME}(/[1-9][0-9]*)?")
 HF_HANDLE = re.compile(rf"hf://(?!.*(?:--|\.\.)){_NAME}/{_NAME}")
 
 DTYPES = ("auto", "float32", "bfloat16", "float16", "int8", "int4")
-"""What a model's weights can be kept in; "auto" is the machine's choice."""
+"""Precisions of a model's weights; "auto" depends on the machine."""
 
 CODEGEMMA_CONTEXT = 8192
 
 LONGEST_CONTEXT = 1 << 20
-"""More tokens than any model here takes: no bound but the model's own."""
+"""More tokens than any model here supports: no limit but the model's own."""
 
 WIDTHS = {"float32": 4.0, "bfloat16": 2.0, "float16": 2.0, "int8": 1.0, "int4": 0.73}
-"""Bytes of a weight. int4: half, an eighth for scale and zero point, embedding and attention in int8."""
+"""Bytes per weight. int4: half, an eighth for scale and zero point, embedding and attention in int8."""
 
 LARGE = 500_000_000
-"""Parameters from which on a model is limited by its memory on a CPU: "auto" takes half width there."""
+"""Parameters from which memory limits a model on a CPU: there "auto" uses half precision."""
 
 GEMMA_TERMS = "https://ai.google.dev/gemma/terms"
 GEMMA_POLICY = "https://ai.google.dev/gemma/prohibited_use_policy"
@@ -54,18 +54,18 @@ GEMMA_POLICY = "https://ai.google.dev/gemma/prohibited_use_policy"
 
 @dataclass(frozen=True, kw_only=True)
 class Preset:
-    """One model on offer.
+    """An available model.
 
     Attributes:
-        name: what a person types and `/status` reports.
+        name: name that users type and `/status` reports.
         handle: a folder, `kaggle://…` or `hf://…`.
-        label: what the dropdown shows.
-        parameters: how many, or None where only loading will tell.
+        label: text in the dropdown.
+        parameters: number of parameters, or None if unknown before loading.
         context_length: trained context in tokens.
-        layouts: prompt orders the model was trained on, beside left to right, which every model is.
-        instruct: made for chat; fills in poorly.
+        layouts: prompt orders the model was trained on, besides left to right, which every model was.
+        instruct: trained for chat; poor at fill-in-the-middle.
         codegemma: under the Gemma terms of use.
-        kv_bytes_per_token: KV cache bytes for one token in a two-byte precision.
+        kv_bytes_per_token: KV cache bytes per token in a two-byte precision.
     """
 
     name: str
@@ -79,28 +79,28 @@ class Preset:
     kv_bytes_per_token: int = 0
 
     def knows(self, layout: fim.Layout) -> bool:
-        """Whether the model was trained on prompts of this order."""
+        """Return whether the model was trained on prompts of this order."""
         return layout == "ltr" or layout in self.layouts
 
     @property
     def title(self) -> str:
-        """The label without what it says of size and kind, for a sentence."""
+        """The label without size and kind, for use in a sentence."""
         return self.label.split(" · ")[0]
 
     @property
     def local(self) -> bool:
-        """Already a folder on this machine: nothing to download."""
+        """Whether it is already a folder on this machine, with nothing to download."""
         return "://" not in self.handle
 
     @property
     def download_bytes(self) -> int | None:
-        """About how much there is to download; 0 for a local folder."""
+        """Approximate download size; 0 for a local folder."""
         if self.local:
             return 0
         return None if self.parameters is None else 2 * self.parameters
 
     def weights_bytes(self, dtype: str) -> int | None:
-        """The weights as they are loaded, or None where nobody knows how many there are.
+        """Return the size of the loaded weights, or None if their number is unknown.
 
         Args:
             dtype: "float32", "bfloat16", "float16", "int8" or "int4".
@@ -108,16 +108,16 @@ class Preset:
         return None if self.parameters is None else int(self.parameters * WIDTHS[dtype])
 
     def cache_bytes(self, activations: str) -> int:
-        """A full KV cache.
+        """Return the size of a full KV cache.
 
         Args:
-            activations: the precision of what is computed, and kept in the cache.
+            activations: precision of computation and cache.
         """
         wide = 2 if activations == "float32" else 1
         return self.kv_bytes_per_token * self.context_length * wide
 
     def memory_bytes(self, dtype: str, activations: str) -> int | None:
-        """An estimate of what it needs: weights and a full KV cache, plus a tenth.
+        """Return an estimate of the memory needed: weights and a full KV cache, plus a tenth.
 
         Args:
             dtype, activations: as in `weights_bytes` and `cache_bytes`.
@@ -142,7 +142,7 @@ def _codegemma(name: str, label: str, version: int, *, instruct: bool = False) -
 
 
 def bundled() -> Preset:
-    """The preset that ships in this package."""
+    """Return the preset that ships in this package."""
     preset = _from_folder(BUNDLED, BUNDLED_FOLDER)
     size = amounts.parameters(preset.parameters or 0)
     return replace(preset, label=f"Bundled FIM model · {size} · not CodeGemma")
@@ -180,14 +180,14 @@ def _from_folder(name: str, folder: Path) -> Preset:
 
 
 def fetched(preset: Preset, folder: Path) -> Preset:
-    """A preset with what its downloaded folder says of it; rows of the table stay as they are."""
+    """Add a downloaded folder's information to a preset; presets of the table stay unchanged."""
     if preset.local or preset.codegemma:
         return preset
     return replace(_from_folder(preset.name, folder), handle=preset.handle, label=preset.label)
 
 
 def named(name: str) -> Preset:
-    """A preset that the operator named.
+    """Return the preset that the operator named.
 
     Args:
         name: a name of the table, a local preset folder, `hf://owner/model` or
@@ -235,13 +235,13 @@ _CODEGEMMA_ELSEWHERE = re.compile(r"codegemma(?:-|/[a-z0-9]+/)(1\.1-)?(2b|7b)(-i
 
 
 def other_framework(handle: str) -> str | None:
-    """The framework that a Kaggle handle names in the place of `keras`."""
+    """Return the framework that a Kaggle handle names in place of `keras`."""
     match = _KAGGLE_FRAMEWORK.fullmatch(handle)
     return match[1] if match and match[1] != "keras" else None
 
 
 def instead_of(name: str) -> str:
-    """What to choose instead of a model in another format.
+    """Suggest an alternative to a model in another format.
 
     Args:
         name: a handle, a folder or a file.
@@ -265,16 +265,16 @@ def instead_of(name: str) -> str:
 
 
 def within(preset: Preset, most: int) -> Preset:
-    """The preset with a context of at most so many tokens: a shorter cache takes less memory."""
+    """Limit a preset's context: a shorter cache takes less memory."""
     return replace(preset, context_length=min(preset.context_length, most))
 
 
 def offered(*extra: str, most: int = LONGEST_CONTEXT) -> tuple[Preset, ...]:
-    """The dropdown: the bundled preset, the CodeGemma table, then what the operator named.
+    """Return the dropdown's models: the bundled preset, the CodeGemma table, then those the operator named.
 
     Args:
-        extra: as `named` takes them.
-        most: tokens that a request may have, where a model takes more.
+        extra: as for `named`.
+        most: limit on the tokens of a request, for models that support more.
     """
     presets = [bundled(), *CODEGEMMA]
     for name in extra:
@@ -285,7 +285,7 @@ def offered(*extra: str, most: int = LONGEST_CONTEXT) -> tuple[Preset, ...]:
 
 
 def describe(preset: Preset) -> dict[str, Any]:
-    """A row of the table, for `presets --json`."""
+    """Return a table row for `presets --json`."""
     note = None
     if preset.instruct:
         note = "made for chat: the report measures 20% on multi-line infilling where 7B has 58%"

@@ -1,7 +1,6 @@
-"""How many parameters, how many bytes: as every place tells them to a person. Pure.
+"""Formatting of parameter counts and sizes, the same everywhere. Pure.
 
-Gigabytes are 10^9 bytes, as disks and download pages have them, so that a figure of one place can be
-compared with that of another.
+Gigabytes are 10^9 bytes, as on disks and download pages, so that all figures are comparable.
 """
 
 from __future__ import annotations
@@ -10,12 +9,12 @@ from collections.abc import Sequence
 
 
 def parameters(count: int) -> str:
-    """`6.0M`, `2.5B`."""
+    """Format as `6.0M`, `2.5B`."""
     return _short(count, ("", "K", "M", "B"))
 
 
 def size(count: int) -> str:
-    """Bytes: `734 MB`, `1.8 GB`."""
+    """Format bytes as `734 MB`, `1.8 GB`."""
     return _short(count, (" B", " kB", " MB", " GB"))
 
 

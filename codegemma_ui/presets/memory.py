@@ -1,4 +1,4 @@
-"""How much memory a model needs, and what would need less. Nothing else asks a preset for that figure."""
+"""Memory needs of models, and alternatives that need less. All such estimates come from here."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from codegemma_ui.fim import DEFAULT_MAX_LENGTH
 from codegemma_ui.presets import DTYPES, LARGE, Preset, within
 
 FRAMEWORK_BYTES = {"tensorflow": 1_500_000_000, "jax": 900_000_000, "torch": 900_000_000}
-"""What a worker takes on a CPU beside its weights and cache, as measured with a model of 40M parameters."""
+"""Memory of a CPU worker besides weights and cache, measured with a model of 40M parameters."""
 
 TORCH_COMPILES_BYTES = 250_000_000
-"""What torch takes in addition once it has compiled the graphs of a small model, which takes minutes."""
+"""Additional memory of torch after compiling the graphs of a small model, which takes minutes."""
 
 
 AUTO_OF_LARGE = ("bfloat16", "int8", "int4")
-"""What "auto" may take for a large model on a CPU, widest first."""
+"""Precisions that "auto" may choose for a large model on a CPU, widest first."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Narrowed:
-    """Why "auto" is a narrower precision than it would be with more memory.
+    """Why "auto" chose a narrower precision than it would with more memory.
 
     Attributes:
-        dtype: what it is.
+        dtype: the chosen precision.
         wider: the next wider precision, which did not fit.
-        needed_bytes: what the model needs in that one.
-        free_bytes: what was free when the model was loaded.
+        needed_bytes: memory needed in that one.
+        free_bytes: memory available when the model was loaded.
     """
 
     dtype: str
@@ -38,18 +38,18 @@ class Narrowed:
 
 
 def precisions(backend: str) -> tuple[str, ...]:
-    """Those that a backend has on this machine, widest first: int4 is for torch on a CPU."""
+    """Return a backend's precisions on this machine, widest first: int4 is for torch on a CPU."""
     four_bits = backend == "torch" and not machine.gpus()
     return tuple(one for one in DTYPES if one != "auto" and (one != "int4" or four_bits))
 
 
 def needed(preset: Preset, backend: str, dtype: str) -> int | None:
-    """Bytes that a model needs on a backend in a precision.
+    """Return the bytes that a model needs on a backend in a precision.
 
-    On a CPU, with CodeGemma 2B's shape, within 15% of the peaks that were measured.
+    On a CPU, for CodeGemma 2B's shape, within 15% of measured peaks.
 
     Returns:
-        None where nobody knows the model's size, or where it runs on a server elsewhere.
+        None if the model's size is unknown, or if it runs on a remote server.
     """
     if backend == machine.OPENAI:
         return None
@@ -61,17 +61,17 @@ def needed(preset: Preset, backend: str, dtype: str) -> int | None:
 
 
 def activations(dtype: str) -> str:
-    """The precision in which a model with its weights in `dtype` computes here, and keeps its cache."""
+    """Return the precision of computation and cache for weights in `dtype` on this machine."""
     return dtype if machine.gpus() else "float32"
 
 
 def by_precision(preset: Preset, backend: str) -> dict[str, int | None]:
-    """The same for every precision on offer."""
+    """Return the needed bytes for every available precision."""
     return {dtype: needed(preset, backend, dtype) for dtype in precisions(backend)}
 
 
 def sizes(figures: Mapping[str, int | None]) -> str:
-    """Return what `by_precision` told as a person reads it; empty where nobody knows."""
+    """Format the result of `by_precision` for display; empty if nothing is known."""
     known = {dtype: need / 1e9 for dtype, need in figures.items() if need is not None}
     return " · ".join(
         f"{dtype} {need:.1f} GB" if need >= 0.1 else f"{dtype} {need:.2f} GB"
@@ -80,18 +80,18 @@ def sizes(figures: Mapping[str, int | None]) -> str:
 
 
 def settled(preset: Preset, backend: str, dtype: str, freed: int = 0) -> str:
-    """The precision that "auto" stands for on this machine; see `settle`."""
+    """Return the precision that "auto" stands for on this machine; see `settle`."""
     return settle(preset, backend, dtype, freed)[0]
 
 
 def settle(preset: Preset, backend: str, dtype: str, freed: int = 0) -> tuple[str, Narrowed | None]:
-    """The precision that "auto" stands for on this machine, and the reason where memory made it narrower.
+    """Return the precision that "auto" stands for on this machine, and the reason if memory made it narrower.
 
     On a CPU that is float32 for a small model, and for a large one the widest of bfloat16, int8 and int4 that
-    fits in the memory.
+    fits into memory.
 
     Args:
-        freed: bytes of main memory that what runs now gives back when it ends.
+        freed: bytes of main memory that will be freed by what is running now.
     """
     if dtype != "auto" or backend == machine.OPENAI:
         return dtype, None
@@ -110,17 +110,17 @@ def settle(preset: Preset, backend: str, dtype: str, freed: int = 0) -> tuple[st
 
 
 def _large_needs(preset: Preset, backend: str) -> dict[str, int]:
-    """What a large model needs on a CPU in each precision that "auto" may take, widest first."""
+    """Return a large model's CPU memory needs in each precision that "auto" may choose, widest first."""
     offered = precisions(backend)
     return {one: needed(preset, backend, one) or 0 for one in AUTO_OF_LARGE if one in offered}
 
 
 def free_bytes(freed: int = 0, devices: int = 1) -> int | None:
-    """The most that one model can have here: main memory, a card's, or that of several together.
+    """Return the memory available to one model: main memory, a GPU's, or several GPUs' together.
 
     Args:
-        freed: bytes of main memory that what runs now gives back when it ends.
-        devices: that a model is sharded over.
+        freed: bytes of main memory that will be freed by what is running now.
+        devices: number of devices that the model is sharded over.
     """
     main, cards = machine.memory_bytes(), machine.gpus()
     if main is None:
@@ -138,14 +138,15 @@ def hint(
     free: int | None = None,
     pythons: Mapping[str, str] | None = None,
 ) -> str:
-    """Return what to do where memory ran out: only what is on offer here, not in force yet, and fits.
+    """Return what to do after running out of memory: only steps that are available, not yet taken, and
+    sufficient.
 
     Args:
-        dtype: of the model that did not fit.
+        dtype: precision of the model that did not fit.
         offered: the models to choose from.
-        max_length: of the request, where one ran.
-        free: bytes that a model can have; None where that is not known.
-        pythons: the interpreter of each backend that has an environment of its own.
+        max_length: that of the request, if one was running.
+        free: bytes available to a model; None if unknown.
+        pythons: the interpreter of each backend with a separate environment.
     """
 
     def fits(need: int) -> bool:
@@ -180,7 +181,7 @@ def hint(
 
 
 def _shorter_context(preset: Preset, backend: str, dtype: str, free: int) -> str | None:
-    """A step towards a shorter context, with which a model fits that does not fit with all of it."""
+    """Suggest a shorter context with which a model fits that does not fit with the full one."""
     for most in (4096, 2048, 1024):
         need = needed(within(preset, most), backend, dtype) or 0
         if most < preset.context_length and need <= free:
@@ -191,15 +192,15 @@ def _shorter_context(preset: Preset, backend: str, dtype: str, free: int) -> str
 def other_backend(
     preset: Preset, backend: str, free: int, pythons: Mapping[str, str] | None = None
 ) -> str | None:
-    """Return a step towards another backend, on which a model that does not fit on this one does.
+    """Suggest another backend on which a model fits that does not fit on this one.
 
-    One that is installed comes before one that is not.
+    Installed ones come first.
 
     Args:
-        free: bytes that the model can have.
-        pythons: the interpreter of each backend that has an environment of its own.
+        free: bytes available to the model.
+        pythons: the interpreter of each backend with a separate environment.
     """
-    if machine.gpus():  # what a model needs there is the same on each
+    if machine.gpus():  # where needs are the same on all backends
         return None
     found = []
     for name in machine.BACKENDS:

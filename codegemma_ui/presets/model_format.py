@@ -1,7 +1,7 @@
-"""The format that a model is stored in, told from the names of its files and its config.json. Pure.
+"""Detect a model's storage format from its file names and config.json. Pure.
 
-A listing costs nothing; weights are gigabytes. So a repository is looked at before it is downloaded, and a
-folder before it is loaded.
+A listing costs nothing; weights are gigabytes. So repositories are checked before download, and folders
+before loading.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ Format = Literal[
 ]
 
 LOADABLE: frozenset[Format] = frozenset({"keras_hub", "transformers", "unknown"})
-"""What the engine may be able to load; of the unknown, loading it tells."""
+"""Formats that the engine may be able to load; for an unknown one, loading decides."""
 
 GEMMA_TYPES = ("gemma", "gemma2")
-"""transformers' `model_type` of what KerasHub makes a `GemmaBackbone` of."""
+"""transformers' `model_type`s that KerasHub converts to a `GemmaBackbone`."""
 
 CONFIG_FILE = "config.json"
 
@@ -49,20 +49,20 @@ BACKBONE = "GemmaBackbone"
 LABELS: dict[Format, str] = {
     "keras_hub": "a KerasHub preset",
     "transformers": "Hugging Face transformers' format",
-    "adapter": "an adapter (PEFT, such as LoRA), which is no whole model",
+    "adapter": "an adapter (PEFT, such as LoRA), which is not a whole model",
     "safetensors": "weights of another library",
     "gguf": "llama.cpp's format",
     "pytorch": "a PyTorch checkpoint",
     "flax": "a Flax checkpoint",
     "tensorflow": "a TensorFlow model",
     "onnx": "an ONNX model",
-    "keras": "a Keras model that is no KerasHub preset",
+    "keras": "a Keras model that is not a KerasHub preset",
     "dataset": "a dataset",
     "unknown": "no weights that are known here",
 }
 
-# The first format with a sign among the names is the one: repositories of transformers often hold a GGUF file
-# or an older .bin as well. Paths are relative, with slashes.
+# The first format with a matching name wins: transformers repositories often contain a GGUF file or an older
+# .bin as well. Paths are relative, with slashes.
 _SIGNS: dict[Format, str] = {
     "keras_hub": r"model\.weights\.(h5|json)|model_\d+\.weights\.h5|assets/tokenizer/.+",
     "transformers": r"model([-.][^/]+)?\.safetensors(\.index\.json)?",
@@ -80,10 +80,10 @@ _SIGNS: dict[Format, str] = {
 
 @dataclass(frozen=True)
 class Seen:
-    """A format, and what it was told from.
+    """A detected format and its evidence.
 
     Attributes:
-        sign: the name of a file, or a line of config.json; empty where nothing is known.
+        sign: a file name, or a line of config.json; empty if unknown.
     """
 
     format: Format
@@ -99,7 +99,7 @@ class Seen:
 
 
 def format_of(names: Iterable[str]) -> Seen:
-    """The format that the names of files tell.
+    """Return the format indicated by file names.
 
     Args:
         names: paths inside a repository or a folder, with slashes.
@@ -113,7 +113,7 @@ def format_of(names: Iterable[str]) -> Seen:
 
 
 def format_at(path: Path) -> Seen:
-    """The format of a folder or a file on this machine.
+    """Return the format of a local folder or file.
 
     Raises:
         OSError: it cannot be read.
@@ -129,7 +129,7 @@ def format_at(path: Path) -> Seen:
 
 
 def config_in(folder: Path) -> Mapping[str, Any]:
-    """A folder's config.json; empty where there is none that can be read."""
+    """Return a folder's config.json; empty if missing or unreadable."""
     with contextlib.suppress(OSError, ValueError):
         config = json.loads((folder / CONFIG_FILE).read_bytes())
         return config if isinstance(config, dict) else {}
@@ -137,7 +137,7 @@ def config_in(folder: Path) -> Mapping[str, Any]:
 
 
 def format_of_config(config: Mapping[str, Any]) -> Seen:
-    """The format that the fields of a config.json tell, as KerasHub tells it (`get_preset_loader`)."""
+    """Return the format indicated by config.json, as in KerasHub (`get_preset_loader`)."""
     if "registered_name" in config:
         return Seen("keras_hub", f"registered_name {config['registered_name']!r} in config.json")
     for field in ("model_type", "architectures"):
@@ -147,7 +147,7 @@ def format_of_config(config: Mapping[str, Any]) -> Seen:
 
 
 def wanted(names: Iterable[str]) -> list[str]:
-    """The files of a repository that loading takes: beside transformers' format no other one."""
+    """Return the files needed for loading: for transformers' format, no others."""
     every = list(names)
     if format_of(every).format != "transformers":
         return every
@@ -158,7 +158,7 @@ _TRANSFORMERS_FILES = r"[^/]+\.json|tokenizer\.model|model[^/]*\.safetensors"
 
 
 def parameters_of(config: Mapping[str, Any]) -> int | None:
-    """How many weights a Gemma in transformers' format has; None where its config.json does not tell."""
+    """Return the number of weights of a Gemma in transformers' format, or None if unknown."""
     try:
         hidden, layers = config["hidden_size"], config["num_hidden_layers"]
         queries = config["num_attention_heads"] * config["head_dim"]
@@ -171,9 +171,9 @@ def parameters_of(config: Mapping[str, Any]) -> int | None:
 
 
 def kv_bytes_per_token(config: Mapping[str, Any]) -> int:
-    """What a token's keys and values take in a two-byte precision, of a Gemma in either format; 0 where its
-    config.json does not tell."""
-    numbers = config.get("config", config)  # Keras keeps them under the class that they are for
+    """Return the bytes of a token's keys and values in a two-byte precision, for a Gemma in either format; 0
+    if unknown."""
+    numbers = config.get("config", config)  # Keras nests them under the class's config
     try:
         layers = numbers["num_layers" if "config" in config else "num_hidden_layers"]
         return int(2 * 2 * layers * numbers["num_key_value_heads"] * numbers["head_dim"])
@@ -182,7 +182,7 @@ def kv_bytes_per_token(config: Mapping[str, Any]) -> int:
 
 
 def other_architecture(config: Mapping[str, Any]) -> str | None:
-    """The class of a KerasHub preset's model where it is another than CodeGemma's, such as `BertBackbone`."""
+    """Return the class of a KerasHub preset's model if it is not CodeGemma's, such as `BertBackbone`."""
     registered = config.get("registered_name")
     if not isinstance(registered, str):
         return None
@@ -191,7 +191,7 @@ def other_architecture(config: Mapping[str, Any]) -> str | None:
 
 
 def wrong_at(path: Path) -> str | None:
-    """Why a folder or a file cannot be loaded, as far as its small files tell; None where they tell nothing.
+    """Return why a folder or a file cannot be loaded, as far as its small files show, or None.
 
     Raises:
         OSError: it cannot be read.
@@ -205,7 +205,7 @@ def wrong_at(path: Path) -> str | None:
             return f"{seen} of the architecture {kind}"
         has_weights = any(
             path.glob("*.safetensors")
-        )  # not yet, where only small files were fetched
+        )  # still missing if only small files were fetched
         lacks = has_weights and not (path / "tokenizer.model").is_file()
         return f"{seen} without tokenizer.model" if lacks else None
     other = other_architecture(config)

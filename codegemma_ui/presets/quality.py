@@ -1,7 +1,7 @@
-"""What each precision costs in quality, as measured with the bundled model. Pure.
+"""Quality cost of each precision, measured with the bundled model. Pure.
 
-The figures are the bundled model's alone, and whoever shows them says so: nobody has measured another's here.
-`training/precisions.py` makes the file that is read.
+The figures apply to the bundled model only and must be shown as such: no other model was measured.
+`training/precisions.py` writes the file that is read here.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ FILE = BUNDLED_FOLDER / "precisions.json"
 
 @dataclass(frozen=True)
 class Quality:
-    """One precision on one backend.
+    """Quality of one precision on one backend.
 
     Attributes:
-        exact_match: the share of `tasks` held-out rests of a line that greedy decoding fills in as they stood
-            there, from 0 to 1.
-        perplexity: of the tokens of these rests and of the token that ends each, under teacher forcing: e to
-            the mean surprisal in nats; 1 is the best.
-        tasks: how many there were.
+        exact_match: share of `tasks` held-out line remainders that greedy decoding reproduces exactly, from 0
+            to 1.
+        perplexity: of these remainders' tokens and the token that ends each, under teacher forcing: e to the
+            mean surprisal in nats; 1 is the best.
+        tasks: number of tasks.
     """
 
     exact_match: float
@@ -35,11 +35,11 @@ class Quality:
 
 
 def of(dtype: str, backend: str | None = None) -> Quality | None:
-    """The bundled model's quality in a precision; None where it was not measured.
+    """Return the bundled model's quality in a precision, or None if not measured.
 
     Args:
         dtype: "float32", "bfloat16", "float16", "int8" or "int4".
-        backend: where its products of that precision are its own, these were measured; else any backend's.
+        backend: selects its own figures if its products in that precision differ; else any backend's.
     """
     measured = _measured()
     if (backend, dtype) in measured:
@@ -48,20 +48,20 @@ def of(dtype: str, backend: str | None = None) -> Quality | None:
 
 
 def by_precision(dtypes: Iterable[str], backend: str | None = None) -> dict[str, Quality]:
-    """The same for several precisions, without those that were not measured."""
+    """Return the quality for several precisions, without unmeasured ones."""
     found = {dtype: of(dtype, backend) for dtype in dtypes}
     return {dtype: one for dtype, one in found.items() if one is not None}
 
 
 def figures(qualities: Mapping[str, Quality]) -> str:
-    """Exact match and perplexity as a person reads them: `float32 16.6%, 5.31 · int8 16.0%, 5.32`."""
+    """Format exact match and perplexity: `float32 16.6%, 5.31 · int8 16.0%, 5.32`."""
     return " · ".join(
         f"{dtype} {one.exact_match:.1%}, {one.perplexity:.2f}" for dtype, one in qualities.items()
     )
 
 
 def line(qualities: Mapping[str, Quality]) -> str:
-    """The same as a line of a shell, which says whose figures they are."""
+    """Format the same as a line of CLI output, naming the measured model."""
     tasks = next(iter(qualities.values())).tasks
     return (
         f"of the bundled model alone, exact match and perplexity on {tasks} held-out holes: "

@@ -1,9 +1,9 @@
-"""Whether the weights of a folder in transformers' format are all there, told from the heads of their files.
+"""Check that the weights of a folder in transformers' format are complete, from the headers of their files.
 
-Reading weights takes a framework and, of a large model, minutes; a file whose download broke off says so in
-its first kilobytes. The format is that of https://github.com/huggingface/safetensors#format: the length of
-the header in eight bytes, little-endian; the header, a JSON object that names each tensor's place; then the
-tensors, without a gap. What the numbers in them are is not looked at.
+Reading weights takes a framework and, for a large model, minutes; an interrupted download shows in a file's
+first kilobytes. The format (https://github.com/huggingface/safetensors#format): the length of the header in
+eight bytes, little-endian; the header, a JSON object with each tensor's offsets; then the tensors, without
+gaps. Their values are not checked.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from codegemma_ui.presets import model_format
 
 INDEX = "model.safetensors.index.json"
 WHOLE = "model.safetensors"
-"""What KerasHub reads where there is no index."""
+"""File that KerasHub reads if there is no index."""
 
 LENGTH_BYTES = 8
 MAX_HEADER_BYTES = 100_000_000  # safetensors' own limit
@@ -27,10 +27,10 @@ _POINTER = b"version https://git-lfs"
 
 
 def check(folder: Path) -> None:
-    """Look at the head of each file of weights; of a folder in another format at none.
+    """Check the header of each weight file; folders in other formats are skipped.
 
     Raises:
-        LoadFailed: a file is missing, damaged or cannot be read; it is named.
+        LoadFailed: names a file that is missing, damaged or unreadable.
     """
     if model_format.format_of_config(model_format.config_in(folder)).format != "transformers":
         return
@@ -38,16 +38,16 @@ def check(folder: Path) -> None:
         wrong = _wrong(folder / name)
         if wrong is not None:
             raise LoadFailed(
-                f"The model's weights must be whole. Received: {folder / name}, {wrong}.",
+                f"The model's weights must be complete. Received: {folder / name}, {wrong}.",
                 "Download or copy that file again.",
             )
 
 
 def _names(folder: Path) -> list[str]:
-    """The files that the weights lie in.
+    """Return the names of the weight files.
 
     Raises:
-        LoadFailed: the index does not tell.
+        LoadFailed: the index is unreadable.
     """
     try:
         places = json.loads((folder / INDEX).read_bytes())["weight_map"]
@@ -63,34 +63,34 @@ def _names(folder: Path) -> list[str]:
 
 
 def _wrong(file: Path) -> str | None:
-    """What is wrong with a file, to follow its name; None where nothing shows."""
+    """Return what is wrong with a file, to follow its name, or None."""
     try:
         size = file.stat().st_size
         with file.open("rb") as opened:
             length = int.from_bytes(opened.read(LENGTH_BYTES), "little")
             opened.seek(0)
             if opened.read(len(_POINTER)) == _POINTER:
-                return "which is a pointer of Git LFS in the file's place"
+                return "which is a Git LFS pointer instead of the file"
             opened.seek(LENGTH_BYTES)
             most = min(size - LENGTH_BYTES, MAX_HEADER_BYTES)
             header = json.loads(opened.read(length)) if 0 < length <= most else None
     except FileNotFoundError:
-        return "which is not there"
+        return "which does not exist"
     except OSError as error:
         return f"which cannot be read ({error.strerror})"
     except (ValueError, RecursionError):
         header = None
     needed = None if header is None else _tensor_bytes(header)
     if needed is None:
-        return f"which is damaged: its {size:,} bytes do not begin with a header of safetensors"
+        return f"which is damaged: its {size:,} bytes do not begin with a safetensors header"
     whole = LENGTH_BYTES + length + needed
     if size != whole:
-        return f"which is damaged: it has {size:,} bytes, and its header speaks of {whole:,}"
+        return f"which is damaged: it has {size:,} bytes, but its header requires {whole:,}"
     return None
 
 
 def _tensor_bytes(header: Any) -> int | None:
-    """How many bytes the tensors take by their header; None where it is no header."""
+    """Return the bytes of the tensors according to a header, or None if it is not a header."""
     try:
         tensors = [value for name, value in header.items() if name != "__metadata__"]
         places = sorted(

@@ -1,6 +1,6 @@
-"""The other process: it runs a model with Keras (`keras/`) or asks a server for it (`openai/`).
+"""Worker processes: run a model with Keras (`keras/`), or forward requests to a server (`openai/`).
 
-Knows how tokens become events and when a middle ends. Knows no page, no queue and no client, and none of
-them imports it: it is started as `python -m codegemma_ui.workers.keras.worker`. Imports `ipc`, `fim` and
-the ground.
+This package turns tokens into events and decides when a middle ends. It has no knowledge of the page, the
+queue or clients, and none of them imports it: it is started as `python -m codegemma_ui.workers.keras.worker`.
+It imports `ipc`, `fim` and the base modules only.
 """

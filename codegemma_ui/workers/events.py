@@ -1,4 +1,4 @@
-"""What a model has written so far, as ids and as text: tokens in, events out. Pure."""
+"""Turn generated tokens into events, and accumulate them as ids and text. Pure."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from codegemma_ui.ipc.messages import (
 
 
 class Output:
-    """What has been written so far.
+    """The output of one generation so far.
 
     Args:
-        vocabulary: the loaded preset's.
-        forced: how many tokens come first because they were asked for.
+        vocabulary: vocabulary of the loaded preset.
+        forced: number of leading tokens that the request forces.
 
     Attributes:
-        logprob: of all tokens together; None once one came whose probability nobody told.
+        logprob: sum over all tokens; None as soon as one token has no known probability.
     """
 
     def __init__(self, vocabulary: Vocabulary, forced: int) -> None:
@@ -43,23 +43,23 @@ class Output:
 
     @property
     def new(self) -> int:
-        """Tokens that were not forced."""
+        """Number of tokens that were not forced."""
         return max(0, self.count - self._forced)
 
     @property
     def middle(self) -> str:
-        """Up to the first stop token."""
+        """Text up to the first stop token."""
         return "".join(self._middle)
 
     @property
     def stop_token(self) -> str | None:
-        """The first one, if any came."""
+        """The first stop token, if any."""
         _, stop_id = fim.extract(self.token_ids, self._vocabulary.stop_ids)
         return None if stop_id is None else self._vocabulary.token_text(stop_id)
 
     @property
     def raw(self) -> str:
-        """All of it, stop tokens by their names."""
+        """All text, with stop tokens shown by name."""
         return "".join(self._raw)
 
     def add(
@@ -71,12 +71,12 @@ class Output:
         *,
         ends: bool,
     ) -> TokenEvent:
-        """Take a token.
+        """Add a token.
 
         Args:
             logprob, stop_probability: as in `TokenEvent`.
             alternatives: ids and their log probabilities.
-            ends: it is the last.
+            ends: whether this is the last token.
         """
         past_end, stops = self._ended, token_id in self._vocabulary.stop_ids
         text = "" if stops else self._text.feed(token_id)
@@ -113,12 +113,12 @@ def last_event(
     loaded: Loaded,
     times_s: tuple[float, float, float],
 ) -> DoneEvent | CancelledEvent:
-    """The event that ends a stream.
+    """Return the event that ends a stream.
 
     Args:
-        reason: why it stopped; None where a person stopped it.
-        loaded: says preset, backend and precision.
-        times_s: when it began, and when its first and its last token came that were not forced.
+        reason: why generation stopped; None if the user cancelled it.
+        loaded: source of the preset, backend and precision.
+        times_s: start time, then the times of the first and the last token that was not forced.
     """
     started, first, last = times_s
     kind = CancelledEvent if reason is None else DoneEvent

@@ -1,4 +1,4 @@
-"""What every worker makes of a request: the tokens it is to begin with, and the first event. Pure."""
+"""Request handling common to all workers: forced tokens and the `prompt` event. Pure."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from codegemma_ui.ipc.messages import CompletionRequest, PromptEvent
 
 
 def forced_ids(request: CompletionRequest, vocabulary: Vocabulary) -> tuple[int, ...]:
-    """The tokens that the middle is to begin with.
+    """Return the tokens that the middle must begin with.
 
     Raises:
-        BadInput: an id is none of the vocabulary.
+        BadInput: an id is outside the vocabulary.
     """
     if isinstance(request.forced, str):
         return tuple(vocabulary.encode(request.forced))
@@ -26,10 +26,10 @@ def forced_ids(request: CompletionRequest, vocabulary: Vocabulary) -> tuple[int,
 
 
 def prompt_event(request: CompletionRequest, prompt: Prompt, forced: Sequence[int]) -> PromptEvent:
-    """The event that tells of a prompt.
+    """Return the event that describes the prompt.
 
     Raises:
-        BadInput: what is forced does not fit beside it.
+        BadInput: the forced tokens do not fit beside it.
     """
     room = request.max_length - len(prompt.tokens)
     if len(forced) > room:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import psutil
 import pytest
 
-from codegemma_ui.machine.process_tree import ProcessTree, apart
+from codegemma_ui.machine.process_tree import ProcessTree, detached
 from tests.systems.watching import runs, wait_until
 
 PARENT = """
@@ -32,12 +32,12 @@ def started() -> Iterator[list[int]]:
 
 
 def start(started: list[int], *arguments: str) -> tuple[subprocess.Popen[str], ProcessTree, int]:
-    """A process apart, its tree, and the id of its child."""
+    """A process detached, its tree, and the id of its child."""
     parent = subprocess.Popen(
         [sys.executable, "-c", PARENT, *arguments],
         stdout=subprocess.PIPE,
         encoding="utf-8",
-        **apart(),
+        **detached(),
     )
     tree = ProcessTree(parent.pid)
     assert parent.stdout is not None

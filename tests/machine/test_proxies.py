@@ -207,7 +207,8 @@ def test_a_proxy_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> 
     where = unused()
     monkeypatch.setenv("http_proxy", f"http://bob:hush@{where}")
     assert told().startswith(
-        f"The server cannot be reached: it was asked through the proxy of http_proxy (http://{where}), which "
+        "The server cannot be reached: the request went through the proxy of http_proxy "
+        f"(http://{where}), which "
         "failed."
     )
     assert "NO_PROXY" in told()
@@ -226,7 +227,7 @@ def test_a_socks_proxy_needs_a_package(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ALL_PROXY", "socks5://bob:hush@127.0.0.1:1080")
     monkeypatch.setitem(sys.modules, "socksio", None)
     assert told().startswith(
-        "The server cannot be asked: the proxy of ALL_PROXY (socks5://127.0.0.1:1080) needs a package that "
+        "The server cannot be used: the proxy of ALL_PROXY (socks5://127.0.0.1:1080) needs a package that "
         'is not installed here. pip install "httpx[socks]"'
     )
 
@@ -243,11 +244,11 @@ def test_what_is_no_proxy_is_named_and_not_shown(monkeypatch: pytest.MonkeyPatch
     [
         (
             407,
-            "({}) asks for a user and password. Set http_proxy to http://user:password@host:port",
+            "({}) requires a user and password. Set http_proxy to http://user:password@host:port",
         ),
-        (403, "It was asked through the proxy of http_proxy ({}), which may have answered."),
-        (502, "It was asked through the proxy of http_proxy ({}), which may have answered."),
-        (200, "It was asked through the proxy of http_proxy ({}), which may have answered."),
+        (403, "The request went through the proxy of http_proxy ({}), which may have answered."),
+        (502, "The request went through the proxy of http_proxy ({}), which may have answered."),
+        (200, "The request went through the proxy of http_proxy ({}), which may have answered."),
         (None, "through the proxy of http_proxy ({}), which failed."),
     ],
 )
@@ -266,7 +267,7 @@ def test_a_proxy_that_says_nothing_is_named(monkeypatch: pytest.MonkeyPatch) -> 
         monkeypatch.setenv("http_proxy", url)
         place = RemoteServer(SERVER.base_url, timeout_s=0.2, retries=0)
         assert (
-            f"did not answer in time. It was asked through the proxy of http_proxy ({url})"
+            f"did not answer in time. The request went through the proxy of http_proxy ({url})"
             in told(place)
         )
 
@@ -326,7 +327,7 @@ def test_a_download_names_its_proxy(handle: str, tmp_path: Path) -> None:
     where = unused()
     said = download(handle, tmp_path, http_proxy=f"http://bob:hush@{where}")
     assert (
-        f"It was asked through the proxy of http_proxy (http://{where}): check that proxy"
+        f"The request went through the proxy of http_proxy (http://{where}): check that proxy"
         in said["hint"]
     )
     direct = download(
@@ -369,6 +370,6 @@ def test_a_proxy_may_have_cut_a_download(monkeypatch: pytest.MonkeyPatch) -> Non
     }
     said = words.error_of("connection_lost", of, "a part of it")
     assert said.hint == (
-        "Try again: it goes on. It came through the proxy of https_proxy (http://proxy:3128), which may have "
+        "Try again: it goes on. The data came through the proxy of https_proxy (http://proxy:3128), which may have "
         "cut it."
     )

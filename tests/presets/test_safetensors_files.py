@@ -72,8 +72,8 @@ def test_what_the_safetensors_library_writes_passes(folder: Path) -> None:
         (weights()[:40], "its 40 bytes do not begin with a header"),
         (weights([1]), "do not begin with a header"),
         (weights({"a": {"data_offsets": [8, 4]}}), "do not begin with a header"),
-        (weights(more=bytes(23)), "bytes, and its header speaks of"),
-        (weights(more=bytes(25)), "bytes, and its header speaks of"),
+        (weights(more=bytes(23)), "bytes, but its header requires"),
+        (weights(more=bytes(25)), "bytes, but its header requires"),
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "a pointer of Git LFS"),
     ],
 )
@@ -86,9 +86,9 @@ def test_a_damaged_file_is_named(content: bytes, said: str, folder: Path) -> Non
 
 def test_a_missing_file_is_named(folder: Path) -> None:
     (folder / SHARDS[0]).unlink()
-    assert f"{folder / SHARDS[0]}, which is not there" in refused(folder)
+    assert f"{folder / SHARDS[0]}, which does not exist" in refused(folder)
     (folder / INDEX).unlink()
-    assert f"{folder / WHOLE}, which is not there" in refused(folder)
+    assert f"{folder / WHOLE}, which does not exist" in refused(folder)
 
 
 @pytest.mark.parametrize("content", ["{", "[]", "{}", '{"weight_map": 3}'])

@@ -78,7 +78,7 @@ def run(parsed: argparse.Namespace) -> None:
         BadInput, EngineError: what went wrong; what was done until then is kept.
         Cancelled: a signal ended it.
     """
-    console.log_what_is_not_told()
+    console.log_errors_only()
     try:
         asyncio.run(_run(parsed))
     except asyncio.CancelledError:  # SIGTERM; Ctrl+C leaves as KeyboardInterrupt

@@ -1,8 +1,8 @@
-"""A completion as code: the equal script for KerasHub, transformers, llama.cpp and curl. Pure.
+"""A completion as code: equivalent scripts for KerasHub, transformers, llama.cpp and curl. Pure.
 
-Each script is whole: it can be run as it is, after the commands of `prepare`. Greedy and in float32 it
-writes the tokens that the playground wrote, which `tests/completions/snippets` shows by running them; where
-that cannot be promised, the notes say why.
+Each script is complete and runs as is, after the commands in `prepare`. Greedy and in float32 it generates
+the same tokens as the playground, which `tests/completions/snippets` verifies by running them; if that cannot
+be guaranteed, the notes say why.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ TOOLS: dict[Tool, str] = {
     "llama_cpp": "llama.cpp",
     "curl": "curl",
 }
-"""The programs, by what a person calls them."""
+"""The programs, by display name."""
 
 _ELSEWHERE: dict[Tool, ModuleType] = {
     "keras_hub": keras_hub,
@@ -38,12 +38,12 @@ class Snippet:
 
     Attributes:
         tool: a key of `TOOLS`.
-        file: a name to keep it under.
+        file: suggested file name.
         text: the script.
         prepare: commands to run once before it, in the repository's folder.
-        notes: what a person should know, as keys: a `taken.Reason` where the prompt stands as token ids,
+        notes: what the user should know, as keys: a `taken.Reason` if the prompt is given as token ids,
             "drawn" (another tool draws other random numbers), "undrawn" (there is no seed to repeat),
-            "rounded" and "int8" (its precision), "served" (nobody knows its precision), "stopped" (this one
+            "rounded" and "int8" (its precision), "served" (its precision is unknown), "stopped" (this one
             was), "login".
     """
 
@@ -57,11 +57,11 @@ class Snippet:
 def write(
     taken: Taken, address: str = DEFAULT_ADDRESS, *, login: bool = False
 ) -> tuple[Snippet, ...]:
-    """The scripts, in the order of `TOOLS`.
+    """Return the scripts, in the order of `TOOLS`.
 
     Args:
-        address: of this playground, without a slash at its end.
-        login: whether it asks for one.
+        address: address of this playground, without a trailing slash.
+        login: whether it requires a login.
 
     Raises:
         BadInput: a text cannot be written as code.

@@ -1,4 +1,4 @@
-"""A completion as a shell script that asks this playground's own API: a call, and then its events."""
+"""A completion as a shell script that uses this playground's own API: one call, then its events."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ print(last["program"]) if last["event"] == "done" else sys.exit(last.get("messag
 
 
 def text(taken: Taken, address: str, login: bool) -> str:
-    """The script; it prints the program. It takes curl and python3 from the PATH.
+    """Return the script, which prints the program. It needs curl and python3 on the PATH.
 
     Args:
-        address: of the playground, without a slash at its end.
-        login: whether it asks for one.
+        address: address of the playground, without a trailing slash.
+        login: whether it requires a login.
     """
     body = here_document(json_object(_body(taken)))
     cookies = ' --cookie "$cookies"' if login else ""
@@ -37,7 +37,7 @@ def text(taken: Taken, address: str, login: bool) -> str:
         f"    --header 'Content-Type: application/json' --data-binary @- {body}",
         "}",
         "",
-        "# 1. The call is answered with its number, 2. and then its events can be read; the last is the end.",
+        "# 1. The call returns its number, 2. with which its events can be read; the last one is the end.",
         'event=$(ask | sed \'s/.*"event_id": *"\\([^"]*\\)".*/\\1/\')',
         f"curl --silent --show-error --fail --no-buffer{cookies} \\",
         '  "$playground/gradio_api/call/complete/$event" \\',
@@ -47,7 +47,7 @@ def text(taken: Taken, address: str, login: bool) -> str:
 
 
 def _body(taken: Taken) -> dict[str, Any]:
-    """What differs from the defaults, and what one would look for."""
+    """Return the values that differ from the defaults, and those a reader would look for."""
     default = asdict(CompletionRequest())
     asked = asdict(taken.request)
     del asked["time_limit_s"]  # the operator's
@@ -59,7 +59,7 @@ def _body(taken: Taken) -> dict[str, Any]:
 
 def _log_in() -> tuple[str, ...]:
     return (
-        "# This playground asks for a login.",
+        "# This playground requires a login.",
         "cookies=$(mktemp)",
         "trap 'rm -f \"$cookies\"' EXIT",
         'curl --silent --show-error --fail --output /dev/null --cookie-jar "$cookies" \\',

@@ -1,4 +1,4 @@
-"""What `python -m codegemma_ui export` makes for a script: the folder, and the command that writes it."""
+"""The export used by a script: its folder, and the `python -m codegemma_ui export` command that writes it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from codegemma_ui.completions.snippets.quoting import shell_word
 from codegemma_ui.completions.snippets.taken import Taken
 
 
-def _door() -> list[str]:
+def _entry_point() -> list[str]:
     return (
         ["python", "-m", "codegemma_ui"]
         if installation.in_checkout()
@@ -22,9 +22,9 @@ class Export:
     """An export.
 
     Attributes:
-        folder: from where the command is run.
-        dtype: of the weights.
-        command: as a person types it, where this package can be imported.
+        folder: path relative to the command's working directory.
+        dtype: precision of the weights.
+        command: shell command, to be run where this package can be imported.
     """
 
     folder: str
@@ -33,13 +33,13 @@ class Export:
 
     @classmethod
     def of(cls, taken: Taken, form: str, dtype: str) -> Export:
-        """The export of a completion's model.
+        """Return the export of a completion's model.
 
         Args:
             form: "gguf" or "transformers".
-            dtype: as `export --dtype` takes it.
+            dtype: as for `export --dtype`.
         """
         folder = f"build/{taken.slug}-{form}-{dtype}"
-        words = [*_door(), "export", "--preset", taken.preset.name]
+        words = [*_entry_point(), "export", "--preset", taken.preset.name]
         words += ["--format", form, "--dtype", dtype, "--out", folder]
         return cls(folder, dtype, " ".join(map(shell_word, words)))

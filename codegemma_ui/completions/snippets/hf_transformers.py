@@ -11,17 +11,17 @@ FILE = "fim_transformers.py"
 
 
 def export(taken: Taken) -> Export:
-    """What the script reads. transformers has no int8 like ours: it reads bfloat16 instead."""
+    """Return the script's export. transformers has no int8 like ours: it uses bfloat16 instead."""
     return Export.of(taken, "transformers", "bfloat16" if taken.dtype == "int8" else taken.dtype)
 
 
 def prepare(taken: Taken) -> tuple[str, ...]:
-    """Commands to run once."""
+    """Return commands to run once."""
     return ("pip install torch transformers", export(taken).command)
 
 
 def text(taken: Taken) -> str:
-    """The script; it prints the program."""
+    """Return the script, which prints the program."""
     by_ids = taken.reason("transformers") is not None
     head = [f"# {line}" for line in prepare(taken)]
     head += ["from itertools import takewhile", "", "import torch"]

@@ -1,4 +1,4 @@
-"""A completion as a script for KerasHub, in the shape of Google's quickstart
+"""A completion as a script for KerasHub, modelled on Google's quickstart
 (https://ai.google.dev/gemma/docs/codegemma/keras_quickstart)."""
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ FILE = "fim_keras_hub.py"
 
 
 def prepare(taken: Taken) -> tuple[str, ...]:
-    """Commands to run once."""
+    """Return commands to run once."""
     return (f"pip install keras-nlp {taken.backend}",)
 
 
 def text(taken: Taken) -> str:
-    """The script; it prints the program."""
+    """Return the script, which prints the program."""
     by_ids = taken.reason("keras_hub") is not None
     return python_parts.assembled(
         _head(taken, by_ids),
@@ -43,12 +43,12 @@ def _head(taken: Taken, by_ids: bool) -> str:
 
 
 def _bundled_elsewhere(taken: Taken) -> bool:
-    """The bundled model lies in no folder that a script knows, but in the package, wherever that is."""
+    """Return whether the script must find the bundled model inside the installed package."""
     return taken.preset.name == BUNDLED and not installation.in_checkout()
 
 
 def _name(taken: Taken) -> str:
-    """What `from_preset` takes, as an expression."""
+    """Return the argument of `from_preset`, as an expression."""
     if taken.preset.name != BUNDLED:
         return python_text(taken.preset.name)
     place = BUNDLED_FOLDER.relative_to(installation.PACKAGE)
@@ -73,7 +73,7 @@ def _load(taken: Taken) -> str:
 
 def _sampler(taken: Taken) -> str:
     request = taken.request
-    # Keras on torch takes 31 bits; the draws are others than ours either way.
+    # Keras on torch accepts 31 bits; its random numbers differ from ours anyway.
     seed = None if request.seed is None else request.seed % 2**31
     last = f"temperature={request.temperature!r}, seed={seed!r}"
     k = f"k={request.top_k}, " if request.top_k else ""

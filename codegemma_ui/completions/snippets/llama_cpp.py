@@ -17,21 +17,21 @@ from codegemma_ui.completions.snippets.taken import REASONS, Taken
 FILE = "fim_llama_cpp.sh"
 
 CACHES = {"float32": "f32", "bfloat16": "bf16", "float16": "f16", "q8_0": "f16"}
-"""Weights -> llama.cpp's name of the precision that keys and values are kept in."""
+"""Weights -> llama.cpp's name for the precision of keys and values."""
 
 
 def export(taken: Taken) -> Export:
-    """What the script reads."""
+    """Return the script's export."""
     return Export.of(taken, "gguf", "q8_0" if taken.dtype == "int8" else taken.dtype)
 
 
 def prepare(taken: Taken) -> tuple[str, ...]:
-    """Commands to run once; llama.cpp itself is on every system's own way."""
+    """Return commands to run once; the installation of llama.cpp itself depends on the system."""
     return (export(taken).command,)
 
 
 def text(taken: Taken) -> str:
-    """The script; it prints the middle. It takes `llama-server`, curl and python3 from the PATH."""
+    """Return the script, which prints the middle. It needs `llama-server`, curl and python3 on the PATH."""
     place = export(taken)
     cache = CACHES[place.dtype]
     reason = taken.reason("llama_cpp")
@@ -51,9 +51,9 @@ def text(taken: Taken) -> str:
         "trap 'kill $!' EXIT",
         "curl --silent --fail --retry 60 --retry-delay 1 --retry-connrefused \\",
         '  --output /dev/null "$server/health"',
-        "kill -0 $!  # or another program answers at this port: choose one, PORT=8081",
+        "kill -0 $!  # fails if another program uses this port: choose another one, PORT=8081",
         "",
-        *([comment(f"{REASONS[reason]} So here are the token ids.")] if reason else []),
+        *([comment(f"{REASONS[reason]} So the prompt is given as token ids.")] if reason else []),
         "ask() {",
         '  curl --silent --show-error --fail-with-body "$server/completion" \\',
         f"    --header 'Content-Type: application/json' --data-binary @- {body}",
@@ -66,7 +66,7 @@ def text(taken: Taken) -> str:
 
 
 def _body(taken: Taken) -> dict[str, Any]:
-    """Of `POST /completion`
+    """Return the body of `POST /completion`
     (https://github.com/ggml-org/llama.cpp/blob/master/tools/server/README.md)."""
     request = taken.request
     body: dict[str, Any] = {"prompt": taken.prompt.text + taken.begins}
@@ -87,9 +87,9 @@ def _body(taken: Taken) -> dict[str, Any]:
 
 
 def _begins(taken: Taken) -> list[str]:
-    """What the middle begins with is no part of the answer."""
+    """Print the given beginning of the middle, which is not part of the response."""
     if taken.past:
-        return ["# A stop token was given with the prompt: what is written now is past the end."]
+        return ["# A stop token was given with the prompt: further output is past the end."]
     if not taken.forced_text:
         return []
     return ["# The middle begins with this.", f"printf %s {shell_word(taken.forced_text)}"]

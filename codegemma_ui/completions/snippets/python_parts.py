@@ -1,4 +1,4 @@
-"""What the Python scripts have in common: tokens by name, the two sides, the prompt, the program."""
+"""Parts common to the Python scripts: token names, the two sides, the prompt, the program."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ NAMES = {
     fim.FIM_MIDDLE: "AT_CURSOR",
     fim.FILE_SEPARATOR: "FILE_SEPARATOR",
 }
-"""What Google's quickstart calls the control tokens."""
+"""Names of the control tokens in Google's quickstart."""
 
 CUT_AT_STOP = (
     "middle_ids = list(takewhile(lambda token_id: token_id not in stop_token_ids, new_ids))"
@@ -20,34 +20,34 @@ CUT_AT_STOP = (
 
 
 def token_names() -> str:
-    """The control tokens, by the quickstart's names."""
+    """Assign the control tokens to the quickstart's names."""
     return "\n".join(f'{name} = "{token}"' for token, name in NAMES.items())
 
 
 def sides(taken: Taken) -> str:
-    """`before` and `after`, and what of the program the prompt had no room for."""
+    """Assign `before` and `after`, and what the prompt had no room for."""
     lines = []
     if taken.unread_before:
         mark = taken.unread_before == fim.BYTE_ORDER_MARK
         why = (
-            "It is no part of the text that the model reads"
+            "It is not part of the text that the model reads"
             if mark
             else "The prompt has no room for this"
         )
-        lines += [f"# {why}: it is of the program all the same."]
+        lines += [f"# {why}, but it belongs to the program."]
         lines += [f"unread_before = {python_text(taken.unread_before)}"]
     lines += [f"before = {python_text(taken.before)}", f"after = {python_text(taken.after)}"]
     if taken.unread_after:
-        lines += ["# The prompt has no room for this: it is of the program all the same."]
+        lines += ["# The prompt has no room for this, but it belongs to the program."]
         lines += [f"unread_after = {python_text(taken.unread_after)}"]
     return "\n".join(lines)
 
 
 def prompt(taken: Taken, tool: Tool) -> str:
-    """`prompt` as text, and `begins` where the middle begins with a given text; or `prompt_ids`."""
+    """Assign `prompt` as text, and `begins` if the middle begins with a given text; or `prompt_ids`."""
     reason = taken.reason(tool)
     if reason is not None:
-        lines = [comment(f"{REASONS[reason]} So here are the token ids.")]
+        lines = [comment(f"{REASONS[reason]} So the prompt is given as token ids.")]
         lines += [f"prompt_ids = {python_ids(taken.prompt.token_ids)}"]
         if taken.forced:
             lines += [f"begins_ids = {python_ids(taken.forced)}"]
@@ -70,12 +70,12 @@ def prompt(taken: Taken, tool: Tool) -> str:
         joined = "prompt = (\n    " + "\n    + ".join(terms) + "\n)"
     lines.append(joined)
     if taken.begins:
-        lines += ["# The middle is to begin with this.", f"begins = {python_text(taken.begins)}"]
+        lines += ["# The middle must begin with this.", f"begins = {python_text(taken.begins)}"]
     return "\n".join(lines)
 
 
 def given(taken: Taken, tool: Tool) -> str:
-    """The expression for all that the model is given."""
+    """Return the expression for everything the model is given."""
     if taken.reason(tool) is not None:
         return "prompt_ids + begins_ids" if taken.forced else "prompt_ids"
     return "prompt + begins" if taken.begins else "prompt"
@@ -95,5 +95,5 @@ def program(taken: Taken) -> str:
 
 
 def assembled(*blocks: str) -> str:
-    """Blocks of a script with an empty line between them; empty ones are left out."""
+    """Join non-empty blocks of a script, separated by blank lines."""
     return "\n\n".join(block for block in blocks if block) + "\n"

@@ -1,7 +1,7 @@
-"""Texts as they stand in a script: as Python literals, as shell words, as JSON in a here-document. Pure.
+"""Quote texts for scripts: Python literals, shell words, and JSON in a here-document. Pure.
 
-Whatever the text is, who runs the script gets it back character by character. What does not print (control
-characters, marks that turn the direction of writing) is escaped, so that a script runs as it reads.
+Any text is restored character by character when the script runs. Unprintable characters (control characters,
+bidirectional marks) are escaped, so that a script runs as it reads.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from typing import Any
 from codegemma_ui.errors import BadInput
 
 WIDTH = 100
-"""Characters of a line of token ids, or of a comment."""
+"""Maximum line length for token ids and comments."""
 
 _SHORT_ESCAPES = {"\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
 def python_text(text: str) -> str:
-    """A Python expression for a text: one literal, or one for each of its lines between parentheses.
+    """Return a Python expression for a text: one literal, or one per line in parentheses.
 
     Args:
-        text: any, but for lone surrogates.
+        text: any text without lone surrogates.
     """
     lines = re.findall(r"[^\n]*\n|[^\n]+", text)
     if len(lines) < 2:
@@ -55,12 +55,12 @@ def _escaped(character: str) -> str:
 
 
 def comment(text: str) -> str:
-    """A sentence of ours as comment lines, for Python and the shell alike."""
+    """Return a sentence of ours as comment lines, for Python and shell."""
     return textwrap.fill(text, WIDTH, initial_indent="# ", subsequent_indent="# ")
 
 
 def python_ids(token_ids: Iterable[int]) -> str:
-    """A Python list of token ids, in lines of at most `WIDTH` characters."""
+    """Return a Python list of token ids, in lines of at most `WIDTH` characters."""
     return f"[\n{_wrapped(token_ids, '    ')}\n]"
 
 
@@ -70,24 +70,25 @@ def _wrapped(token_ids: Iterable[int], indent: str) -> str:
 
 
 def shell_word(text: str) -> str:
-    """A text as one word of a POSIX shell.
+    """Return a text as one word of a POSIX shell.
 
     Raises:
-        BadInput: it holds what no word of a shell can.
+        BadInput: it contains a character that shell words cannot.
     """
     if "\0" in text:
         raise BadInput(
-            "A word of a shell may hold every character but NUL (U+0000). Received: a text with NUL",
-            "Take the NUL out of the text.",
+            "A shell word may contain every character but NUL (U+0000). Received: a text with NUL",
+            "Remove the NUL from the text.",
         )
     return shlex.quote(text)
 
 
 def json_object(values: Mapping[str, Any]) -> str:
-    """A JSON object, a line a key, for a here-document with a quoted end: nothing in it is expanded.
+    """Return a JSON object, one line per key, for a here-document with a quoted delimiter, which expands
+    nothing.
 
-    Every line begins with a brace or a blank, so none is the document's end. Lists of token ids are in lines
-    of at most `WIDTH` characters.
+    Every line begins with a brace or a blank, so none is the delimiter. Lists of token ids are in lines of at
+    most `WIDTH` characters.
     """
     lines = ",\n".join(f"  {_json(key)}: {_json_value(value)}" for key, value in values.items())
     return f"{{\n{lines}\n}}"
@@ -107,13 +108,13 @@ def _json(value: Any) -> str:
 
 
 def here_document(text: str, end: str = "JSON") -> str:
-    """What stands after a command to give it a text as input, up to and with the end of the document.
+    """Return a here-document, from after the command to its delimiter.
 
     Raises:
-        BadInput: a line of the text is the end itself.
+        BadInput: a line of the text is the delimiter itself.
     """
     if end in text.split("\n"):
         raise BadInput(
-            f"A here-document may hold every line but its end, {end}. Received: that line"
+            f"A here-document may contain every line but its delimiter, {end}. Received: that line"
         )
     return f"<<'{end}'\n{text}\n{end}"

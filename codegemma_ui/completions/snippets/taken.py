@@ -1,4 +1,4 @@
-"""What is taken along: one completion, and how its prompt is best handed to another program. Pure."""
+"""The completion to export as code, and the best way to pass its prompt to another program. Pure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Literal
 from codegemma_ui import fim
 from codegemma_ui.completions.recording import Recording
 from codegemma_ui.errors import BadInput
-from codegemma_ui.fim.tokenizers import REASONS, Reason, read_otherwise
+from codegemma_ui.fim.tokenizers import REASONS, Reason, split_differently
 from codegemma_ui.fim.vocabulary import Prompt
 from codegemma_ui.ipc.messages import AS_SERVED, CompletionRequest, DoneEvent
 from codegemma_ui.machine import BACKENDS, OPENAI
@@ -20,7 +20,7 @@ __all__ = ["REASONS", "Reason", "Taken", "Tool"]
 Tool = Literal["keras_hub", "transformers", "llama_cpp", "curl"]
 
 GREEDY_BELOW = 1e-30
-"""A temperature up to this is as good as 0."""
+"""Temperatures up to this are treated as 0."""
 
 DTYPES = ("float32", "bfloat16", "float16", "int8")
 
@@ -30,19 +30,19 @@ class Taken:
     """A completion to be written as code.
 
     Attributes:
-        request: as it was asked.
+        request: the original request.
         prompt: as the model received it.
-        preset: the model's row.
-        backend, dtype: what it ran on and in.
-        forced: ids of the tokens that the middle began with because they were asked for.
-        forced_text: those of them that belong to the middle, as text.
-        past: a stop token is among them: what was written is past the middle's end.
-        ending: how the program's lines end, "LF" or "CRLF".
-        ended: it came to an end by itself.
-        served: a server wrote it, in a precision of its own.
+        preset: the model's preset.
+        backend, dtype: backend and precision it ran with.
+        forced: ids of the forced tokens at the start of the middle.
+        forced_text: text of those that belong to the middle.
+        past: whether they include a stop token, so that the output is past the middle's end.
+        ending: line ending of the program, "LF" or "CRLF".
+        ended: whether it ended by itself.
+        served: whether a server generated it, in a precision of its own.
 
     Raises:
-        BadInput: the prompt is not the request's, or there is no such backend, precision or model.
+        BadInput: the prompt does not match the request, or backend, precision or model are unknown.
     """
 
     request: CompletionRequest
@@ -58,12 +58,12 @@ class Taken:
     served: bool = False
 
     def __post_init__(self) -> None:
-        """What comes with a shared completion is a stranger's, and a script is run."""
+        """Validate: a shared completion is untrusted, and scripts get executed."""
         prefix, suffix = self._kept("prefix"), self._kept("suffix")
         names = {part.text for part in self.prompt.segments if part.role == "control"}
         own = self.request.prefix.endswith(prefix) and self.request.suffix.startswith(suffix)
         if not own or not names <= set(fim.FIM_TOKENS):
-            raise BadInput("A prompt must be the request's own. Received: another one")
+            raise BadInput("A prompt must match its request. Received: a different one")
         if self.backend not in BACKENDS:
             raise BadInput(
                 f"The backend must be one of {', '.join(BACKENDS)}. Received: another one"
@@ -77,10 +77,10 @@ class Taken:
 
     @classmethod
     def of(cls, recording: Recording, preset: Preset) -> Taken:
-        """A recorded completion.
+        """Convert a recorded completion.
 
         Args:
-            preset: the row of the model that wrote it.
+            preset: preset of the model that generated it.
         """
         forced = [token for token in recording.tokens if token.forced]
         last = recording.last
@@ -102,57 +102,60 @@ class Taken:
     def _kept(self, role: fim.Role) -> str:
         return "".join(part.text for part in self.prompt.segments if part.role == role)
 
-    # The program: what stands before the middle and after it
+    # The program: the text before and after the middle
 
     @property
     def before(self) -> str:
-        """What the model read of the prefix: its end."""
+        """The end of the prefix that the model read."""
         return self._kept("prefix")
 
     @property
     def unread_before(self) -> str:
-        """What was cut from the prefix's start."""
+        """The start of the prefix that was cut."""
         return self.request.prefix.removesuffix(self.before)
 
     @property
     def after(self) -> str:
-        """What the model read of the suffix: its start. Left to right, when it reads none, all of it."""
+        """The start of the suffix that the model read; all of it in left-to-right layout, which ignores
+        it."""
         return self._kept("suffix") if self.request.layout != "ltr" else self.request.suffix
 
     @property
     def unread_after(self) -> str:
-        """What was cut from the suffix's end."""
+        """The end of the suffix that was cut."""
         return self.request.suffix.removeprefix(self.after)
 
     # The prompt
 
     @property
     def begins(self) -> str:
-        """What the middle begins with, where it can be given as text; else empty."""
+        """The given beginning of the middle, if it can be passed as text; else empty."""
         return self.request.forced if isinstance(self.request.forced, str) else ""
 
     @property
     def given_ids(self) -> tuple[int, ...]:
-        """All that the model is given, as token ids."""
+        """Everything the model is given, as token ids."""
         return self.prompt.token_ids + self.forced
 
     @property
     def new_tokens(self) -> int:
-        """The most that may be written."""
+        """Maximum number of new tokens."""
         return self.request.max_length - len(self.given_ids)
 
     def reason(self, tool: Tool) -> Reason | None:
-        """Why a tool is given token ids in place of a text, if it is."""
+        """Return why a tool needs token ids instead of text, or None."""
         if self.forced and not self.begins:
             return "chosen"
         begins = [fim.Segment("prefix", self.begins)] if self.begins else []
-        return read_otherwise((*self.prompt.segments, *begins), special_names=tool != "keras_hub")
+        return split_differently(
+            (*self.prompt.segments, *begins), special_names=tool != "keras_hub"
+        )
 
     # The choice of tokens
 
     @property
     def greedy(self) -> bool:
-        """Whether no token was left to chance."""
+        """Whether sampling was off."""
         request = self.request
         return request.temperature <= GREEDY_BELOW or request.top_k == 1 or request.top_p == 0
 
@@ -160,5 +163,5 @@ class Taken:
 
     @property
     def slug(self) -> str:
-        """As a part of a folder's name."""
+        """Name for use in a folder's name."""
         return re.sub(r"[^\w.-]+", "-", self.preset.name).strip("-.") or "model"

@@ -1,5 +1,5 @@
-"""The process that runs a model: the only room that imports Keras, beside export's reader of weights.
+"""The process that runs a model: the only package that imports Keras, apart from the weight reader of export.
 
-Importing this package imports nothing heavy. Keras picks its backend once, at import, so the modules
-that need it are imported late, by the worker, once KERAS_BACKEND is set.
+Importing this package imports nothing heavy. Keras chooses its backend once, at import, so the worker imports
+the modules that need it only after it has set KERAS_BACKEND.
 """

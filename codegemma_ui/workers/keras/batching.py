@@ -1,10 +1,10 @@
-"""Several prompts at once on one model: prefilled in turn, a pass at a time, and decoded in one batch.
+"""Batched decoding: several prompts on one model, prefilled in turn and decoded together.
 
-A prompt is read as one alone is. Then its keys and values get a slot in one cache of all rows, and a
-dispatch decodes some tokens of every row that has one, each at its own position. Rows come and go between
-dispatches. What a row is given does not depend on who else is there (`BatchSteps.decode_batch`), so there are
-no drafts here: a check adds up in another order. Everything that touches the model runs on the decoder's one
-thread; each caller's iterator waits on a queue of its own.
+A prompt is prefilled as in `Decoder`. Its keys and values then get a slot in one cache shared by all rows,
+and each dispatch decodes some tokens of every row, each at its own position. Rows join and leave between
+dispatches. A row's tokens do not depend on the other rows (`BatchSteps.decode_batch`), so there are no
+drafts: verification sums in another order. Everything that touches the model runs on the decoder's single
+thread; each caller's iterator waits on its own queue.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ from codegemma_ui.workers.keras.steps import (
 )
 
 SHORTEST = 128
-"""The shortest cache of rows, in tokens: each row attends to all of its part, and few need more for long."""
+"""Shortest batch cache, in tokens: each row attends to its whole part, and few need more for long."""
 
 FEWEST = 2
-"""Rows of the smallest cache. XLA copies one with a single row around, and adds up a product of one row in
-another order (0.10, on a CPU): one in two rows is faster, and gives the same bits as one in eight."""
+"""Rows in the smallest cache. XLA copies a single-row cache, and sums a one-row product in another order
+(0.10, on a CPU): one row of two is faster, and gives the same bits as one of eight."""
 
 
 @dataclass(eq=False)
@@ -52,17 +52,17 @@ class Row:
     """One prompt and its tokens.
 
     Attributes:
-        left: how many tokens may still come; `made` have.
-        longest: the largest chunk that it is expected to be read in.
-        told: what the caller is to hear: tokens, then None, or what went wrong.
-        gone: the caller listens no more; set by its own thread at any time.
-        ended: nothing more comes, or is wanted; set by the decoder's thread.
-        prefill: while it is being read, and until it has a slot.
-        waited: steps that others wrote between its arrival and its first token, but for the dispatch that was
-            under way.
-        decodes: it has been read.
-        fed: how many tokens its slot holds.
-        last: the token to feed next.
+        left: number of tokens still allowed; `made` have been generated.
+        longest: largest chunk expected for its prefill.
+        results: queue to the caller: tokens, then None, or an exception.
+        gone: the caller has stopped listening; set by the caller's thread at any time.
+        ended: no more tokens come or are wanted; set by the decoder's thread.
+        prefill: set during prefill and until the row has a slot.
+        waited: steps that other rows decoded between this row's arrival and its first token, not counting
+            the dispatch under way at arrival.
+        decodes: prefill is complete.
+        fed: number of tokens in its slot.
+        last: next token to feed.
     """
 
     prompt: list[int]
@@ -74,7 +74,7 @@ class Row:
     left: int
     longest: int
     made: int = 0
-    told: SimpleQueue[list[TokenChoice] | TokenBatch | Exception | None] = field(
+    results: SimpleQueue[list[TokenChoice] | TokenBatch | Exception | None] = field(
         default_factory=SimpleQueue
     )
     gone: bool = False
@@ -87,15 +87,15 @@ class Row:
 
     @property
     def passes(self) -> int:
-        """How many are still to read it."""
+        """Number of prefill passes left."""
         whole = -(-(len(self.prompt) + len(self.forced)) // self.longest)
         return len(self.prefill.plan) if self.prefill else whole
 
     def take(self, ids: Sequence[int]) -> None:
-        """Go on from what came."""
+        """Update the counters with new tokens."""
         self.made += len(ids)
         self.left -= len(ids)
-        # Fewer than are forced where the reading was broken off.
+        # Fewer than are forced if prefill was interrupted.
         if self.left <= 0 or self.made <= len(self.forced) or ids[-1] in self.stops:
             self.ended = True
         else:
@@ -103,16 +103,17 @@ class Row:
 
 
 class BatchedDecoder(Decoder):
-    """A `Decoder` whose iterators go on side by side.
+    """A `Decoder` whose iterators run concurrently.
 
-    A turn of its thread is one pass of the prompt that has waited longest, and one dispatch of all that
-    write. While prompts are being read, dispatches are so short that those between their passes make about
-    one: a newcomer waits for the dispatch under way and for one more, and nobody who decodes stands still.
+    Each turn of its thread is one pass of the prompt that has waited longest, and one dispatch of all
+    decoding rows. While prompts are prefilled, dispatches are shortened so that those between their passes
+    add up to about one: a new request waits for the dispatch under way and for one more, and decoding rows
+    keep going.
 
     Args:
-        steps: the compiled passes.
+        steps: compiled passes.
         context_length: as in `Decoder`.
-        most: how many prompts at once; a caller who comes on top of them waits for a slot.
+        most: maximum number of concurrent prompts; further callers wait for a slot.
         clock: seconds that pass.
     """
 
@@ -130,20 +131,20 @@ class BatchedDecoder(Decoder):
         self.most = self._open = most
         self._lengths = (SHORTEST, *self.cache_lengths)
         self._lock = threading.Lock()
-        self._rows: list[Row] = []  # in the order in which they came
-        self._came = 0  # so far
-        self._runs = False  # a turn is under way, or submitted
+        self._rows: list[Row] = []  # in order of arrival
+        self._came = 0  # total so far
+        self._runs = False  # a turn is running or submitted
         self._slots: list[Row | None] = []
         self._cache: Cache = None
         self._cache_length = 0
-        self._untold: list[tuple[Row, list[TokenChoice] | TokenBatch]] = []
+        self._undelivered: list[tuple[Row, list[TokenChoice] | TokenBatch]] = []
         self._row_step_s: dict[tuple[int, int], float] = {}  # by rows and cache length
 
     # Warm-up
 
     def warm_up(self) -> Iterator[tuple[int, int]]:
-        """As of a `Decoder`, with what decodes rows in place of what decodes one; while it runs, no more rows
-        are written together than there are programs for."""
+        """As in `Decoder`, but with batch programs instead of single-row decoding. While it runs, batches are
+        limited to the sizes already compiled."""
         self._open = FEWEST
         yield from super().warm_up()
 
@@ -160,7 +161,7 @@ class BatchedDecoder(Decoder):
         return [first, decoding(FEWEST, SHORTEST), *others, *more]
 
     def _tiers(self) -> list[int]:
-        """How many slots there may be."""
+        """Return the possible slot counts."""
         tiers = [FEWEST]
         while tiers[-1] < self.most:
             tiers.append(min(2 * tiers[-1], self.most))
@@ -172,10 +173,10 @@ class BatchedDecoder(Decoder):
             cache = self.steps.join(cache, 0, self.steps.allocate(other))
             if other <= length:
                 self.steps.leave(cache, 0, other)
-        nobody = np.zeros(rows, np.int32)
+        zeros = np.zeros(rows, np.int32)
         stops = np.stack([stop_array(())] * rows)
-        params = _together([GREEDY] * rows)
-        self.steps.decode_batch(cache, nobody, nobody, nobody, stops, params, _nothing)
+        params = _stacked([GREEDY] * rows)
+        self.steps.decode_batch(cache, zeros, zeros, zeros, stops, params, _nothing)
         if length == self._lengths[-1]:
             self._open = rows
 
@@ -188,9 +189,9 @@ class BatchedDecoder(Decoder):
         max_length: int,
         sampling: Sampling,
         stops: np.ndarray,
-        draft: Draft | None,  # noqa: ARG002 - there are none
+        draft: Draft | None,  # noqa: ARG002 - unsupported here
         should_stop: Callable[[], bool],
-        turn: int,  # noqa: ARG002 - nobody's turn ends another's
+        turn: int,  # noqa: ARG002 - turns do not end each other here
     ) -> Generator[TokenChoice | PrefillProgress]:
         left = max_length - len(prompt)
         if not left:
@@ -210,7 +211,7 @@ class BatchedDecoder(Decoder):
         try:
             while True:
                 try:
-                    told = row.told.get(timeout=look_s)
+                    result = row.results.get(timeout=look_s)
                 except Empty:
                     if row.should_stop():
                         return
@@ -220,61 +221,61 @@ class BatchedDecoder(Decoder):
                         shown = now
                         yield now
                     continue
-                if told is None:
+                if result is None:
                     return
-                if isinstance(told, Exception):
-                    raise told
-                yield from choices_of(told) if isinstance(told, TokenBatch) else told
-                look_s = None  # it is prefilled
+                if isinstance(result, Exception):
+                    raise result
+                yield from choices_of(result) if isinstance(result, TokenBatch) else result
+                look_s = None  # prefill is complete
         finally:
             row.gone = True
 
-    # Turns: each runs on the thread, and submits the next one, so that what else the thread is to do comes
+    # Each turn runs on the thread and submits the next one, so that other work on the thread can come
     # between.
 
     def _turn_of_all(self) -> None:
         with self._lock:
             rows = self._rows[: self._open]
         try:
-            self._let_go(rows)
+            self._free_slots(rows)
             waiting = [row for row in rows if not row.ended and not row.decodes]
             if waiting:
-                self._tell_all()
+                self._deliver_all()
                 self._prefill_one(waiting[0])
             waiting = [row for row in waiting if not row.ended and not row.decodes]
             decoding = [row for row in rows if not row.ended and row.decodes]
             if not decoding:
-                self._tell_all()
+                self._deliver_all()
             else:
                 self._decode_all(decoding, waiting)
-        except Exception as error:  # the cache of all is lost
+        except Exception as error:  # the shared cache is lost
             traceback.print_exc()
             self._slots, self._cache = [], None
-            self._tell_all()
+            self._deliver_all()
             for row in rows:
                 if row.decodes and not row.ended:
-                    row.told.put(error)
+                    row.results.put(error)
                     row.ended = True
         finally:
-            self._let_go(rows)
+            self._free_slots(rows)
             with self._lock:
                 self._rows = [row for row in self._rows if not row.ended]
                 self._runs = bool(self._rows)
                 if not self._runs:
-                    self._tell_all()
+                    self._deliver_all()
                 else:
                     self._thread.submit(self._turn_of_all)
 
-    def _tell_all(self) -> None:
-        """Hand on what came: best while a dispatch is under way, since callers then want the processor."""
-        untold, self._untold = self._untold, []
-        for row, tokens in untold:
-            row.told.put(tokens)
+    def _deliver_all(self) -> None:
+        """Deliver results, preferably during a dispatch, since callers then need the processor."""
+        undelivered, self._undelivered = self._undelivered, []
+        for row, tokens in undelivered:
+            row.results.put(tokens)
             if row.ended:
-                row.told.put(None)
+                row.results.put(None)
 
-    def _let_go(self, rows: list[Row]) -> None:
-        """Free the slots of those who have ended, or whose callers have gone."""
+    def _free_slots(self, rows: list[Row]) -> None:
+        """Free the slots of rows that have ended or whose callers are gone."""
         for row in rows:
             row.ended |= row.gone
         self._slots = [None if row is None or row.ended else row for row in self._slots]
@@ -284,7 +285,7 @@ class BatchedDecoder(Decoder):
                 row.prefill = None
 
     def _prefill_one(self, row: Row) -> None:
-        """One pass of a prompt; what goes wrong is this row's alone."""
+        """Run one pass of a prompt; a failure affects this row only."""
         try:
             if row.prefill is None:
                 row.prefill = self._begin(row.prompt, row.forced, row.max_length)
@@ -294,7 +295,7 @@ class BatchedDecoder(Decoder):
         except Exception as error:
             traceback.print_exc()
             row.prefill = None
-            row.told.put(error)
+            row.results.put(error)
             row.ended = True
             return
         if should_stop or not row.prefill.plan:
@@ -302,16 +303,16 @@ class BatchedDecoder(Decoder):
             row.fed = len(row.prefill.tokens)
             row.take([choice.id for choice in choices])
             row.decodes = not row.ended
-            self._untold.append((row, choices))
-            self._tell_all()
+            self._undelivered.append((row, choices))
+            self._deliver_all()
 
     def _decode_all(self, rows: list[Row], waiting: list[Row]) -> None:
-        """One dispatch: tokens of each row, as many as the time of a burst and those who wait allow."""
-        self._seat_rows(rows)
+        """Dispatch once: as many tokens per row as burst time and waiting prompts allow."""
+        self._assign_slots(rows)
         shape = (len(self._slots), self._cache_length)
         step_s = self._row_step_s.get(shape)
         whole = 1 if step_s is None else max(1, min(BURST, int(BURST_S / step_s)))
-        most = _fair(whole, waiting)
+        most = _fair_share(whole, waiting)
         slots = self._slots
         self._wait_for(_batch_program(*shape))
         compilations, started = self.steps.compilations, self._clock()
@@ -321,8 +322,8 @@ class BatchedDecoder(Decoder):
             np.array([row.fed if row else 0 for row in slots], np.int32),
             np.array([min(row.left, most) if row else 0 for row in slots], np.int32),
             np.stack([row.stops if row else _NO_STOPS for row in slots]),
-            _together([row.sampler.at(row.made) if row else GREEDY for row in slots]),
-            self._tell_all,
+            _stacked([row.sampler.at(row.made) if row else GREEDY for row in slots]),
+            self._deliver_all,
         )
         steps = max(len(each.ids) for each in picked)
         if self.steps.compilations == compilations:
@@ -332,17 +333,17 @@ class BatchedDecoder(Decoder):
             if row is not None:
                 row.fed += len(each.ids)
                 row.take(each.ids[:, 0].tolist())
-                self._untold.append((row, each))
+                self._undelivered.append((row, each))
         for row in waiting:
             row.waited += steps
 
     def _needs(self, row: Row) -> int:
-        """The cache that holds a row's tokens and those of a dispatch."""
+        """Return the cache length for a row's tokens plus one dispatch."""
         most = min(row.fed + BURST, row.max_length)
         return next(length for length in self._lengths if length >= most)
 
-    def _seat_rows(self, rows: list[Row]) -> None:
-        """Give each row a slot, in a cache that is large enough for a dispatch, and not much larger."""
+    def _assign_slots(self, rows: list[Row]) -> None:
+        """Assign each row a slot, in a cache large enough for a dispatch and not much larger."""
         length = max(map(self._needs, rows))
         wanted = next(tier for tier in self._tiers() if tier >= len(rows))
         there, old = len(self._slots), self._cache_length
@@ -353,7 +354,7 @@ class BatchedDecoder(Decoder):
                 if row is not None
             ]
             self._slots = [row for row, _ in moved] + [None] * (wanted - len(moved))
-            self._cache = None  # before there is another
+            self._cache = None  # freed before the next is allocated
             self._cache = self.steps.allocate_batch(wanted, length)
             self._cache_length = length
             for slot, (_, cache) in enumerate(moved):
@@ -367,9 +368,9 @@ class BatchedDecoder(Decoder):
                 row.prefill = None
 
 
-def _fair(whole: int, waiting: list[Row]) -> int:
-    """How many tokens others may write before the next pass, so that none of these waits for more than a
-    `whole` dispatch in all: those before it are read first."""
+def _fair_share(whole: int, waiting: list[Row]) -> int:
+    """Return how many tokens others may decode before the next pass, so that no waiting row waits for more
+    than one `whole` dispatch in total; earlier rows are prefilled first."""
     most, passes = whole, 0
     for row in waiting:
         passes += row.passes
@@ -381,7 +382,7 @@ _NO_STOPS = stop_array(())
 
 
 def _batch_program(rows: int, length: int) -> Hashable:
-    """The name, for the warm-up, of the program that decodes so many rows in a cache of that length."""
+    """Return the warm-up's key for the program that decodes `rows` in a cache of `length`."""
     return "rows", rows, length
 
 
@@ -389,6 +390,6 @@ def _nothing() -> None:
     pass
 
 
-def _together(params: Sequence[SamplingParams]) -> SamplingParams:
-    """The params of all rows as one, each array with an axis of rows in front."""
+def _stacked(params: Sequence[SamplingParams]) -> SamplingParams:
+    """Stack the parameters of all rows, adding a leading row axis to each array."""
     return SamplingParams(*(np.stack(each) for each in zip(*params, strict=True)))

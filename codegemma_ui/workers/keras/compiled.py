@@ -1,8 +1,8 @@
-"""Where compiled programs outlive the process: a folder of ours for each backend, or none.
+"""Persistent folders for compiled programs, one per backend.
 
-What a person has set for a framework's own cache stays. A file in ours that is damaged is thrown away, with
-the rest of that folder (a few MB, made again as programs are compiled). Frameworks find some damage
-themselves; a flipped bit in machine code they run, so sums of what was compiled are kept beside it.
+Frameworks' own cache settings are left as the user set them. If a file in our folder is damaged, the whole
+folder is deleted (a few MB, rebuilt as programs are compiled). Frameworks detect some damage themselves, but
+they execute machine code with a flipped bit, so checksums are kept beside the compiled files.
 """
 
 from __future__ import annotations
@@ -24,27 +24,27 @@ from typing import Any
 from codegemma_ui import cache_folder
 
 PLAIN = re.compile(r"[\w./+,@%:=-]+", re.ASCII)
-"""Paths that inductor (torch 2.13) can name in a compiler's command line, which it does not quote."""
+"""Paths that inductor (torch 2.13) can pass to a compiler, whose command line it does not quote."""
 
 SUMS = "sums.json"
 
 MAX_KEPT_BYTES = 2**30
-"""Of one backend's programs. Where there are more, those that were used longest ago go, down to half: of an
-older version, of models that nobody runs any more."""
+"""Limit per backend. Beyond it, the least recently used programs are deleted until half remains: those of
+older versions and of models no longer run."""
 
-_folder: Path | None = None  # of ours, in use by this process
+_folder: Path | None = None  # our folder, in use by this process
 _problem = ""
 _damaged = ""
-_given_up: Path | None = None  # of ours, not used because the last process failed on it
+_given_up: Path | None = None  # our folder, unused because the last process failed with it
 
 
 def use(backend: str, keep: bool = True) -> None:
-    """Tell a framework where to keep what it compiles, before it is imported.
+    """Configure where a framework keeps compiled programs, before it is imported.
 
     Args:
-        backend: of Keras.
-        keep: False leaves our folder alone: what it holds is thrown away once `came_up()` tells that the
-            model loads without it.
+        backend: Keras backend.
+        keep: False leaves our folder unused; it is emptied once `model_loaded()` shows that the model loads
+            without it.
     """
     global _folder, _problem, _damaged, _given_up
     _folder, _problem, _damaged, _given_up = None, "", "", None
@@ -59,10 +59,10 @@ def use(backend: str, keep: bool = True) -> None:
 
 
 def trim(folder: Path, most_bytes: int) -> None:
-    """Where a folder holds more than that, take away what was used longest ago, down to half of it."""
+    """If a folder exceeds `most_bytes`, delete the least recently used files until half of that remains."""
     kept: list[tuple[float, int, Path]] = []
     for file in folder.rglob("*"):
-        with contextlib.suppress(OSError):  # another process takes it away
+        with contextlib.suppress(OSError):  # removed by another process
             found = file.stat()
             if file.is_file() and file.name != SUMS:
                 kept.append((max(found.st_atime, found.st_mtime), found.st_size, file))
@@ -78,7 +78,7 @@ def trim(folder: Path, most_bytes: int) -> None:
 
 
 def note() -> str | None:
-    """What a person should know of it; None where there is nothing to say."""
+    """Return a message for the user, or None if there is nothing to report."""
     if _problem:
         return (
             f"Compiled programs are not kept, so each start compiles anew: {_problem}. "
@@ -88,32 +88,33 @@ def note() -> str | None:
 
 
 def throw_away() -> bool:
-    """Throw away what was kept, since something in it cannot be read; False where there is nothing.
+    """Empty our folder because something in it is unreadable. Return False if there is nothing to delete.
 
-    Only once: what this process has compiled itself is not damaged.
+    Happens once only: what this process compiled itself is intact.
     """
     global _damaged
     if _folder is None or _damaged or not cache_folder.empty(_folder):
         return False
-    _damaged = _made_again(_folder)
+    _damaged = _rebuild_note(_folder)
     return True
 
 
-def came_up() -> None:
-    """The model has loaded. If it did so without our folder, what that holds was damaged."""
+def model_loaded() -> None:
+    """Record that the model has loaded. If it did so without our folder, the folder's contents were
+    damaged."""
     global _damaged, _given_up
     if _given_up is not None and cache_folder.empty(_given_up):
-        _damaged = _made_again(_given_up)
+        _damaged = _rebuild_note(_given_up)
     _given_up = None
 
 
 def in_use() -> bool:
-    """Whether programs that an earlier process left may be read."""
+    """Return whether programs of an earlier process may be read."""
     return _folder is not None
 
 
-def remember() -> None:
-    """Everything is compiled: keep sums of it, for the next process to hold it against."""
+def save_checksums() -> None:
+    """Save checksums of all compiled files once compilation is complete, for the next process to verify."""
     if _folder is None:
         return
     sums = _sums_of(_folder)
@@ -124,15 +125,15 @@ def remember() -> None:
 
 
 def _is_whole(folder: Path) -> bool:
-    """Whether nothing shows that a file is damaged."""
+    """Return whether no damage is detected."""
     try:
         known = json.loads((folder / SUMS).read_bytes())
         now = _sums_of(folder)
         if any(
             now.get(name, crc) != crc for name, crc in known.items()
-        ):  # one that is gone is no damage
+        ):  # a missing file is not damage
             return False
-    except FileNotFoundError:  # that process did not get so far
+    except FileNotFoundError:  # the last process ended before it wrote them
         pass
     except (OSError, ValueError, AttributeError):
         return False
@@ -140,8 +141,8 @@ def _is_whole(folder: Path) -> bool:
 
 
 def _is_library(file: Path) -> bool:
-    """Whether a library has a start and an end. Where one of inductor's own tests of the processor has none,
-    inductor (torch 2.13) takes it that the processor lacks what is tested, and compiles slow programs."""
+    """Return whether a shared library is complete. If inductor's own CPU feature test is truncated, inductor
+    (torch 2.13) concludes that the CPU lacks the feature, and compiles slow programs."""
     try:
         with file.open("rb") as opened:
             head = opened.read(64)
@@ -150,14 +151,14 @@ def _is_library(file: Path) -> bool:
         return False
     if len(head) < 64 or not head.startswith(b"\x7fELF\x02"):
         return False
-    # Its last part is the table of sections: https://refspecs.linuxfoundation.org/elf/gabi4+/ch4.eheader.html
+    # The section table is last: https://refspecs.linuxfoundation.org/elf/gabi4+/ch4.eheader.html
     (offset,) = struct.unpack_from("<Q", head, 0x28)
     entry_size, entries = struct.unpack_from("<HH", head, 0x3A)
     return bool(offset + entry_size * entries <= size)
 
 
 def _sums_of(folder: Path) -> dict[str, int]:
-    """The CRC-32 of each file, by its path in the folder. 16 MB, the most of three backends, take 20 ms."""
+    """Return the CRC-32 of each file by relative path. 16 MB, the most over three backends, take 20 ms."""
     found = {}
     for file in folder.rglob("*"):
         if file.is_file() and file.name != SUMS:
@@ -166,14 +167,14 @@ def _sums_of(folder: Path) -> dict[str, int]:
     return found
 
 
-def _made_again(folder: Path) -> str:
+def _rebuild_note(folder: Path) -> str:
     return f"Compiled programs in {folder} could not be read. They were thrown away and are made again."
 
 
 def _use_jax(found: cache_folder.Usable) -> None:
     global _folder, _problem
     if "JAX_COMPILATION_CACHE_DIR" in os.environ:
-        return  # jax only warns where it cannot be used
+        return  # jax itself only warns if the folder is unusable
     if found.folder is None:
         _problem = found.problem
         return
@@ -185,12 +186,12 @@ def _use_jax(found: cache_folder.Usable) -> None:
 
 
 def _listen_for_jax() -> None:
-    """jax compiles what it cannot read, and says so in a warning, but never replaces the file (0.10)."""
+    """jax warns about unreadable files and recompiles, but never replaces the file (0.10)."""
     shown: Callable[..., Any] = warnings.showwarning
 
     def show(message: Warning | str, *rest: Any, **more: Any) -> None:
         if str(message).startswith("Error reading persistent compilation cache"):
-            throw_away()  # before jax writes what it compiles next
+            throw_away()  # before jax writes the next program
         shown(message, *rest, **more)
 
     warnings.showwarning = show
@@ -200,18 +201,18 @@ def _use_tensorflow(found: cache_folder.Usable) -> None:
     global _folder, _problem
     flags = os.environ.get("TF_XLA_FLAGS", "").strip()
     if "persistent_cache" in flags or (flags and not flags.startswith("-")):
-        return  # a person's own, in the variable or in the file that it names
+        return  # set by the user, in the variable or in the file it names
     if found.folder is None:
         _problem = found.problem
         return
     _folder = found.folder
-    # Quoted, and escaped, as tsl/util/command_line_flags' parser of variables takes it: it splits at blanks.
+    # Quoted and escaped for the parser in tsl/util/command_line_flags, which splits at blanks.
     path = re.sub(r'(["\\])', r"\\\1", str(found.folder))
     os.environ["TF_XLA_FLAGS"] = f'--tf_xla_persistent_cache_directory="{path}" {flags}'.strip()
 
 
 def _use_torch(found: cache_folder.Usable) -> None:
-    """inductor compiles into files, kept or not: without a folder of ours into a temporary one."""
+    """inductor always compiles into files: into our folder, or into a temporary one."""
     global _folder, _problem
     given = os.environ.get("TORCHINDUCTOR_CACHE_DIR")
     if given is not None:
@@ -222,20 +223,20 @@ def _use_torch(found: cache_folder.Usable) -> None:
         if found.folder is None or given is not None:
             _problem = _problem or found.problem
             place = cache_folder.private_temporary("torch")
-            if not _problem:  # what is kept is not to be read, so neither is this
+            if not _problem:  # kept programs are not to be read, so neither are temporary ones
                 cache_folder.empty(place)
         else:
             place = _folder = found.folder
         os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(_plain(place))
-        if _plain_temporary() != tempfile.gettempdir():  # where inductor puts what it preprocesses
+        if _plain_temporary() != tempfile.gettempdir():  # inductor writes preprocessed files there
             os.environ["TMPDIR"] = str(cache_folder.private_temporary("tmp", _plain_temporary()))
-            tempfile.tempdir = None  # to be asked for again
-    except OSError as error:  # the graphs run as they are
+            tempfile.tempdir = None  # recomputed at next use
+    except OSError as error:  # graphs run uncompiled
         _problem = _problem or f"{tempfile.gettempdir()}: {error.strerror or error}"
 
 
 def _plain(folder: Path) -> Path:
-    """The folder by a name that needs no quotes."""
+    """Return a path to the folder that needs no quoting."""
     if PLAIN.fullmatch(str(folder)):
         return folder
     links = cache_folder.private_temporary("links", _plain_temporary())
@@ -247,8 +248,8 @@ def _plain(folder: Path) -> Path:
 
 
 def _plain_temporary() -> str:
-    """A folder for temporary files whose name needs no quotes; the system's where it is one."""
-    every = (tempfile.gettempdir(), "/tmp", "/var/tmp")  # a private one is made in it
+    """Return a temporary folder whose path needs no quoting, the system's own if possible."""
+    every = (tempfile.gettempdir(), "/tmp", "/var/tmp")  # a private folder is created inside
     return next(
         (one for one in every if PLAIN.fullmatch(one) and os.access(one, os.W_OK)), every[0]
     )

@@ -1,9 +1,9 @@
-"""The decode loop: read what is new of the prompt, then write tokens, the same on every backend.
+"""The decode loop: prefill the new part of the prompt, then decode tokens, on any backend.
 
-This file deals in token ids. It knows nothing of text, cancelling or deadlines: whoever iterates stops when
-it has seen enough, and is asked while a long prompt is prefilled, every `pace.PASS_S` at least. The
-passes run on a thread of their own, one at a time, so that the next one is under way while a caller deals
-with the last one's tokens.
+This module deals in token ids. It knows nothing of text, cancellation or deadlines: the caller stops
+iterating when it has enough, and is polled during a long prefill, at least every `pace.PASS_S`. The passes
+run on a separate thread, one at a time, so that the next one runs while the caller handles the last one's
+tokens.
 """
 
 from __future__ import annotations
@@ -39,27 +39,27 @@ from codegemma_ui.workers.keras.steps import (
     stop_array,
 )
 
-# What a padded chunk is filled with. Any id will do: no real position attends to what follows it.
+# Padding of a chunk. Any id works: no real position attends to later ones.
 PADDING_ID = 0
 
 FREE = -1
-"""In place of a token that is given: the choice is free."""
+"""Placeholder for a given token: the choice is free."""
 
 VERIFY_TOKENS = CHUNKS[0]
-"""Tokens of a check: the last one, and a draft."""
+"""Tokens of a verification: the last token, and a draft."""
 
 VERIFY_COST = 2.5
-"""What a check is taken to cost, in tokens written one by one, before there was one."""
+"""Initial estimate of a verification's cost, in tokens decoded one by one."""
 
 BURST_S = 0.03
-"""Seconds that a pass of several tokens may take: a person who stops waits no longer."""
+"""Maximum seconds of a pass of several tokens, and so the longest wait after a cancellation."""
 
 LOOK_S = 0.05
-"""Seconds between two looks, during a prefill, at whether to stop and how far it is."""
+"""Polling interval during a prefill, in seconds, for cancellation and progress."""
 
 MARGIN = 1e-3
-"""How much likelier (in nats) the first choice must be than the second for a check's word to count. A check
-adds in another order than a step does; within rounding errors the step decides."""
+"""Minimum lead, in nats, of the first choice over the second for a verification to be trusted. Its sums have
+another order than a step's; within rounding errors the step decides."""
 
 
 def _never() -> bool:
@@ -68,11 +68,11 @@ def _never() -> bool:
 
 @dataclass(frozen=True)
 class PrefillProgress:
-    """How far the prefill of a prompt is that takes more than one pass.
+    """Progress of a prefill of more than one pass.
 
     Attributes:
-        tokens: put through the model so far.
-        total: to be put through it: what the prefix cache does not hold.
+        tokens: processed so far.
+        total: to process: those not in the prefix cache.
     """
 
     tokens: int
@@ -81,20 +81,20 @@ class PrefillProgress:
 
 @dataclass(eq=False)
 class Prefill:
-    """A prompt that is being read, with what is forced after it.
+    """A prefill in progress: a prompt and its forced tokens.
 
     Attributes:
-        tokens: of both.
-        free: where the prompt ends in them: a choice is told after each token from the last of the prompt on.
-        head: where the chunks that tell nothing, or only the last choice, end.
-        cached: what has been read.
-        start: how many of the tokens the prefix cache held.
-        done: how many it holds by now.
-        longest: the largest chunk of the plan.
-        plan: the passes still to come: offset, size, and where its tokens end.
-        passes: how many there are, those that are done among them.
-        choices: what has been told so far.
-        reached: as `done`, with those of the pass under way in proportion to its parts.
+        tokens: prompt and forced tokens.
+        free: end of the prompt: a choice follows each token from the last of the prompt on.
+        head: end of the chunks that give no choice, or only the last.
+        cached: cache with the tokens processed.
+        start: number of tokens found in the prefix cache.
+        done: number of tokens it holds now.
+        longest: largest chunk of the plan.
+        plan: remaining passes: offset, size, and end of their tokens.
+        passes: total number of passes, completed ones included.
+        choices: choices so far.
+        reached: like `done`, plus the pass under way in proportion to its completed parts.
     """
 
     tokens: list[int]
@@ -110,7 +110,7 @@ class Prefill:
     reached: int = 0
 
     def prefilled(self) -> PrefillProgress | None:
-        """How far it is; None where one pass does it all, of which no part is done."""
+        """Return the progress, or None for a single pass with no completed part."""
         reached = max(self.start, self.reached)
         if self.passes < 2 and reached == self.start:
             return None
@@ -118,26 +118,26 @@ class Prefill:
 
 
 class Decoder:
-    """Generates token ids from prompt ids with one model.
+    """Generate token ids from prompt ids with one model.
 
-    Decodes one prompt at a time: a new `decode()` ends the one before it.
+    Decodes one prompt at a time: a new `decode()` ends the previous one.
 
     Args:
-        steps: the compiled passes.
-        context_length: the most tokens, prompt included, that a caller may ask for.
+        steps: compiled passes.
+        context_length: maximum tokens, prompt included, that a caller may request.
         clock: seconds that pass.
-        thread: the one that computes; a new one where it is left out. Two decoders of one process share it:
-            on torch OpenMP gives each thread that computes a team, and the teams wait for the same cores.
-        cached: how many KV caches of one length are kept for later prompts.
+        thread: thread that computes; by default a new one. Decoders of one process share it: on torch, OpenMP
+            gives each computing thread a team, and the teams compete for the same cores.
+        cached: KV caches per length kept for later prompts.
 
     Attributes:
         drafts: whether it ever tries drafts.
-        prefix_cache: what earlier prompts left.
-        prefilled_tokens: tokens that the last prefill put through the model; fewer than the prompt has where
-            the prefix cache held its beginning.
+        prefix_cache: caches of earlier prompts.
+        prefilled_tokens: tokens processed by the last prefill; fewer than the prompt's if the prefix cache
+            held its beginning.
 
     Raises:
-        ValueError: a context of fewer than two tokens: one to read, one to write.
+        ValueError: a context below two tokens: one to prefill, one to decode.
     """
 
     drafts = True
@@ -163,24 +163,24 @@ class Decoder:
         self._clock = clock
         self.prefix_cache = PrefixCache(steps, self.cache_lengths[-1], cached)
         self._turn = 0
-        self._step_s: float | None = None  # a token written one by one takes this
+        self._step_s: float | None = None  # seconds per token decoded one by one
         self._verify_cost = VERIFY_COST
         self._thread = thread or ThreadPoolExecutor(1, "decoder")
-        # Of torch, a second thread that computes would bring a team of its own.
+        # On torch, a second computing thread would bring its own OpenMP team.
         beside = self.steps.tried_beside
         self._tries = ThreadPoolExecutor(1, "warm-up") if beside else self._thread
-        self._trying: dict[Hashable, Future[None]] = {}  # by the program's name
+        self._trying: dict[Hashable, Future[None]] = {}  # by program key
 
     # Warm-up
 
     def warm_up(self) -> Iterator[tuple[int, int]]:
-        """Run each program once, those that most requests need first, so that no request compiles.
+        """Run each program once, the most needed first, so that no request compiles.
 
-        Requests may run in between, and on most backends beside it. A chunk that would hold a person up,
-        since its pass takes longer than `pace.LONGEST_TRY_S`, is left out: prefills do not take it either.
+        Requests may run in between, and on most backends concurrently. A chunk whose pass would block longer
+        than `pace.LONGEST_TRY_S` is left out; prefills do not use it either.
 
         Yields:
-            How many are ready and how many there are: at the start, after each, and now and then.
+            The number of ready programs and the total: at the start, after each, and periodically.
         """
         programs = self._programs()
         yield 0, len(programs)
@@ -195,8 +195,8 @@ class Decoder:
             yield done, len(programs)
 
     def _programs(self) -> list[tuple[Hashable, Callable[[], None]]]:
-        """Each program's name, and what runs it once; for a chunk the name is its cache's length and its
-        size, where 1 is decoding and 0 is sampling, the same for all lengths."""
+        """Return each program's key and a function that runs it once. A chunk's key is its cache's length and
+        its size; size 1 is decoding, and 0 is sampling, which is the same for all lengths."""
         names = []
         for length in self.cache_lengths:
             shortest, short, *longer = planning.chunk_sizes(length)
@@ -211,7 +211,7 @@ class Decoder:
         ids = np.full(size or CHUNKS[1], PADDING_ID, np.int32)
         others = size > CHUNKS[1] or (size and length > self.cache_lengths[0])
         if others and in_parts(self.steps):
-            # All parts run one program, whatever the pass is for. What a long pass takes, short ones tell.
+            # All parts run one program, whatever the pass. Long passes are estimated from short ones.
             with suppress(GivenUp):
                 self.steps.prefill(cache, ids, 0, 0, stops, lambda done: not done)
         elif size == 1:
@@ -224,7 +224,7 @@ class Decoder:
                 self._timed(cache, ids, 0, 0, stops)
 
     def _wait_for(self, name: Hashable) -> None:
-        """Let the warm-up compile what it is at, rather than compile it a second time."""
+        """Wait for a compilation in progress instead of starting it a second time."""
         trying = self._trying.get(name)
         if trying is not None and self._tries is not self._thread:
             futures.wait([trying])
@@ -232,7 +232,7 @@ class Decoder:
     # Decode
 
     def decode(self, *arguments: Any, **named: Any) -> Iterator[TokenChoice]:
-        """Yield the tokens of a `stream` alone; it takes the same arguments, and raises the same errors."""
+        """Yield only the tokens of a `stream`; same arguments, same errors."""
         return _choices(self.stream(*arguments, **named))
 
     def stream(
@@ -246,31 +246,30 @@ class Decoder:
         should_stop: Callable[[], bool] = _never,
         forced: Sequence[int] = (),
     ) -> Generator[TokenChoice | PrefillProgress]:
-        """Yield tokens until one of `stop_ids`, or until prompt and tokens together are `max_length` long.
+        """Yield tokens until one of `stop_ids`, or until prompt and tokens together reach `max_length`.
 
-        The first comes as soon as the prompt has been prefilled; before it comes how far that is, where it
-        takes several passes and a while. The iterator may be closed or dropped at any time; a prompt that
-        fills `max_length` yields no token.
+        The first token follows the prefill, and is preceded by progress reports if that takes several passes
+        and a while. The iterator may be closed or dropped at any time; a prompt that fills `max_length`
+        yields no token.
 
         Args:
-            prompt_ids: the prompt, at least one token.
+            prompt_ids: prompt, at least one token.
             max_length: prompt and generated tokens together, as in KerasHub's `generate()`.
-            sampling: how each token is chosen.
-            stop_ids: tokens after which nothing follows.
-            drafts: whether greedy tokens may be guessed from the context and verified together.
-            cursor: where in the prompt the new tokens belong, as text: what stands before it is what they
-                go on from. None is its end.
-            should_stop: asked again and again during the prefill, by two threads; where it says so, the
-                iterator ends at once, and the model is free after the pass under way.
-            forced: tokens that come first, however likely, stop tokens among them; what is drawn after them
-                is what the same seed draws at these places.
+            sampling: sampling settings.
+            stop_ids: tokens that end the output.
+            drafts: whether greedy tokens may be drafted from the context and verified together.
+            cursor: index in the prompt where the new tokens belong, as text; drafts continue the text before
+                it. None is the end.
+            should_stop: called repeatedly during the prefill, from two threads; if true, the iterator ends at
+                once, and the model is free after the current pass.
+            forced: tokens that come first, however unlikely, stop tokens included; the tokens after them are
+                those that the same seed draws at these positions.
 
         Returns:
-            An iterator. It raises RuntimeError when it is advanced after another
-            `decode()` has been called.
+            An iterator. It raises RuntimeError if advanced after another `decode()` has been called.
 
         Raises:
-            ValueError: an empty prompt, prompt and forced tokens longer than `max_length`, or a `max_length`
+            ValueError: empty prompt, prompt and forced tokens longer than `max_length`, or `max_length`
                 beyond the context.
         """
         prompt, given = [int(token) for token in prompt_ids], [int(token) for token in forced]
@@ -295,7 +294,7 @@ class Decoder:
         )
 
     def forget(self) -> None:
-        """Free the prefix cache, where memory has run out."""
+        """Free the prefix cache after memory has run out."""
         self._thread.submit(self.prefix_cache.clear).result()
 
     def _tokens(
@@ -326,7 +325,7 @@ class Decoder:
             choices = under_way.result()[:left]
             made += len(choices)
             left -= len(choices)
-            # Fewer than are forced where the reading was broken off.
+            # Fewer than are forced if the prefill was interrupted.
             if not left or made <= len(forced) or choices[-1].id in stops:
                 yield from choices
                 return
@@ -352,12 +351,12 @@ class Decoder:
             )
         return self._thread.submit(job, *arguments)
 
-    # Passes: each runs on the thread, and puts the cache that it used back as the last used one.
+    # Passes: each runs on the thread, and returns its cache as the most recently used one.
 
     def _timed(
         self, cache: Cache, ids: np.ndarray, *further: Any
     ) -> tuple[Cache, TokenBatch, Scores]:
-        """A `_pass`; tells the pace what it took if it compiled nothing."""
+        """Run a `_pass`, and record its time in the pace if it compiled nothing."""
         compilations, started = self.steps.compilations, self._clock()
         done = self._pass(cache, ids, *further)
         if self.steps.compilations == compilations:
@@ -374,13 +373,13 @@ class Decoder:
         given: np.ndarray | None = None,
         goes_on: Callable[[int], bool] = always,
     ) -> tuple[Cache, TokenBatch, Scores]:
-        """Prefill a chunk by the program of its size: `verify` for `VERIFY_TOKENS`, else `prefill`.
+        """Prefill a chunk with the program of its size: `verify` for `VERIFY_TOKENS`, else `prefill`.
 
         Args:
-            goes_on: as in `PartedSteps`, for what runs in parts.
+            goes_on: as in `PartedSteps`, if the pass runs in parts.
 
         Raises:
-            GivenUp: as `goes_on` wanted.
+            GivenUp: `goes_on` returned False.
         """
         if len(ids) != VERIFY_TOKENS:
             if in_parts(self.steps):
@@ -398,7 +397,7 @@ class Decoder:
         stops: np.ndarray,
         watch: _PrefillWatch,
     ) -> list[TokenChoice]:
-        """Read the prompt, then what is forced; returns these tokens as choices, and one more."""
+        """Prefill the prompt and the forced tokens; return these as choices, and one more."""
         prefill = watch.prefill = self._begin(prompt, forced, max_length)
         with suppress(GivenUp):
             while prefill.plan and not watch.should_stop():
@@ -407,10 +406,10 @@ class Decoder:
         return prefill.choices
 
     def _begin(self, prompt: list[int], forced: list[int], max_length: int) -> Prefill:
-        """Start the prefill of a prompt, after what the prefix cache holds of it."""
+        """Start the prefill of a prompt, after its cached prefix."""
         length = self._length(max_length)
         cached, start = self.prefix_cache.take(prompt, length)
-        # Only checks tell of each position: with them, from the prompt's last token on, forced ones are read.
+        # Only `verify` gives a choice per position, so it prefills forced tokens, from the prompt's last on.
         head = len(prompt) - 1 if forced else len(prompt)
         self.prefilled_tokens = 0
         prefill = Prefill(prompt + forced, len(prompt), head, cached, start, start)
@@ -418,7 +417,7 @@ class Decoder:
         return prefill
 
     def _plan(self, prefill: Prefill) -> None:
-        """Plan the passes still to come, in chunks as long as the pace allows."""
+        """Plan the remaining passes, in chunks as long as the pace allows."""
         longest = self.pace.longest()
         if prefill.longest == longest or prefill.done > prefill.head:
             return
@@ -427,7 +426,7 @@ class Decoder:
             (offset, size, head)
             for offset, size in planning.chunks(prefill.done, head, length, longest)
         ]
-        if head < prefill.free:  # some are forced
+        if head < prefill.free:  # with forced tokens
             plan += [
                 (offset, VERIFY_TOKENS, end)
                 for offset in planning.rows(head, end, VERIFY_TOKENS, length)
@@ -442,10 +441,10 @@ class Decoder:
         stops: np.ndarray,
         should_stop: Callable[[], bool] = _never,
     ) -> None:
-        """One pass more; the last one draws the choice after all, where it is to be drawn.
+        """Run the next pass; the last one samples the final choice if needed.
 
         Raises:
-            GivenUp: in a pass that runs in parts, since `should_stop` said so.
+            GivenUp: `should_stop` returned true during a pass that runs in parts.
         """
         self._plan(prefill)
         offset, size, end = prefill.plan.popleft()
@@ -480,13 +479,13 @@ class Decoder:
             prefill.choices[-1] = replace(prefill.choices[-1], id=token_id, logprob=logprob)
 
     def _length(self, max_length: int) -> int:
-        """The cache that holds so many tokens."""
+        """Return the cache length that holds `max_length` tokens."""
         return next(length for length in self.cache_lengths if length >= max_length)
 
     def _decode(
         self, token: int, count: int, stops: np.ndarray, params: SamplingParams, budget: DraftBudget
     ) -> list[TokenChoice]:
-        """Write up to `count` tokens, as many as the time of a burst allows."""
+        """Decode up to `count` tokens, as many as a burst's time allows."""
         fitting = 1 if self._step_s is None else int(BURST_S / self._step_s)
         count = max(1, min(count, fitting))
         cached = self.prefix_cache.take_last()
@@ -507,7 +506,7 @@ class Decoder:
     def _verify(
         self, token: int, guess: list[int], stops: np.ndarray, budget: DraftBudget
     ) -> list[TokenChoice]:
-        """Feed a token and a guess of what follows; keep what would have been written anyway."""
+        """Feed a token and a draft; keep the tokens that would have been chosen anyway."""
         latest = self.prefix_cache.cached[-1]
         if len(latest.tokens) + VERIFY_TOKENS > latest.length:
             return self._decode(token, 1, stops, GREEDY, budget)
@@ -534,13 +533,13 @@ class Decoder:
 
 
 class _PrefillWatch:
-    """What a caller knows of the prefill that it waits for.
+    """A caller's view of the prefill it waits for.
 
     Args:
-        should_stop: says that the caller wants nothing more.
+        should_stop: returns true once the caller wants no more.
 
     Attributes:
-        prefill: what is being prefilled, once that has begun.
+        prefill: the prefill, once it has begun.
     """
 
     def __init__(self, should_stop: Callable[[], bool]) -> None:
@@ -548,19 +547,19 @@ class _PrefillWatch:
         self.prefill: Prefill | None = None
 
     def should_stop(self) -> bool:
-        """Whether nothing more is wanted; once so, always so."""
+        """Return whether to stop; once true, always true."""
         if not self._left.is_set() and self._over():
             self._left.set()
         return self._left.is_set()
 
     def follow(self, under_way: Future[list[TokenChoice]]) -> Generator[PrefillProgress]:
-        """Yield how far it is, until it is done or to stop."""
-        told: PrefillProgress | None = None
+        """Yield the progress until the prefill is complete or should stop."""
+        reported: PrefillProgress | None = None
         try:
             while not futures.wait((under_way,), LOOK_S).done and not self.should_stop():
                 now = None if self.prefill is None else self.prefill.prefilled()
-                if now is not None and now != told:
-                    told = now
+                if now is not None and now != reported:
+                    reported = now
                     yield now
         except GeneratorExit:
             self._left.set()

@@ -1,4 +1,4 @@
-"""The worker's surroundings: what must be settled before and right after a framework is imported."""
+"""Environment of the worker: settings before and right after a framework is imported."""
 
 from __future__ import annotations
 
@@ -18,51 +18,51 @@ from codegemma_ui.workers.keras import compiled
 
 
 def before_import(backend: str, torch_device: str = "auto", keep_compiled: bool = True) -> None:
-    """Settle what the frameworks read as they are imported; keep tensorflow out of a jax or torch process.
+    """Set what the frameworks read at import, and keep tensorflow out of a jax or torch process.
 
-    keras-hub works without tensorflow (it tokenises through sentencepiece); not importing it starts
-    about 4 s faster and leaves the GPU to the one framework that needs it.
+    keras-hub works without tensorflow (it tokenises through sentencepiece). Not importing it starts about 4 s
+    faster and leaves the GPU to the one framework that needs it.
 
     Args:
-        backend: of Keras.
-        torch_device: of `settings.TORCH_DEVICES`; for the torch backend.
-        keep_compiled: as `compiled.use` takes it.
+        backend: Keras backend.
+        torch_device: one of `settings.TORCH_DEVICES`; for the torch backend.
+        keep_compiled: as in `compiled.use`.
 
     Raises:
-        LoadFailed: that device is not there.
+        LoadFailed: the device does not exist.
     """
     framework_variables.settle(os.environ, backend)
     _name_the_user()
     if backend != "tensorflow":
         for name in ("tensorflow", "tensorflow_text"):
-            sys.modules[name] = None  # type: ignore[assignment]  # an import of it now fails
+            sys.modules[name] = None  # type: ignore[assignment]  # importing it now fails
     compiled.use(backend, keep_compiled)
     if backend == "torch":
-        # Huge pages: CodeGemma 2B in bfloat16 writes 1.15 times as many tokens a second (two cores).
+        # Huge pages: CodeGemma 2B in bfloat16 decodes 1.15 times as fast (two cores).
         os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
-        # Unasked, Keras takes a Mac's "mps" before anything else (3.15).
+        # By default, Keras prefers a Mac's "mps" to anything else (3.15).
         os.environ["KERAS_TORCH_DEVICE"] = torch_device_name(torch_device)
     logging.getLogger("absl").setLevel(logging.ERROR)
 
 
 def _name_the_user() -> None:
-    """A container may run as a user without an entry and without a home, which libraries ask for."""
+    """Name the user: libraries need one, and a container's may have neither an entry nor a home."""
     installation.settle_home()
     cache_folder.settle_matplotlib()
     try:
         getpass.getuser()
-    except (KeyError, OSError, ImportError):  # torch before 2.9 names a folder by it
+    except (KeyError, OSError, ImportError):  # torch before 2.9 names a folder after the user
         os.environ["LOGNAME"] = f"uid-{os.getuid()}" if hasattr(os, "getuid") else "unknown"
 
 
-def torch_device_name(asked: str) -> str:
-    """What Keras calls the device that torch is to use: "cuda", "cpu" or "mps".
+def torch_device_name(requested: str) -> str:
+    """Return Keras's name for the device torch is to use: "cuda", "cpu" or "mps".
 
     Args:
-        asked: of `settings.TORCH_DEVICES`. "auto" is CUDA where there is a card, else the CPU.
+        requested: one of `settings.TORCH_DEVICES`. "auto" is CUDA if there is a GPU, else the CPU.
 
     Raises:
-        LoadFailed: that device is not there.
+        LoadFailed: the device does not exist.
     """
     torch = importlib.import_module("torch")
     there = {
@@ -70,27 +70,27 @@ def torch_device_name(asked: str) -> str:
         "mps": torch.backends.mps.is_available(),
         "cpu": True,
     }
-    if asked == "auto":
+    if requested == "auto":
         return "cuda" if there["cuda"] else "cpu"
-    if not there[asked]:
+    if not there[requested]:
         has = ", ".join(name for name, is_there in there.items() if is_there)
         raise LoadFailed(
-            f"--torch-device {asked} needs a device that torch has. Received: torch "
+            f"--torch-device {requested} needs a device that torch has. Received: torch "
             f"{torch.__version__} with {has}",
             "Choose --torch-device auto, or install a torch that is built for the device.",
             code="no_such_device",
         )
-    return asked
+    return requested
 
 
 @dataclass(frozen=True)
 class Device:
-    """Where the model lives.
+    """The device that runs the model.
 
     Attributes:
-        name: "CPU" or the card's name.
-        accelerated: a GPU.
-        bfloat16: the card computes in bfloat16 (CUDA compute capability 8 or more).
+        name: "CPU" or the GPU's name.
+        accelerated: whether it is a GPU.
+        bfloat16: whether the GPU computes in bfloat16 (CUDA compute capability 8 or higher).
     """
 
     name: str
@@ -102,7 +102,7 @@ CPU = Device("CPU", accelerated=False, bfloat16=False)
 
 
 def device(backend: str) -> Device:
-    """Ask the framework which device it will use."""
+    """Return the device that the framework will use."""
     return _DEVICES[backend]()
 
 
@@ -142,15 +142,15 @@ _DEVICES = {"jax": _jax_device, "torch": _torch_device, "tensorflow": _tensorflo
 
 
 def return_free_memory() -> None:
-    """Give back to the system what this process has freed: glibc keeps it in pieces, up to a gigabyte after
-    a large model was loaded or XLA has compiled for it."""
+    """Return freed memory to the system: after a large model was loaded or XLA compiled for it, glibc keeps
+    up to a gigabyte of it in fragments."""
     if sys.platform == "linux":
-        with contextlib.suppress(OSError, AttributeError):  # another C library
+        with contextlib.suppress(OSError, AttributeError):  # not glibc
             ctypes.CDLL(None).malloc_trim(0)
 
 
 def memory_in_use(backend: str, device: Device, devices: int = 1) -> int:
-    """Bytes that this process holds: resident main memory, plus the memory of so many GPUs."""
+    """Return the bytes this process holds: resident main memory, plus the memory of `devices` GPUs."""
     resident = machine.resident_bytes(os.getpid())
     if not device.accelerated:
         return resident

@@ -1,7 +1,7 @@
-"""What libraries raise while loading and running, as errors that a person can act on.
+"""Map exceptions of libraries, while loading and running, to errors a user can act on.
 
-A hint follows from what the library said or from what stands in the preset's folder. Where neither explains
-the failure, the message has the library's own words and the hint says where to read on.
+The hint follows from the library's message or from the contents of the preset's folder. If neither explains
+the failure, the message quotes the library and the hint points to the log.
 """
 
 from __future__ import annotations
@@ -45,22 +45,22 @@ _CORRUPT_WORDS = (
     "invalid json",
     "expecting value",
 )
-"""What h5py and json say of a file that is not whole."""
+"""Messages of h5py and json about incomplete files."""
 
 PRESET = (
     "A preset is a KerasHub folder, or one of transformers, with config.json, weights and a SentencePiece "
     "vocabulary."
 )
 
-READ_ON = "The log has the rest of what the model's process said."
+READ_ON = "The log has the rest of the worker's output."
 
 
 def readable(error: BaseException, doing: str = "run") -> PlaygroundError:
     """Map a library's exception to ours.
 
     Args:
-        error: what was raised.
-        doing: "load" or "run": what the worker was about.
+        error: exception raised.
+        doing: "load" or "run": the worker's activity.
     """
     if isinstance(error, PlaygroundError):
         return error
@@ -80,32 +80,32 @@ def readable(error: BaseException, doing: str = "run") -> PlaygroundError:
     if isinstance(error, ImportError):
         return LoadFailed(
             f"A library of this backend cannot be imported. {shown}",
-            hint or f"See that the packages of its interpreter fit together: {sys.executable}.",
+            hint or f"Check that the packages of its interpreter are compatible: {sys.executable}.",
             code="backend_broken",
         )
     return LoadFailed(f"The model could not be loaded. {shown}", hint or READ_ON)
 
 
 def of_preset(error: Exception, folder: Path) -> Exception:
-    """What to raise where KerasHub could not make a model of a folder: ours where the folder explains it.
+    """Return the error for a folder that KerasHub could not load: ours if the folder explains it.
 
     Args:
-        error: what KerasHub raised.
-        folder: the preset's.
+        error: KerasHub's exception.
+        folder: folder of the preset.
     """
     text = " ".join(str(error).split())
     if isinstance(error, PlaygroundError | ImportError) or _is_memory(error, text):
         return error
     shown = f"{type(error).__name__}: {text[:300]}"
     if damaged := _damaged_json(folder):
-        return _corrupt(f"{damaged} is no JSON. {shown}", folder)
+        return _corrupt(f"{damaged} is not valid JSON. {shown}", folder)
     if lacking := _not_a_gemma(folder):
         return LoadFailed(
             f"The preset cannot be loaded as a GemmaCausalLM: {lacking}. {shown}",
             PRESET,
             code="not_a_preset",
         )
-    if _hint(error, text):  # such as a file that may not be read
+    if _hint(error, text):  # such as an unreadable file
         return error
     if any(word in text.lower() for word in _CORRUPT_WORDS):
         return _corrupt(shown, folder)
@@ -114,9 +114,9 @@ def of_preset(error: Exception, folder: Path) -> Exception:
 
 def _corrupt(shown: str, folder: Path) -> LoadFailed:
     return LoadFailed(
-        f"A file of the preset is damaged or not complete. {shown}",
-        f"Delete the preset's folder, {folder}, if it was downloaded, and choose the model again; else "
-        "copy it there anew.",
+        f"A file of the preset is damaged or incomplete. {shown}",
+        f"If the preset's folder, {folder}, was downloaded, delete it and choose the model again; else copy "
+        "the preset there again.",
         code="corrupt_file",
     )
 
@@ -133,7 +133,7 @@ def _damaged_json(folder: Path) -> str | None:
 
 
 def _not_a_gemma(folder: Path) -> str | None:
-    """What a folder lacks of a Gemma's preset; None where it lacks nothing that shows."""
+    """Return what a folder lacks to be a Gemma preset, or None if nothing is found missing."""
     try:
         config: Any = json.loads((folder / "config.json").read_bytes())
     except FileNotFoundError:
@@ -166,23 +166,23 @@ def _not_a_gemma_of_transformers(folder: Path, config: dict[str, Any]) -> str | 
 
 
 def _hint(error: BaseException, text: str) -> str:
-    """What to do, where the library's words tell; else empty."""
+    """Return what to do, judging by the library's message; empty if unknown."""
     if any(word in text for word in _DISK_WORDS):
-        return f"Free some space on the disk that it speaks of{_of(error)}."
+        return f"Free some space on the disk that it names{_with_file(error)}."
     if any(word in text for word in _DENIED_WORDS):
-        return f"Let the user that runs the playground use what it speaks of{_of(error)}."
+        return f"Give the user that runs the playground access to what it names{_with_file(error)}."
     if names := framework_variables.named_in(text):
         return framework_variables.correct(names)
     return ""
 
 
-def _of(error: BaseException) -> str:
+def _with_file(error: BaseException) -> str:
     named = error.filename if isinstance(error, OSError) else None
     return f", {named}" if named else ""
 
 
 def _is_memory(error: BaseException, text: str) -> bool:
-    if any(word in text for word in _DISK_WORDS):  # tensorflow calls that RESOURCE_EXHAUSTED too
+    if any(word in text for word in _DISK_WORDS):  # tensorflow: RESOURCE_EXHAUSTED too
         return False
     if isinstance(error, OSError):
         return error.errno == errno.ENOMEM
@@ -195,4 +195,4 @@ def _is_memory(error: BaseException, text: str) -> bool:
 def _out_of_memory(text: str) -> NotEnoughMemory:
     return NotEnoughMemory(
         f"There was not enough memory. {text[:200]}".strip()
-    )  # the page's process knows what else is on offer, and says what to do
+    )  # the page's process adds the hint: it knows the alternatives

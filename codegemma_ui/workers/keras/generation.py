@@ -1,7 +1,7 @@
-"""One request to one stream of events: where prompt, decode loop, text and stop rule meet.
+"""Turn one request into one stream of events, combining prompt, decode loop, text and stop rule.
 
-The decode loop deals in ids and never stops by itself before `max_length`; this file decides when a
-middle has ended, and turns ids into whole characters.
+The decode loop deals in ids and never stops by itself before `max_length`. This module decides when a middle
+has ended and turns ids into whole characters.
 """
 
 from __future__ import annotations
@@ -33,16 +33,16 @@ def generate(
     """Run a request.
 
     Args:
-        request: a parsed request.
-        vocabulary: the loaded preset's.
-        decoder: the loaded model's.
-        loaded: says preset, backend and precision in the last event.
-        cancelled: asked between dispatches, and during the prefill by two threads.
+        request: parsed request.
+        vocabulary: vocabulary of the loaded preset.
+        decoder: decoder of the loaded model.
+        loaded: preset, backend and precision for the last event.
+        cancelled: called between dispatches, and during prefill from two threads.
         clock: seconds; only differences count.
 
     Yields:
-        One `prompt`, `prefill` and `token` events, then one `done` or `cancelled`. Failures are raised,
-        `BadInput` among them: what is forced does not fit.
+        One `prompt`, then `prefill` and `token` events, then one `done` or `cancelled`. Failures are raised,
+        including `BadInput` if the forced tokens do not fit.
     """
     prompt = vocabulary.prompt_of(request)
     prompt_ids, forced = prompt.token_ids, forced_ids(request, vocabulary)

@@ -1,7 +1,7 @@
-"""From a local preset folder to steps in the right precision. Knows nothing of prompts or tokens.
+"""Load a local preset folder into steps in the right precision. Knows nothing of prompts or tokens.
 
-KerasHub says how a preset's files become variables; the variables themselves are never made. Each value is
-arranged as it is read, so that a large model stands in memory once.
+KerasHub defines how a preset's files become variables, but the variables themselves are never created. Each
+value is arranged as it is read, so that a large model is in memory once.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ from codegemma_ui.workers.keras.steps import Steps, stop_array
 Report = Callable[[float], None]
 
 LARGE_VARIABLE = 1 << 24
-"""Numbers of a variable after which what was freed goes back to the system."""
+"""Variable size from which freed memory is returned to the system."""
 
 
 @dataclass(frozen=True)
 class Model:
-    """A model that is ready to run.
+    """A model ready to run.
 
     Attributes:
-        steps: its passes, not yet compiled.
-        precision: what it runs in.
-        parameters: how many weights it has.
+        steps: passes, not yet compiled.
+        precision: its precision.
+        parameters: number of weights.
         summary: KerasHub's own `summary()`.
     """
 
@@ -57,20 +57,20 @@ def load(
     """Load a Gemma.
 
     Args:
-        folder: a local preset.
-        backend: the one that Keras runs on.
-        dtype: as `precision.choose` takes it. Where "auto" comes to float16 and that overflows in this
-            model, float32 takes its place.
-        device: where it will run.
-        model_parallel: over how many devices like this one it is sharded; jax only.
+        folder: local preset.
+        backend: backend that Keras uses.
+        dtype: as in `precision.choose`. If "auto" gives float16 and that overflows in this model, float32
+            replaces it.
+        device: device that runs it.
+        model_parallel: number of devices like this one to shard over; jax only.
         report: called with the share of the weights that have been read.
     """
     if model_parallel > 1:
         parallel.distribute(folder, model_parallel)
-    # Counting them takes a second, and "auto" alone asks for it.
+    # Counting them takes a second, and only "auto" needs it.
     chosen = precision.choose(dtype, device, _parameters(folder) if dtype == "auto" else 0)
     model = _load(folder, backend, chosen, report)
-    if dtype == "auto" and chosen.weights == "float16" and not _finite(model.steps):
+    if dtype == "auto" and chosen.weights == "float16" and not _is_finite(model.steps):
         del model
         model = _load(folder, backend, precision.choose("float32", device, 0), report)
     return model
@@ -86,7 +86,7 @@ def _load(folder: Path, backend: str, chosen: Precision, report: Report) -> Mode
             model = models.GemmaCausalLM.from_preset(
                 str(folder), dtype=chosen.loads, load_weights=False
             )
-        shape = _as_it_says(folder, weights.shape_of(model.backbone, chosen))
+        shape = _with_config_values(folder, weights.shape_of(model.backbone, chosen))
         assembler = weights.Assembler(steps.arrangement(backend, shape, chosen), report)
         with unmade_variables(), _taking(assembler):
             models.GemmaBackbone.from_preset(str(folder), dtype=chosen.loads)
@@ -100,12 +100,12 @@ def _parameters(folder: Path) -> int:
         return int(models.GemmaBackbone.from_preset(str(folder), load_weights=False).count_params())
 
 
-def _as_it_says(folder: Path, shape: Any) -> Any:
-    """The shape with what KerasHub's converter (0.32) passes over in a config.json of transformers."""
+def _with_config_values(folder: Path, shape: Any) -> Any:
+    """Apply to a shape what KerasHub's converter (0.32) ignores in a transformers config.json."""
     config = model_format.config_in(folder)
     if config.get("model_type") not in model_format.GEMMA_TYPES:
         return shape
-    rope = config.get("rope_parameters") or config  # since transformers 5, and before
+    rope = config.get("rope_parameters") or config  # the latter before transformers 5
     return replace(
         shape,
         epsilon=float(config.get("rms_norm_eps", shape.epsilon)),
@@ -124,12 +124,12 @@ def _of_preset(folder: Path) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        raise failures.of_preset(error, folder)  # noqa: B904  # often the error itself
+        raise failures.of_preset(error, folder)  # noqa: B904  # often the same error
 
 
 @contextlib.contextmanager
 def unmade_variables() -> Iterator[None]:
-    """Variables that layers create have a shape and no value."""
+    """Create layers whose variables have a shape and no value."""
     keras = importlib.import_module("keras")
     with keras.StatelessScope(initialize_variables=False):
         yield
@@ -137,7 +137,7 @@ def unmade_variables() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _taking(assembler: Any) -> Iterator[None]:
-    """What a variable is assigned goes to the assembler."""
+    """Redirect variable assignments to the assembler."""
     keras = importlib.import_module("keras")
 
     def take(variable: Any, value: Any) -> None:
@@ -151,13 +151,13 @@ def _taking(assembler: Any) -> Iterator[None]:
 
 @contextlib.contextmanager
 def untrained(kind: Any) -> Iterator[None]:
-    """A model is made without an optimizer, which would make variables with values."""
+    """Create models without an optimizer, which would create variables with values."""
     with mock.patch.object(kind, "compile"):
         yield
 
 
-def _finite(steps: Steps) -> bool:
-    """Whether a short forward pass stays within the precision's range."""
+def _is_finite(steps: Steps) -> bool:
+    """Return whether a short forward pass stays within the precision's range."""
     ids = np.arange(32, dtype=np.int32)
     _, picked, _ = steps.prefill(steps.allocate(256), ids, 0, 31, stop_array(()))
     return bool(np.isfinite(picked.logprobs[:, 0]).all())

@@ -1,10 +1,10 @@
-"""One model over several devices, on jax: `keras.distribution.ModelParallel` with a layout map of our own.
+"""Shard a model over several devices, on jax: `keras.distribution.ModelParallel` with our own layout map.
 
-KerasHub's map for a Gemma (`GemmaBackbone.get_layout_map`, keras-hub 0.32) parts keys and values by their
-heads, which fails where there are fewer heads than devices: CodeGemma 2B has one. Here whatever the devices
-do not divide is kept whole on each of them, and all else is sharded as that map parts it.
+KerasHub's map for a Gemma (`GemmaBackbone.get_layout_map`, keras-hub 0.32) shards keys and values by their
+heads, which fails with fewer heads than devices: CodeGemma 2B has one. Here, dimensions not divisible by the
+number of devices are replicated, and the rest is sharded as in that map.
 
-Parted by outputs, then by inputs, a pair of matrices needs one sum over the devices: Megatron-LM's way
+Sharded by outputs, then by inputs, a pair of matrices needs one sum over the devices, as in Megatron-LM
 (https://arxiv.org/abs/1909.08053, section 3).
 """
 
@@ -18,10 +18,10 @@ from typing import Any
 from codegemma_ui.errors import LoadFailed
 
 AXIS = "model"
-"""Of the mesh of devices: what is sharded is sharded over it."""
+"""Axis of the device mesh over which variables are sharded."""
 
 SIZES = ("vocabulary_size", "num_query_heads", "num_key_value_heads", "intermediate_dim")
-"""Of a Gemma, by the names of its config: what may be sharded."""
+"""Shardable sizes of a Gemma, by their config names."""
 
 THEIR_SIZES = {
     "vocabulary_size": "vocab_size",
@@ -29,18 +29,18 @@ THEIR_SIZES = {
     "num_key_value_heads": "num_key_value_heads",
     "intermediate_dim": "intermediate_size",
 }
-"""The same by the names of transformers, which counts the feed-forward's width once."""
+"""The same by transformers' names, which count the feed-forward width once."""
 
 
 def distribute(folder: Path, devices: int) -> None:
-    """Have every variable that Keras makes from now on sharded over the first few devices.
+    """Shard every variable that Keras creates from now on over the first `devices` devices.
 
     Args:
-        folder: of the preset whose variables these will be.
-        devices: how many.
+        folder: folder of the preset to be loaded.
+        devices: number of devices.
 
     Raises:
-        LoadFailed: there are fewer, or the folder does not say how large its model is.
+        LoadFailed: there are fewer devices, or the folder does not state the model's sizes.
     """
     import keras
 
@@ -76,14 +76,14 @@ def _sizes(folder: Path) -> dict[str, int]:
 
 
 def layout_map(mesh: Any, sizes: Mapping[str, int]) -> Any:
-    """What of a Gemma is sharded how.
+    """Return the sharding of a Gemma's variables.
 
     Args:
-        mesh: a `keras.distribution.DeviceMesh` with an axis `AXIS`.
+        mesh: `keras.distribution.DeviceMesh` with an axis `AXIS`.
         sizes: the backbone's `SIZES`.
 
     Returns:
-        A `keras.distribution.LayoutMap`; variables that it does not name are whole on every device.
+        A `keras.distribution.LayoutMap`; variables it does not name are replicated.
     """
     import keras
 
@@ -93,7 +93,7 @@ def layout_map(mesh: Any, sizes: Mapping[str, int]) -> Any:
         return AXIS if size % devices == 0 else None
 
     queries, keys = sharded(sizes["num_query_heads"]), sharded(sizes["num_key_value_heads"])
-    width = sharded(sizes["intermediate_dim"] // 2)  # KerasHub counts it with the gate's
+    width = sharded(sizes["intermediate_dim"] // 2)  # KerasHub counts gate and up together
     found = keras.distribution.LayoutMap(mesh)
     found["token_embedding/embeddings"] = (sharded(sizes["vocabulary_size"]), None)
     found["decoder_block.*attention.query.kernel"] = (queries, None, None)
@@ -106,7 +106,7 @@ def layout_map(mesh: Any, sizes: Mapping[str, int]) -> Any:
 
 
 def mesh() -> Any | None:
-    """The `jax.sharding.Mesh` that variables are sharded over; None where each is on one device."""
+    """Return the `jax.sharding.Mesh` of the variables, or None for a single device."""
     import keras
 
     distribution = keras.distribution.distribution()
@@ -114,7 +114,7 @@ def mesh() -> Any | None:
 
 
 def place_of(variable: Any) -> Any | None:
-    """The `jax.sharding.NamedSharding` that a variable's value belongs in; None where there is one device."""
+    """Return the `jax.sharding.NamedSharding` for a variable's value, or None for a single device."""
     import keras
 
     distribution = keras.distribution.distribution()

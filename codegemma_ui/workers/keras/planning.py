@@ -1,4 +1,4 @@
-"""How a prompt is cut into chunks of few lengths, so that nothing compiles while a person waits. Pure."""
+"""Split a prompt into chunks of few fixed sizes, so that nothing compiles while a user waits. Pure."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from functools import lru_cache
 
 CHUNKS = (8, 32, 128, 256, 512)  # tokens
 CACHE_LENGTHS = (256, 512, 2048, 8192)  # tokens; each a multiple of the longest chunk that fits
-"""A token attends to all places of a cache, filled or not: in one of 256 the bundled model writes 1.2 times
-as fast as in one of 512 (jax, two cores). To attend to fewer places of a longer one is slower than to attend
-to all of them: XLA copies those."""
+"""A token attends to every position of a cache, filled or not: with 256 positions the bundled model decodes
+1.2 times as fast as with 512 (jax, two cores). Attending to a slice of a longer cache is slower than
+attending to all of it, because XLA copies the slice."""
 
 DISPATCH = 45
-"""What starting a chunk costs, in tokens: the weights are read once for all of them, and threads are woken
-(bundled model, one core: 4.5 ms and 0.105 ms a token on jax, 3.6 and 0.086 on torch)."""
+"""Fixed cost of a chunk, in tokens: reading the weights once and waking threads (bundled model, one core: 4.5
+ms and 0.105 ms per token on jax, 3.6 and 0.086 on torch)."""
 
 
 def cache_lengths(context_length: int) -> tuple[int, ...]:
-    """The cache lengths that a context needs, shortest first.
+    """Return the cache lengths for a context, shortest first.
 
     They are `CACHE_LENGTHS`, ended by the context rounded up to whole chunks: a context of 1000 gets 256, 512
     and 1024.
@@ -30,21 +30,21 @@ def cache_lengths(context_length: int) -> tuple[int, ...]:
 
 
 def chunk_sizes(length: int) -> tuple[int, ...]:
-    """The chunks that a cache of a length is read in, shortest first."""
+    """Return the chunk sizes for a cache of a given length, shortest first."""
     return tuple(size for size in CHUNKS if size <= length)
 
 
 def chunks(start: int, end: int, length: int, longest: int = CHUNKS[-1]) -> list[tuple[int, int]]:
-    """The chunks that read the tokens from `start` to `end`, at the least cost.
+    """Return the cheapest chunks that prefill the tokens from `start` to `end`.
 
-    A chunk never passes the cache's end, where jax and tensorflow would shift it back over earlier keys: one
-    that would begins earlier instead, and reads some tokens again.
+    A chunk never passes the end of the cache, where jax and tensorflow would shift it back over earlier keys.
+    One that would begins earlier and recomputes some tokens.
 
     Args:
-        start: how many tokens the cache already holds.
-        end: how many it is to hold.
-        length: of the cache, at least `end`.
-        longest: the largest chunk that may be taken, one of `CHUNKS`.
+        start: number of tokens already cached.
+        end: number of tokens to be cached.
+        length: cache length, at least `end`.
+        longest: largest chunk allowed, one of `CHUNKS`.
 
     Returns:
         `(offset, size)` of each, in order. Only the last may reach beyond `end`.
@@ -62,7 +62,7 @@ def chunks(start: int, end: int, length: int, longest: int = CHUNKS[-1]) -> list
 
 
 def rows(start: int, end: int, size: int, length: int) -> list[int]:
-    """Where chunks of one size begin that hold the tokens from `start` to `end` of a cache, in order.
+    """Return the offsets of chunks of one size that cover the tokens from `start` to `end`, in order.
 
     As in `chunks`, one that would pass the cache's end begins earlier.
     """
@@ -71,7 +71,7 @@ def rows(start: int, end: int, size: int, length: int) -> list[int]:
 
 @lru_cache(maxsize=1024)
 def _sizes(count: int, longest: int) -> tuple[int, ...]:
-    """The cheapest chunks that hold a count of tokens, longest first; none is longer than the count needs."""
+    """Return the cheapest chunk sizes for `count` tokens, longest first; none longer than needed."""
     allowed = [size for size in CHUNKS if size <= longest]
     best: list[tuple[int, tuple[int, ...]]] = [(0, ())]
     for tokens in range(1, count + 1):

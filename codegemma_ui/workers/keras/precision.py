@@ -1,4 +1,4 @@
-"""What the weights are kept in, and what is computed in."""
+"""Precision of weights and of computation."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from codegemma_ui.workers.keras.environment import Device
 
 @dataclass(frozen=True)
 class Precision:
-    """A precision that was asked for, on the device that it is for.
+    """A requested precision, resolved for a device.
 
     Attributes:
-        weights: "float32", "bfloat16", "float16", "int8", which has one float32 scale for each output, or
-            "int4", which has a scale and a zero point for every 32 weights.
-        activations: of activations and KV cache: "float32", "bfloat16" or "float16".
+        weights: "float32", "bfloat16", "float16", "int8" with one float32 scale per output, or "int4" with a
+            scale and a zero point for every 32 weights.
+        activations: precision of activations and KV cache: "float32", "bfloat16" or "float16".
     """
 
     weights: str
@@ -23,21 +23,21 @@ class Precision:
 
     @property
     def loads(self) -> str:
-        """What KerasHub is to load the weights in, before they are arranged for the passes."""
+        """Precision in which KerasHub loads the weights, before they are arranged for the passes."""
         return "bfloat16" if self.weights in ("int8", "int4") else self.weights
 
 
 def choose(dtype: str, device: Device, parameters: int) -> Precision:
-    """The precision that a choice means on a device.
+    """Resolve a dtype choice for a device.
 
-    A CPU computes in float32 whatever the weights are kept in: it widens them as it reads them, so half the
-    bytes are half the time and no sum is rounded.
+    A CPU computes in float32 whatever the weights' precision: weights are converted as they are read, so half
+    the bytes take half the time and no sum is rounded.
 
     Args:
-        dtype: one of `presets.DTYPES`. "auto" is bfloat16 on a card that has it, else float16; on a CPU
-            bfloat16 for a large model, float32 for others.
+        dtype: one of `presets.DTYPES`. "auto" is bfloat16 on a GPU that supports it, else float16; on a CPU
+            bfloat16 for a large model, else float32.
         device: where the model will run.
-        parameters: how many the model has.
+        parameters: number of parameters of the model.
     """
     half = "bfloat16" if device.bfloat16 else "float16"
     if dtype == "auto":

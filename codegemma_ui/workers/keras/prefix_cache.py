@@ -1,4 +1,4 @@
-"""The prefix cache: KV caches of earlier prompts, for a new prompt that begins as one of them did."""
+"""Prefix cache: KV caches of earlier prompts, reused for new prompts with the same beginning."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ from dataclasses import dataclass, field
 from codegemma_ui.workers.keras.steps import Cache, Steps
 
 MOST = 3
-"""Caches of one length that are kept for later prompts."""
+"""Caches kept per cache length."""
 
 MIN_SHARED = 8
-"""Tokens that a prompt must share with a cached one for its cache to be preferred to another."""
+"""Tokens that a prompt must share with a cached one for that cache to be preferred over the oldest."""
 
 MAX_BYTES = 1 << 29
-"""What all caches may take together; or one for the whole context, where that takes more."""
+"""Limit for all caches together, or the size of one full-context cache if that is larger."""
 
 
-@dataclass(eq=False)  # two caches are never the same
+@dataclass(eq=False)  # compared by identity
 class CachedPrefix:
     """A KV cache and the tokens whose keys and values it holds, from position 0.
 
     Attributes:
-        length: positions that the cache has.
-        cache: the backend's.
-        tokens: ids of what it holds, at most `length`.
+        length: number of positions in the cache.
+        cache: the backend's cache object.
+        tokens: ids of the cached tokens, at most `length`.
     """
 
     length: int
@@ -32,15 +32,15 @@ class CachedPrefix:
 
 
 class PrefixCache:
-    """KV caches of the latest prompts, the last used one last. Not thread-safe.
+    """KV caches of recent prompts, in order of last use. Not thread-safe.
 
-    A cache leaves it while it is in use: jax takes the arrays it is given (donation), so that a pass that was
-    interrupted leaves nothing that could be used again.
+    A cache is removed while in use: jax consumes donated arrays, so an interrupted pass leaves nothing
+    reusable.
 
     Args:
-        steps: what allocates caches.
-        longest: positions of a cache for the whole context.
-        most: caches of one length that are kept.
+        steps: allocator of caches.
+        longest: positions in a full-context cache.
+        most: caches kept per length.
     """
 
     def __init__(self, steps: Steps, longest: int, most: int = MOST) -> None:
@@ -48,15 +48,15 @@ class PrefixCache:
         self.cached: list[CachedPrefix] = []
 
     def take(self, prompt: list[int], length: int) -> tuple[CachedPrefix, int]:
-        """Take out the cache that holds most of a prompt's beginning, or make one.
+        """Remove and return the cache with the longest common prefix, or allocate one.
 
         Args:
             prompt: token ids, at least one.
-            length: positions that the cache is to have.
+            length: required number of positions.
 
         Returns:
-            The cache, and how many of the prompt's tokens it holds: all but the last at most, since the
-            choice after that one is wanted.
+            The cache, and how many of the prompt's tokens it holds. At most all but the last: the logits
+            after the last token are needed.
         """
         alike = [each for each in self.cached if each.length == length]
         shares = [min(_shared(each.tokens, prompt), len(prompt) - 1) for each in alike]
@@ -73,15 +73,15 @@ class PrefixCache:
         return taken, start
 
     def take_last(self) -> CachedPrefix:
-        """Take out the cache that was used last.
+        """Remove and return the most recently used cache.
 
         Raises:
-            IndexError: there is none.
+            IndexError: the prefix cache is empty.
         """
         return self.cached.pop()
 
     def put(self, cached: CachedPrefix) -> None:
-        """Keep a cache as the last used one; the oldest go where there are too many."""
+        """Add a cache as the most recently used one, and evict the oldest beyond the limits."""
         self.cached.append(cached)
         alike = [each for each in self.cached if each.length == cached.length]
         for each in alike[: -self._most]:
@@ -94,13 +94,13 @@ class PrefixCache:
         self.cached.clear()
 
     def _lacks_room(self, length: int = 0) -> bool:
-        """Whether the caches take more than they may, together with another of that length."""
+        """Return whether the caches, plus a new one of `length`, exceed the limit."""
         lengths = [*(each.length for each in self.cached), *([length] if length else [])]
         size = self._steps.cache_bytes
         return sum(map(size, lengths)) > max(MAX_BYTES, size(self._longest))
 
 
 def _shared(tokens: list[int], prompt: list[int]) -> int:
-    """How many tokens two lists begin with alike."""
+    """Return the length of the common prefix of two token lists."""
     pairs = enumerate(zip(tokens, prompt, strict=False))
     return next((at for at, (a, b) in pairs if a != b), min(len(tokens), len(prompt)))

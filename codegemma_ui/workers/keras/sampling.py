@@ -1,6 +1,6 @@
-"""How tokens are to be chosen, and what was chosen: on the host's side of what `steps/sample.py` does.
+"""Sampling parameters and chosen tokens: the host's side of `steps/sample.py`.
 
-This file deals in numbers and token ids. It knows nothing of text, stop tokens or the model.
+This module deals in numbers and token ids. It knows nothing of text, stop tokens or the model.
 """
 
 from __future__ import annotations
@@ -13,22 +13,22 @@ import numpy as np
 from codegemma_ui.workers.keras.steps import BURST, SamplingParams, TokenBatch
 
 COLDEST = 1e-30
-"""A temperature up to this is as good as 0; float32 would divide by nothing."""
+"""Temperatures up to this are treated as 0, since float32 would divide by zero."""
 
 
 @dataclass(frozen=True)
 class Sampling:
-    """How the next token is chosen.
+    """Sampling settings of a request.
 
     Args:
-        temperature: divides the logits; 0 is greedy, and top-k, top-p and seed then have no effect.
+        temperature: divisor of the logits; 0 is greedy and disables top-k, top-p and seed.
         top_k: keep the `top_k` most likely tokens; 0 is off.
-        top_p: keep the most likely tokens up to and with the one that carries their summed
-            probability past `top_p`; 0 keeps the first of them, 1 is off.
-        seed: what the draws are repeatable from; None draws afresh each time.
+        top_p: keep the most likely tokens up to and including the one that brings their summed probability
+            above `top_p`; 0 keeps the first only, 1 is off.
+        seed: makes sampling repeatable; None samples differently each time.
 
     Raises:
-        ValueError: a value outside its range.
+        ValueError: a value is out of range.
     """
 
     temperature: float = 0.0
@@ -60,16 +60,16 @@ class Sampling:
 
 @dataclass(frozen=True)
 class TokenChoice:
-    """One chosen token, and how sure the model was.
+    """One chosen token and its probabilities.
 
     Args:
-        id: the token.
-        logprob: its natural-log probability under the model's own distribution (temperature 1, no
-            top-k, no top-p).
-        alternatives: the five most likely `(id, logprob)` under the same distribution, most likely
-            first, equal ones by id. Sampling may choose a token that is not among them.
-        stop_logprob: the natural logarithm of the probability that any stop token came here; -inf where
-            there are none.
+        id: token id.
+        logprob: natural-log probability under the model's own distribution (temperature 1, no top-k, no
+            top-p).
+        alternatives: the five most likely `(id, logprob)` under the same distribution, most likely first,
+            ties by id. Sampling may choose a token that is not among them.
+        stop_logprob: natural log of the probability of any stop token at this position; -inf if there are
+            no stop tokens.
     """
 
     id: int
@@ -79,7 +79,7 @@ class TokenChoice:
 
 
 def choices_of(picked: TokenBatch) -> list[TokenChoice]:
-    """What the device chose, a choice a row.
+    """Convert the device's output to one `TokenChoice` per row.
 
     Raises:
         ValueError: a logprob is not finite.
@@ -99,14 +99,14 @@ def choices_of(picked: TokenBatch) -> list[TokenChoice]:
 
 
 class Sampler:
-    """The params of each token of one generation.
+    """Sampling parameters for each token of one generation.
 
-    A number for each token is settled by the seed, before anything is: it does not matter how many tokens a
-    pass gives, nor which backend draws.
+    The seed determines one random number per token in advance, so the result depends neither on how many
+    tokens a pass yields nor on the backend.
 
     Args:
-        sampling: how to choose.
-        count: the most tokens that may come.
+        sampling: the request's settings.
+        count: maximum number of tokens.
     """
 
     def __init__(self, sampling: Sampling, count: int) -> None:
@@ -121,10 +121,10 @@ class Sampler:
             self._numbers[:count] = random.random(count, np.float32)
 
     def at(self, made: int) -> SamplingParams:
-        """How to choose the token after `made` others, and those after it."""
+        """Return the parameters for the next `BURST` tokens after the first `made`."""
         numbers = self._numbers[made : made + BURST]
         return SamplingParams(self._temperature, self._top_k, self._top_p, numbers)
 
 
 GREEDY = Sampler(Sampling(), 0).at(0)
-"""For a pass whose choice is not wanted."""
+"""Parameters for a pass whose choice is discarded."""

@@ -1,15 +1,14 @@
-"""The worker process: one backend, one model, over the line of `ipc.child`.
+"""Worker process for one backend and one model; it speaks the protocol of `ipc.child`.
 
 It reads `{"op": "complete", "request_id": …, "request": {…}}`, `{"op": "cancel", "request_id": …}` and
-`{"op": "ping"}`, which it answers with `{"worker": "alive"}` on a thread that does nothing else.
-It writes `{"worker": "state", …}` while coming up, then `{"worker": "loaded", …}` or
-`{"worker": "failed", …}`, and the events of each request with its `request_id` beside them. What most
-requests need is compiled before it says "loaded", the rest while nobody asks for anything;
-`{"worker": "warm", …}` tells how far that is. It ends when its stdin closes, so an orphan cannot hold the
-GPU.
+`{"op": "ping"}`, which a dedicated thread answers with `{"worker": "alive"}`. It writes
+`{"worker": "state", …}` during start-up, then `{"worker": "loaded", …}` or `{"worker": "failed", …}`, and
+each request's events with its `request_id`. What most requests need is compiled before "loaded", the rest
+while idle; `{"worker": "warm", …}` reports the progress. It exits when stdin closes, so that an orphan cannot
+hold the GPU.
 
-Requests run one at a time, in the order in which they came; with `--max-concurrency` above 1, on a backend
-that can, up to so many go on side by side, each with its own cancel and time limit.
+Requests run one at a time, in order of arrival. With `--max-concurrency` above 1, on a backend that supports
+batches, up to that many run concurrently, each with its own cancellation and time limit.
 """
 
 from __future__ import annotations
@@ -36,10 +35,10 @@ if TYPE_CHECKING:
     from codegemma_ui.workers.keras.steps import Steps
 
 LOOK_S = 0.25
-"""Seconds between two looks at what compiles on a thread of its own."""
+"""Seconds between two checks on background compilation."""
 
 COMPILED_FIRST = 2
-"""Programs compiled before the first request: read a short prompt, write."""
+"""Programs compiled before the first request: prefill of a short prompt, and decode."""
 
 
 def main() -> None:
@@ -59,27 +58,27 @@ def main() -> None:
     write = take_stdout()
     inbox = Inbox(write)
     try:
-        serve, warm, at_once = _come_up(arguments, write, inbox)
+        serve, warm, at_once = _start(arguments, write, inbox)
     except Exception as error:
         traceback.print_exc()
         sys.stderr.flush()
-        told = readable(error, "load")
-        # What nothing explains may be a damaged file among the compiled programs.
-        write_failure(write, told, compiled.in_use() and told.code == LoadFailed.code)
+        failure = readable(error, "load")
+        # An unexplained failure may come from a damaged file among the compiled programs.
+        write_failure(write, failure, compiled.in_use() and failure.code == LoadFailed.code)
         sys.exit(1)
     if at_once > 1:
-        _serve_together(serve, warm, inbox, at_once)
+        _serve_concurrently(serve, warm, inbox, at_once)
     while True:
         message = inbox.next(warm.pause_s)
         if message is not None:
             serve(message)
-        warm.go_on(compiles=message is None)
+        warm.advance(compiles=message is None)
 
 
-def _serve_together(
+def _serve_concurrently(
     serve: Callable[[dict[str, Any]], None], warm: WarmUp, inbox: Inbox, at_once: int
 ) -> NoReturn:
-    """Answer requests side by side, each on a thread of its own; compile while there are none."""
+    """Serve requests concurrently, one thread each; compile while there are none."""
     under_way: set[Future[None]] = set()
     with ThreadPoolExecutor(at_once, "request") as pool:
         while True:
@@ -90,38 +89,38 @@ def _serve_together(
             if message is not None:
                 under_way.add(pool.submit(serve, message))
             under_way = {one for one in under_way if not one.done()}
-            warm.go_on(compiles=message is None and not under_way)
+            warm.advance(compiles=message is None and not under_way)
 
 
 class WarmUp:
-    """Compiles ahead, a program at a time, and tells how far it is.
+    """Compile ahead, one program at a time, and report progress.
 
     Args:
-        decoder: whose programs.
-        write: sends a message.
+        decoder: source of the programs.
+        write: callable that sends a message.
     """
 
     def __init__(self, decoder: Decoder, write: Callable[[dict[str, Any]], None]) -> None:
-        self._decoder, self._decode = decoder, write
+        self._decoder, self._write = decoder, write
         self._programs = decoder.warm_up()
         self._ready, self._total = next(self._programs)
-        self._told: dict[str, Any] = {}
+        self._reported: dict[str, Any] = {}
         self.pause_s: float | None = 0
 
     def first(self, count: int) -> None:
-        """Compile the first few; a failure is raised."""
-        told = -1
+        """Compile the first `count` programs, raising any failure."""
+        reported = -1
         while self._ready < count:
-            if self._ready > told:
-                told = self._ready
-                self._decode({"worker": "state", "state": "warming", "progress": told / count})
+            if self._ready > reported:
+                reported = self._ready
+                self._write({"worker": "state", "state": "warming", "progress": reported / count})
             self._ready, self._total = next(self._programs)
-        self._decode({"worker": "state", "state": "warming", "progress": 1.0})
+        self._write({"worker": "state", "state": "warming", "progress": 1.0})
 
-    def go_on(self, compiles: bool) -> None:
-        """Tell how things stand, after one more program where `compiles`.
+    def advance(self, compiles: bool) -> None:
+        """Compile one more program if `compiles`, and report the state.
 
-        `pause_s` then says how long to wait for a request before the next call; None is for ever.
+        `pause_s` is then the time to wait for a request before the next call; None means indefinitely.
         """
         if compiles and self.pause_s == 0:
             try:
@@ -131,37 +130,37 @@ class WarmUp:
                     environment.return_free_memory()
             except StopIteration:
                 self.pause_s = LOOK_S
-            except Exception:  # such as too little memory: a request that needs it will say so
+            except Exception:  # such as too little memory: a request that needs it will report it
                 traceback.print_exc()
-                self._decoder.steps.warmed()  # what did come up is compiled all the same
+                self._decoder.steps.warmed()  # what has been compiled is usable
                 self.pause_s = LOOK_S
         behind = self._decoder.steps.compiling
         if self.pause_s and not behind:
             self.pause_s = None
-        told = {
+        message = {
             "worker": "warm",
             "share": self._ready / (self._total + behind),
             "compilations": self._decoder.steps.compilations,
             "note": _note(self._decoder.steps),
         }
-        if told != self._told:
-            self._told = told
-            self._decode(told)
-            if told["share"] == 1:
-                compiled.remember()
+        if message != self._reported:
+            self._reported = message
+            self._write(message)
+            if message["share"] == 1:
+                compiled.save_checksums()
 
 
 def _note(of: Steps) -> str | None:
     return " ".join(filter(None, (of.note, compiled.note()))) or None
 
 
-def _come_up(
+def _start(
     arguments: argparse.Namespace, write: Callable[[dict[str, Any]], None], inbox: Inbox
 ) -> tuple[Callable[[dict[str, Any]], None], WarmUp, int]:
-    """Import, load, compile; tell of each.
+    """Import, load and compile, reporting each step.
 
     Returns:
-        What answers a request, what compiles the rest, and how many requests may go on at once.
+        The request handler, the remaining warm-up, and the number of concurrent requests.
     """
     write({"worker": "state", "state": "loading"})
     keep = arguments.kept_programs == "use"
@@ -184,7 +183,7 @@ def _come_up(
             arguments.folder, arguments.backend, arguments.dtype, device, devices, report
         )
 
-    # On a thread that ends, and takes torch's team of OpenMP threads with it: see `steps/torch.py`.
+    # A short-lived thread, so that torch's OpenMP team ends with it: see `steps/torch.py`.
     with ThreadPoolExecutor(1) as aside:
         model = aside.submit(load).result()
     passes = model.steps
@@ -196,7 +195,7 @@ def _come_up(
     )
     warm = WarmUp(decoder, write)
     warm.first(COMPILED_FIRST)
-    compiled.came_up()
+    compiled.model_loaded()
     loaded = Loaded(
         preset=arguments.preset,
         backend=arguments.backend,
@@ -222,10 +221,10 @@ def _come_up(
                 write({"request_id": request_id, **event_to_dict(event)})
         except Exception as error:
             traceback.print_exc()
-            told = readable(error)
-            if isinstance(told, NotEnoughMemory):
+            failure = readable(error)
+            if isinstance(failure, NotEnoughMemory):
                 decoder.forget()
-            event = ErrorEvent.of(told)
+            event = ErrorEvent.of(failure)
             write({"request_id": request_id, **event_to_dict(event)})
         finally:
             inbox.forget(request_id)

@@ -1,15 +1,15 @@
-"""A model that runs elsewhere: a worker process that asks a server in the protocol of OpenAI's completions.
+"""A worker process that uses a remote server speaking OpenAI's completions protocol.
 
-The process speaks the same line as `workers/keras/worker.py`, so that the page, the shell and the API do not
-know the difference; it imports no Keras. The prompt is made here, of the preset's own vocabulary.
+It exchanges the same messages as `workers/keras/worker.py`, so that the page, the CLI and the API see no
+difference. It imports no Keras, and builds the prompt itself with the preset's vocabulary.
 
-    server.py      the connection: the `openai` library, its timeouts and retries
-    stream.py      a streamed answer, in the forms that servers give it
-    abilities.py   what this server can do, asked once
-    answers.py     what a piece of an answer tells: ids, texts, log probabilities
+    server.py      connection: the `openai` library with our timeouts and retries
+    stream.py      streamed answers, in the forms that servers send
+    abilities.py   detection of what the server supports
+    answers.py     ids, texts and log probabilities of an answer's chunks
     generation.py  one request to one stream of events
-    failures.py    what goes wrong, in words
-    health.py      whether it is there
+    failures.py    error messages
+    health.py      availability
     worker.py      the process
 
 Protocol: https://platform.openai.com/docs/api-reference/completions. What servers add to it:

@@ -1,4 +1,4 @@
-"""What a server can do, found out by asking it: a short completion as text, the same as ids, and an echo."""
+"""Detect what a server supports with trial requests: a short completion from text, from ids, and an echo."""
 
 from __future__ import annotations
 
@@ -11,28 +11,29 @@ import openai
 from codegemma_ui import fim
 from codegemma_ui.fim.vocabulary import Vocabulary
 from codegemma_ui.workers.openai.answers import ALTERNATIVES
-from codegemma_ui.workers.openai.failures import nonsense
+from codegemma_ui.workers.openai.failures import protocol_error
 from codegemma_ui.workers.openai.server import ServedModel, Server
 
 TRIAL = ("def add(a, b):\n    return ", "\n\nprint('한글 😀', add(1, 2))\n")
-"""Texts that no two vocabularies are likely to part into as many tokens."""
+"""Texts that two vocabularies are unlikely to split into the same number of tokens."""
 
 _REFUSALS = (400, 422)
-"""HTTP's words for a parameter that a server does not take."""
+"""HTTP statuses for a parameter that a server does not accept."""
 
 
 @dataclass(frozen=True)
 class Abilities:
-    """What a server can do.
+    """What a server supports.
 
     Attributes:
-        model: that it serves.
-        extras: it takes parameters beyond OpenAI's own, `top_k` among them.
-        logprobs: it tells log probabilities.
-        same_vocabulary: it makes as many tokens of a text as the preset does; None where it does not say.
-        token_ids: it takes a prompt as the preset's token ids.
-        score: it tells how likely the tokens of a prompt are.
-        counted: tokens that it made of the trial, and as many as the preset made; None as above.
+        model: the model it serves.
+        extras: whether it accepts parameters beyond OpenAI's, including `top_k`.
+        logprobs: whether it returns log probabilities.
+        same_vocabulary: whether it splits a text into as many tokens as the preset; None if it reports no
+            count.
+        token_ids: whether it accepts a prompt as the preset's token ids.
+        score: whether it returns log probabilities of a prompt's tokens.
+        counted: its and the preset's token counts of the trial; None as above.
     """
 
     model: ServedModel
@@ -45,10 +46,10 @@ class Abilities:
 
     @property
     def lacks(self) -> tuple[str, ...]:
-        """Of `messages.LACKS`."""
+        """Missing features, of `messages.LACKS`."""
         has = {
             "logprobs": self.logprobs,
-            "stop_probability": False,  # five alternatives are not all stop tokens
+            "stop_probability": False,  # five alternatives do not include all stop tokens
             "token_ids": self.token_ids,
             "score": self.score,
             "top_k": self.extras and self.model.server != "server",
@@ -57,39 +58,39 @@ class Abilities:
 
 
 def extras(model: ServedModel, vocabulary: Vocabulary, *, same_ids: bool) -> dict[str, Any]:
-    """Parameters of its own that a server is to be sent with each request.
+    """Return the server-specific parameters to send with each request.
 
-    What a server's settings or a model's `generation_config.json` may set otherwise is set to nothing.
+    They disable what a server's settings or a model's `generation_config.json` may set otherwise.
     """
     match model.server:
         case "llama.cpp":
             return {"min_p": 0, "samplers": ["temperature", "top_k", "top_p"]}
         case "vLLM":
-            told: dict[str, Any] = {
+            parameters: dict[str, Any] = {
                 "min_p": 0,
                 "repetition_penalty": 1,
                 "skip_special_tokens": False,
             }
             if same_ids:
-                told |= {
+                parameters |= {
                     "stop_token_ids": sorted(vocabulary.stop_ids),
                     "return_tokens_as_token_ids": True,
                     "return_token_ids": True,
                 }
-            return told
+            return parameters
     return {}
 
 
 async def examine(
     server: Server, vocabulary: Vocabulary, report: Callable[[float], None]
 ) -> Abilities:
-    """Ask a server.
+    """Send the trial requests to a server.
 
     Args:
-        report: called with how far it is, from 0 to 1.
+        report: called with the progress, from 0 to 1.
 
     Raises:
-        ServerError, openai.OpenAIError: it cannot be asked at all.
+        ServerError, openai.OpenAIError: the server cannot be used at all.
     """
     model = await server.model()
     report(0.25)
@@ -127,7 +128,7 @@ async def examine(
 
 
 async def _tried(server: Server, body: Mapping[str, Any], extra: Mapping[str, Any]) -> Any | None:
-    """The answer, or None where the server does not take this."""
+    """Return the answer, or None if the server does not accept the request."""
     try:
         return await server.ask(body, extra)
     except openai.APIStatusError as error:
@@ -139,31 +140,31 @@ async def _tried(server: Server, body: Mapping[str, Any], extra: Mapping[str, An
 async def _tells_of_prompts(
     server: Server, body: Mapping[str, Any], ids: tuple[int, ...], extra: Mapping[str, Any]
 ) -> bool:
-    asked = {**body, "prompt": list(ids), "echo": True, "max_tokens": 0, "logprobs": ALTERNATIVES}
+    trial = {**body, "prompt": list(ids), "echo": True, "max_tokens": 0, "logprobs": ALTERNATIVES}
     try:
-        answer = await _tried(server, asked, extra)
+        answer = await _tried(server, trial, extra)
         return answer is not None and len(echoed(answer)) >= len(ids)
-    except openai.InternalServerError:  # some fail where they should refuse
+    except openai.InternalServerError:  # some fail instead of refusing
         return False
 
 
 def echoed(answer: Any) -> list[tuple[str, float | None]]:
-    """The tokens of a prompt that came back, and their log probabilities."""
+    """Return the tokens of an echoed prompt with their log probabilities."""
     logprobs = choice_of(answer).get("logprobs") or {}
     tokens, likely = logprobs.get("tokens"), logprobs.get("token_logprobs")
     return list(zip(tokens, likely, strict=True)) if tokens and likely else []
 
 
 def choice_of(answer: Any) -> dict[str, Any]:
-    """The one choice of an answer.
+    """Return the single choice of an answer.
 
     Raises:
-        ServerError: it has none.
+        ServerError: there is none.
     """
     try:
         found: dict[str, Any] = answer.choices[0].model_dump(warnings=False)
     except (AttributeError, TypeError, IndexError) as error:
-        raise nonsense("no completion") from error
+        raise protocol_error("no completion") from error
     return found
 
 

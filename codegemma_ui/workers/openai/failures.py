@@ -1,7 +1,7 @@
-"""What goes wrong between us and a server, as errors that a person can act on.
+"""Map failures of a server or its connection to errors a user can act on.
 
-No message has the server's address: whoever opens a page may read them. `doctor` and the log name it. A proxy
-that it was asked through is named, without user and password, since it may be the one that failed.
+Messages never contain the server's address, since every visitor of the page may read them; `doctor` and the
+log name it. A proxy that was used is named, without user and password, since it may be the cause.
 """
 
 from __future__ import annotations
@@ -18,56 +18,56 @@ from codegemma_ui.secrets import masked, values
 KEY = "OPENAI_API_KEY"
 
 PROXY_LOGIN = 407
-"""The status with which a proxy asks for a user and password."""
+"""Status with which a proxy requests authentication."""
 
 _MOST_QUOTED = 300
-"""Characters of a server's own words."""
+"""Maximum characters quoted from a server."""
 
 
 class ServerError(EngineError):
-    """A server could not do what it was asked; the code says why."""
+    """A server could not fulfil a request; the code says why."""
 
 
 class NotSupported(ServerError):
-    """It works, but cannot do this."""
+    """The server works, but does not support this."""
 
     code = "not_supported"
 
 
 def broke_off(came: int) -> ServerError:
-    """The answer ended before its end.
+    """The answer ended prematurely.
 
     Args:
-        came: tokens that had come.
+        came: number of tokens received.
     """
     return ServerError(
         f"The server's answer broke off after {came} tokens.",
-        "What came is kept. Try again.",
+        "The tokens received are kept. Try again.",
         code="server_broke_off",
     )
 
 
-def nonsense(what: str, through: Proxy | None = None) -> ServerError:
-    """It answered, but not in the protocol.
+def protocol_error(what: str, through: Proxy | None = None) -> ServerError:
+    """The answer does not follow the protocol.
 
     Args:
-        through: the proxy that it was asked through, whose answer this may be.
+        through: proxy of the request, which may have answered instead.
     """
     return ServerError(
-        f"An answer must be one of the completions protocol. Received: {what}",
-        f"Check --openai-base-url: it usually ends in /v1. {_perhaps(through)}".strip(),
+        f"An answer must follow the completions protocol. Received: {what}",
+        f"Check --openai-base-url: it usually ends in /v1. {_proxy_note(through)}".strip(),
         code="server_nonsense",
     )
 
 
 def unusable_proxy(error: Exception) -> ServerError | None:
-    """Why the library could not even make a client, where a proxy is the reason."""
+    """Return the error if the library could not create a client because of a proxy, else None."""
     found = proxies.set_here()
     if isinstance(error, ImportError):
         for one in found:
             if one.socks:
                 return ServerError(
-                    f"The server cannot be asked: {one} needs a package that is not installed here.",
+                    f"The server cannot be used: {one} needs a package that is not installed here.",
                     f"{proxies.SOCKS_PACKAGE}, or unset {one.source}, then start again.",
                     code="server_absent",
                 )
@@ -84,48 +84,50 @@ def unusable_proxy(error: Exception) -> ServerError | None:
 
 def readable(error: BaseException) -> PlaygroundError:
     """Map an exception of the library, or of reading an answer, to ours."""
-    through = _asked_through(error)
+    through = _proxy_used(error)
     if through is None or isinstance(error, PlaygroundError):
         return _direct(error)
     match error:
         case openai.APITimeoutError():
             return ServerError(
-                f"The server did not answer in time. It was asked through {through}.",
-                "Check that proxy. Where the server is reached without it, name its host in NO_PROXY, then "
+                f"The server did not answer in time. The request went through {through}.",
+                "Check that proxy. If the server is reachable without it, name its host in NO_PROXY, then "
                 "start again.",
                 code="server_silent",
             )
         case openai.APIConnectionError():
             return ServerError(
-                f"The server cannot be reached: it was asked through {through}, which failed.",
-                "Check that proxy. Where the server is reached without it, name its host in NO_PROXY, then "
+                f"The server cannot be reached: the request went through {through}, which failed.",
+                "Check that proxy. If the server is reachable without it, name its host in NO_PROXY, then "
                 "start again.",
                 code="server_absent",
             )
         case openai.APIStatusError() if error.status_code == PROXY_LOGIN:
             return ServerError(
-                f"The server cannot be reached: {through} asks for a user and password.",
+                f"The server cannot be reached: {through} requires a user and password.",
                 f"Set {through.source} to http://user:password@host:port, then start again.",
                 code="server_absent",
             )
         case _:
-            told = _direct(error)
+            direct = _direct(error)
             return ServerError(
-                told.message, sentences(told.hint, _perhaps(through)), code=told.code
+                direct.message, sentences(direct.hint, _proxy_note(through)), code=direct.code
             )
 
 
-def _perhaps(through: Proxy | None) -> str:
-    return "" if through is None else f"It was asked through {through}, which may have answered."
+def _proxy_note(through: Proxy | None) -> str:
+    return (
+        "" if through is None else f"The request went through {through}, which may have answered."
+    )
 
 
-def _asked_through(error: BaseException) -> Proxy | None:
+def _proxy_used(error: BaseException) -> Proxy | None:
     request = error.request if isinstance(error, openai.APIError) else None
     return None if request is None else proxies.of(str(request.url))
 
 
 def _direct(error: BaseException) -> PlaygroundError:
-    """The same where no proxy was asked."""
+    """Map an exception of a request without a proxy."""
     match error:
         case PlaygroundError():
             return error
@@ -143,58 +145,58 @@ def _direct(error: BaseException) -> PlaygroundError:
             )
         case openai.AuthenticationError() | openai.PermissionDeniedError():
             return ServerError(
-                f"The server does not accept the key. {_words(error)}".strip(),
-                f"Set {KEY} to a key that it knows, and start again."
+                f"The server does not accept the key. {_message(error)}".strip(),
+                f"Set {KEY} to a key that it accepts, and start again."
                 if os.environ.get(KEY)
-                else f"It asks for a key: set {KEY}, and start again.",
+                else f"It requires a key: set {KEY}, and start again.",
                 code="server_key",
             )
         case openai.RateLimitError():
             return ServerError(
-                f"The server takes no more requests at the moment. {_words(error)}".strip(),
+                f"The server accepts no more requests at the moment. {_message(error)}".strip(),
                 "Try again in a while.",
                 code="server_busy",
             )
         case openai.NotFoundError():
             return ServerError(
-                f"The server knows no such page or model. {_words(error)}".strip(),
+                f"The server has no such page or model. {_message(error)}".strip(),
                 "Check --openai-base-url (it usually ends in /v1) and --openai-model.",
                 code="server_not_found",
             )
         case openai.InternalServerError():
             return ServerError(
-                f"The server failed (HTTP {error.status_code}). {_words(error)}".strip(),
-                "Try again; its own log says more.",
+                f"The server failed (HTTP {error.status_code}). {_message(error)}".strip(),
+                "Try again; its own log has details.",
                 code="server_failed",
             )
         case openai.APIStatusError():
             return ServerError(
-                f"The server refuses the request (HTTP {error.status_code}). {_words(error)}".strip(),
-                "Its words say what it does not take.",
+                f"The server refuses the request (HTTP {error.status_code}). {_message(error)}".strip(),
+                "Its message says what it does not accept.",
                 code="server_refused",
             )
-        case openai.APIError():  # told within a stream
+        case openai.APIError():  # sent within a stream
             return ServerError(
-                f"The server failed. {_words(error)}".strip(),
-                "Try again; its own log says more.",
+                f"The server failed. {_message(error)}".strip(),
+                "Try again; its own log has details.",
                 code="server_failed",
             )
         case _:
-            return nonsense(f"{type(error).__name__}: {_quoted(str(error))}")
+            return protocol_error(f"{type(error).__name__}: {_quoted(str(error))}")
 
 
-def _words(error: openai.APIError) -> str:
-    """What the server itself says of an error."""
+def _message(error: openai.APIError) -> str:
+    """Return the server's own message about an error."""
     body = error.body
     if isinstance(body, dict):
         inner = body.get("error", body)
-        said = inner.get("message") if isinstance(inner, dict) else inner
-        said = said or body.get("detail")
+        message = inner.get("message") if isinstance(inner, dict) else inner
+        message = message or body.get("detail")
     else:
-        said = body
-    return f"It says: {_quoted(said)}" if isinstance(said, str) and said.strip() else ""
+        message = body
+    return f"It says: {_quoted(message)}" if isinstance(message, str) and message.strip() else ""
 
 
 def _quoted(text: str) -> str:
-    """A stranger's words: short, on one line, without our key."""
+    """Shorten untrusted text to one line, and mask our key."""
     return masked(" ".join(text.split()), values())[:_MOST_QUOTED]

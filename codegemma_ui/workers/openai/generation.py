@@ -1,6 +1,6 @@
-"""One request to one stream of events, as `workers/keras/generation.py` makes them, of a server's answer.
+"""Turn one request into one stream of events from a server's answer, like `workers/keras/generation.py`.
 
-A cancel and the time limit close the connection, which is how a server of this protocol is told to stop.
+Cancellation and the time limit close the connection, which is how this protocol stops a server.
 """
 
 from __future__ import annotations
@@ -17,48 +17,48 @@ import openai
 
 from codegemma_ui import fim
 from codegemma_ui.errors import PlaygroundError
-from codegemma_ui.fim.tokenizers import read_otherwise
+from codegemma_ui.fim.tokenizers import split_differently
 from codegemma_ui.fim.vocabulary import Prompt, Vocabulary
 from codegemma_ui.ipc.messages import CompletionRequest, Event, Loaded, StopReason
 from codegemma_ui.workers.events import Output, last_event
 from codegemma_ui.workers.openai.abilities import Abilities, echoed, extras
-from codegemma_ui.workers.openai.answers import ALTERNATIVES, Reader, Told, streamed_choice
-from codegemma_ui.workers.openai.failures import NotSupported, broke_off, nonsense
+from codegemma_ui.workers.openai.answers import ALTERNATIVES, Reader, ServedToken, streamed_choice
+from codegemma_ui.workers.openai.failures import NotSupported, broke_off, protocol_error
 from codegemma_ui.workers.openai.finish import reason_of
 from codegemma_ui.workers.openai.server import Server
 from codegemma_ui.workers.prompting import forced_ids, prompt_event
 from codegemma_ui.workers.repetition import Repetition
 
 LOOK_S = 0.05
-"""Seconds between two looks at whether somebody has cancelled."""
+"""Seconds between two checks for cancellation."""
 
 PAUSE_S = 0.5
-"""Before an answer that broke off before its first token is asked for again; doubled each time."""
+"""Pause before retrying an answer that broke off before its first token; doubled each time."""
 
 COLDEST = 1e-30
-"""A temperature up to this is as good as 0."""
+"""Temperatures up to this are treated as 0."""
 
 LINGER_S = 1.0
-"""After a reason to end, until which more of the answer is waited for. Usually `[DONE]` comes at once."""
+"""Time to wait for more of an answer after its finish reason. Usually `[DONE]` follows at once."""
 
 Result = TypeVar("Result")
 
 
-class Over(Exception):
-    """It was cancelled, or its time is up."""
+class Stopped(Exception):
+    """The request was cancelled, or its time is up."""
 
 
-async def until(waited: Awaitable[Result], over: Callable[[], bool]) -> Result:
-    """Wait for something, unless it is over before.
+async def until(waited: Awaitable[Result], should_stop: Callable[[], bool]) -> Result:
+    """Await something, unless `should_stop` becomes true first.
 
     Raises:
-        Over: it is.
+        Stopped: it did.
     """
     task = asyncio.ensure_future(waited)
     try:
         while not task.done():
-            if over():
-                raise Over
+            if should_stop():
+                raise Stopped
             await asyncio.wait({task}, timeout=LOOK_S)
         return task.result()
     finally:
@@ -68,33 +68,33 @@ async def until(waited: Awaitable[Result], over: Callable[[], bool]) -> Result:
 
 
 async def _next(
-    chunks: AsyncIterator[dict[str, Any]], over: Callable[[], bool], *, ended: bool
+    chunks: AsyncIterator[dict[str, Any]], should_stop: Callable[[], bool], *, ended: bool
 ) -> dict[str, Any] | None:
-    """The next piece of an answer, None after the last one.
+    """Return the next chunk of an answer, or None after the last one.
 
     Args:
-        ended: a reason to end has come. What fails or keeps quiet after it takes nothing from the answer.
+        ended: whether a finish reason has arrived. Failures and silence after it do no harm.
 
     Raises:
-        Over: it is.
+        Stopped: `should_stop` became true.
     """
     if not ended:
-        return await until(anext(chunks, None), over)
+        return await until(anext(chunks, None), should_stop)
     until_s = time.monotonic() + LINGER_S
     try:
-        return await until(anext(chunks, None), lambda: over() or time.monotonic() > until_s)
-    except (Over, PlaygroundError, openai.OpenAIError):
+        return await until(anext(chunks, None), lambda: should_stop() or time.monotonic() > until_s)
+    except (Stopped, PlaygroundError, openai.OpenAIError):
         return None
 
 
 @dataclass(frozen=True)
-class Asker:
-    """Who asks, and what is known of whom.
+class RemoteGenerator:
+    """Generate from a server with known abilities.
 
     Attributes:
-        server, abilities: of the server.
-        vocabulary: the preset's.
-        loaded: says preset, backend and precision in the last event.
+        server, abilities: the server and what it supports.
+        vocabulary: vocabulary of the preset.
+        loaded: preset, backend and precision for the last event.
     """
 
     server: Server
@@ -111,17 +111,17 @@ class Asker:
         """Run a request.
 
         Args:
-            request: a parsed request.
-            cancelled: asked many times a second.
+            request: parsed request.
+            cancelled: called many times a second.
             clock: seconds; only differences count.
 
         Yields:
-            One `prompt`, the `token` events, then one `done` or `cancelled`. Tokens that were asked for come
-            first; how likely they are is told where the server scores.
+            One `prompt`, the `token` events, then one `done` or `cancelled`. Forced tokens come first, with
+            their probabilities if the server scores.
 
         Raises:
-            BadInput: what is forced does not fit.
-            NotSupported: the server cannot do this.
+            BadInput: the forced tokens do not fit.
+            NotSupported: the server does not support the request.
             ServerError, openai.OpenAIError: see `failures`.
         """
         prompt = self.vocabulary.prompt_of(request)
@@ -132,30 +132,30 @@ class Asker:
         repetition = Repetition(samples=request.temperature > 0)
         started = first = last = clock()
 
-        def over() -> bool:
+        def should_stop() -> bool:
             return cancelled() or clock() - started >= request.time_limit_s
 
         answer = (
-            self._score(prompt, forced, over)
+            self._score(prompt, forced, should_stop)
             if request.score
-            else self._write(request, prompt, forced, over)
+            else self._write(request, prompt, forced, should_stop)
         )
         reason: StopReason | None = "scored" if request.score and not forced else None
         try:
             async with contextlib.aclosing(answer) as tokens:
-                async for told in tokens:
-                    if not isinstance(told, Told):
-                        reason = told
+                async for item in tokens:
+                    if not isinstance(item, ServedToken):
+                        reason = item
                         break
                     last = clock()
                     first = last if output.new == 0 else first
                     free = output.count >= len(forced)
-                    if free and told.id in self.vocabulary.stop_ids:
+                    if free and item.id in self.vocabulary.stop_ids:
                         reason = "stop_token"
                     elif output.count + 1 == room:
                         reason = "scored" if request.score else "max_length"
                     token = output.add(
-                        told.id, told.logprob, told.alternatives, ends=reason is not None
+                        item.id, item.logprob, item.alternatives, ends=reason is not None
                     )
                     yield token
                     repeats = free and request.stop_on_repetition and repetition.add(token.text)
@@ -163,107 +163,109 @@ class Asker:
                         reason = "repetition"
                     if reason is not None:
                         break
-        except Over:
+        except Stopped:
             reason = None if cancelled() else "time_limit"
         yield last_event(request, prompt, output, reason, self.loaded, (started, first, last))
 
-    # Writing
+    # Completion
 
     async def _write(
         self,
         request: CompletionRequest,
         prompt: Prompt,
         forced: Sequence[int],
-        over: Callable[[], bool],
-    ) -> AsyncGenerator[Told | StopReason]:
-        """What is forced, what the server writes, and why it stopped. An answer that breaks off before its
-        first token is asked for again.
+        should_stop: Callable[[], bool],
+    ) -> AsyncGenerator[ServedToken | StopReason]:
+        """Yield forced tokens, generated tokens, and the stop reason. An answer that breaks off before its
+        first token is requested again.
 
         Raises:
-            Over: it is.
+            Stopped: `should_stop` became true.
         """
-        body, extra = self._asked(request, prompt, forced)
+        body, extra = self._body_of(request, prompt, forced)
         if self.abilities.score:
-            async for scored in self._score(prompt, forced, over):
+            async for scored in self._score(prompt, forced, should_stop):
                 yield scored
         else:
             for token_id in forced:
-                yield Told(token_id)
+                yield ServedToken(token_id)
         came = 0
         for attempt in range(self.server.retries + 1):
             if attempt:
-                await until(asyncio.sleep(PAUSE_S * 2 ** (attempt - 1)), over)
-            stream = await until(self.server.stream(body, extra), over)
+                await until(asyncio.sleep(PAUSE_S * 2 ** (attempt - 1)), should_stop)
+            stream = await until(self.server.stream(body, extra), should_stop)
             reader = Reader(self.vocabulary, same_ids=self.abilities.token_ids)
             chunks = aiter(stream)
             reason: StopReason | None = None
-            said: object = None  # `finish_reason`, as the server has it
+            finish: object = None  # the server's `finish_reason`
             completes = False
             try:
-                # A reason may stand in each piece, and text behind it: the end is where nothing more comes.
-                while (chunk := await _next(chunks, over, ended=reason is not None)) is not None:
+                # Any chunk may have a reason, and text may follow it: the answer ends when the stream does.
+                while (
+                    chunk := await _next(chunks, should_stop, ended=reason is not None)
+                ) is not None:
                     choice = streamed_choice(chunk)
-                    if choice is None:  # such as one that tells the usage alone
+                    if choice is None:  # such as a chunk with usage only
                         continue
                     completes = True
-                    for told in self._told(choice, reader):
+                    for token in self._tokens_of(choice, reader):
                         came += 1
-                        yield told
-                    if (told_reason := reason_of(choice.get("finish_reason"))) is not None:
-                        reason, said = told_reason, choice["finish_reason"]
+                        yield token
+                    if (given_reason := reason_of(choice.get("finish_reason"))) is not None:
+                        reason, finish = given_reason, choice["finish_reason"]
             finally:
                 await stream.close()
             if stream.done and reason is None:
                 if not completes:
-                    raise nonsense("no completion")
+                    raise protocol_error("no completion")
                 reason = "server"
             if reason is not None:
                 if reason == "server":
-                    print(f"An answer ended with finish_reason {said!r:.80}", file=sys.stderr)
+                    print(f"An answer ended with finish_reason {finish!r:.80}", file=sys.stderr)
                 yield reason
                 return
             if came:
                 break
         raise broke_off(came)
 
-    def _told(self, choice: Mapping[str, Any], reader: Reader) -> list[Told]:
-        """The tokens of a piece of an answer.
+    def _tokens_of(self, choice: Mapping[str, Any], reader: Reader) -> list[ServedToken]:
+        """Return the tokens of a chunk's choice.
 
         Raises:
-            ServerError: it is none.
+            ServerError: it is malformed.
         """
         try:
             try:
-                told = reader.read(choice)
+                tokens = reader.read(choice)
             except (AttributeError, TypeError, ValueError, KeyError):
-                told = reader.read_text(choice)
+                tokens = reader.read_text(choice)
         except TypeError as error:
-            raise nonsense(f"{type(error).__name__} {error}"[:100]) from error
+            raise protocol_error(f"{type(error).__name__} {error}"[:100]) from error
         ends = reason_of(choice.get("finish_reason")) is not None
         stop_id = self._stop_id(choice.get("stop_reason")) if ends else None
-        return told if stop_id is None else [*told, Told(stop_id)]
+        return tokens if stop_id is None else [*tokens, ServedToken(stop_id)]
 
     def _stop_id(self, stopped_at: object) -> int | None:
-        """The stop token that vLLM names, by its id or by the string that was asked for."""
+        """Return the stop token that vLLM names, by its id or by a stop string of ours."""
         if isinstance(stopped_at, int) and stopped_at in self.vocabulary.stop_ids:
             return stopped_at
         if isinstance(stopped_at, str) and stopped_at in fim.FIM_TOKENS:
             return self.vocabulary.control_id(stopped_at)
         return None
 
-    def _asked(
+    def _body_of(
         self, request: CompletionRequest, prompt: Prompt, forced: Sequence[int]
     ) -> tuple[dict[str, Any], dict[str, Any]]:
-        """The body of a request, and what of it is the server's own.
+        """Return the body of a request, and its server-specific part.
 
         Raises:
-            NotSupported: the server cannot do this.
+            NotSupported: the server does not support the request.
         """
         can = self.abilities
         extra = extras(can.model, self.vocabulary, same_ids=can.token_ids) if can.extras else {}
         body: dict[str, Any] = {
             "model": can.model.id,
-            "prompt": self._handed(request, prompt, forced),
+            "prompt": self._prompt_to_send(request, prompt, forced),
             "max_tokens": request.max_length - len(prompt.tokens) - len(forced),
             "temperature": 0,
         }
@@ -281,33 +283,33 @@ class Asker:
                 raise NotSupported("This server does not take top_k.", "Set top_k to 0.")
         return body, extra
 
-    def _handed(
+    def _prompt_to_send(
         self, request: CompletionRequest, prompt: Prompt, forced: Sequence[int]
     ) -> str | list[int]:
-        """The prompt and what is forced: as text where any tokenizer makes these tokens of it, else as ids.
+        """Return prompt and forced tokens: as text if any tokenizer splits it into these tokens, else as ids.
 
-        A server that takes no ids gets the text all the same where only the tokens differ.
+        A server that accepts no ids still gets text if only the token boundaries differ.
 
         Raises:
-            NotSupported: it takes no ids, and would take the text for something else.
+            NotSupported: it accepts no ids, and would misread the text.
         """
         chosen = bool(forced) and not isinstance(request.forced, str)
         begins = self.vocabulary.decode(forced) if chosen else str(request.forced or "")
-        told = [fim.Segment("prefix", begins)] if begins else []
-        otherwise = read_otherwise((*prompt.segments, *told))
+        beginning = [fim.Segment("prefix", begins)] if begins else []
+        otherwise = split_differently((*prompt.segments, *beginning))
         if otherwise is None and not chosen:
             return prompt.text + begins
         if self.abilities.token_ids:
             return [*prompt.token_ids, *forced]
         if otherwise == "spelled":
             raise NotSupported(
-                "The text spells a control token, which is to stay text. This server takes no token ids "
-                "and would read the token.",
+                "The text contains the name of a control token, which must stay text. This server accepts no "
+                "token ids and would read the name as the token.",
                 "Remove the name from the text.",
             )
         if chosen and self.vocabulary.encode(begins) != list(forced):
             raise NotSupported(
-                "This server takes no token ids, so that a middle cannot begin with just these tokens.",
+                "This server accepts no token ids, so a middle cannot begin with exactly these tokens.",
                 "Give the beginning as text.",
             )
         return prompt.text + begins
@@ -315,21 +317,21 @@ class Asker:
     # Scoring
 
     async def _score(
-        self, prompt: Prompt, forced: Sequence[int], over: Callable[[], bool]
-    ) -> AsyncGenerator[Told | StopReason]:
-        """How likely what is forced is: the server sends the prompt back and tells of each token.
+        self, prompt: Prompt, forced: Sequence[int], should_stop: Callable[[], bool]
+    ) -> AsyncGenerator[ServedToken | StopReason]:
+        """Score forced tokens: the server echoes the prompt with the log probability of each token.
 
         Raises:
-            Over: it is.
-            NotSupported: it tells nothing of prompts.
+            Stopped: `should_stop` became true.
+            NotSupported: it does not score prompts.
         """
         if not forced:
             return
         can = self.abilities
         if not can.score:
             raise NotSupported(
-                "This server does not tell how likely given tokens are (echo with logprobs).",
-                "Scores need a server that does, such as vLLM, or a local backend.",
+                "This server does not return probabilities of given tokens (echo with logprobs).",
+                "Scoring needs a server that does, such as vLLM, or a local backend.",
             )
         body = {
             "model": can.model.id,
@@ -340,9 +342,9 @@ class Asker:
             "logprobs": ALTERNATIVES,
         }
         extra = extras(can.model, self.vocabulary, same_ids=True) if can.extras else {}
-        answer = await until(self.server.ask(body, extra), over)
+        answer = await until(self.server.ask(body, extra), should_stop)
         scored = echoed(answer)[len(prompt.tokens) :][: len(forced)]
         if len(scored) < len(forced) or any(logprob is None for _, logprob in scored):
-            raise nonsense("a score of other tokens")
+            raise protocol_error("a score of other tokens")
         for token_id, (_, logprob) in zip(forced, scored, strict=True):
-            yield Told(token_id, logprob)
+            yield ServedToken(token_id, logprob)

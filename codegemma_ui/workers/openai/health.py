@@ -1,4 +1,4 @@
-"""Whether a server is there, for `doctor`: its list of models, asked for once."""
+"""Check for `doctor` that a server is available, with one request for its list of models."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from codegemma_ui.workers.openai.server import ServedModel, Server
 
 
 def probe(place: RemoteServer) -> tuple[ServedModel, float] | str:
-    """The model that would be asked, and in how many seconds the server answered; or what is wrong."""
+    """Return the model that would be used and the response time in seconds, or what is wrong."""
 
     async def ask() -> tuple[ServedModel, float]:
         server = Server(place, retries=0)

@@ -1,7 +1,7 @@
-"""The connection to a server: the `openai` library with our timeouts, retries and key.
+"""Connection to a server: the `openai` library with our timeouts, retries and key.
 
-The library tries a request again, with a growing pause or the one that the server asks for, where it could
-not be sent or the server said 408, 409, 429 or 5xx. Once an answer has begun, nothing is tried again here.
+The library retries a request, with increasing or server-defined pauses, if it could not be sent or the server
+returned 408, 409, 429 or 5xx. Once an answer has begun, nothing is retried here.
 """
 
 from __future__ import annotations
@@ -15,22 +15,22 @@ import openai
 
 from codegemma_ui.machine import proxies
 from codegemma_ui.settings import RemoteServer
-from codegemma_ui.workers.openai.failures import KEY, ServerError, nonsense, unusable_proxy
+from codegemma_ui.workers.openai.failures import KEY, ServerError, protocol_error, unusable_proxy
 from codegemma_ui.workers.openai.stream import Stream
 
 MAKERS = {"llamacpp": "llama.cpp", "vllm": "vLLM"}
-"""What `owned_by` of a listed model says -> the server, whose own parameters are then sent too."""
+"""`owned_by` of a listed model -> the server, which then also gets its own parameters."""
 
 
 @dataclass(frozen=True)
 class ServedModel:
-    """A model that a server lists.
+    """A model listed by a server.
 
     Attributes:
-        id: as requests name it.
-        server: of `MAKERS`, or "server".
-        context_length: tokens, where the server says so.
-        parameters: number of weights, where it says so.
+        id: its name in requests.
+        server: one of `MAKERS`, or "server".
+        context_length: tokens, if the server reports it.
+        parameters: number of weights, if reported.
     """
 
     id: str
@@ -40,13 +40,13 @@ class ServedModel:
 
     @classmethod
     def of(cls, listed: Any) -> ServedModel:
-        """Of an entry of `GET /models`; `meta` is llama.cpp's, `max_model_len` vLLM's."""
-        told = listed.to_dict()
-        meta = told.get("meta") or {}
+        """Parse an entry of `GET /models`; `meta` is llama.cpp's, `max_model_len` vLLM's."""
+        entry = listed.to_dict()
+        meta = entry.get("meta") or {}
         return cls(
-            id=str(told["id"]),
-            server=MAKERS.get(str(told.get("owned_by")), "server"),
-            context_length=_count(told.get("max_model_len") or meta.get("n_ctx")),
+            id=str(entry["id"]),
+            server=MAKERS.get(str(entry.get("owned_by")), "server"),
+            context_length=_count(entry.get("max_model_len") or meta.get("n_ctx")),
             parameters=_count(meta.get("n_params")),
         )
 
@@ -59,11 +59,11 @@ class Server:
     """A server.
 
     Args:
-        place: where it is, and how long it may take.
-        retries: how often a request is tried again; as the place says, where None.
+        place: its address and timeout.
+        retries: number of retries per request; None for the default in `place`.
 
     Raises:
-        ServerError: a proxy that is set cannot be used.
+        ServerError: a configured proxy cannot be used.
     """
 
     def __init__(self, place: RemoteServer, retries: int | None = None) -> None:
@@ -78,17 +78,17 @@ class Server:
                 max_retries=self.retries,
             )
         except Exception as error:
-            told = unusable_proxy(error)
-            if told is None:
+            failure = unusable_proxy(error)
+            if failure is None:
                 raise
-            raise told from None  # its text may quote a proxy's password
+            raise failure from None  # its text may quote a proxy's password
         self._headers: Any = {} if key else {"Authorization": openai.Omit()}
 
     async def model(self) -> ServedModel:
-        """The model to ask: the one that the operator named, else the only one there is.
+        """Return the model to use: the one the operator named, else the only one there is.
 
         Raises:
-            ServerError: it is not there, or there are several.
+            ServerError: it does not exist, or there are several.
             openai.OpenAIError: see `failures.readable`.
         """
         wanted = self.place.model
@@ -96,12 +96,12 @@ class Server:
             page: Any = await self._client.models.list(extra_headers=self._headers)
             listed = [ServedModel.of(one) for one in page.data]
         except openai.NotFoundError:
-            if wanted:  # a server without a list: the operator knows better
+            if wanted:  # the server has no list; trust the operator
                 return ServedModel(wanted)
             raise
         except (AttributeError, TypeError, KeyError) as error:
             through = proxies.of(self.place.base_url)
-            raise nonsense("no list of models", through) from error
+            raise protocol_error("no list of models", through) from error
         named = [one for one in listed if not wanted or one.id == wanted]
         if len(named) != 1:
             there = ", ".join(one.id for one in listed[:10]) or "none"
@@ -113,11 +113,11 @@ class Server:
         return named[0]
 
     async def ask(self, body: Mapping[str, Any], extra: Mapping[str, Any]) -> Any:
-        """An answer in one piece: `openai.types.Completion`."""
+        """Request an answer in one piece: `openai.types.Completion`."""
         return await self._create(body, extra)
 
     async def stream(self, body: Mapping[str, Any], extra: Mapping[str, Any]) -> Stream:
-        """An answer as it comes, to be closed."""
+        """Request a streamed answer; the caller closes it."""
         answer = await self._create({**body, "stream": True}, extra)
         return Stream(answer.response)
 
@@ -127,5 +127,5 @@ class Server:
         )
 
     async def close(self) -> None:
-        """Let go of its connections."""
+        """Close its connections."""
         await self._client.close()

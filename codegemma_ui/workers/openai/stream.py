@@ -1,8 +1,8 @@
-"""A streamed answer, read as servers write it: server-sent events whose data are JSON objects.
+"""Parse a streamed answer: server-sent events whose data are JSON objects.
 
-The `openai` library reads OpenAI's own stream and drops what other servers make of it: an event without a
-blank line after it, the first event behind a byte-order mark, an answer that came in one piece, and whether
-`[DONE]` came, which is all that tells an end without a reason from a broken connection. The format:
+The `openai` library reads OpenAI's own streams, and drops variants of other servers: an event without a blank
+line after it, the first event after a byte-order mark, an answer in one piece, and whether `[DONE]` came, the
+only way to tell an end without a reason from a broken connection. The format:
 https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation.
 """
 
@@ -19,22 +19,22 @@ import anyio
 import httpx2
 import openai
 
-from codegemma_ui.workers.openai.failures import nonsense
+from codegemma_ui.workers.openai.failures import protocol_error
 
 _DONE = "[DONE]"
 
-# A carriage return that ends what came so far may be half of a CRLF.
+# A trailing carriage return may be half of a CRLF.
 _LINE_END = re.compile(rb"\r\n|\n|\r(?=[^\n])")
 
 
 class Stream:
-    """An answer as it comes.
+    """A streamed answer.
 
     Args:
-        response: whose body has not been read.
+        response: response with unread body.
 
     Attributes:
-        done: the server said that the answer is complete: by `[DONE]`, or by sending it in one piece.
+        done: whether the server marked the answer as complete, by `[DONE]` or by sending it in one piece.
     """
 
     def __init__(self, response: httpx2.Response) -> None:
@@ -46,16 +46,16 @@ class Stream:
         return self._chunks
 
     async def close(self) -> None:
-        """Close the connection, which is how a server is told to stop."""
+        """Close the connection, which stops the server."""
         await self._response.aclose()
 
     async def _read(self) -> AsyncGenerator[dict[str, Any]]:
-        """Yield the objects; a connection that breaks ends them as if the server had closed it.
+        """Yield the objects; a broken connection ends them as if the server had closed it.
 
         Raises:
-            openai.APITimeoutError: nothing came for too long.
-            openai.APIError: the server tells of an error.
-            ServerError: it sends something else.
+            openai.APITimeoutError: nothing arrived for too long.
+            openai.APIError: the server sent an error.
+            ServerError: it sent something else.
         """
         kind = self._response.headers.get("content-type", "").partition(";")[0].strip()
         came = foreign = False
@@ -82,38 +82,38 @@ class Stream:
                         held, event = "", "data"
                 elif not line:
                     if held.strip():
-                        raise nonsense("an event that is not JSON")
+                        raise protocol_error("an event that is not JSON")
                     held, event = "", "data"
                 elif name not in ("", "id", "retry"):
                     foreign = True
             if foreign and not came:
-                raise nonsense(f"a body of {kind[:50] or 'no'} type")
+                raise protocol_error(f"a body of {kind[:50] or 'no'} type")
         except httpx2.TimeoutException as error:
             raise openai.APITimeoutError(self._response.request) from error
         except (httpx2.RequestError, ssl.SSLError, anyio.EndOfStream):
             return
 
     def _object(self, text: str, *, error: bool = False) -> dict[str, Any]:
-        """The object that an event carries.
+        """Return the object of an event.
 
         Raises:
-            openai.APIError: it tells of an error, in one of the forms that servers have for it.
-            ServerError: it is none.
+            openai.APIError: it is an error, in one of the forms that servers use.
+            ServerError: it is not an object.
         """
         try:
             found = json.loads(text)
         except ValueError:
-            raise nonsense("an answer that is not JSON") from None
+            raise protocol_error("an answer that is not JSON") from None
         if not isinstance(found, dict):
-            raise nonsense(f"an event that is a {type(found).__name__}")
-        # vLLM and FastChat say `"object": "error"`.
+            raise protocol_error(f"an event that is a {type(found).__name__}")
+        # vLLM and FastChat send `"object": "error"`.
         if error or found.get("error") or found.get("object") == "error":
-            raise openai.APIError("told within the answer", self._response.request, body=found)
+            raise openai.APIError("sent within the answer", self._response.request, body=found)
         return found
 
 
 async def _lines(parts: AsyncIterator[bytes]) -> AsyncGenerator[str]:
-    """Yield lines that end in LF, CRLF or CR, without a byte-order mark before the first one."""
+    """Yield lines ended by LF, CRLF or CR, without a leading byte-order mark."""
     held, first = b"", True
     async for part in parts:
         *lines, held = _LINE_END.split(held + part)

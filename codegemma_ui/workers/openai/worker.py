@@ -1,7 +1,6 @@
-"""The worker process of a server that runs elsewhere; `workers/keras/worker.py` documents its messages.
+"""Worker process for a remote server; `workers/keras/worker.py` documents its messages.
 
-While nobody asks for anything it looks now and then whether the server is still there, and says so when that
-changes.
+While idle, it checks the server periodically, and reports when its availability changes.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ from codegemma_ui.settings import RemoteServer
 try:
     from codegemma_ui.workers.openai.abilities import Abilities, examine
     from codegemma_ui.workers.openai.failures import readable
-    from codegemma_ui.workers.openai.generation import Asker
+    from codegemma_ui.workers.openai.generation import RemoteGenerator
     from codegemma_ui.workers.openai.server import Server
 except ImportError as error:
     missing: ImportError | None = error
@@ -43,7 +42,7 @@ else:
     missing = None
 
 LOOK_S = 30.0
-"""Seconds without a request after which the server is looked at."""
+"""Seconds without a request after which the server is checked."""
 
 Write = Callable[[dict[str, Any]], None]
 
@@ -65,8 +64,8 @@ def main() -> None:
     write = take_stdout()
     inbox = Inbox(write)
     if missing is not None:
-        said = f"The backend {OPENAI} lacks a package: {missing}."
-        write_failure(write, BackendMissing(said, machine.install(OPENAI)))
+        message = f"The backend {OPENAI} lacks a package: {missing}."
+        write_failure(write, BackendMissing(message, machine.install(OPENAI)))
         sys.exit(1)
     place = RemoteServer(
         given.base_url, given.model, given.connect_timeout, given.timeout, given.retries
@@ -80,26 +79,26 @@ async def _serve(
     print(f"server: {place.base_url}", file=sys.stderr)
     try:
         server = Server(place)
-        asker = await _come_up(given, server, write)
+        generator = await _start(given, server, write)
     except Exception as error:
         traceback.print_exc()
         write_failure(write, readable(error))
         sys.exit(1)
-    loaded = asker.loaded
+    loaded = generator.loaded
     write({"worker": "loaded", **asdict(loaded)})
     quick = Server(replace(place, timeout_s=place.connect_timeout_s), retries=0)
-    told: str | None = ""
+    reported: str | None = ""
     while True:
         note = await _trouble(quick) or loaded.note
-        if note != told:
-            told = note
+        if note != reported:
+            reported = note
             write({"worker": "warm", "share": 1.0, "compilations": 0, "note": note})
         while (message := await asyncio.to_thread(inbox.next, given.look)) is not None:
-            await _answer(asker, message, write, inbox)
+            await _answer(generator, message, write, inbox)
 
 
-async def _come_up(given: argparse.Namespace, server: Server, write: Write) -> Asker:
-    """Ask the server what it can do; tell of each step."""
+async def _start(given: argparse.Namespace, server: Server, write: Write) -> RemoteGenerator:
+    """Detect what the server supports, reporting progress."""
     write({"worker": "state", "state": "loading"})
     vocabulary = Vocabulary(given.folder)
 
@@ -120,11 +119,11 @@ async def _come_up(given: argparse.Namespace, server: Server, write: Write) -> A
         note=_note(can, given.preset),
         lacks=can.lacks,
     )
-    return Asker(server, can, vocabulary, loaded)
+    return RemoteGenerator(server, can, vocabulary, loaded)
 
 
 def _summary(can: Abilities) -> str:
-    """What is known of the model; the address is for the operator alone."""
+    """Describe the model; the address is for the operator only."""
     model = can.model
     lines = [f"model           {Path(model.id).name}", f"server          {model.server}"]
     if model.context_length:
@@ -145,13 +144,13 @@ def _note(can: Abilities, preset: str) -> str | None:
         return None
     theirs, ours = can.counted
     return (
-        f"The server makes {theirs} tokens of a text of which {preset} makes {ours}: it serves another "
-        "model. Choose the one that it serves; until then, token counts are not its own."
+        f"The server splits a text into {theirs} tokens that {preset} splits into {ours}: it serves another "
+        "model. Choose the model it serves; until then, token counts are not its own."
     )
 
 
 async def _trouble(server: Server) -> str | None:
-    """What is wrong with the server at this moment, if anything is."""
+    """Return the server's current problem, if any."""
     try:
         await server.model()
     except Exception as error:
@@ -159,11 +158,13 @@ async def _trouble(server: Server) -> str | None:
     return None
 
 
-async def _answer(asker: Asker, message: dict[str, Any], write: Write, inbox: Inbox) -> None:
+async def _answer(
+    generator: RemoteGenerator, message: dict[str, Any], write: Write, inbox: Inbox
+) -> None:
     request_id = message["request_id"]
     try:
         request = CompletionRequest.from_dict(message["request"])
-        events = asker.generate(request, lambda: inbox.is_cancelled(request_id))
+        events = generator.generate(request, lambda: inbox.is_cancelled(request_id))
         async with aclosing(events) as stream:
             async for event in stream:
                 write({"request_id": request_id, **event_to_dict(event)})

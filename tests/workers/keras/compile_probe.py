@@ -60,8 +60,8 @@ def on_torch() -> float:
 
 
 result = {"jax": on_jax, "tensorflow": on_tensorflow, "torch": on_torch}[BACKEND]()
-compiled.came_up()
-compiled.remember()
+compiled.model_loaded()
+compiled.save_checksums()
 folder = installation.cache_folder() / BACKEND
 kept = [one for one in folder.rglob("*") if one.is_file()] if folder.is_dir() else []
 report = {

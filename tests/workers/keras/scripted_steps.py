@@ -149,9 +149,9 @@ class ScriptedRows(ScriptedSteps):
         counts: np.ndarray,
         stop_ids: np.ndarray,
         params: SamplingParams,
-        meanwhile: Callable[[], None],
+        while_running: Callable[[], None],
     ) -> tuple[Any, list[TokenBatch]]:
-        meanwhile()
+        while_running()
         self.before()
         assert len(token_ids) == rows["rows"]
         picked = []

@@ -147,7 +147,7 @@ class TestSums:
         (folder / "one").write_bytes(b"\x00program")
         (folder / "two").write_bytes(b"another")
         self.again()
-        compiled.remember()
+        compiled.save_checksums()
         return folder
 
     @staticmethod
@@ -187,7 +187,7 @@ class TestSums:
         assert "JAX_COMPILATION_CACHE_DIR" not in os.environ
         assert not compiled.in_use()
         assert (folder / "one").exists()
-        compiled.came_up()
+        compiled.model_loaded()
         assert list(folder.iterdir()) == []
         assert str(folder) in (compiled.note() or "")
 

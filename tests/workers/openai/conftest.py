@@ -21,7 +21,7 @@ from codegemma_ui.machine import OPENAI
 from codegemma_ui.settings import RemoteServer
 from codegemma_ui.workers.openai import health
 from codegemma_ui.workers.openai.abilities import Abilities, examine
-from codegemma_ui.workers.openai.generation import Asker
+from codegemma_ui.workers.openai.generation import RemoteGenerator
 from codegemma_ui.workers.openai.server import Server
 from tests.completions.snippets.conftest import free_port
 
@@ -64,13 +64,13 @@ def ask(
             **{"preset": presets.BUNDLED, "backend": OPENAI, "dtype": AS_SERVED, "device": ""},
             **{"parameters": 0, "memory_bytes": 0, "context_length": 0, "summary": ""},
         )
-        asker = Asker(server, asked.can, vocabulary, loaded)
+        generator = RemoteGenerator(server, asked.can, vocabulary, loaded)
         for raw in raws:
             came: list[Any] = []
             asked.events.append(came)
             request = parse_request(raw, CONTEXT_LENGTH)
             try:
-                async for event in asker.generate(request, lambda came=came: cancelled(came)):
+                async for event in generator.generate(request, lambda came=came: cancelled(came)):
                     came.append(event)
             except Exception as error:
                 came.append(error)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from codegemma_ui.fim.vocabulary import Vocabulary
-from codegemma_ui.workers.openai.answers import Reader, Told
+from codegemma_ui.workers.openai.answers import Reader, ServedToken
 
 
 def legacy(tokens: list[str], logprobs: list[float], top: list[dict[str, float]]) -> dict[str, Any]:
@@ -36,15 +36,15 @@ def test_vllm_names_tokens_by_their_ids(vocabulary: Vocabulary) -> None:
     reader = Reader(vocabulary, same_ids=True)
     logprobs = legacy(["token_id:2105"], [-0.5], [{"token_id:2105": -0.5, "token_id:801": -1.0}])
     choice = {"text": "", "logprobs": logprobs, "token_ids": [2105]}
-    assert reader.read(choice) == [Told(2105, -0.5, ((2105, -0.5), (801, -1.0)))]
-    assert reader.read({"text": "", "logprobs": None, "token_ids": [7]}) == [Told(7)]
+    assert reader.read(choice) == [ServedToken(2105, -0.5, ((2105, -0.5), (801, -1.0)))]
+    assert reader.read({"text": "", "logprobs": None, "token_ids": [7]}) == [ServedToken(7)]
 
 
 def test_openais_own_way_tells_texts(vocabulary: Vocabulary) -> None:
     reader = Reader(vocabulary, same_ids=False)
     logprobs = legacy(["sys", "<0x41>x"], [-0.5, -3.0], [{"sys": -0.5, "nowhere at all": -9.0}, {}])
     told = reader.read({"text": "sys<0x41>x", "logprobs": logprobs})
-    assert told[0] == Told(2105, -0.5, ((2105, -0.5),))
+    assert told[0] == ServedToken(2105, -0.5, ((2105, -0.5),))
     assert {one.logprob for one in told[1:]} == {None}, "more than one of our tokens"
     assert vocabulary.decode([one.id for one in told]) == "sys<0x41>x"
 

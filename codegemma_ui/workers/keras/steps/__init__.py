@@ -1,9 +1,9 @@
-"""What differs between the Keras backends: how the passes over a KV cache are compiled and run.
+"""Backend-specific part of the engine: compile and run the passes over a KV cache.
 
-`programs.py` and `forward.py` hold the passes, in `keras.ops`, once. `jax.py`, `tensorflow.py` and
-`torch.py` each compile them their own way and hide how the cache is kept; beside each, for a large model on a
-CPU, `…_layers.py` compiles a layer at a time (`layers.py`). Nothing here samples, plans chunks
-or drafts: that is `decode.py`.
+`programs.py` and `forward.py` define the passes once, in `keras.ops`. `jax.py`, `tensorflow.py` and
+`torch.py` each compile them in their own way and hide how the cache is stored; the `…_layers.py` beside each
+compiles one layer at a time, for a large model on a CPU (`layers.py`). Sampling, chunk planning and drafts
+are not here but in `decode.py`.
 """
 
 from __future__ import annotations
@@ -22,47 +22,47 @@ if TYPE_CHECKING:
 
 BACKENDS = ("tensorflow", "jax", "torch")
 
-# Opaque to everyone but the backend that made it.
+# Opaque except to the backend that made it.
 Cache = Any
 
 BURST = 16
-"""The most tokens that one `decode` gives."""
+"""Maximum number of tokens from one `decode`."""
 
 MAX_STOP_IDS = 8
 
 ALTERNATIVES = 5
-"""Likeliest tokens that are told beside each choice, itself among them where it is one."""
+"""Likeliest tokens reported with each choice, which may be among them."""
 
 
 Scores = Any
-"""One position's logits, `(vocabulary_size,)` float32, where the model is; opaque as `Cache` is."""
+"""Logits of one position, `(vocabulary_size,)` float32, on the model's device; opaque as `Cache` is."""
 
 
 @dataclass(frozen=True)
 class TokenBatch:
-    """What the device chose, on the host: a row for each of N positions.
+    """Chosen tokens, copied to the host: one row for each of N positions.
 
     Attributes:
-        ids: int32, `(N, 6)`: the token that was chosen, then the five likeliest, most likely first.
-        logprobs: float32, `(N, 7)`, of the model's own distribution: theirs, then that of any stop token.
+        ids: int32, `(N, 6)`: the chosen token, then the five likeliest, most likely first.
+        logprobs: float32, `(N, 7)`, under the model's own distribution: of these ids, then of any stop token.
     """
 
     ids: np.ndarray
     logprobs: np.ndarray
 
     def rows(self, first: int, end: int) -> TokenBatch:
-        """Some of the rows."""
+        """Return rows `first` to `end`."""
         return TokenBatch(self.ids[first:end], self.logprobs[first:end])
 
 
 class SamplingParams(NamedTuple):
-    """How tokens are chosen: drawn, in the order temperature, top-k, top-p, or greedily.
+    """Sampling parameters, applied in the order temperature, top-k, top-p.
 
     Attributes:
         temperature: float32 scalar; 0 is greedy, and the rest has no effect.
         top_k: int32 scalar; 0 is off.
         top_p: float32 scalar; 1 is off.
-        numbers: float32, `(BURST,)`, each at least 0 and less than 1, one for each token.
+        numbers: float32 random numbers in [0, 1), `(BURST,)`, one per token.
     """
 
     temperature: Any
@@ -72,10 +72,10 @@ class SamplingParams(NamedTuple):
 
 
 class GivenUp(Exception):
-    """A pass has ended between two of its parts, as its caller wanted.
+    """A pass was abandoned between two of its parts, at the caller's request.
 
     Args:
-        cache: what takes the place of the pass's cache; it holds the same up to the pass's first position.
+        cache: replaces the pass's cache; same content up to the pass's first position.
     """
 
     def __init__(self, cache: Cache) -> None:
@@ -84,24 +84,23 @@ class GivenUp(Exception):
 
 
 def always(_: int) -> bool:
-    """Never gives a pass up."""
+    """Never abandon a pass."""
     return True
 
 
 class Steps(Protocol):
-    """The compiled passes of a `GemmaCausalLM` over a KV cache, for one Keras backend.
+    """Compiled passes of a `GemmaCausalLM` over a KV cache, for one Keras backend.
 
-    A cache that was given to a pass is not to be used again; the one it returns is.
+    A cache given to a pass must not be used again; use the one it returns.
 
     Attributes:
-        shape: of the model.
-        weights: its weights, arranged as the backend wants them.
-        note: what a person should know about how the passes run, for example that torch found no C++
-            compiler; None when there is nothing to say.
+        shape: shape of the model.
+        weights: its weights, arranged for the backend.
+        note: message for the user about how the passes run, for example that torch found no C++ compiler;
+            None if there is none.
         compilations: programs compiled so far.
-        compiling: programs that are still to be compiled on a thread of their own, and run uncompiled
-            until then.
-        parts: how many a pass of `PartedSteps` has, else 1.
+        compiling: programs waiting for background compilation, which run uncompiled until then.
+        parts: number of parts of a pass of `PartedSteps`, else 1.
         takes_batches: whether these are `BatchSteps`.
         tried_beside: whether the warm-up may run a program while a request runs another.
     """
@@ -118,27 +117,26 @@ class Steps(Protocol):
     def compilations(self) -> int: ...
 
     def warmed(self) -> None:
-        """Every program has run once: what is compiled on a thread of its own may begin."""
+        """Start background compilation, now that every program has run once."""
         ...
 
     def allocate(self, length: int) -> Cache:
-        """A KV cache for `length` tokens.
+        """Allocate a KV cache for `length` tokens.
 
-        Its content is unspecified where nothing has been written yet: the causal mask keeps every
-        position from what lies after it.
+        Positions not yet written have unspecified content: the causal mask hides later positions.
 
         Args:
-            length: the number of positions.
+            length: number of positions.
         """
         ...
 
     @property
     def weight_bytes(self) -> int:
-        """Bytes that the weights take, which a step reads once."""
+        """Return the size of the weights in bytes, which each step reads once."""
         ...
 
     def cache_bytes(self, length: int) -> int:
-        """Bytes that a cache for `length` tokens takes."""
+        """Return the size of a cache for `length` tokens, in bytes."""
         ...
 
     def prefill(
@@ -149,20 +147,20 @@ class Steps(Protocol):
         last: int,
         stop_ids: np.ndarray,
     ) -> tuple[Cache, TokenBatch, Scores]:
-        """Read `token_ids` at positions `offset` and up, and write their keys and values.
+        """Process `token_ids` from position `offset` on, and write their keys and values.
 
-        Each pair of `len(token_ids)` and cache length compiles once; `offset` and `last` never make it
-        compile again. The caller keeps `offset + len(token_ids)` within the cache.
+        Compiles once for each pair of `len(token_ids)` and cache length, whatever `offset` and `last`. The
+        caller keeps `offset + len(token_ids)` within the cache.
 
         Args:
             cache: from `allocate()` or the last pass.
             token_ids: int32 array of shape `(S,)`.
-            offset: the position of the first of them.
-            last: which of the S positions a token is wanted after, from 0.
-            stop_ids: int32, `(MAX_STOP_IDS,)`, unused places -1.
+            offset: position of the first token.
+            last: index, from 0, of the position after which a token is chosen.
+            stop_ids: int32, `(MAX_STOP_IDS,)`, padded with -1.
 
         Returns:
-            The cache, the greedy choice after `last`, and what it was chosen by, to `sample` from.
+            The cache, the greedy choice after `last`, and its scores, for `sample`.
         """
         ...
 
@@ -175,19 +173,19 @@ class Steps(Protocol):
         stop_ids: np.ndarray,
         given: np.ndarray,
     ) -> tuple[Cache, TokenBatch, Scores]:
-        """Like `prefill`, with a row after each of the S positions.
+        """Like `prefill`, but choose a token after each of the S positions.
 
         Args:
-            given: int32, `(S,)`: the token that a row is to choose, however likely; -1 leaves it the choice.
+            given: int32, `(S,)`: token that a row must choose, however unlikely; -1 for a free choice.
         """
         ...
 
     def sample(self, scores: Scores, params: SamplingParams) -> tuple[int, float]:
-        """Draw a token by the first of its numbers; compiles once.
+        """Sample a token with the first of the random numbers; compiles once.
 
         Args:
             scores: from `prefill` or `verify`.
-            params: of a temperature above 0; arrays as in `SamplingParams`.
+            params: with a temperature above 0; arrays as in `SamplingParams`.
 
         Returns:
             The token's id and its logprob.
@@ -203,24 +201,24 @@ class Steps(Protocol):
         stop_ids: np.ndarray,
         params: SamplingParams,
     ) -> tuple[Cache, TokenBatch]:
-        """Feed a token, choose the next, feed that, and so on; compiles once a cache length.
+        """Feed a token, choose the next, feed that, and so on; compiles once per cache length.
 
         Args:
             cache: from the last pass.
-            token_id: the first token fed.
+            token_id: first token to feed.
             position: its position; the caller keeps `position + count` within the cache.
-            count: how many tokens to choose, from 1 to `BURST`.
-            stop_ids: int32, `(MAX_STOP_IDS,)`, unused places -1: after one of these no more are chosen.
-            params: how to choose.
+            count: number of tokens to choose, from 1 to `BURST`.
+            stop_ids: int32, `(MAX_STOP_IDS,)`, padded with -1; generation stops after one of these.
+            params: sampling parameters.
 
         Returns:
-            The cache, and a row for each token chosen.
+            The cache, and one row per chosen token.
         """
         ...
 
 
 class PartedSteps(Steps, Protocol):
-    """Steps whose passes run in parts, a layer each, between which they can be given up."""
+    """Steps whose passes run layer by layer and can be abandoned in between."""
 
     def prefill(
         self,
@@ -234,35 +232,35 @@ class PartedSteps(Steps, Protocol):
         """As `Steps.prefill`.
 
         Args:
-            goes_on: called before each part with how many are done; False gives the pass up.
+            goes_on: called before each part with the number of completed parts; False abandons the pass.
 
         Raises:
-            GivenUp: as `goes_on` wanted.
+            GivenUp: `goes_on` returned False.
         """
         ...
 
 
 class BatchSteps(Steps, Protocol):
-    """Steps that write several rows together: a cache with a place for each of N."""
+    """Steps that decode several rows together, in a cache with a slot for each of N."""
 
     def allocate_batch(self, rows: int, length: int) -> Cache:
-        """A KV cache for N rows of `length` tokens each."""
+        """Allocate a KV cache for N rows of `length` tokens each."""
         ...
 
     def join(self, rows: Cache, row: int, cache: Cache) -> Cache:
-        """Copy a cache into a row's place.
+        """Copy a cache into a row's slot.
 
         Args:
             rows: from `allocate_batch()` or the last pass; not to be used again.
-            row: which place.
-            cache: from `allocate()` or its last pass; it can go on being used. What it holds beyond the rows'
-                length is left out.
+            row: index of the slot.
+            cache: from `allocate()` or its last pass; still usable afterwards. Content beyond the rows'
+                length is dropped.
         """
         ...
 
     def leave(self, rows: Cache, row: int, length: int) -> Cache:
-        """A row's part as a cache of its own for `length` tokens, no more than a row has; the rows can go on
-        being used."""
+        """Copy a row's slot into a cache of its own for `length` tokens, at most the rows' length. `rows`
+        stays usable."""
         ...
 
     def decode_batch(
@@ -273,61 +271,62 @@ class BatchSteps(Steps, Protocol):
         counts: np.ndarray,
         stop_ids: np.ndarray,
         params: SamplingParams,
-        meanwhile: Callable[[], None],
+        while_running: Callable[[], None],
     ) -> tuple[Cache, list[TokenBatch]]:
-        """As `decode`, for each row; compiles once for N and a length.
+        """Like `decode`, for each row; compiles once for N and a length.
 
-        What a row is given does not depend on the others, nor on the length, nor on N from 2 on: bit for bit,
-        on a CPU. It may differ from `decode`'s by rounding errors.
+        On a CPU, a row's result is bit for bit independent of the other rows, of the length, and of N from 2
+        on. It may differ from `decode`'s by rounding errors.
 
         Args:
             rows: from the last pass.
-            token_ids: int32, `(N,)`, of each row the first token fed; `positions` alike.
-            counts: int32, `(N,)`: how many tokens of each row to choose, up to `BURST`; 0 leaves its place as
-                it is, but for what stands from its position on.
+            token_ids: int32, `(N,)`: each row's first token to feed.
+            positions: int32, `(N,)`: its position.
+            counts: int32, `(N,)`: number of tokens to choose per row, up to `BURST`; 0 leaves the row's slot
+                unchanged before its position.
             stop_ids: int32, `(N, MAX_STOP_IDS)`, as in `decode`.
-            params: how to choose, each array with an axis of N in front.
-            meanwhile: called while the device computes.
+            params: sampling parameters, each array with a leading axis of N.
+            while_running: called while the device computes.
 
         Returns:
-            The cache, and of each row the tokens that were chosen.
+            The cache, and the chosen tokens of each row.
         """
         ...
 
 
 def arrangement(backend: str, shape: Shape, precision: Precision) -> Arrangement:
-    """How a backend wants the weights of a model to be kept. Imports only the named backend's module.
+    """Return the weight arrangement for a backend. Imports only the named backend's module.
 
     Args:
-        backend: "tensorflow", "jax" or "torch": the one Keras runs on in this process.
-        shape: of the model.
-        precision: what its weights are kept in, and what is computed in.
+        backend: "tensorflow", "jax" or "torch": the one Keras uses in this process.
+        shape: shape of the model.
+        precision: precision of weights and computation.
 
     Raises:
-        ValueError: no such backend, or not the one that Keras runs on.
+        ValueError: unknown backend, or not the one Keras uses.
     """
     arranged: Arrangement = _module(backend).arrangement(shape, precision)
     return arranged
 
 
 def create(backend: str, shape: Shape, weights: Weights, alternatives: int = ALTERNATIVES) -> Steps:
-    """Compile-on-demand steps for a model.
+    """Create steps for a model; programs compile on demand.
 
     Args:
         backend: as in `arrangement`.
-        shape: of the model.
-        weights: its own, in that arrangement.
-        alternatives: how many of the likeliest tokens come with each choice, 0 to 5.
+        shape: shape of the model.
+        weights: its weights, in that arrangement.
+        alternatives: number of likeliest tokens reported with each choice, 0 to 5.
 
     Raises:
-        ValueError: no such backend, or not the one that Keras runs on.
+        ValueError: unknown backend, or not the one Keras uses.
     """
     steps: Steps = _module(backend).create(shape, weights, alternatives)
     return steps
 
 
 def of_model(backend: str, model: Any, precision: Precision) -> Steps:
-    """Steps for a `keras_nlp.models.GemmaCausalLM` that is in memory; it stays as it is.
+    """Create steps for a `keras_nlp.models.GemmaCausalLM` in memory, which is left unchanged.
 
     Raises:
         ValueError: as in `arrangement`.
@@ -357,17 +356,17 @@ def _module(backend: str) -> Any:
 
 
 def in_parts(steps: Steps) -> TypeGuard[PartedSteps]:
-    """Whether a backend's steps run a pass in parts."""
+    """Return whether a backend's steps run a pass in parts."""
     return steps.parts > 1
 
 
 def takes_batches(steps: Steps) -> TypeGuard[BatchSteps]:
-    """Whether a backend's steps write several rows together."""
+    """Return whether a backend's steps decode several rows together."""
     return steps.takes_batches
 
 
 def stop_array(stop_ids: Any) -> np.ndarray:
-    """Stop ids as `decode` wants them.
+    """Convert stop ids to the array that `decode` takes.
 
     Raises:
         ValueError: more than `MAX_STOP_IDS`.

@@ -1,8 +1,8 @@
-"""The forward pass of a Gemma over a KV cache, in `keras.ops`, for every backend.
+"""Forward pass of a Gemma over a KV cache, in `keras.ops`, for every backend.
 
-What it does is what KerasHub's `GemmaCausalLM.call_with_cache` does (keras-hub 0.32; a test holds them
-equal). It reads joined weights (`weights.py`), writes the cache in place, and makes the logits of those
-positions only that somebody asks for: each is 256,000 wide.
+Equivalent to KerasHub's `GemmaCausalLM.call_with_cache` (keras-hub 0.32; a test compares them). It reads
+fused weights (`weights.py`), writes the cache in place, and computes logits, each 256,000 wide, only for the
+positions that need them.
 """
 
 from __future__ import annotations
@@ -23,69 +23,71 @@ from codegemma_ui.workers.keras.steps.weights import (
 )
 
 Cache = tuple[Any, Any]
-"""One layer's keys and values, each of shape `cache_shape(...)`."""
+"""Keys and values of one layer, each of shape `cache_shape(...)`."""
 
 
 class Kernels(Protocol):
-    """What a backend does its own way."""
+    """Backend-specific operations."""
 
     def multiply(self, x: Any, matrix: Any) -> Any:
-        """Rows times a matrix, laid out as the backend wants it: (S, inputs) to (S, outputs)."""
+        """Multiply rows by a matrix in the backend's layout: (S, inputs) to (S, outputs)."""
         ...
 
     def multiply_quantized(self, x: Any, matrix: Quantized) -> Any:
-        """Rows times a narrow matrix: (S, inputs) to (S, outputs)."""
+        """Multiply rows by a quantised matrix: (S, inputs) to (S, outputs)."""
         ...
 
     def embed(self, embedding: Any, token_ids: Any) -> Any:
-        """Rows of an embedding laid out like the other matrices: (S,) ids to (S, hidden_dim)."""
+        """Look up embedding rows, in the layout of the other matrices: (S,) ids to (S, hidden_dim)."""
         ...
 
     def embed_quantized(self, values: Any, token_ids: Any) -> Any:
-        """Rows of the values of a `Quantized`, in their own dtype: (S,) ids to (S, hidden_dim)."""
+        """Look up rows of a `Quantized`'s values, in their own dtype: (S,) ids to (S, hidden_dim)."""
         ...
 
     def write(self, cache: Any, new: Any, offset: Any) -> Any:
-        """The cache with `new`, (..., S, head_dim), from position `offset` of its last axis but one on."""
+        """Return the cache with `new`, (..., S, head_dim), written from `offset` on its second-to-last
+        axis."""
         ...
 
 
 class BatchKernels(Kernels, Protocol):
-    """What a backend that writes several rows together does besides."""
+    """Additional operations of a backend that decodes several rows together."""
 
     def decode_batch(self, cache: Any, new: Any, positions: Any) -> Any:
-        """The cache of all rows, `(N, ..., length, head_dim)`, with each row of `new`,
-        `(N, ..., 1, head_dim)`, at that row's position, `(N,)`."""
+        """Return the cache of all rows, `(N, ..., length, head_dim)`, with each row of `new`,
+        `(N, ..., 1, head_dim)`, written at that row's position, `(N,)`."""
         ...
 
     def each_row(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        """The function of a row's arguments as one of all rows': each has an axis of rows in front."""
+        """Vectorise a one-row function over a leading row axis."""
         ...
 
 
 def cache_shape(shape: Shape, length: int) -> tuple[int, ...]:
-    """The shape of one layer's keys, or values: `(kv_heads, length, head_dim)`, without an axis of 1.
+    """Return the shape of one layer's keys, or values: `(kv_heads, length, head_dim)`, with no leading axis
+    of 1.
 
-    XLA drops such an axis in front of a product, writes the cache once with it and once without, and
-    copies all of it four times a token to do so.
+    XLA drops such an axis before a product, writes the cache once with it and once without, and so copies all
+    of it four times per token.
     """
     heads = (shape.num_key_value_heads,) if shape.num_key_value_heads > 1 else ()
     return (*heads, length, shape.head_dim)
 
 
 def cache_bytes(shape: Shape, length: int) -> int:
-    """What all layers' keys and values take."""
+    """Return the size of all layers' keys and values."""
     return 2 * len(shape.windows) * math.prod(cache_shape(shape, length)) * WIDTHS[shape.dtype]
 
 
 class Surroundings(NamedTuple):
-    """What every layer's attention needs to know of a chunk's positions.
+    """Position-dependent inputs of every layer's attention for a chunk.
 
     Attributes:
-        offset: of the first token in the cache, int32 scalar.
-        cos: (S, 1, head_dim / 2) float32, of the rotary embedding; `sin` alike.
-        masks: for each window that a layer has, (S, length) float32: 0 where a position sees a key, else a
-            number that no score survives.
+        offset: position of the first token in the cache, int32 scalar.
+        cos: (S, 1, head_dim / 2) float32, of the rotary embedding; `sin` likewise.
+        masks: for each window size used by a layer, (S, length) float32: 0 where a position sees a key, else
+            a large negative number.
     """
 
     offset: Any
@@ -95,7 +97,7 @@ class Surroundings(NamedTuple):
 
 
 def surroundings(shape: Shape, size: int, offset: Any, length: int) -> Surroundings:
-    """Those of a chunk of `size` tokens from `offset` on, in a cache of `length`."""
+    """Compute those of a chunk of `size` tokens from `offset` on, in a cache of `length`."""
     positions = offset + ops.arange(size, dtype="int32")
     return Surroundings(offset, *_rotations(positions, shape), _masks(shape, positions, length))
 
@@ -111,10 +113,10 @@ def hidden(
     """Run a chunk of tokens.
 
     Args:
-        shape: of the model.
+        shape: shape of the model.
         weights: from `weights.Assembler`.
-        kernels: the backend's.
-        caches: per layer its keys and values.
+        kernels: operations of the backend.
+        caches: keys and values per layer.
         token_ids: int32 tensor of shape `(S,)`; S is static.
         offset: scalar int32 tensor, the position of the first token in the cache.
 
@@ -132,7 +134,7 @@ def hidden(
 
 
 def embed(shape: Shape, kernels: Kernels, embedding: Any, token_ids: Any) -> Any:
-    """The first layer's input for `(S,)` tokens: `(S, hidden_dim)`."""
+    """Compute the first layer's input for `(S,)` tokens: `(S, hidden_dim)`."""
     if isinstance(embedding, Quantized):
         x = ops.cast(kernels.embed_quantized(embedding.values, token_ids), shape.dtype)
         if embedding.scale is not None:
@@ -152,7 +154,7 @@ def layer(
     around: Surroundings,
     x: Any,
 ) -> tuple[Cache, Any]:
-    """Run one layer on a chunk: from `(S, hidden_dim)` to the cache and `(S, hidden_dim)`."""
+    """Run one layer on a chunk: `(S, hidden_dim)` to the cache and `(S, hidden_dim)`."""
     size = x.shape[0]
     heads, kv_heads, head_dim = shape.num_query_heads, shape.num_key_value_heads, shape.head_dim
     groups, new_shape = heads // kv_heads, cache_shape(shape, size)
@@ -167,7 +169,7 @@ def layer(
             values, ops.reshape(ops.transpose(v, (1, 0, 2)), new_shape), around.offset
         )
 
-        # (kv_heads, groups x S, head_dim): the queries that share keys stand together.
+        # (kv_heads, groups x S, head_dim): queries that share keys are adjacent.
         q = ops.transpose(ops.reshape(q, (size, kv_heads, groups, head_dim)), (1, 2, 0, 3))
         q = ops.reshape(q, (*keys.shape[:-2], groups * size, head_dim))
         scores = ops.einsum("...qd,...kd->...qk", q, keys)
@@ -190,16 +192,16 @@ def hidden_rows(
     token_ids: Any,
     positions: Any,
 ) -> tuple[tuple[Cache, ...], Any]:
-    """Run one token of each of N rows, each at a position of its own.
+    """Run one token in each of N rows, each at its own position.
 
     Args:
         shape, weights, kernels: as in `hidden`.
         caches: per layer keys and values of all rows, each `(N, *cache_shape(...))`.
         token_ids: int32 tensor of shape `(N,)`.
-        positions: int32 tensor of shape `(N,)`, where each row's token stands in its part of the cache.
+        positions: int32 tensor of shape `(N,)`: position of each row's token in its part of the cache.
 
     Returns:
-        As in `hidden`, a row each.
+        As in `hidden`, one row each.
     """
     rows, length = token_ids.shape[0], caches[0][0].shape[-2]
     heads, kv_heads, head_dim = shape.num_query_heads, shape.num_key_value_heads, shape.head_dim
@@ -231,8 +233,8 @@ def hidden_rows(
 
 
 Attend = Callable[[Any, Any, Any], tuple[Cache, Any]]
-"""Writes keys and values to a layer's cache, and mixes what its queries see of it: from `q`
-`(S, heads, head_dim)`, `k` and `v` `(S, kv_heads, head_dim)` to the cache and `(S, heads, head_dim)`."""
+"""Write keys and values to a layer's cache, and attend: from `q` `(S, heads, head_dim)`, `k` and `v`
+`(S, kv_heads, head_dim)` to the cache and `(S, heads, head_dim)`."""
 
 
 def _layer(
@@ -255,7 +257,8 @@ def _layer(
 
 
 def logits(shape: Shape, weights: Weights, kernels: Kernels, x: Any) -> Any:
-    """Logits of rows of the last layer's output: `(N, hidden_dim)` to `(N, vocabulary_size)` float32."""
+    """Compute the logits for rows of the last layer's output: `(N, hidden_dim)` to `(N, vocabulary_size)`
+    float32."""
     scores = _multiply(kernels, _norm(x, weights.final_norm, shape), weights.embedding)
     return _cap(ops.cast(scores, "float32"), shape.final_logit_soft_cap)
 
@@ -267,7 +270,7 @@ def _multiply(kernels: Kernels, x: Any, matrix: Any) -> Any:
 
 
 def _heads(kernels: Kernels, x: Any, matrix: Any, shape: Shape) -> tuple[Any, Any, Any]:
-    """Queries, keys and values of rows, each (S, heads, head_dim)."""
+    """Return queries, keys and values of rows, each (S, heads, head_dim)."""
     size, heads, kv_heads = x.shape[0], shape.num_query_heads, shape.num_key_value_heads
     if isinstance(matrix, Unfused):
         q, k, v = (
@@ -281,7 +284,7 @@ def _heads(kernels: Kernels, x: Any, matrix: Any, shape: Shape) -> tuple[Any, An
 
 
 def _gate_up(kernels: Kernels, x: Any, matrix: Any) -> tuple[Any, Any]:
-    """Both halves of the feed-forward's first product, each (S, width)."""
+    """Return both halves of the feed-forward's first product, each (S, width)."""
     if isinstance(matrix, Unfused):
         gate, up = (_multiply(kernels, x, part) for part in matrix.parts)
         return gate, up
@@ -297,9 +300,9 @@ def _norm(x: Any, scale: Any, shape: Shape) -> Any:
 
 
 def _gated(gate: Any, up: Any) -> Any:
-    """`gelu(gate, approximate=True) * up`.
+    """Return `gelu(gate, approximate=True) * up`.
 
-    As a division, which XLA computes once; a product it computes again for every output of the next
+    Written as a division, which XLA computes once; it would recompute a product for every output of the next
     `Quantized`.
     """
     bent = gate + 0.044715 * gate * gate * gate
@@ -307,7 +310,7 @@ def _gated(gate: Any, up: Any) -> Any:
 
 
 def _rotations(positions: Any, shape: Shape) -> tuple[Any, Any]:
-    """Cosines and sines of the rotary embedding, each (S, 1, head_dim / 2), float32."""
+    """Return cosines and sines of the rotary embedding, each (S, 1, head_dim / 2), float32."""
     half = shape.head_dim // 2
     speeds = shape.max_wavelength ** (-ops.arange(half, dtype="float32") / half)
     angles = ops.cast(positions, "float32")[:, None, None] * speeds
@@ -315,7 +318,7 @@ def _rotations(positions: Any, shape: Shape) -> tuple[Any, Any]:
 
 
 def _rotate(x: Any, cos: Any, sin: Any) -> Any:
-    """Turn (S, heads, head_dim) by its positions; the halves are the two coordinates."""
+    """Rotate (S, heads, head_dim) by its positions; the halves are the two coordinates."""
     cos, sin = ops.cast(cos, x.dtype), ops.cast(sin, x.dtype)
     half = x.shape[-1] // 2
     first, second = x[..., :half], x[..., half:]
@@ -323,13 +326,13 @@ def _rotate(x: Any, cos: Any, sin: Any) -> Any:
 
 
 def _masks(shape: Shape, positions: Any, length: int) -> dict[int | None, Any]:
-    """For each window that a layer has, who of `(S,)` positions sees which key: `(S, length)`."""
+    """Return one mask per window size, for `(S,)` positions: `(S, length)`."""
     distance = positions[:, None] - ops.arange(length, dtype="int32")[None, :]
     return {window: _mask(distance, window) for window in set(shape.windows)}
 
 
 def _mask(distance: Any, window: int | None) -> Any:
-    """What is added to the scores: 0 where a query sees a key, else a number that no score survives."""
+    """Return the mask to add to scores: 0 where a query sees a key, else a large negative number."""
     seen = distance >= 0
     if window is not None:
         seen = ops.logical_and(seen, distance < window)

@@ -1,10 +1,10 @@
-"""jax: programs under `jax.jit`, the weights as arguments, the cache donated, tokens in a loop on the device.
+"""jax backend: programs under `jax.jit`, weights as arguments, donated cache, token loop on the device.
 
-Where Keras has sharded a model's variables over several devices (`parallel.py`), the weights stay sharded as
-they are, and so is the cache, by its heads; XLA then parts each program alike.
+If Keras has sharded a model's variables over several devices (`parallel.py`), the weights stay sharded, and
+the cache is sharded by heads; XLA partitions each program accordingly.
 
-Weights that are closed over would be baked into every compiled shape as constants (and copied by XLA);
-as arguments they are shared. A donated cache is written in place.
+As arguments, weights are shared between programs; weights in closures would be baked into every compiled
+shape as constants (and copied by XLA). A donated cache is written in place.
 """
 
 from __future__ import annotations
@@ -32,16 +32,16 @@ from codegemma_ui.workers.keras.steps.programs import Picks, Programs
 Caches = tuple[Cache, ...]
 
 FEW_ROWS = 8
-"""XLA multiplies no more rows than these one by one faster than together (0.10, two cores of an EPYC)."""
+"""Up to this many rows, XLA is faster one by one than together (0.10, two cores of an EPYC)."""
 
 
 class JaxArrangement(weights.Arrangement):
-    """Where Keras parts variables over several devices, each is placed as it comes, and stays apart."""
+    """Arrangement that shards each tensor as Keras sharded its variable, and leaves matrices unfused then."""
 
     def __init__(self, shape: weights.Shape, precision: Precision) -> None:
         super().__init__(shape, precision)
-        self.apart = parallel.mesh() is not None
-        self._in_blocks = jax.default_backend() == "cpu" and not self.apart
+        self.unfused = parallel.mesh() is not None
+        self._in_blocks = jax.default_backend() == "cpu" and not self.unfused
 
     def tensor(self, variable: Any, value: Any) -> Any:
         place = None if isinstance(value, jax.Array) else parallel.place_of(variable)
@@ -63,14 +63,14 @@ class JaxArrangement(weights.Arrangement):
 
 
 class JaxKernels:
-    """Matrices are (inputs, outputs): XLA's product of a vector and a matrix reads those 1.6 times as fast
-    as transposed ones (1.2 against 1.9 ms for the bundled model on one core).
+    """Matrices are (inputs, outputs): XLA's vector-matrix product reads them 1.6 times as fast as transposed
+    ones (1.2 against 1.9 ms for the bundled model on one core).
 
     Args:
-        place: of a cache; None is one device.
+        place: sharding of a cache; None for one device.
 
     Attributes:
-        alone: up to how many rows are multiplied one by one with a narrow matrix.
+        alone: up to how many rows are multiplied one by one with a quantised matrix.
     """
 
     alone = FEW_ROWS
@@ -86,7 +86,7 @@ class JaxKernels:
         if rows is not None and not self._apart:
             product = _in_blocks(x, matrix, rows, len(x) <= self.alone)
         else:
-            # Else XLA widens every matrix before the loop over tokens, and keeps it so.
+            # Otherwise XLA converts every matrix before the token loop, and keeps the result.
             x, values = _in_turn(x, matrix.values)
             product = x @ values.astype(x.dtype).T
         scaled: jax.Array = weights.scaled(product, matrix)
@@ -96,7 +96,7 @@ class JaxKernels:
         return embedding[:, token_ids].T
 
     def embed_quantized(self, values: jax.Array, token_ids: jax.Array) -> jax.Array:
-        # As integers, and in the loop: XLA on a CPU widens all of a bfloat16 matrix to take rows from it.
+        # As integers, inside the loop: XLA on a CPU converts a whole bfloat16 matrix to take rows from it.
         token_ids, values = _in_turn(token_ids, values)
         whole = values if values.dtype == jax.numpy.int8 else values.view(jax.numpy.int16)
         return whole[token_ids].view(values.dtype)
@@ -110,7 +110,7 @@ class JaxKernels:
 
 
 class JaxRowKernels(JaxKernels):
-    """For several rows together: each is added up as if it were alone, however many there are."""
+    """Kernels for batches: each row is summed as if alone, however many there are."""
 
     alone = sys.maxsize
 
@@ -122,10 +122,10 @@ class JaxRowKernels(JaxKernels):
 
 
 class JaxSteps:
-    """`Steps` on jax. Its cache is a tuple of arrays, two per layer.
+    """`Steps` on jax. The cache is a tuple of arrays, two per layer.
 
     Args:
-        shape: of the model.
+        shape: shape of the model.
         arranged: its weights, from `JaxArrangement`.
     """
 
@@ -162,7 +162,7 @@ class JaxSteps:
         return sum(one._cache_size() for one in every)
 
     def warmed(self) -> None:
-        """Everything is compiled when it first runs."""
+        """Do nothing: everything is compiled at its first run."""
 
     def allocate(self, length: int) -> Caches:
         shape, place = cache_shape(self.shape, length), self._cache_place()
@@ -173,7 +173,7 @@ class JaxSteps:
         return tuple((zeros(), zeros()) for _ in self.shape.windows)
 
     def _cache_place(self) -> NamedSharding | None:
-        """On which devices a cache's heads are; None is the default device."""
+        """Return the sharding of a cache's heads; None is the default device."""
         if self._mesh is None:
             return None
         heads = self.shape.num_key_value_heads
@@ -261,12 +261,12 @@ class JaxSteps:
         counts: np.ndarray,
         stop_ids: np.ndarray,
         params: SamplingParams,
-        meanwhile: Callable[[], None],
+        while_running: Callable[[], None],
     ) -> tuple[Caches, list[TokenBatch]]:
         rows, picks, made = self._decode_batch(
             self.weights, rows, token_ids, positions, counts, stop_ids, params
         )
-        meanwhile()
+        while_running()
         ids, logprobs = np.asarray(picks.ids), np.asarray(picks.logprobs)
         return rows, [
             TokenBatch(ids[:count, row], logprobs[:count, row])
@@ -275,15 +275,15 @@ class JaxSteps:
 
 
 def _one_order() -> dict[str, str]:
-    """Options with which a row's sums are added in one order, however many rows there are from two on: XLA's
-    own loops for sums, YNNPACK for products only (0.10; a test compares bits). None but on a CPU."""
+    """Return compiler options that sum each row in one order, however many rows there are from two on: XLA's
+    own loops for sums, YNNPACK for products only (0.10; a test compares bits). CPU only, else empty."""
     if jax.default_backend() != "cpu":
         return {}
     return {"xla_cpu_experimental_ynn_fusion_type": "LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT"}
 
 
 def _join(rows: Caches, row: Any, cache: Caches) -> Caches:
-    """The rows' cache with another in a row's place; what is longer than the rows are is left out."""
+    """Return the batch cache with another in a row's slot, cut to the rows' length."""
 
     def placed(all_rows: jax.Array, one: jax.Array) -> jax.Array:
         one = jax.lax.slice_in_dim(one, 0, min(one.shape[-2], all_rows.shape[-2]), axis=-2)
@@ -294,7 +294,7 @@ def _join(rows: Caches, row: Any, cache: Caches) -> Caches:
 
 
 def _leave(rows: Caches, row: Any, length: int) -> Caches:
-    """A row's part of the rows' cache, up to a length."""
+    """Return a row's slot of the batch cache, up to a length."""
 
     def taken(all_rows: jax.Array) -> jax.Array:
         one = jax.lax.dynamic_index_in_dim(all_rows, row, axis=0, keepdims=False)
@@ -305,18 +305,18 @@ def _leave(rows: Caches, row: Any, length: int) -> Caches:
 
 
 def _in_blocks(x: jax.Array, matrix: weights.Quantized, rows: int, alone: bool) -> jax.Array:
-    """Rows times a narrow matrix of which some rows at a time are dequantised.
+    """Multiply rows by a quantised matrix, dequantising some of its rows at a time.
 
-    Else XLA on a CPU widens the matrices of all layers before it needs the first; and what it has just
-    dequantised is still in the caches when it is multiplied: one row reads 40 GB/s of bfloat16 and 32 of
+    Otherwise XLA on a CPU converts the matrices of all layers before it needs the first. And blocks just
+    dequantised are still in the CPU's caches when multiplied: one row reads 40 GB/s of bfloat16 and 32 of
     int8, of a whole matrix 16 and 8 (0.10, two cores of an EPYC).
 
     Args:
         x: `(S, inputs)`.
-        matrix: of `outputs`.
-        rows: of the matrix, to widen at a time.
-        alone: whether each of `x` is multiplied by itself with what was dequantised: two rows together take
-            more than twice as long as one after the other, four almost twice, sixteen less (there).
+        matrix: quantised, with `outputs` rows.
+        rows: matrix rows to dequantise at a time.
+        alone: whether each row of `x` is multiplied separately: two rows together take more than twice as
+            long as one after the other, four almost twice, sixteen less (on the same machine).
     """
     values = matrix.values if matrix.bits is None else matrix.bits
     outputs, inputs = values.shape[-2:]
@@ -330,8 +330,8 @@ def _in_blocks(x: jax.Array, matrix: weights.Quantized, rows: int, alone: bool) 
         part, block = parts[index // each], block.astype(x.dtype)
         if not alone:
             return part @ block.T
-        part, block = _in_turn(part, block)  # it is dequantised once
-        if len(part) > FEW_ROWS:  # XLA would take long over so many products
+        part, block = _in_turn(part, block)  # dequantised once
+        if len(part) > FEW_ROWS:  # that many products would take XLA long
             in_turn: jax.Array = jax.lax.map(lambda row: row @ block.T, part)
             return in_turn
         return jax.numpy.stack([row @ block.T for row in part])
@@ -344,7 +344,7 @@ def _in_blocks(x: jax.Array, matrix: weights.Quantized, rows: int, alone: bool) 
 
 
 def _in_turn(changing: jax.Array, matrix: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Both as they are; what is made of the matrix then is made anew whenever the other changes."""
+    """Return both unchanged, but make anything derived from the matrix depend on `changing` too."""
     barrier: Any = jax.lax.optimization_barrier
     changing, matrix = barrier((changing, matrix))
     return changing, matrix

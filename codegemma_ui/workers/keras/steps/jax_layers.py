@@ -1,4 +1,4 @@
-"""jax on a CPU, for a large model (`layers.py`), and which steps a model gets."""
+"""jax on a CPU for a large model (`layers.py`), and the choice of steps for a model."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from codegemma_ui.workers.keras.steps.weights import Shape, Weights
 
 
 class JaxLayeredSteps(LayeredPasses, JaxSteps):
-    """`PartedSteps` and `BatchSteps` on jax; several rows together are written by a program of all layers."""
+    """`PartedSteps` and `BatchSteps` on jax; batches are decoded by a program of all layers."""
 
     def _compile(self, alternatives: int) -> None:
         super()._compile(alternatives)
         programs = Programs(self.shape, JaxKernels(), alternatives)
-        self._cut(programs, self.weights)
+        self._keep_weights(programs, self.weights)
         self._begin: Any = jax.jit(programs.begin, static_argnums=(3,))
         self._compiled_layer: Any = jax.jit(programs.layer, donate_argnums=(1,))
         self._ends: Any = {
@@ -30,7 +30,7 @@ class JaxLayeredSteps(LayeredPasses, JaxSteps):
         }
 
     def _layer(self, *arguments: Any) -> Any:
-        # jax returns before it has computed anything, and would have a whole pass under way.
+        # jax dispatches asynchronously and would have a whole pass under way.
         done: Any = jax.block_until_ready
         return done(self._compiled_layer(*arguments))
 
@@ -42,12 +42,12 @@ class JaxLayeredSteps(LayeredPasses, JaxSteps):
 
 
 def arrangement(shape: Shape, precision: Precision) -> JaxArrangement:
-    """How jax wants the weights of a model."""
+    """Return the arrangement of weights for jax."""
     return JaxArrangement(shape, precision)
 
 
 def create(shape: Shape, arranged: Weights, alternatives: int) -> JaxSteps:
-    """Steps for weights that `arrangement` has arranged."""
+    """Create steps for weights in the layout of `arrangement`."""
     on_cpu = jax.default_backend() == "cpu" and parallel.mesh() is None
     made = JaxLayeredSteps if on_cpu and wanted(shape) else JaxSteps
     return made(shape, arranged, alternatives)

@@ -1,8 +1,8 @@
-"""A pass a layer at a time, on jax and tensorflow: one program of a layer serves all layers.
+"""Layer-by-layer passes on jax and tensorflow: one program serves all layers.
 
-Its weights are arguments. For a large model on a CPU, where a layer takes milliseconds, this costs nothing in
-speed; one layer is all that compiles, a prefill can be given up between two layers, and XLA has nothing to
-widen beforehand.
+The weights are arguments. For a large model on a CPU, where a layer takes milliseconds, this costs no speed.
+Only one layer is compiled, a prefill can be abandoned between layers, and XLA has nothing to convert in
+advance.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ from codegemma_ui.workers.keras.steps.weights import Layer, Shape, Weights
 
 
 def wanted(shape: Shape) -> bool:
-    """Whether a CPU should run the model so."""
+    """Return whether a CPU should run this model layer by layer."""
     return shape.parameters >= LARGE
 
 
 class LayeredPasses:
-    """`PartedSteps` from programs that a backend compiles.
+    """`PartedSteps` built from programs that a backend compiles.
 
-    What inherits it gives `sample`, and compiles `_begin`, `_layer` and `_ends`.
+    Subclasses provide `sample` and compile `_begin`, `_layer` and `_ends`.
 
     Attributes:
-        parts: layers of the model.
+        parts: number of layers.
     """
 
     shape: Shape
@@ -45,19 +45,19 @@ class LayeredPasses:
     _begin: Callable[..., Any]
     """`Programs.begin`."""
     _layer: Callable[..., tuple[Cache, Any]]
-    """`Programs.layer`; done when it returns."""
+    """`Programs.layer`; complete when it returns."""
     _ends: dict[str, Callable[..., tuple[Picks, Any]]]
-    """`Programs.end_prefill`, `end_verify` and `end_step`, by their last words."""
+    """`Programs.end_prefill`, `end_verify` and `end_step`, keyed by their last word."""
 
-    def _cut(self, programs: Programs, weights: Weights) -> None:
-        """Take what the passes read again and again."""
+    def _keep_weights(self, programs: Programs, weights: Weights) -> None:
+        """Extract the weights that every pass reads."""
         self.parts = len(weights.layers)
         self._windows = programs.windows
         self._layers: tuple[Layer, ...] = weights.layers
         self._outer = Weights(weights.embedding, (), weights.final_norm)
 
     def _number(self, value: Any) -> Any:
-        """An integer, or several, as an argument of a program."""
+        """Convert an integer, or several, to a program argument."""
         return np.asarray(value, np.int32)
 
     def _run(

@@ -1,6 +1,6 @@
-"""What a backend compiles: read a prompt, write tokens, check a draft, draw a token. In `keras.ops`, once.
+"""Programs to compile: prefill, decode, verify and sample, in `keras.ops`, once for all backends.
 
-Each program chooses on the device: a token, its logprob and the five likeliest come back, and no logits.
+Each chooses on the device: it returns a token, its logprob and the five likeliest, not the logits.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ from codegemma_ui.workers.keras.steps.weights import Layer, Shape, Weights
 
 
 class Picks(NamedTuple):
-    """After each of N positions the token that was chosen, then the five likeliest, most likely first.
+    """For each of N positions the chosen token, then the five likeliest, most likely first.
 
     Attributes:
-        ids: int32, `(N, 6)`; fewer than five where the vocabulary, or the programs, have fewer.
-        logprobs: float32, `(N, 7)`: natural logarithms, of the model's own distribution, of these tokens and,
+        ids: int32, `(N, 6)`; fewer if the vocabulary or `alternatives` is smaller.
+        logprobs: float32, `(N, 7)`: natural logs under the model's own distribution, of these tokens and,
             last, of any stop token.
     """
 
@@ -43,9 +43,9 @@ class Programs:
     """The passes of one model, for a backend to compile.
 
     Args:
-        shape: of the model.
-        kernels: the backend's.
-        alternatives: how many of the likeliest tokens are told beside each choice.
+        shape: shape of the model.
+        kernels: operations of the backend.
+        alternatives: number of likeliest tokens reported with each choice.
     """
 
     def __init__(self, shape: Shape, kernels: Kernels, alternatives: int = ALTERNATIVES) -> None:
@@ -61,26 +61,26 @@ class Programs:
         last: Any,
         stop_ids: Any,
     ) -> tuple[tuple[Cache, ...], Picks, Any]:
-        """Read a chunk of a prompt.
+        """Process a chunk of a prompt.
 
         Args:
-            weights: of the model.
-            caches: per layer its keys and values.
+            weights: weights of the model.
+            caches: keys and values per layer.
             token_ids: `(S,)` int32.
-            offset: the position of the first of them.
-            last: which of them the choice is wanted after.
-            stop_ids: `(MAX_STOP_IDS,)` int32, unused places -1.
+            offset: position of the first token.
+            last: index of the token after which to choose.
+            stop_ids: `(MAX_STOP_IDS,)` int32, padded with -1.
 
         Returns:
-            The caches, the choice after `last`, and the logits it was made from, `(vocabulary_size,)`.
+            The caches, the choice after `last`, and its logits, `(vocabulary_size,)`.
         """
         caches, x = hidden(self._shape, weights, self._kernels, caches, token_ids, offset)
         return caches, *self.end_prefill(weights, x, last, stop_ids)
 
     def end_prefill(self, weights: Weights, x: Any, last: Any, stop_ids: Any) -> tuple[Picks, Any]:
-        """What `prefill` does with the last layer's output, `(S, hidden_dim)`."""
-        # `take`, because XLA under tensorflow wants `slice`'s start as a constant, and compiles again for
-        # every prompt length; under torch it reads the start back with `.item()`, which cannot be traced.
+        """Apply the end of `prefill` to the last layer's output, `(S, hidden_dim)`."""
+        # `take`, because XLA under tensorflow needs `slice`'s start as a constant, and recompiles for every
+        # prompt length; under torch the start is read back with `.item()`, which cannot be traced.
         return self.end_step(weights, ops.take(x, ops.reshape(last, (1,)), axis=0), stop_ids)
 
     def step(
@@ -91,12 +91,12 @@ class Programs:
         position: Any,
         stop_ids: Any,
     ) -> tuple[tuple[Cache, ...], Picks, Any]:
-        """Write one token: as `prefill` of `(1,)`."""
+        """Decode one token, as `prefill` of `(1,)`."""
         caches, x = hidden(self._shape, weights, self._kernels, caches, token_id, position)
         return caches, *self.end_step(weights, x, stop_ids)
 
     def end_step(self, weights: Weights, x: Any, stop_ids: Any) -> tuple[Picks, Any]:
-        """What `step` does with the last layer's output, `(1, hidden_dim)`."""
+        """Apply the end of `step` to the last layer's output, `(1, hidden_dim)`."""
         scores = logits(self._shape, weights, self._kernels, x)
         return self._picks(scores, stop_ids), scores[0]
 
@@ -110,31 +110,32 @@ class Programs:
         stop_ids: Any,
         given: Any,
     ) -> tuple[tuple[Cache, ...], Picks, Any]:
-        """As `prefill`, with a row after each of the `(S,)` tokens: the token `given` for it, or a choice."""
+        """Like `prefill`, with a row after each of the `(S,)` tokens: the token `given` for it, or a
+        choice."""
         caches, x = hidden(self._shape, weights, self._kernels, caches, token_ids, offset)
         return caches, *self.end_verify(weights, x, last, stop_ids, given)
 
     def end_verify(
         self, weights: Weights, x: Any, last: Any, stop_ids: Any, given: Any
     ) -> tuple[Picks, Any]:
-        """What `verify` does with the last layer's output, `(S, hidden_dim)`."""
+        """Apply the end of `verify` to the last layer's output, `(S, hidden_dim)`."""
         scores = logits(self._shape, weights, self._kernels, x)
         return self._picks(scores, stop_ids, given), ops.take(scores, last, axis=0)
 
-    # What a pass begins with, and one of its layers, for backends that run them one by one.
+    # The start of a pass, and one layer, for backends that run layers one by one.
 
     @property
     def windows(self) -> tuple[int | None, ...]:
-        """Each window that some layer has, once."""
+        """Distinct windows of the layers."""
         return tuple(dict.fromkeys(self._shape.windows))
 
     def begin(self, embedding: Any, token_ids: Any, offset: Any, length: int) -> tuple[Any, ...]:
-        """The first layer's input `(S, hidden_dim)`, cosines, sines, and a mask for each of `windows`.
+        """Return the first layer's input `(S, hidden_dim)`, cosines, sines, and a mask for each of `windows`.
 
         Args:
-            embedding: of the weights.
+            embedding: embedding weights.
             token_ids, offset: as in `prefill`.
-            length: of the cache.
+            length: cache length.
         """
         around = surroundings(self._shape, token_ids.shape[0], offset, length)
         x = embed(self._shape, self._kernels, embedding, token_ids)
@@ -143,12 +144,12 @@ class Programs:
     def layer(
         self, weights: Layer, cache: Cache, x: Any, offset: Any, cos: Any, sin: Any, mask: Any
     ) -> tuple[Cache, Any]:
-        """One layer: its cache, and its output `(S, hidden_dim)`."""
+        """Run one layer: return its cache and its output `(S, hidden_dim)`."""
         around = Surroundings(offset, cos, sin, {None: mask})
         return layer(self._shape, self._kernels, weights, cache, None, around, x)
 
     def sample(self, scores: Any, params: SamplingParams, number: Any) -> tuple[Any, Any]:
-        """See `sample.sample`."""
+        """Sample a token; see `sample.sample`."""
         return sample(scores, params, number)
 
     def decode(
@@ -161,12 +162,12 @@ class Programs:
         stop_ids: Any,
         params: SamplingParams,
     ) -> tuple[tuple[Cache, ...], Picks, Any]:
-        """Write up to `count` tokens, each fed to the next step, until one is among `stop_ids`.
+        """Decode up to `count` tokens, feeding each to the next step, until one is among `stop_ids`.
 
-        For backends whose compiler takes a loop; torch's steps are called one by one.
+        For backends whose compiler supports loops; on torch the steps are called one by one.
 
         Returns:
-            The caches, `BURST` rows of choices, and how many of them were made.
+            The caches, `BURST` rows of choices, and the number of rows filled.
         """
 
         def goes_on(_: Any, token_id: Any, made: Any, *_rest: Any) -> Any:
@@ -207,7 +208,7 @@ class Programs:
         stop_ids: Any,
         params: SamplingParams,
     ) -> tuple[tuple[Cache, ...], Picks, Any]:
-        """Write tokens of several rows, a token of each in a step: see `BatchSteps.decode_batch`.
+        """Decode several rows, one token of each per step: see `BatchSteps.decode_batch`.
 
         For backends with `BatchKernels`.
         """
@@ -220,7 +221,7 @@ class Programs:
         def one(
             caches: Any, token_ids: Any, going: Any, step: Any, made: Any, ids: Any, logprobs: Any
         ) -> Any:
-            # One that has ended writes its last key again, where it is overwritten when it goes on.
+            # A finished row rewrites its last key, which is overwritten when it continues.
             caches, x = hidden_rows(
                 self._shape, weights, kernels, caches, token_ids, positions + made
             )
@@ -259,23 +260,23 @@ class Programs:
         return caches, Picks(ids, logprobs), made
 
     def _picks(self, scores: Any, stop_ids: Any, given: Any = None) -> Picks:
-        """The choice and the likeliest tokens of `(N, vocabulary_size)` logits.
+        """Return the choice and the likeliest tokens for `(N, vocabulary_size)` logits.
 
         Args:
-            given: the choice, `(N,)` int32; the likeliest token where it is -1, or None.
+            given: required choice, `(N,)` int32; where -1, or if None, the likeliest token.
         """
         if not self._alternatives:
             best = ops.argmax(scores, axis=-1, keepdims=True)
             return Picks(ops.cast(best, "int32"), ops.zeros((scores.shape[0], 2), "float32"))
         values, ids = ops.top_k(scores, self._alternatives)
-        # Not `values[:, :1]`: XLA knows `top_k` by a pattern that a further slice breaks, and then sorts the
-        # whole vocabulary (16 us become 3 ms at 8,192, jax 0.10).
+        # Not `values[:, :1]`: XLA recognises `top_k` by a pattern that a further slice breaks, and then sorts
+        # the whole vocabulary (16 us become 3 ms at 8,192, jax 0.10).
         first = ops.cast(ops.arange(self._alternatives) == 0, "int32")
         ids = ops.cast(ids, "int32")
         best = ops.max(scores, axis=-1, keepdims=True)
         below = scores - best
         total = ops.log(ops.sum(ops.exp(below), axis=-1, keepdims=True))
-        # A row of stop ids for each position, or one for all.
+        # One row of stop ids per position, or one for all.
         take = ops.take_along_axis if len(stop_ids.shape) == 2 else ops.take
         stops = take(below, ops.maximum(stop_ids, 0), axis=-1)
         stops = ops.sum(ops.where(stop_ids >= 0, ops.exp(stops), 0.0), axis=-1, keepdims=True)
@@ -295,5 +296,5 @@ class Programs:
 
 
 def chosen(found: Picks) -> tuple[Any, Any]:
-    """The first of each row: ids and logprobs, `(N,)`."""
+    """Return the first of each row: ids and logprobs, `(N,)`."""
     return found.ids[:, 0], found.logprobs[:, 0]

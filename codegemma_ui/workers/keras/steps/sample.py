@@ -1,8 +1,8 @@
-"""Draw a token from logits, in `keras.ops`: temperature, then top-k, then top-p.
+"""Sample a token from logits, in `keras.ops`: temperature, then top-k, then top-p.
 
 Nothing is sorted: XLA takes 3 ms to sort 8,192 logits on a CPU, longer than the model takes for the token.
-Whoever is kept is whatever reaches a threshold, and a threshold is found by halving, with one pass over the
-logits a time.
+Instead, tokens at or above a threshold are kept, and the threshold is found by bisection, with one pass over
+the logits per step.
 """
 
 from __future__ import annotations
@@ -15,29 +15,29 @@ from keras import ops
 from codegemma_ui.workers.keras.steps import SamplingParams
 
 HALVINGS = 32
-"""Of an interval of float32 numbers: what is left is as fine as they are."""
+"""Bisections of an interval of float32 numbers, down to their resolution."""
 
 LEAST = -1000.0
-"""Logits this far below the best are alike: nothing draws what is e^-1000 times as likely."""
+"""Logits this far below the best are treated alike: a token e^-1000 times as likely is never drawn."""
 
 
 def sample(scores: Any, params: SamplingParams, number: Any) -> tuple[Any, Any]:
-    """Draw one token.
+    """Sample one token.
 
     Args:
         scores: float32 logits, `(vocabulary_size,)`.
-        params: how; its temperature is above 0.
-        number: which of its numbers decides, int32 scalar.
+        params: sampling parameters, with a temperature above 0.
+        number: index of the random number to use, int32 scalar.
 
     Returns:
         The token's id, int32, and its logprob before temperature, top-k and top-p, float32, both `(1,)`.
-        Tokens exactly as likely as the last one that top-k or top-p keeps are kept too.
+        Tokens exactly as likely as the last one kept by top-k or top-p are kept too.
     """
     size = scores.shape[0]
     below = scores - ops.max(scores)
-    weights = ops.exp(below / params.temperature)  # the largest is 1
+    weights = ops.exp(below / params.temperature)  # at most 1
 
-    # 1. The lowest logit that is kept, relative to the best.
+    # 1. The lowest logit kept, relative to the best.
     low, high = ops.maximum(ops.min(below), LEAST), ops.zeros_like(below[0])
     count = ops.where(params.top_k > 0, params.top_k, size)
     lowest = _last(lambda one: ops.sum(ops.cast(below >= one, "int32")) >= count, low, high)
@@ -46,7 +46,7 @@ def sample(scores: Any, params: SamplingParams, number: Any) -> tuple[Any, Any]:
     lowest = _last(lambda one: ops.sum(ops.where(below >= one, left, 0.0)) > goal, lowest, high)
     kept = ops.where(below >= lowest, left, 0.0)
 
-    # 2. The token at which the running sum passes the number's share of the whole.
+    # 2. The token at which the cumulative sum passes the number's share of the total.
     places = ops.arange(size, dtype="int32")
     total = ops.sum(kept)
     goal = ops.take(params.numbers, number) * total
@@ -68,9 +68,10 @@ def _last(
     halvings: int = HALVINGS,
     half: Callable[[Any], Any] = lambda whole: whole / 2,
 ) -> Any:
-    """The last number from `low` on and before `high` of which something holds that ends to hold between.
+    """Return the last number in [low, high) for which `holds` is true, given that it is true up to some point
+    only.
 
-    It is not asked of `low`, which is the answer where it holds of none after it.
+    `holds` is not called with `low`, which is the answer if it is true for no later number.
     """
 
     def halve(_: Any, bounds: tuple[Any, Any]) -> tuple[Any, Any]:

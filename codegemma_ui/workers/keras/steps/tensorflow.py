@@ -1,8 +1,8 @@
-"""tensorflow: programs as XLA-compiled `tf.function`s, the cache in variables that they assign.
+"""tensorflow backend: programs as XLA-compiled `tf.function`s that assign the cache's variables.
 
-Passing the cache in and out as tensors makes the same tokens; with variables it compiles in half the
-time and runs a little faster (measured, 2 CPU cores, 8M model: 2.9 s against 5.3 s, 173 to 190 tokens
-a second against 176). The variables are arguments, so that every cache of a length shares one program.
+Passing the cache in and out as tensors gives the same tokens; with variables it compiles in half the time and
+runs slightly faster (measured, 2 CPU cores, 8M model: 2.9 s against 5.3 s, 173 to 190 tokens a second against
+176). The variables are arguments, so that all caches of a length share one program.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def on_cpu() -> bool:
 
 
 class TensorflowKernels:
-    """Matrices are (inputs, outputs), as on jax: both are XLA's."""
+    """Matrices are (inputs, outputs), as on jax: both use XLA."""
 
     def multiply(self, x: tf.Tensor, matrix: tf.Tensor) -> tf.Tensor:
         return tf.matmul(x, matrix)
@@ -60,7 +60,7 @@ class TensorflowKernels:
         rows = weights.block_rows(matrix.values)
         if rows is not None:
             return weights.scaled(_in_blocks(x, matrix, rows), matrix)
-        # Without the barrier XLA widens every matrix before the loop over tokens, and keeps it so.
+        # Without the barrier, XLA converts every matrix before the token loop, and keeps the result.
         x, values = xla_optimization_barrier([x, matrix.values])
         return weights.scaled(tf.matmul(x, tf.cast(values, x.dtype), transpose_b=True), matrix)
 
@@ -68,7 +68,7 @@ class TensorflowKernels:
         return tf.transpose(tf.gather(embedding, token_ids, axis=1))
 
     def embed_quantized(self, values: tf.Tensor, token_ids: tf.Tensor) -> tf.Tensor:
-        # As integers, and in the loop: XLA on a CPU widens all of a bfloat16 matrix to take rows from it.
+        # As integers, inside the loop: XLA on a CPU converts a whole bfloat16 matrix to take rows from it.
         token_ids, values = xla_optimization_barrier([token_ids, values])
         whole = values if values.dtype == tf.int8 else tf.bitcast(values, tf.int16)
         return tf.bitcast(tf.gather(whole, token_ids), values.dtype)
@@ -98,14 +98,14 @@ def _in_blocks(x: tf.Tensor, matrix: weights.Quantized, rows: int) -> tf.Tensor:
 
 
 class Compiled:
-    """A function that XLA compiles, anew where what was kept of it cannot be read.
+    """A function compiled by XLA, and recompiled if its persisted program cannot be read.
 
-    tensorflow (2.21) raises then, and goes on raising for that function in this process.
+    tensorflow (2.21) then raises, and keeps raising for that function in this process.
 
     Args:
-        function: to compile.
-        name: of its own among all that a process compiles; with the shapes of its arguments it names what is
-            kept.
+        function: function to compile.
+        name: unique among all functions compiled by a process; together with the shapes of the arguments it
+            identifies the persisted program.
     """
 
     def __init__(self, function: Callable[..., Any], name: str) -> None:
@@ -135,15 +135,15 @@ class Compiled:
 
 
 _traced: Counter[str] = Counter()
-"""How often each name was given in this process, in which it may stand for one function alone."""
+"""Number of times each name was used in this process; a name may stand for one function only."""
 
 
 @contextlib.contextmanager
 def _named(program: str, arguments: tuple[Any, ...]) -> Iterator[None]:
-    """Have tensorflow name the functions that it traces in here by the program that they are of.
+    """Make tensorflow name the functions traced in this context after their program.
 
-    It counts (2.21) all functions of a process, and XLA finds a kept program by that number among others: one
-    that was traced after another one than last time was compiled and kept once more.
+    It numbers (2.21) all functions of a process, and XLA looks up a persisted program by that number among
+    others: a function traced in another order than last time would be compiled and persisted again.
     """
 
     @cache
@@ -156,7 +156,7 @@ def _named(program: str, arguments: tuple[Any, ...]) -> Iterator[None]:
 
     def numbered(name: str) -> str:
         named = f"{name}_{key()}"
-        _traced[named] += 1  # tensorflow traces a function anew at its second call
+        _traced[named] += 1  # tensorflow retraces a function at its second call
         return f"{named}_{_traced[named]}"
 
     inner, outer = control_flow_util_v2.unique_fn_name, concrete_function._inference_name
@@ -171,10 +171,10 @@ def _named(program: str, arguments: tuple[Any, ...]) -> Iterator[None]:
 
 
 class TensorflowSteps:
-    """`Steps` on tensorflow. Its cache is a tuple of variables, two per layer.
+    """`Steps` on tensorflow. The cache is a tuple of variables, two per layer.
 
     Args:
-        shape: of the model.
+        shape: shape of the model.
         arranged: its weights, from `TensorflowArrangement`.
     """
 
@@ -198,7 +198,7 @@ class TensorflowSteps:
         self._sample = Compiled(programs.sample, f"sample {alternatives}")
 
     def _pass(self, program: Callable[..., Any], name: str) -> Compiled:
-        """The program as a function of a cache's variables, which it assigns; returns the rest."""
+        """Wrap a program so that it assigns a cache's variables and returns the rest."""
 
         def assigning(caches: Caches, *arguments: tf.Tensor) -> Any:
             values = tuple((keys.read_value(), values.read_value()) for keys, values in caches)
@@ -217,7 +217,7 @@ class TensorflowSteps:
         return sum(one.compilations for one in every)
 
     def warmed(self) -> None:
-        """Everything is compiled when it first runs."""
+        """Do nothing: everything is compiled at its first run."""
 
     def allocate(self, length: int) -> Caches:
         def zeros() -> tf.Variable:
@@ -233,7 +233,7 @@ class TensorflowSteps:
     def cache_bytes(self, length: int) -> int:
         return cache_bytes(self.shape, length)
 
-    # Numbers go in as tensors: a Python int would be traced anew for each value.
+    # Numbers are passed as tensors: a Python int would be retraced for each value.
 
     def prefill(
         self,

@@ -1,4 +1,4 @@
-"""tensorflow on a CPU, for a large model (`layers.py`), and which steps a model gets."""
+"""tensorflow on a CPU for a large model (`layers.py`), and the choice of steps for a model."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class TensorflowLayeredSteps(LayeredPasses, TensorflowSteps):
     def _compile(self, alternatives: int) -> None:
         super()._compile(alternatives)
         programs = Programs(self.shape, TensorflowKernels(), alternatives)
-        self._cut(programs, self.weights)
+        self._keep_weights(programs, self.weights)
 
         def layer(weights: Any, cache: Any, *given: Any) -> Any:
             keys, values = cache
@@ -56,11 +56,11 @@ class TensorflowLayeredSteps(LayeredPasses, TensorflowSteps):
 
 
 def arrangement(shape: Shape, precision: Precision) -> TensorflowArrangement:
-    """How tensorflow wants the weights of a model."""
+    """Return the arrangement of weights for tensorflow."""
     return TensorflowArrangement(shape, precision)
 
 
 def create(shape: Shape, arranged: Weights, alternatives: int) -> TensorflowSteps:
-    """Steps for weights that `arrangement` has arranged."""
+    """Create steps for weights in the layout of `arrangement`."""
     made = TensorflowLayeredSteps if on_cpu() and wanted(shape) else TensorflowSteps
     return made(shape, arranged, alternatives)

@@ -1,13 +1,13 @@
-"""torch: each pass as a graph of bare operations, which inductor compiles while the graph runs as it is.
+"""torch backend: each pass is a graph of basic operations, run as is until inductor has compiled it.
 
-A pass is traced with its position as a tensor, so that no position compiles again, and compiled from the
-graph: `torch.compile` on the Keras layers themselves took 201 s and ran slower than no compilation at all.
-A token of the bundled model then takes about 1 ms in place of 7, checking eight takes 8 and reading 128 takes
-15 (float32, two cores of an EPYC). Compiling takes minutes where torch's cache on disk is empty
-(two cores), so it goes on behind the first completions.
+A pass is traced with its position as a tensor, so that no position recompiles, and compiled from the graph:
+`torch.compile` on the Keras layers themselves took 201 s and ran slower than no compilation at all. A token
+of the bundled model then takes about 1 ms instead of 7, verifying eight takes 8 and prefilling 128 takes 15
+(float32, two cores of an EPYC). With an empty torch disk cache, compilation takes minutes (two cores), so it
+runs in the background of the first completions.
 
-Where inductor cannot compile (on a CPU it needs a C++ compiler, and of torch the names in `torch_names.py`)
-the graph runs as it is, and `note` says so.
+Where inductor cannot compile (on a CPU it needs a C++ compiler, and the torch names in `torch_names.py`), the
+graph runs as is, and `note` says so.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ from codegemma_ui.workers.keras.steps.weights import (
 
 
 class TorchArrangement(Arrangement):
-    """On the device that Keras has chosen."""
+    """Arrangement on the device that Keras has chosen."""
 
     outputs_first = True
 
@@ -59,7 +59,7 @@ class TorchArrangement(Arrangement):
             tensor = value.detach()
         else:
             array = np.ascontiguousarray(value)
-            # torch knows no array of bfloat16; by way of float32, as Keras goes, it takes ten times as long.
+            # torch has no bfloat16 arrays; Keras's route through float32 takes ten times as long.
             half = array.dtype.name == "bfloat16"
             tensor = torch.from_numpy(array.view(np.int16) if half else array)
             tensor = tensor.view(torch.bfloat16) if half else tensor
@@ -71,7 +71,7 @@ class TorchArrangement(Arrangement):
 
 
 class TorchKernels:
-    """Matrices are (outputs, inputs), as `torch.nn.Linear` has them; the cache is written in place."""
+    """Matrices are (outputs, inputs), as in `torch.nn.Linear`; the cache is written in place."""
 
     def multiply(self, x: torch.Tensor, matrix: Any) -> torch.Tensor:
         return functional.linear(x, matrix)
@@ -97,12 +97,12 @@ class TorchKernels:
 
 
 class TorchSteps:
-    """`Steps` on torch. Its cache is a tuple of tensors, two per layer, written in place.
+    """`Steps` on torch. The cache is a tuple of tensors, two per layer, written in place.
 
     Args:
-        shape: of the model.
+        shape: shape of the model.
         arranged: its weights, from `TorchArrangement`.
-        compiles: whether inductor compiles the graphs; otherwise they run as they are.
+        compiles: whether inductor compiles the graphs; otherwise they run as is.
     """
 
     parts = 1
@@ -117,7 +117,7 @@ class TorchSteps:
         compiles: bool = True,
     ) -> None:
         self.shape, self.weights = shape, arranged
-        self._programs = self._made(alternatives)
+        self._programs = self._make_programs(alternatives)
         self._device = self.weights.final_norm.device
         self._dtype = getattr(torch, self.shape.dtype)
         self._compiles = compiles
@@ -129,12 +129,12 @@ class TorchSteps:
         if reason is not None:
             self._run_uncompiled(reason)
 
-    def _made(self, alternatives: int) -> Programs:
+    def _make_programs(self, alternatives: int) -> Programs:
         return Programs(self.shape, TorchKernels(), alternatives)
 
     @property
     def compilations(self) -> int:
-        """Graphs made so far, and those of them that inductor has compiled."""
+        """Number of graphs made so far, plus the number compiled by inductor."""
         return len(self._graphs) + self._compiled
 
     def _run_uncompiled(self, reason: str) -> None:
@@ -199,19 +199,19 @@ class TorchSteps:
     ) -> tuple[tuple[Cache, ...], TokenBatch]:
         stops = {int(one) for one in stop_ids}
         token, place, number = self._tensor([token_id]), self._tensor(position), self._tensor(0)
-        told_stops = self._tensor(stop_ids)
+        stops_tensor = self._tensor(stop_ids)
         sampler = params.temperature > 0
         on_device = self._on_device(params)
         made: list[tuple[torch.Tensor, torch.Tensor]] = []
         while len(made) < count:
-            ids, logprobs, scores = self._run("step", cache, token, place, told_stops)
+            ids, logprobs, scores = self._run("step", cache, token, place, stops_tensor)
             if sampler:
                 drawn, logprob = self._run("sample", (), scores, *on_device, number)
                 ids = torch.cat((drawn[None], ids[:, 1:]), dim=-1)
                 logprobs = torch.cat((logprob[None], logprobs[:, 1:]), dim=-1)
             made.append((ids, logprobs))
             token, place, number = ids[0, :1], place + 1, number + 1
-            # On a GPU this would wait for the step; there a burst runs to its end.
+            # On a GPU this would wait for the step, so there a burst runs to its end.
             if self._device.type == "cpu" and int(token) in stops:
                 break
         picked = fetch(made)
@@ -243,7 +243,7 @@ class TorchSteps:
         program = getattr(self._programs, key[0])
 
         def flat(*tensors: torch.Tensor) -> Any:
-            """The program, of tensors alone; it writes to the cache it is given."""
+            """Run the program on a flat list of tensors; it writes to the given cache."""
             own = tree_unflatten(tensors[: len(every)], form)
             given, cache = (
                 tensors[len(every) :][: len(arguments)],
@@ -260,23 +260,23 @@ class TorchSteps:
         graph = trace(flat, (*every, *arguments, *cache))
         self._graphs[key] = partial(graph, *every)
         if self._compiles:
-            # A copy: compiling exchanges the graph's constants while it is in use here.
+            # Copied: compilation replaces the graph's constants while it is in use here.
             copies = tuple(tensor.clone() for tensor in arguments)
             self._to_compile.append((key, copy.deepcopy(graph), every, copies))
             self.compiling += 1
 
     def warmed(self) -> None:
-        # Not before: while a graph is compiled, which may take a minute, no other can be traced.
+        # Not earlier: while a graph is compiled, which may take a minute, no other can be traced.
         #
-        # On a thread that ends: OpenMP gives each thread that computes a team of its own, and with more of
-        # them than cores every team's wait becomes a sleep. The step took four times as long (two cores,
-        # bundled model: 4.3 ms in place of 1.05).
-        jobs, self._to_compile = sorted(self._to_compile, key=_soonest), []
+        # On a short-lived thread: OpenMP gives each computing thread a team, and with more of them than
+        # cores, every team sleeps instead of spinning. A step took four times as long (two cores, bundled
+        # model: 4.3 ms instead of 1.05).
+        jobs, self._to_compile = sorted(self._to_compile, key=_compile_order), []
         if jobs:
             threading.Thread(target=self._compile_all, args=(jobs,), daemon=True).start()
 
     def _compile_all(self, jobs: list[tuple[Any, ...]]) -> None:
-        reason = torch_names.uncompiled(self._device.type)  # here, since asking takes seconds
+        reason = torch_names.uncompiled(self._device.type)  # here, since it takes seconds
         if reason is not None:
             self._run_uncompiled(reason)
             self.compiling -= len(jobs)
@@ -284,7 +284,7 @@ class TorchSteps:
         for key, graph, every, arguments in jobs:
             try:
                 try:
-                    # A copy: compiling changes the graph, and it may have to be compiled again.
+                    # Copied: compilation changes the graph, and may have to be repeated.
                     run = self._compile(key, copy.deepcopy(graph), every, arguments)
                 except Exception:
                     if not compiled.throw_away():
@@ -294,7 +294,7 @@ class TorchSteps:
                     run = self._compile(key, graph, every, arguments)
                 self._graphs[key] = run
                 self._compiled += 1
-            except Exception as error:  # inductor, triton and the C++ compiler each have their own
+            except Exception as error:  # inductor, triton and the C++ compiler raise their own
                 traceback.print_exc()
                 self._run_uncompiled(f"{type(error).__name__}: {error}".splitlines()[0])
             finally:
@@ -307,8 +307,8 @@ class TorchSteps:
         every: list[torch.Tensor],
         arguments: tuple[torch.Tensor, ...],
     ) -> Callable[..., Any]:
-        """Let inductor compile a graph; returns what takes its place."""
-        # A cache of its own: compiling runs the graph, which writes.
+        """Compile a graph with inductor; return its replacement."""
+        # A separate cache: compilation runs the graph, which writes.
         cache = self.allocate(key[2]) if key[2] else ()
         inputs = [*arguments, *(tensor for layer in cache for tensor in layer)]
         multiply_in_loops(graph)
@@ -319,8 +319,8 @@ class TorchSteps:
         return run
 
 
-def _soonest(job: tuple[Any, ...]) -> tuple[bool, int, int, int]:
-    """The order to compile in: what is used most, in the shortest cache, comes first, sampling last."""
+def _compile_order(job: tuple[Any, ...]) -> tuple[bool, int, int, int]:
+    """Sort key for compilation: most used first, in the shortest cache, sampling last."""
     (name, size, length), *_ = job
     return (
         name == "sample",
@@ -331,6 +331,6 @@ def _soonest(job: tuple[Any, ...]) -> tuple[bool, int, int, int]:
 
 
 def fetch(rows: list[Any]) -> TokenBatch:
-    """What was picked, on the host: ids and logprobs of each of the rows."""
+    """Copy choices to the host: ids and logprobs of each row."""
     ids, logprobs = (torch.cat(parts).cpu().numpy() for parts in zip(*rows, strict=True))
     return TokenBatch(ids, logprobs)

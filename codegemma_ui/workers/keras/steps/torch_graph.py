@@ -1,10 +1,9 @@
-"""torch: from a Python function to a short graph of aten operations.
+"""torch: convert a Python function to a short graph of aten operations.
 
-A Keras layer costs Python time on every call, which for one token is most of the time. Tracing it once
-with `make_fx` leaves the bare operations, and half of those are constants that Keras computes anew in
-each layer: the rotary frequencies, the scalars, the causal mask. Folding and merging them takes half
-a second and makes whatever comes next cheaper: the graph runs faster as it is, and inductor compiles
-it sooner.
+A Keras layer costs Python time on every call, which for one token is most of the time. Tracing it once with
+`make_fx` leaves the basic operations. Half of those compute constants that Keras repeats in each layer: the
+rotary frequencies, the scalars, the causal mask. Folding and merging them takes half a second. The graph then
+runs faster as is, and inductor compiles it sooner.
 """
 
 from __future__ import annotations
@@ -21,65 +20,65 @@ from torch.fx.node import map_arg
 
 from codegemma_ui.workers.keras.steps import torch_names
 
-# A constant larger than this is left as the operations that make it.
+# A larger constant is left as the operations that compute it.
 MAX_CONSTANT_BYTES = 1 << 20
 
-_ONE_AT_A_TIME = threading.Lock()
-"""torch.fx keeps what it traces in a global: tracing and compiling on two threads fail together (torch 2.13,
-"CURRENT_PATCHER is None")."""
+_TRACE_LOCK = threading.Lock()
+"""torch.fx keeps its tracing state in a global: concurrent tracing and compiling on two threads fail (torch
+2.13, "CURRENT_PATCHER is None")."""
 
 
 def trace(function: Callable[..., Any], inputs: tuple[torch.Tensor, ...]) -> GraphModule:
     """Record the operations of a function and simplify them.
 
     Args:
-        function: of tensors alone. It may write to its inputs; it may not branch on their values.
-        inputs: tensors of the shapes, dtypes and device it will be called with, weights among them.
+        function: takes tensors only. It may write to its inputs but not branch on their values.
+        inputs: tensors, weights included, with the shapes, dtypes and device of later calls.
 
     Returns:
-        A module that does what the function does.
+        A module equivalent to the function.
     """
     torch_names.enter_fake_mode_to_stay()
-    # Without functionalize, merging equal nodes would merge two copies that are written to later. "fake": no
-    # numbers are computed, and none kept of what is dequantised on the way.
-    with _ONE_AT_A_TIME:
+    # Without functionalize, merging equal nodes would merge two copies that are written to later. "fake":
+    # nothing is computed, and no dequantised intermediate is kept.
+    with _TRACE_LOCK:
         module = make_fx(functionalize(function), tracing_mode="fake")(*inputs)
     _fold_constants(module)
     _merge_equal_nodes(module)
     _write_in_place(module)
     module.graph.lint()
-    # Anew, so that it holds no attribute but the constants it still reads.
+    # Rebuilt, so that it holds only the constants it still reads.
     return GraphModule(module, module.graph)
 
 
 def compile_graph(module: GraphModule, inputs: Sequence[torch.Tensor]) -> Callable[..., Any]:
-    """Let inductor compile a graph.
+    """Compile a graph with inductor.
 
     Args:
-        module: from `trace`; it is changed.
-        inputs: what to compile it for. It runs once with them, since errors may come with the first call.
+        module: from `trace`; it is modified.
+        inputs: example inputs. The result runs once with them, since errors may occur at the first call.
 
     Returns:
-        What does the same with such inputs.
+        A callable equivalent to the module for such inputs.
     """
-    # Not torch.compile: there is no Python left to guard against, which saves 3 s here and half a
-    # millisecond per call.
+    # Not torch.compile: there is no Python left to guard against, which saves 3 s here and half a millisecond
+    # per call.
     inductor = torch_names.inductor()
     torch_names.keep_headers_with_the_rest()
-    # Without a context of its own inductor passes its cache on disk by (torch 2.13).
+    # Without a context of its own, inductor skips its disk cache (torch 2.13).
     context = inductor.context(inductor.fake_mode(shape_env=inductor.shapes()))
-    with _ONE_AT_A_TIME, inductor.tracing(context), torch.no_grad():
+    with _TRACE_LOCK, inductor.tracing(context), torch.no_grad():
         fast: Callable[..., Any] = inductor.compile(module, list(inputs))
         fast(*inputs)
     return fast
 
 
 def multiply_in_loops(module: GraphModule) -> None:
-    """Let one row times a matrix be a sum of products, for inductor to compile.
+    """Rewrite products of one row and a matrix as a sum of products, for inductor to compile.
 
-    The library reads a matrix that no cache holds on one core: the bundled model in float32 writes 270 tokens
-    a second with it, and 730 in loops (two cores of an EPYC). What is to be dequantised it wants so
-    first. Not for running as it is, which would make the matrix of all products.
+    The library reads a matrix that exceeds the CPU caches on one core: with it the bundled model in float32
+    decodes 270 tokens a second, and 730 with loops (two cores of an EPYC). It also dequantises whole matrices
+    first. Not for running as is, which would materialise all products.
     """
     aten, graph = torch.ops.aten, module.graph
     for node in list(graph.nodes):
@@ -90,7 +89,7 @@ def multiply_in_loops(module: GraphModule) -> None:
             continue
         outputs_first = matrix.args[0]
         with graph.inserting_before(node):
-            # Strided, not expanded: so inductor computes the row once, and not again for every output.
+            # Strided, not expanded, so that inductor computes the row once rather than for every output.
             shape = outputs_first.meta["val"].shape
             rows = graph.call_function(aten.as_strided.default, (row, shape, (0, 1)))
             products = graph.call_function(aten.mul.Tensor, (outputs_first, rows))
@@ -102,7 +101,7 @@ def multiply_in_loops(module: GraphModule) -> None:
 
 
 def _fold_constants(module: GraphModule) -> None:
-    """Compute once what depends on neither the inputs nor the weights."""
+    """Compute once whatever depends on neither the inputs nor the weights."""
     graph = module.graph
     constants: dict[Node, torch.Tensor] = {}
     for node in graph.nodes:
@@ -135,7 +134,7 @@ def _fold_constants(module: GraphModule) -> None:
 
 
 def _merge_equal_nodes(module: GraphModule) -> None:
-    """Let equal operations on equal inputs be one; drop permutations that permute nothing."""
+    """Merge equal operations on equal inputs; drop permutations that permute nothing."""
     seen: dict[Any, Node] = {}
     for node in list(module.graph.nodes):
         if not _is_pure(node):
@@ -153,9 +152,9 @@ def _merge_equal_nodes(module: GraphModule) -> None:
 
 
 def _write_in_place(module: GraphModule) -> None:
-    """Let a tensor that is copied, changed and copied back be changed where it is.
+    """Update in place a tensor that is copied, changed and copied back.
 
-    `functionalize` makes that of every write to an input: two copies of a whole cache for a few rows.
+    `functionalize` produces that for every write to an input: two copies of a whole cache for a few rows.
     """
     aten, graph = torch.ops.aten, module.graph
     for back in list(graph.nodes):
@@ -175,7 +174,7 @@ def _write_in_place(module: GraphModule) -> None:
 
 
 def _signature(node: Node) -> Any:
-    # repr tells 1 from 1.0, which are equal as keys and make different dtypes.
+    # repr distinguishes 1 from 1.0, which are equal as keys but give different dtypes.
     return (node.target, repr(node.args), repr(sorted(node.kwargs.items())))
 
 
@@ -183,7 +182,7 @@ def _is_pure(node: Node) -> bool:
     if node.op != "call_function":
         return False
     if not isinstance(node.target, torch._ops.OpOverload):
-        return True  # operator.getitem, which picks one of several results
+        return True  # operator.getitem, which selects one of several results
     random = torch.Tag.nondeterministic_seeded in node.target.tags
     return not (random or node.target._schema.is_mutable)
 

@@ -1,9 +1,8 @@
-"""torch on a CPU, for a large model or int4: one layer's graph serves all layers, its weights as arguments.
+"""torch on a CPU for a large model or int4: one layer's graph serves all layers, with weights as arguments.
 
-Compiling all of a pass (`torch.py`) would take minutes and more memory than there is. So the parts of a pass
-run as graphs of bare operations: what begins it, a layer, what ends it. The products are `torch_products`'.
-What a layer does between them for one token, 85 small operations, is compiled on a thread of its own, in
-seconds.
+Compiling a whole pass (`torch.py`) would take minutes and too much memory. So the parts of a pass, its start,
+a layer and its end, run as graphs of basic operations, with products from `torch_products`. The 85 small
+operations of a layer between products, for one token, are compiled in the background, in seconds.
 """
 
 from __future__ import annotations
@@ -40,23 +39,24 @@ from codegemma_ui.workers.keras.steps.weights import (
     quantized,
 )
 
-WIDER = ("embedding", "qkv", "output")
-"""What is in int8 where the rest is in int4: four bits there cost most for what they save.
+INT8_PARTS = ("embedding", "qkv", "output")
+"""Matrices kept in int8 when the rest is int4: four bits cost most accuracy here for what they save.
 
-The embedding is the output layer too. In int8 it even takes less, since the order of torch's kernel for four
-bits does not give up a row: in four bits it would be there twice. Attention has 7% of CodeGemma 2B's weights.
+The embedding is also the output layer. In int8 it even takes less memory, since the layout of torch's int4
+kernel does not allow row lookup: in four bits it would be needed twice. Attention has 7% of CodeGemma 2B's
+weights.
 """
 
 
 class LayeredArrangement(TorchArrangement):
-    """Every matrix is a `Quantized`, whatever its width, or an `Int4`.
+    """Arrangement that makes every matrix a `Quantized`, whatever its precision, or an `Int4`.
 
-    In int4 the embedding and the matrices of attention are in int8, as `WIDER` says.
+    In int4 the embedding and the attention matrices are int8: see `INT8_PARTS`.
     """
 
     def matrix(self, name: str, parts: tuple[torch.Tensor, ...]) -> Any:
         values = parts[0] if name == "embedding" else _outputs_first(parts)
-        if self.precision.weights == "int4" and name not in WIDER:
+        if self.precision.weights == "int4" and name not in INT8_PARTS:
             return torch_products.int4(values)
         scale = None
         if self.precision.weights in ("int8", "int4"):
@@ -65,7 +65,7 @@ class LayeredArrangement(TorchArrangement):
 
 
 def _outputs_first(parts: tuple[torch.Tensor, ...]) -> torch.Tensor:
-    """One (outputs, inputs) matrix of (inputs, outputs) ones: copied so, in half the time of `torch.cat`."""
+    """Join (inputs, outputs) matrices into one (outputs, inputs) matrix, in half the time of `torch.cat`."""
     inputs = parts[0].shape[0]
     rows = parts[0].new_empty((sum(part.shape[1] for part in parts), inputs))
     for part, some in zip(parts, torch.split(rows, [part.shape[1] for part in parts]), strict=True):
@@ -74,7 +74,7 @@ def _outputs_first(parts: tuple[torch.Tensor, ...]) -> torch.Tensor:
 
 
 class LayeredKernels(TorchKernels):
-    """Each product is one operation, which is opaque to what traces."""
+    """Kernels whose products are single operations, opaque to tracing."""
 
     def multiply(self, x: torch.Tensor, matrix: Any) -> torch.Tensor:
         product: torch.Tensor = torch_products.product(x, *matrix)
@@ -89,10 +89,10 @@ KERNELS = LayeredKernels()
 
 
 class LayeredSteps(TorchSteps):
-    """`PartedSteps` on torch, a layer at a time.
+    """`PartedSteps` on torch, layer by layer.
 
     Args:
-        shape: of the model.
+        shape: shape of the model.
         arranged: its weights, from `LayeredArrangement`.
     """
 
@@ -103,12 +103,12 @@ class LayeredSteps(TorchSteps):
         if reason is not None:
             self._run_uncompiled(reason)
         self.parts = len(arranged.layers)
-        # Flat, as graphs take them: once, and not again for every token.
+        # Flattened once, as graphs take them, and not again for every token.
         self._embedding = tree_flatten(arranged.embedding)
         self._layers = [tree_flatten(one) for one in arranged.layers]
         self._outer = tree_flatten(Weights(arranged.embedding, (), arranged.final_norm))
 
-    def _made(self, alternatives: int) -> Programs:
+    def _make_programs(self, alternatives: int) -> Programs:
         return Programs(self.shape, KERNELS, alternatives)
 
     def prefill(
@@ -173,7 +173,7 @@ class LayeredSteps(TorchSteps):
         weights: tuple[list[Any], Any],
         *tensors: Any,
     ) -> Any:
-        """Run a function of weights, flat, and tensors by its graph, traced when it first runs."""
+        """Run a function of flat weights and tensors through its graph, which is traced at its first run."""
         every, form = weights
         graph = self._graphs.get((name, *key))
         if graph is None:
@@ -184,7 +184,7 @@ class LayeredSteps(TorchSteps):
 
             graph = self._graphs[name, *key] = trace(flat, (*every, *tensors))
             if self.note is None and name == "layer" and key[0] == 1:
-                # Copies, of a cache too: compiling runs the graph, which writes, and exchanges its constants.
+                # Copies, of the cache too: compilation runs the graph, which writes, and replaces constants.
                 copies = tuple(tensor.clone() for tensor in tensors)
                 self._to_compile.append(((name, *key), copy.deepcopy(graph), every, copies))
                 self.compiling += 1
@@ -201,23 +201,23 @@ class LayeredSteps(TorchSteps):
 
 
 def _matrices(weights: Weights) -> tuple[Quantized | Int4, list[Quantized | Int4]]:
-    """A layer's largest matrix, then one of each other kind: all layers have the same shapes."""
+    """Return a layer's largest matrix, then one of each other kind: all layers have the same shapes."""
     first = weights.layers[0]
     return first.gate_up, [weights.embedding, first.down, first.qkv, first.output]
 
 
 def arrangement(shape: Shape, precision: Precision) -> TorchArrangement:
-    """How torch wants the weights of a model."""
+    """Return the arrangement of weights for torch."""
     layered = _is_large(shape) or precision.weights == "int4"
     return (LayeredArrangement if layered else TorchArrangement)(shape, precision)
 
 
 def create(shape: Shape, arranged: Weights, alternatives: int) -> TorchSteps:
-    """Steps for weights that `arrangement` has arranged."""
+    """Create steps for weights in the layout of `arrangement`."""
     layered = _is_large(shape) or isinstance(arranged.layers[0].down, Int4)
     return (LayeredSteps if layered else TorchSteps)(shape, arranged, alternatives)
 
 
 def _is_large(shape: Shape) -> bool:
-    """Whether a CPU runs the model a layer at a time."""
+    """Return whether a CPU runs the model layer by layer."""
     return layers.wanted(shape) and os.environ.get("KERAS_TORCH_DEVICE", "cpu") == "cpu"

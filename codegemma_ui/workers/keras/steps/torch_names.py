@@ -1,9 +1,9 @@
-"""torch: what the engine uses of it that torch promises nobody to keep, asked for here and nowhere else.
+"""Non-public torch names used by the engine, all looked up here.
 
-These names come and go between releases; 2.8, 2.11 and 2.13 have them all. What a release lacks costs that
-one thing: without inductor's, graphs run as they are; without a kernel for int8, other products do its work;
-without those for int4, int4 is refused in words. No version number is asked for, since a build may lack what
-its release has.
+These names change between releases; 2.8, 2.11 and 2.13 have them all. A missing name costs one feature only:
+without inductor's, graphs run as is; without an int8 kernel, other products replace it; without the int4
+kernels, int4 is refused with a message. Version numbers are not checked, since a build may lack what its
+release has.
 
 `python -m codegemma_ui.workers.keras.steps.torch_names` prints as JSON why a model would run uncompiled, or
 null.
@@ -41,14 +41,14 @@ _MULTIPLY_INT4 = "torch.ops.aten._weight_int4pack_mm_for_cpu"
 
 @dataclass(frozen=True)
 class Inductor:
-    """What a graph is compiled with.
+    """inductor's entry points for compiling a graph.
 
     Attributes:
-        compile: a graph and its inputs to what does the same.
-        tracing: a context manager, under which `compile` finds a tracing context.
-        context: makes one, of a fake mode.
-        fake_mode: makes one, of shapes.
-        shapes: makes these.
+        compile: compiles a graph for given inputs.
+        tracing: context manager under which `compile` finds a tracing context.
+        context: creates a tracing context from a fake mode.
+        fake_mode: creates a fake mode from a shape environment.
+        shapes: creates a shape environment.
     """
 
     compile: Callable[..., Any]
@@ -59,7 +59,7 @@ class Inductor:
 
 
 def found(name: str) -> Any:
-    """What a dotted name stands for, a module too, or None where this torch has no such name."""
+    """Resolve a dotted name, which may be a module; None if this torch lacks it."""
     module, _, attribute = name.rpartition(".")
     if module == "torch.ops.aten":
         return getattr(torch.ops.aten, attribute, None)
@@ -70,10 +70,10 @@ def found(name: str) -> Any:
 
 
 def inductor() -> Inductor:
-    """What a graph is compiled with; importing it takes seconds.
+    """Return inductor's entry points; importing them takes seconds.
 
     Raises:
-        ImportError: this torch lacks some of it; `uncompiled` says so beforehand.
+        ImportError: this torch lacks some of them; `uncompiled` tells in advance.
     """
     there = {role: found(name) for role, name in _INDUCTOR.items()}
     missing = [_INDUCTOR[role] for role, one in there.items() if one is None]
@@ -83,10 +83,10 @@ def inductor() -> Inductor:
 
 
 def without_compiler(device: str) -> str | None:
-    """Why a graph cannot be compiled for a device as far as the machine goes, or None; told at once.
+    """Return what the machine lacks to compile for a device, or None; this check is instant.
 
     Args:
-        device: "cpu", "cuda" or "mps", as torch calls a device's type.
+        device: torch's device type: "cpu", "cuda" or "mps".
     """
     if device == "cpu" and not cxx_compiler():
         return "no C++ compiler found. Install g++, or name yours in CXX"
@@ -96,7 +96,7 @@ def without_compiler(device: str) -> str | None:
 
 
 def uncompiled(device: str) -> str | None:
-    """Why a graph cannot be compiled for a device, as far as that shows before it is tried, or None."""
+    """Return why graphs cannot be compiled for a device, as far as is known in advance, or None."""
     reason = without_compiler(device)
     if reason is None:
         try:
@@ -107,10 +107,10 @@ def uncompiled(device: str) -> str | None:
 
 
 def cxx_compiler() -> str | None:
-    """The C++ compiler that inductor would use on a CPU, or None.
+    """Return the C++ compiler that inductor would use on a CPU, or None.
 
     Returns:
-        The path of what the variable CXX names, or of the platform's usual compiler: the search of
+        The path of the compiler named by CXX, or of the platform's usual one: the search of
         `torch._inductor.config.cpp.cxx` (torch 2.13).
     """
     usual = {"darwin": "clang++", "win32": "cl"}.get(sys.platform, "g++")
@@ -119,10 +119,10 @@ def cxx_compiler() -> str | None:
 
 @cache
 def enter_fake_mode_to_stay() -> None:
-    """Enter a fake mode, the first of this process, on a thread that does not end.
+    """Enter the first fake mode of this process on a thread that never ends.
 
-    Where there is no card, torch (2.11) gives all fake modes an object of the thread that first entered one;
-    once that thread has ended the next one crashes.
+    Without a GPU, torch (2.11) ties all fake modes to an object of the thread that first entered one; once
+    that thread has ended, the next fake mode crashes.
     """
     fake_mode, entered = found(_INDUCTOR["fake_mode"]), threading.Event()
     if fake_mode is None:
@@ -141,10 +141,10 @@ def enter_fake_mode_to_stay() -> None:
 
 
 def keep_headers_with_the_rest() -> None:
-    """Have inductor put precompiled headers where its other files are.
+    """Make inductor put precompiled headers beside its other files.
 
-    Else they are in a folder for temporary files that has the user's name (torch 2.13), where nothing throws
-    a damaged one away.
+    Otherwise they go to a temporary folder named after the user (torch 2.13), where a damaged one is never
+    deleted.
     """
     cache_dir = found("torch._inductor.runtime.cache_dir_utils.cache_dir")
     codecache: Any = found("torch._inductor.codecache")
@@ -157,7 +157,7 @@ def keep_headers_with_the_rest() -> None:
 
 
 def forget_compiled_files() -> None:
-    """Have inductor look for its files on the disk again."""
+    """Make inductor look for its files on disk again."""
     clear_caches = found("torch._inductor.utils.clear_caches")
     if clear_caches is not None:
         clear_caches()
@@ -171,25 +171,25 @@ def forget_compiled_files() -> None:
 
 
 def multiply_int8() -> Callable[..., torch.Tensor] | None:
-    """torch's kernel for rows times an int8 matrix on a CPU: `(x, values, scale)`; None without one."""
+    """Return torch's CPU kernel for rows times an int8 matrix, `(x, values, scale)`, or None."""
     kernel: Callable[..., torch.Tensor] | None = found("torch._weight_int8pack_mm")
     return kernel
 
 
 def pack_int4() -> Callable[..., torch.Tensor]:
-    """torch's own order of an int4 matrix for `multiply_int4`: `(codes, 1)`.
+    """Return the function that packs an int4 matrix for `multiply_int4`: `(codes, 1)`.
 
     Raises:
-        LoadFailed: this torch has no such kernels.
+        LoadFailed: this torch lacks the int4 kernels.
     """
     return _for_int4(_PACK_INT4)
 
 
 def multiply_int4() -> Callable[..., torch.Tensor]:
-    """torch's kernel for rows times an int4 matrix on a CPU: `(x, packed, group size, scales)`.
+    """Return torch's CPU kernel for rows times an int4 matrix: `(x, packed, group size, scales)`.
 
     Raises:
-        LoadFailed: this torch has no such kernels.
+        LoadFailed: this torch lacks the int4 kernels.
     """
     return _for_int4(_MULTIPLY_INT4)
 

@@ -1,10 +1,10 @@
-"""torch on a CPU: rows times a matrix that is far larger than the processor's caches.
+"""torch on a CPU: products of rows and a matrix far larger than the CPU's caches.
 
-A token that is decoded reads every weight once, so it takes as long as that reading does, and torch's own
-products read slower than the memory gives. Multiplied and summed by a loop that inductor compiles, one row
-takes half the time (16,384 x 2,048 in bfloat16, two cores of an EPYC: 1.9 ms for 3.4 to 4.0; in int8 1.1 for
-1.6). One such product a shape serves all layers, its weights being arguments. What reads fastest depends on
-the processor and on how many rows there are, so it is measured once, where the model is loaded.
+A decoded token reads every weight once, so it takes as long as that reading, and torch's own products do not
+reach the memory's speed. With multiplication and sum in one loop compiled by inductor, a row takes half the
+time (16,384 x 2,048 in bfloat16, two cores of an EPYC: 1.9 ms instead of 3.4 to 4.0; in int8 1.1 instead of
+1.6). One product per shape serves all layers, since weights are arguments. The fastest product depends on the
+CPU and on the number of rows, so it is measured once, when the model is loaded.
 """
 
 from __future__ import annotations
@@ -23,43 +23,43 @@ from codegemma_ui.workers.keras.steps.torch_graph import compile_graph, trace
 from codegemma_ui.workers.keras.steps.weights import DEQUANTISED, Quantized
 
 GROUP = 32
-"""Weights that share a scale and a zero point in int4."""
+"""Weights per group, which share a scale and a zero point, in int4."""
 
 SHARES, REFITS = (1.0, 0.9), 2
-"""Shares of a group's range that a search for its scale begins with, and how often each is fitted again to
-its codes by least squares. Together they leave 0.86 of the squared error of the range alone (the bundled
+"""Shares of a group's range from which the search for its scale starts, and the number of least-squares
+refits of each to its codes. Together they leave 0.86 of the squared error of the plain range (the bundled
 model); twice as many leave 0.83."""
 
 SEARCHED = 1 << 18
-"""Numbers that are quantised at once, so that what the search reads again and again stays in the cache: a
-seventh of the time that 16 million take (one core of a Xeon)."""
+"""Numbers quantised at once, so that the search stays within the CPU's cache: a seventh of the time that 16
+million take (one core of a Xeon)."""
 
 COMPILES_SEARCH = 1 << 24
-"""Weights of a matrix from which on the search is worth compiling, which takes seconds."""
+"""Matrix size, in weights, from which the search is worth compiling, which takes seconds."""
 
 FEW = 8
-"""Rows of a verification."""
+"""Rows in a verification."""
 
 MANY = 64
-"""Rows that stand for those of a prefill."""
+"""Rows that represent a prefill."""
 
 CACHED = 1 << 21
-"""Weights that are dequantised at once, which are still in the caches when they are multiplied: 67 million of
-int8 to bfloat16, times 32 rows, take 17 ms; by 16 million at a time 64 (two cores of an EPYC)."""
+"""Weights dequantised at once, which are still in the CPU's caches when multiplied: 67 million of int8 to
+bfloat16, times 32 rows, take 17 ms; by 16 million at a time 64 (two cores of an EPYC)."""
 
 MEASURED = 1 << 15
-"""Outputs of a matrix that several rows are measured with."""
+"""Matrix outputs used to measure products of several rows."""
 
 Product = Callable[[torch.Tensor, torch.Tensor, torch.Tensor | None], torch.Tensor]
 """From `(S, inputs)` float32, values and scales to `(S, outputs)` float32."""
 
 
 class Int4(NamedTuple):
-    """A matrix in four bits, as torch's kernel for CPUs wants it.
+    """A four-bit matrix in the layout of torch's CPU kernel.
 
     Attributes:
-        packed: uint8, (outputs, inputs / 2), in an order of the kernel's own.
-        scales: bfloat16, (inputs / GROUP, outputs, 2): of each group its scale, and the value of 8.
+        packed: uint8, (outputs, inputs / 2), in the kernel's own order.
+        scales: bfloat16, (inputs / GROUP, outputs, 2): each group's scale, and the value of code 8.
     """
 
     packed: torch.Tensor
@@ -76,7 +76,8 @@ def int4(values: torch.Tensor) -> Int4:
 
 
 def int4_codes(values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Codes from 0 to 15, uint8 (outputs, inputs), and scales, bfloat16 (outputs, inputs / GROUP, 2)."""
+    """Return codes from 0 to 15, uint8 (outputs, inputs), and scales, bfloat16 (outputs, inputs / GROUP,
+    2)."""
     outputs, inputs = values.shape
     search = _compiled_search() if values.numel() >= COMPILES_SEARCH else _search
     found = []
@@ -84,7 +85,7 @@ def int4_codes(values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         groups = rows.float().reshape(-1, GROUP)
         kept = len(groups)
         missing = SEARCHED // GROUP - kept
-        if missing > 0:  # one shape, to be compiled once
+        if missing > 0:  # padded to one shape, compiled once
             groups = functional.pad(groups, (0, 0, 0, missing))
         codes, scales = search(groups)
         found.append((codes[:kept], scales[:kept]))
@@ -94,19 +95,19 @@ def int4_codes(values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 
 @cache
 def _compiled_search() -> Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor]]:
-    """Of 25 ns a weight, compiled it takes 4 (two cores of an EPYC)."""
+    """Compile the search: 4 ns per weight instead of 25 (two cores of an EPYC)."""
     if torch_names.uncompiled("cpu"):
         return _search
     groups = (torch.randn(SEARCHED // GROUP, GROUP),)
     try:
         return compile_graph(trace(_search, groups), groups)
-    except Exception:  # inductor and the C++ compiler each have their own
+    except Exception:  # inductor and the C++ compiler raise their own
         traceback.print_exc()
         return _search
 
 
 def _search(groups: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Of several scales and zero points for each group, those that lose least of it, in squares.
+    """Find for each group the scale and zero point with the least squared error among several.
 
     Args:
         groups: float32, (groups, GROUP).
@@ -119,11 +120,11 @@ def _search(groups: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     least, most = groups.amin(-1, keepdim=True), groups.amax(-1, keepdim=True)
     best: list[torch.Tensor] = []
     for share in SHARES:
-        # Steps over the group's range, or over its inner part; then what fits the codes best.
+        # Steps over the group's range, or over its inner part; then the best fit to the codes.
         scale = (most - least) * (share / 15)
         middle = (least + most) / 2 + scale / 2
         for _ in range(1 + REFITS):
-            # As they are kept, so that the codes make up for their rounding.
+            # As stored, so that the codes compensate for their rounding.
             kept_scale, kept = scale.clamp(min=1e-8).bfloat16(), middle.bfloat16()
             codes = torch.round((groups - kept.float()) / kept_scale.float()).clamp(-8, 7)
             lost = (codes * kept_scale.float() + kept.float() - groups).square().sum(-1, True)
@@ -156,18 +157,18 @@ def _product_shape(
 
 
 product: Any = torch.library.custom_op("codegemma_ui::product", mutates_args=())(_product)
-"""Rows times a matrix: (S, inputs) to (S, outputs), both float32.
+"""Multiply rows by a matrix: (S, inputs) to (S, outputs), both float32.
 
 Args:
     x: float32.
-    values: of a `Quantized`, `in_columns`, or `Int4.packed`.
-    scale: theirs.
+    values: values of a `Quantized`, `in_columns`, or `Int4.packed`.
+    scale: their scales.
 """
 product.register_fake(_product_shape)
 
 
 _chosen: dict[tuple[Any, ...], Product] = {}
-"""What was measured to be fastest, by `_key`."""
+"""Fastest measured product, by `_key`."""
 
 
 def _key(rows: int, values: torch.Tensor) -> tuple[Any, ...]:
@@ -181,12 +182,12 @@ def _stock(values: torch.Tensor) -> Product:
 def wide_bfloat16(
     x: torch.Tensor, values: torch.Tensor, scale: torch.Tensor | None
 ) -> torch.Tensor:
-    """Rounds the rows to bfloat16; sums are float32 within a block."""
+    """Round the rows to bfloat16; sums are float32 within a block."""
     return _wide(x, values, scale, torch.bfloat16)
 
 
 def wide_float32(x: torch.Tensor, values: torch.Tensor, scale: torch.Tensor | None) -> torch.Tensor:
-    """Widens some rows of the matrix at a time."""
+    """Convert some rows of the matrix to float32 at a time."""
     return _wide(x, values, scale, torch.float32)
 
 
@@ -205,7 +206,7 @@ def _wide(
 
 
 def kernel_int8(x: torch.Tensor, values: torch.Tensor, scale: torch.Tensor | None) -> torch.Tensor:
-    """torch's kernel for int8."""
+    """Use torch's int8 kernel."""
     multiply = torch_names.multiply_int8()
     assert scale is not None
     assert multiply is not None
@@ -216,14 +217,14 @@ def kernel_int8(x: torch.Tensor, values: torch.Tensor, scale: torch.Tensor | Non
 
 
 def kernel_int4(x: torch.Tensor, values: torch.Tensor, scale: torch.Tensor | None) -> torch.Tensor:
-    """torch's kernel for int4; it rounds the rows to bfloat16."""
+    """Use torch's int4 kernel, which rounds the rows to bfloat16."""
     multiply = torch_names.multiply_int4()
     product: torch.Tensor = multiply(x.bfloat16(), values, GROUP, scale).float()
     return product
 
 
 def _in_a_loop(x: torch.Tensor, values: torch.Tensor, *scale: torch.Tensor) -> torch.Tensor:
-    """What inductor makes one loop of."""
+    """Product that inductor compiles to a single loop."""
     wide, rows = values.float(), []
     for row in x:
         if values.dim() == 2:
@@ -235,11 +236,11 @@ def _in_a_loop(x: torch.Tensor, values: torch.Tensor, *scale: torch.Tensor) -> t
 
 
 def prepare(largest: Quantized | Int4, others: Iterable[Quantized | Int4]) -> str | None:
-    """Compile a product for one row of each kind of matrix, and choose what is fastest.
+    """Compile a one-row product for each kind of matrix, and choose the fastest.
 
     Args:
-        largest: of a layer's matrices, which is measured with one row, `FEW` and `MANY`.
-        others: what is measured holds for them too; the first of another precision is measured itself.
+        largest: largest matrix of a layer, measured with one row, `FEW` and `MANY`.
+        others: matrices that share these results; the first of another precision is measured itself.
 
     Returns:
         Why nothing is compiled, or None.
@@ -252,7 +253,7 @@ def prepare(largest: Quantized | Int4, others: Iterable[Quantized | Int4]) -> st
         if values.dtype != torch.uint8 and note is None:
             try:
                 compiled.append(_compiled(_rows(1, values), values, scale))
-            except Exception as error:  # inductor and the C++ compiler each have their own
+            except Exception as error:  # inductor and the C++ compiler raise their own
                 traceback.print_exc()
                 note = f"{type(error).__name__}: {error}".splitlines()[0]
         for rows in (1, FEW, MANY):
@@ -274,7 +275,7 @@ def _rows(count: int, values: torch.Tensor) -> torch.Tensor:
 def _beginning(
     values: torch.Tensor, scale: torch.Tensor | None
 ) -> tuple[torch.Tensor, torch.Tensor | None]:
-    """As many outputs of a matrix as tell how fast all of it is: an output layer takes seconds."""
+    """Return enough outputs to estimate the whole matrix's speed: an output layer takes seconds."""
     return values[..., :MEASURED, :], scale if scale is None else scale[:MEASURED]
 
 
@@ -300,7 +301,7 @@ def _fastest(
     values: torch.Tensor,
     scale: torch.Tensor | None,
 ) -> int:
-    """Which of them takes the least time, by the better of two tries after a first."""
+    """Return the index of the fastest, by the better of two runs after a first."""
     if len(candidates) == 1:
         return 0
 

@@ -1,8 +1,8 @@
-"""torch on CUDA: a compiled pass recorded once, and then started as a whole.
+"""torch on CUDA: record a compiled pass once, then launch it as a whole.
 
-A pass is hundreds of kernels, and each that Python starts takes microseconds of its own. A CUDA graph starts
-them together. It reads and writes the memory it was recorded with, so each cache has a recording of its own,
-which goes when the cache goes, and what changes from pass to pass is copied into place.
+A pass is hundreds of kernels, each of which costs microseconds to launch from Python. A CUDA graph launches
+them together. It reads and writes the memory it was recorded with, so each cache has its own recording, freed
+with the cache, and inputs that change between passes are copied into place.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ class Recording:
     """One pass over one cache.
 
     Attributes:
-        inputs: what it reads of the arguments.
-        outputs: where each replay leaves its results.
-        replay: runs it.
+        inputs: buffers for the arguments.
+        outputs: buffers that each replay fills.
+        replay: runs the pass.
     """
 
     inputs: list[torch.Tensor]
@@ -36,34 +36,34 @@ class Recording:
 def record_on_cuda(
     run: Callable[[], Sequence[torch.Tensor]],
 ) -> tuple[Sequence[torch.Tensor], Replay]:
-    """Record what a function does on the card.
+    """Record a function's work on the GPU.
 
     Args:
-        run: reads and writes tensors that stay where they are; it may run several times.
+        run: reads and writes tensors that stay in place; it may run several times.
 
     Returns:
-        The tensors that hold its results, and what computes them anew.
+        The tensors that hold its results, and a function that recomputes them.
     """
     aside: Any = torch.cuda.Stream()  # type: ignore[no-untyped-call]
     aside.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(aside):  # what is set up in a first run must not be recorded
+    with torch.cuda.stream(aside):  # the setup of a first run must not be recorded
         run()
     torch.cuda.current_stream().wait_stream(aside)
     graph = torch.cuda.CUDAGraph()
-    # Of this thread alone: another one may be compiling.
+    # This thread only: another may be compiling.
     with torch.cuda.graph(graph, capture_error_mode="thread_local"):
         outputs = run()
     return outputs, graph.replay
 
 
 class Replayed:
-    """A pass that is recorded for each cache it meets, and replayed from then on.
+    """A pass that is recorded for each new cache, and replayed from then on.
 
     Args:
-        run: the pass, of arguments and the tensors of a cache. What it writes to a cache depends on its
-            arguments alone, so that running it twice is running it once.
-        arguments: how many of its inputs are no cache.
-        record: see `record_on_cuda`.
+        run: the pass, taking arguments and a cache's tensors. It writes to the cache depending on the
+            arguments only, so running it twice equals running it once.
+        arguments: number of inputs that are not the cache.
+        record: as `record_on_cuda`.
     """
 
     def __init__(self, run: Run, arguments: int, record: Any = record_on_cuda) -> None:
@@ -78,7 +78,7 @@ class Replayed:
         for place, value in zip(recording.inputs, given, strict=True):
             place.copy_(value)
         recording.replay()
-        # Copies: the next replay writes where these are.
+        # Copied, because the next replay overwrites them.
         return [output.clone() for output in recording.outputs]
 
     def _recorded(self, given: Sequence[torch.Tensor], cache: Sequence[torch.Tensor]) -> Recording:

@@ -1,10 +1,10 @@
-"""A Gemma's weights as the forward pass reads them: few, large, and each read in one pass.
+"""A Gemma's weights as the forward pass reads them: few and large matrices, each read in one pass.
 
-KerasHub keeps queries, keys, values, gate and up as kernels of their own, three of them with a head axis.
-Here what is multiplied by the same vector is one matrix: on one CPU core a token of the bundled model then
+KerasHub keeps queries, keys, values, gate and up as separate kernels, three of them with a head axis. Here,
+matrices multiplied by the same vector are fused into one: on one CPU core a token of the bundled model then
 takes a third of the time (jax).
 
-Where the precision keeps them in fewer bytes than it computes in, they are dequantised as they are read.
+Weights stored in a smaller type than they are computed in are dequantised as they are read.
 """
 
 from __future__ import annotations
@@ -22,34 +22,34 @@ from keras import ops
 from codegemma_ui.workers.keras.precision import Precision
 
 WIDTHS = {"float32": 4, "bfloat16": 2, "float16": 2, "int8": 1, "uint8": 1}
-"""Bytes of a number."""
+"""Bytes per number."""
 
 DEQUANTISED = 1 << 24
-"""The most numbers that are dequantised at once where nothing fuses the widening with what follows: 64 MB in
-float32, and not the 2 GB of CodeGemma's embedding."""
+"""Maximum numbers dequantised at once where nothing fuses the conversion with what follows: 64 MB in float32,
+not the 2 GB of CodeGemma's embedding."""
 
 LONGEST_ROW, COLUMNS = 4096, 2048
-"""Inputs beyond which a matrix is kept in blocks of so many columns: a longer row pushes what it is
-multiplied by out of the processor's nearest cache (one row times 2,048 x 16,384 in bfloat16, two cores of an
-EPYC: 5.3 ms on torch, in blocks 2.1)."""
+"""Above so many inputs, a matrix is kept in blocks of so many columns: a longer row evicts its multiplier
+from the CPU's nearest cache (one row times 2,048 x 16,384 in bfloat16, two cores of an EPYC: 5.3 ms on torch,
+in blocks 2.1)."""
 
 BLOCK = 1 << 20
-"""Numbers that XLA is to widen at once: 4 MB in float32."""
+"""Numbers that XLA dequantises at once: 4 MB in float32."""
 
 FEWEST_ROWS = 64
-"""Rows of such a block, or they are not worth a turn of a loop."""
+"""Minimum rows of such a block, to be worth a loop iteration."""
 
 
 @dataclass(frozen=True)
 class Shape:
-    """A Gemma's sizes and options, as `keras_nlp.models.GemmaBackbone` names them.
+    """A Gemma's sizes and options, named as in `keras_nlp.models.GemmaBackbone`.
 
     Attributes:
-        query_divisor: what queries are divided by.
+        query_divisor: divisor of the queries.
         max_wavelength: of the rotary embedding.
-        windows: of each layer, how many positions it looks back, itself counted; None is all of them.
-        parameters: how many numbers it has.
-        dtype: of activations and cache.
+        windows: number of positions each layer looks back, itself included; None for all.
+        parameters: number of parameters.
+        dtype: dtype of activations and cache.
     """
 
     vocabulary_size: int
@@ -68,17 +68,17 @@ class Shape:
 
 
 class Quantized(NamedTuple):
-    """A matrix in fewer bytes than it is multiplied in, (outputs, inputs) on every backend.
+    """A matrix stored in a smaller type than it is multiplied in, (outputs, inputs) on every backend.
 
-    That way round a product with one row widens it on the way, in a single pass: 256 x 8,192 in bfloat16 take
-    0.20 ms on one core, in int8 0.15, in float32 0.33. The other way round XLA widens it first, and takes
-    0.9 ms (jax 0.10).
+    In this layout a one-row product dequantises in the same pass: 256 x 8,192 in bfloat16 take 0.20 ms on one
+    core, in int8 0.15, in float32 0.33. With the transposed layout XLA dequantises first, and takes 0.9 ms
+    (jax 0.10).
 
     Attributes:
         values: bfloat16, float16 or int8; (outputs, inputs), or `in_columns`.
-        scale: (outputs,) float32, what an output is to be multiplied by; None where values are floats.
-        bits: the same memory as uint16, where XLA is to widen some rows at a time on a CPU: it widens all of
-            a matrix of bfloat16 to take a part of it, and copies it to see it as integers.
+        scale: (outputs,) float32 factor of each output; None if values are floats.
+        bits: the same memory as uint16, for XLA to dequantise some rows at a time on a CPU: it converts a
+            whole bfloat16 matrix to take a part of it, and copies it to reinterpret it as integers.
     """
 
     values: Any
@@ -87,26 +87,25 @@ class Quantized(NamedTuple):
 
 
 class Unfused(NamedTuple):
-    """Matrices that the same rows are multiplied by, each by itself: those of a model over several devices,
-    which have a part of each.
+    """Matrices multiplied by the same rows but kept separate: those of a model sharded over several devices.
 
     Attributes:
-        parts: matrices, in the order in which they would be joined.
+        parts: matrices, in the order in which they would be fused.
     """
 
     parts: tuple[Any, ...]
 
 
 class Layer(NamedTuple):
-    """One decoder layer. A matrix is `Quantized`, or (inputs, outputs), or the other way round where a
-    backend wants it.
+    """One decoder layer. A matrix is `Quantized`, or (inputs, outputs), or transposed where a backend
+    requires it.
 
     Attributes:
-        attention_norm: (hidden_dim,) float32, 1 added; the other norms alike.
+        attention_norm: (hidden_dim,) float32, 1 added; the other norms likewise.
         qkv: hidden_dim to (num_query_heads + 2 x num_key_value_heads) x head_dim, or `Unfused`; the queries'
             part is already divided by `query_divisor`.
         output: num_query_heads x head_dim to hidden_dim.
-        post_attention_norm: Gemma 2 only, else None; `post_feed_forward_norm` alike.
+        post_attention_norm: Gemma 2 only, else None; `post_feed_forward_norm` likewise.
         gate_up: hidden_dim to twice the feed-forward width, the gate first, or `Unfused`.
         down: the feed-forward width to hidden_dim.
     """
@@ -122,7 +121,7 @@ class Layer(NamedTuple):
 
 
 class Weights(NamedTuple):
-    """A whole Gemma.
+    """All weights of a Gemma.
 
     Attributes:
         embedding: a matrix like the others, from hidden_dim to vocabulary_size.
@@ -136,7 +135,7 @@ class Weights(NamedTuple):
 
 
 def shape_of(backbone: Any, precision: Precision) -> Shape:
-    """Read the sizes off a `GemmaBackbone`."""
+    """Read the sizes from a `GemmaBackbone`."""
     attentions = [layer.attention for layer in backbone.transformer_layers]
     heads, head_dim = backbone.num_query_heads, backbone.head_dim
     per_head = head_dim if backbone.query_head_dim_normalize else backbone.hidden_dim // heads
@@ -161,41 +160,41 @@ def shape_of(backbone: Any, precision: Precision) -> Shape:
 
 
 class Arrangement:
-    """How a backend keeps matrices; each backend has its own.
+    """Layout of matrices; each backend has its own.
 
     Args:
-        shape: of the model.
-        precision: what the weights are kept in, and what they are multiplied in.
+        shape: shape of the model.
+        precision: precision of weights and computation.
     """
 
     outputs_first = False
-    """Whether matrices that are kept as wide as they are multiplied are (outputs, inputs)."""
+    """Whether unquantised matrices are (outputs, inputs)."""
 
-    apart = False
-    """Whether what is multiplied by the same rows is kept apart, see `Unfused`."""
+    unfused = False
+    """Whether matrices multiplied by the same rows stay separate: see `Unfused`."""
 
     def __init__(self, shape: Shape, precision: Precision) -> None:
         self.shape, self.precision = shape, precision
 
     def tensor(self, variable: Any, value: Any) -> Any:
-        """A tensor in `precision.loads` of a Keras variable's value: of an array, or of what a file has."""
-        del variable  # where it belongs matters over several devices
+        """Return a variable's value, an array or a file's dataset, as a tensor in `precision.loads`."""
+        del variable  # its placement matters with several devices only
         if not keras.ops.is_tensor(value):
             value = np.asarray(value)
         return ops.cast(ops.convert_to_tensor(value), self.precision.loads)
 
     def own(self, tensor: Any) -> Any:
-        """A tensor with its rows one after the other in memory, for as long as the model runs."""
+        """Return a tensor that is contiguous by rows, and kept for as long as the model runs."""
         raise NotImplementedError
 
     def matrix(self, name: str, parts: tuple[Any, ...]) -> Any:
-        """Arrange one matrix, or join several that the same rows are multiplied by.
+        """Arrange one matrix, or fuse several that are multiplied by the same rows.
 
         Args:
-            name: of the field of `Layer`, or "embedding".
-            parts: each (inputs, outputs); of the embedding (outputs, inputs), as it comes.
+            name: field of `Layer`, or "embedding".
+            parts: each (inputs, outputs); the embedding (outputs, inputs), unchanged.
         """
-        if self.apart and len(parts) > 1:
+        if self.unfused and len(parts) > 1:
             return Unfused(tuple(self.matrix(name, (part,)) for part in parts))
         matrix = parts[0] if len(parts) == 1 else ops.concatenate(parts, axis=1)
         narrow = self.precision.weights != self.precision.activations
@@ -211,11 +210,11 @@ class Arrangement:
         return Quantized(values, None, self.bits(values) if wide else None)
 
     def columns(self, values: Any) -> Any:
-        """A narrow matrix in the blocks that the backend multiplies by."""
+        """Return a quantised matrix in the blocks used for products."""
         return values
 
     def bits(self, values: Any) -> Any:
-        """The memory of a bfloat16 tensor as uint16; None where it cannot be seen so."""
+        """Return a bfloat16 tensor's memory as uint16, or None if that is not possible."""
         del values
 
 
@@ -231,20 +230,20 @@ _PARTS = {
     "embedding": ("token_embedding/embeddings",),
     "final_norm": ("final_normalization/scale",),
 }
-"""Each field of `Layer` and `Weights`, and the variables that KerasHub (0.32) keeps it in."""
+"""Fields of `Layer` and `Weights`, and the KerasHub (0.32) variables they come from."""
 
 _FIELDS = {part: field for field, parts in _PARTS.items() for part in parts}
 _IN_A_LAYER = re.compile(r"decoder_block_(\d+)/(.+)")
 
 
 class Assembler:
-    """Arranges a Gemma's weights as they come, a variable at a time and in any order.
+    """Arrange a Gemma's weights as they arrive, one variable at a time and in any order.
 
-    What has been arranged is all that stays, so that a large model never stands in memory twice.
+    Only arranged weights are kept, so that a large model is never in memory twice.
 
     Args:
-        arrangement: the backend's.
-        report: called with the share of the numbers that have come, from 0 to 1.
+        arrangement: arrangement of the backend.
+        report: called with the share of numbers received, from 0 to 1.
     """
 
     def __init__(
@@ -256,14 +255,14 @@ class Assembler:
         self._taken = 0
 
     def take(self, variable: Any, value: Any) -> None:
-        """Take what a variable of the `GemmaBackbone` is to hold.
+        """Add the value of a variable of the `GemmaBackbone`.
 
         Args:
-            variable: the Keras variable; only its path and shape are read.
-            value: an array, a tensor or an h5py dataset of that shape.
+            variable: Keras variable; only its path and shape are read.
+            value: array, tensor or h5py dataset of that shape.
 
         Raises:
-            ValueError: no such variable is known, or the shape differs.
+            ValueError: unknown variable, or a different shape.
         """
         if tuple(value.shape) != tuple(variable.shape):
             raise ValueError(
@@ -290,7 +289,7 @@ class Assembler:
         self._report(self._taken / self._shape.parameters)
 
     def _logical(self, part: str, value: Any) -> Any:
-        """A norm's scale with 1 added, in float32; the embedding; of everything else an (inputs, outputs)
+        """Return a norm's scale plus 1, in float32; the embedding; anything else as an (inputs, outputs)
         matrix."""
         if part.endswith("scale"):
             return 1.0 + ops.cast(value, "float32")
@@ -303,7 +302,7 @@ class Assembler:
         return value
 
     def weights(self) -> Weights:
-        """Return the whole, once everything has come.
+        """Return all weights, once every variable has been added.
 
         Raises:
             ValueError: something is missing.
@@ -331,7 +330,7 @@ class Assembler:
 
 
 def of_model(model: Any, arrangement: Arrangement) -> Weights:
-    """Arrange the weights of a `GemmaCausalLM` that is in memory, and stays as it is."""
+    """Arrange the weights of a `GemmaCausalLM` in memory, which is left unchanged."""
     assembler = Assembler(arrangement)
     for variable in model.backbone.variables:
         assembler.take(variable, variable.value)
@@ -339,12 +338,12 @@ def of_model(model: Any, arrangement: Arrangement) -> Weights:
 
 
 def scaled(product: Any, matrix: Quantized) -> Any:
-    """What rows times the values of a narrow matrix come to with its scales."""
+    """Apply a quantised matrix's scales to a product with its values."""
     return product if matrix.scale is None else ops.cast(product * matrix.scale, product.dtype)
 
 
 def in_columns(values: Any) -> Any:
-    """An (outputs, inputs) matrix; one with long rows as (blocks, outputs, COLUMNS)."""
+    """Return an (outputs, inputs) matrix; one with long rows as (blocks, outputs, COLUMNS)."""
     outputs, inputs = values.shape
     if inputs <= LONGEST_ROW or inputs % COLUMNS:
         return values
@@ -352,7 +351,7 @@ def in_columns(values: Any) -> Any:
 
 
 def block_rows(values: Any) -> int | None:
-    """How many rows of a matrix XLA is to widen at once; None is all of them."""
+    """Return how many rows of a matrix XLA should dequantise at once; None for all."""
     outputs, inputs = values.shape[-2:]
     most = min(outputs, BLOCK // inputs)
     rows = next((rows for rows in range(most, 0, -1) if outputs % rows == 0), 0)
@@ -361,7 +360,7 @@ def block_rows(values: Any) -> int | None:
 
 
 def weight_bytes(weights: Any) -> int:
-    """What some weights take in memory: a `Weights`, a part of it, or a tensor."""
+    """Return the memory taken by weights: a `Weights`, a part of it, or a tensor."""
     if weights is None:
         return 0
     if isinstance(weights, Quantized):
@@ -373,7 +372,8 @@ def weight_bytes(weights: Any) -> int:
 
 
 def quantized(matrix: Any) -> tuple[Any, Any]:
-    """An (outputs, inputs) matrix in int8, and the scale of each output; some rows at a time."""
+    """Quantise an (outputs, inputs) matrix to int8, some rows at a time; return it and each output's
+    scale."""
     rows = max(1, DEQUANTISED // matrix.shape[1])
     parts = [_quantized(matrix[first : first + rows]) for first in range(0, matrix.shape[0], rows)]
     if len(parts) == 1:
