@@ -32,9 +32,9 @@ format: ## let ruff write the layout
 
 fuzz: ## send 10,000 bad requests, 1,000 documents and the longest texts at a page of its own
 	@scripts/setup test
-	@.venv/bin/python -m tests.fuzz.run
-	@.venv/bin/python -m tests.fuzz.exact
-	@.venv/bin/python -m tests.fuzz.memory
+	@.venv/bin/python -m tools.fuzz.run
+	@.venv/bin/python -m tools.fuzz.exact
+	@.venv/bin/python -m tools.fuzz.memory
 
 audit: ## ask for known advisories of what is installed
 	@scripts/setup all
@@ -51,11 +51,11 @@ real-size: ## run CodeGemma 2B's size through the page, beside llama.cpp, into d
 MINUTES ?= 10
 soak: ## many visitors for MINUTES, every answer checked, every process watched
 	@scripts/setup test
-	@.venv/bin/python -m tests.reliability.soak --minutes $(MINUTES)
+	@.venv/bin/python -m tools.reliability.soak --minutes $(MINUTES)
 
 screenshots: ## make docs/screenshots again
 	@scripts/setup all
-	@.venv/bin/python -m tests.browser.screenshots
+	@.venv/bin/python -m tools.screenshots
 
 wheel: ## make dist/codegemma_ui-*.whl
 	@scripts/setup app
@@ -64,11 +64,11 @@ wheel: ## make dist/codegemma_ui-*.whl
 	@ls dist/codegemma_ui-*.whl
 
 space-check: ## build and start this as a Hugging Face Space would; as root in namespaces of its own
-	@$(or $(PYTHON),python3) -m tests.space.check
+	@$(or $(PYTHON),python3) -m tools.space.check
 
 container-check: ## lint the Dockerfile and do its steps in a Debian of debootstrap; takes root
 	@scripts/setup all
-	@.venv/bin/python -m tests.container.check
+	@.venv/bin/python -m tools.container.check
 
 clean: ## forget the environment and the caches
 	@rm -rf .venv .pytest_cache .ruff_cache .mypy_cache .import_linter_cache

@@ -81,7 +81,9 @@ def test_every_test_and_module_that_a_page_runs_is_there(page: str) -> None:
     for run in re.findall(r"pytest ((?:-s )?tests/[^`|&]*)", shown):
         for path in re.findall(r"tests/[\w/.]+", run):
             assert (ROOT / path).exists(), path
-    for module in re.findall(r"python -m +((?:tests|training|benchmarks|scripts)[\w.]*)", shown):
+    for module in re.findall(
+        r"python -m +((?:benchmarks|scripts|tests|tools|training)[\w.]*)", shown
+    ):
         file = ROOT / module.replace(".", "/")
         assert file.with_suffix(".py").is_file() or (file / "__main__.py").is_file(), module
 
@@ -201,7 +203,9 @@ def test_the_tree_has_every_room_and_nothing_else() -> None:
 
 
 def test_every_file_that_the_architecture_names_is_there() -> None:
-    named = re.findall(r"`((?:codegemma_ui|docs|notebooks|scripts|tests)/[\w./]*)`", every_page())
+    named = re.findall(
+        r"`((?:codegemma_ui|docs|notebooks|scripts|tests|tools)/[\w./]*)`", every_page()
+    )
     assert len(named) > 40
     assert [name for name in named if not (ROOT / name).exists()] == []
 

@@ -26,7 +26,7 @@ from codegemma_ui.completions import snippets
 from codegemma_ui.completions.snippets import Taken
 from codegemma_ui.fim.vocabulary import Vocabulary
 from codegemma_ui.ipc.messages import CompletionRequest
-from tests.reliability import processes
+from tools.reliability import processes
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "codegemma_ui"

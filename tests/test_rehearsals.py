@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import rehearsals
-from tests.support.rehearsals import Row
+from tools import rehearsals
+from tools.rehearsals import Row
 
 ROOT = Path(__file__).parent.parent
 
@@ -40,18 +40,18 @@ def test_the_exit_code_is_0_where_nothing_was_found_not_to_hold(
 
 
 def test_a_space_takes_the_python_of_its_front_matter(tmp_path: Path) -> None:
-    done = run("tests.space.check", PATH=str(tmp_path))
+    done = run("tools.space.check", PATH=str(tmp_path))
     assert done.returncode == rehearsals.NOT_TRIED
     assert "python3.11 must be on the PATH" in done.stderr
     assert "Traceback" not in done.stderr
 
 
 def test_a_container_takes_root_and_debootstrap(tmp_path: Path) -> None:
-    done = run("tests.container.check", PATH=str(tmp_path))
+    done = run("tools.container.check", PATH=str(tmp_path))
     assert done.returncode == rehearsals.NOT_TRIED
     assert "it takes root and debootstrap" in done.stderr
     assert "Traceback" not in done.stderr
-    done = run("tests.container.check", "--build-arg", "CUDA")
+    done = run("tools.container.check", "--build-arg", "CUDA")
     assert done.returncode == 2
     assert "--build-arg must be NAME=VALUE. Received: CUDA" in done.stderr
 

@@ -13,8 +13,8 @@ from codegemma_ui.server import serving
 from codegemma_ui.settings import Settings
 from codegemma_ui.ui import layout, permission
 from tests.browser.conftest import OpenPage, Scripted
-from tests.reliability import visitor
 from tests.support.scripted_client import ScriptedClient
+from tools.reliability import visitor
 
 
 @pytest.fixture(scope="module")

@@ -1,1 +1,0 @@
-"""The container image, linted and rehearsed where no container engine is: `make container-check`."""

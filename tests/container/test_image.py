@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.container import check, dockerfile
-from tests.container.room import Room
-from tests.space import hugging_face
+from tools.container import check, dockerfile
+from tools.container.room import Room
+from tools.space import hugging_face
 
 ROOT = check.ROOT
 TEXT = check.DOCKERFILE.read_text()
@@ -84,7 +84,7 @@ def test_what_is_copied_is_let_through_and_nothing_else_is() -> None:
         line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line[:1] == "!"
     ]
     assert {name.removeprefix("./") for name in copied} - {"requirements.txt"} == set(allowed)
-    assert not any(map(check.sent, (".git", ".env", "kaggle.json", "tests", "build")))
+    assert not any(map(check.sent, (".git", ".env", "kaggle.json", "tests", "tools", "build")))
 
 
 def test_an_instruction_that_is_not_rehearsed_is_told() -> None:

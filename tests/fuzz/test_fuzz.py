@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from tests.fuzz import exact, run
-from tests.fuzz.bad_requests import requests
+from tools.fuzz import exact, run
+from tools.fuzz.bad_requests import requests
 
 
 @pytest.fixture(scope="module")

@@ -30,9 +30,9 @@ from codegemma_ui.errors import (
 from codegemma_ui.ipc.messages import DoneEvent, PromptEvent, TokenEvent
 from codegemma_ui.presets import BUNDLED_FOLDER
 from tests.library.conftest import Scripted
-from tests.reliability.processes import children, wait_until
 from tests.support import ROOT, WORKER
 from tests.support.hubs import Faults, KaggleHub, isolate_this_process
+from tools.reliability.processes import children, wait_until
 
 CODE_GEMMA = "code_gemma_2b_en"
 

@@ -1,4 +1,4 @@
-"""The scenarios with small counts, and room for a busy machine; `python -m tests.reliability` is exact."""
+"""The scenarios with small counts, and room for a busy machine; `python -m tools.reliability` is exact."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.reliability import crashing, crowding, leaving, memory, sharing, soak, stopping
-from tests.reliability.figures import Figure, held
-from tests.reliability.served import REAL, SCRIPTED, Served, serving
+from tools.reliability import crashing, crowding, leaving, memory, sharing, soak, stopping
+from tools.reliability.figures import Figure, held
+from tools.reliability.served import REAL, SCRIPTED, Served, serving
 
 SLACK = 6.0
 """A promised time may take so many times as long here."""

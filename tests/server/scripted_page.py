@@ -23,7 +23,7 @@ from tests.support import WORKER
 
 ROOT = Path(__file__).parent.parent.parent
 SCRIPTED, REAL = "tests.server.scripted_page", "codegemma_ui"
-SPELLING_WORKER = ROOT / "tests" / "fuzz" / "spelling_worker.py"
+SPELLING_WORKER = WORKER.with_name("spelling_worker.py")
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,9 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.reliability import visitor
-from tests.reliability.visitor import Visitor
 from tests.server.scripted_page import Page, serving, wait_until
+from tools.reliability import visitor
+from tools.reliability.visitor import Visitor
 
 TIME_LIMIT_S, CONTEXT = 0.4, 256
 FLAGS = (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.fuzz import memory
+from tools.fuzz import memory
 
 
 def test_the_longest_texts_of_every_kind_do_not_fill_the_memory() -> None:

@@ -1,1 +1,0 @@
-"""A Hugging Face Space, rehearsed on this machine: `make space-check`."""

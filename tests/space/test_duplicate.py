@@ -14,7 +14,7 @@ from codegemma_ui import download, machine, presets, secrets, settings
 from codegemma_ui.client import choice
 from codegemma_ui.errors import NotEnoughMemory
 from codegemma_ui.workers.keras import environment, precision
-from tests.space import hugging_face
+from tools.space import hugging_face
 
 PAIR = {"KAGGLE_USERNAME": "somebody", "KAGGLE_KEY": "0123456789abcdef0123456789abcdef"}
 TOKEN = {"KAGGLE_API_TOKEN": "KGAT_0123456789abcdef"}

@@ -1,0 +1,284 @@
+"""A visitor's page without a browser: it speaks what Gradio's own page speaks (6.31), and keeps time.
+
+An update of a page is a list, one value for each output; all but the first of a stream come as differences
+from the one before.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+import uuid
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+import httpx
+from gradio_client.utils import apply_diff
+
+from codegemma_ui import presets
+from codegemma_ui.fim.vocabulary import Vocabulary
+
+API = "gradio_api/"
+TIMEOUT = httpx.Timeout(60.0)
+
+
+class Refused(Exception):
+    """The server would not take the request.
+
+    Args:
+        status: HTTP's.
+        detail: what it said.
+    """
+
+    def __init__(self, status: int, detail: str) -> None:
+        super().__init__(f"{status}: {detail}")
+        self.status = status
+        self.detail = detail
+
+
+@dataclass
+class View:
+    """The page's right half at one moment.
+
+    Attributes:
+        idle: Complete can be pressed.
+        outcome: the notice of an error, HTML.
+        at: `time.monotonic()` when it was seen.
+    """
+
+    middle: str = ""
+    caption: str = ""
+    outcome: str = ""
+    idle: bool = False
+    at: float = field(default_factory=time.monotonic)
+
+
+def connect(url: str) -> httpx.AsyncClient:
+    """Connections to a playground, as many as one likes."""
+    limits = httpx.Limits(max_connections=None, max_keepalive_connections=None)
+    return httpx.AsyncClient(base_url=url, timeout=TIMEOUT, limits=limits)
+
+
+class Visitor:
+    """One open page.
+
+    Args:
+        http: from `connect`.
+        config: from `open_page`.
+    """
+
+    def __init__(self, http: httpx.AsyncClient, config: dict[str, Any]) -> None:
+        self._http = http
+        self.session = uuid.uuid4().hex
+        self._controls = {
+            one["props"]["elem_id"]: one
+            for one in config["components"]
+            if one["props"].get("elem_id")
+        }
+        self._by_id = {one["id"]: one for one in config["components"]}
+        self._events = {
+            (target[0], target[1]): one
+            for one in config["dependencies"]
+            for target in one["targets"]
+        }
+        self._shown: dict[int, Any] = {}
+
+    # The page
+
+    async def complete(
+        self, prefix: str, suffix: str = "", listens: bool = True, **more: Any
+    ) -> AsyncIterator[View]:
+        """Press Complete and watch.
+
+        Args:
+            listens: False asks and goes away.
+            more: values of controls by `elem_id`, underscores for dashes.
+
+        Raises:
+            Refused: at the door.
+        """
+        event = self._event("complete", "click")
+        values = {"before": prefix, "after": suffix} | {
+            name.replace("_", "-"): value for name, value in more.items()
+        }
+        await self._post("queue/join", event, self._inputs(event, values))
+        if listens:
+            async with aclosing(self._watch(event)) as views:
+                async for view in views:
+                    yield view
+
+    async def branch(self, asked: str) -> AsyncIterator[View]:
+        """Ask for a branch, as the page's scripts do, and watch."""
+        event = self._event("branch-ask", "change")
+        await self._post("queue/join", event, self._inputs(event, {"branch-ask": asked}))
+        async with aclosing(self._watch(event)) as views:
+            async for view in views:
+                yield view
+
+    async def _watch(self, event: dict[str, Any]) -> AsyncGenerator[View]:
+        view, shown = View(), None
+        async with aclosing(self._messages()) as messages:
+            async for message in messages:
+                if message["msg"] not in ("process_generating", "process_completed"):
+                    continue
+                data = message["output"].get("data")
+                if data is None:
+                    raise RuntimeError(str(message["output"]))
+                if message["msg"] == "process_completed" or shown is None:
+                    shown = data
+                else:
+                    shown = [
+                        apply_diff(before, diff) for before, diff in zip(shown, data, strict=True)
+                    ]
+                view = self._view(event, shown, view)
+                yield view
+                if message["msg"] == "process_completed":
+                    return
+
+    async def stop(self) -> None:
+        """Press Stop."""
+        await self._run("stop", "click")
+
+    async def choose(self, name: str, value: str) -> str:
+        """Pick from "model", "backend" or "precision"; what the page answers, HTML."""
+        data = await self._run(name, "select", **{name: value})
+        return data[0] if isinstance(data[0], str) else ""
+
+    async def cancel_switch(self) -> str:
+        """Press the button that calls a switch off; what the page answers, HTML."""
+        return str((await self._run("cancel-switch", "click"))[0])
+
+    async def reload(self) -> None:
+        """What opening the page asks for: the page, its settings, its first events."""
+        (await self._http.get("/")).raise_for_status()
+        (await self._http.get("config")).raise_for_status()
+        for event in self._events.values():
+            if any(target[1] == "load" for target in event["targets"]):
+                await self._post("run/predict", event, self._inputs(event, {}))
+
+    async def _run(self, name: str, kind: str, **values: Any) -> list[Any]:
+        event = self._event(name, kind)
+        answer = await self._post("run/predict", event, self._inputs(event, values))
+        data: list[Any] = answer["data"]
+        return data
+
+    def _event(self, name: str, kind: str) -> dict[str, Any]:
+        found: dict[str, Any] = self._events[self._controls[name]["id"], kind]
+        return found
+
+    def _inputs(self, event: dict[str, Any], values: dict[str, Any]) -> list[Any]:
+        given = []
+        for each in event["inputs"]:
+            props = self._by_id[each]["props"]
+            given.append(values.get(props.get("elem_id"), props.get("value")))
+        return given
+
+    def _view(self, event: dict[str, Any], data: list[Any], before: View) -> View:
+        by_name = {
+            self._by_id[each]["props"].get("elem_id"): value
+            for each, value in zip(event["outputs"], data, strict=True)
+        }
+
+        def text(name: str, kept: str) -> str:
+            value = by_name[name]
+            return kept if isinstance(value, dict) else str(value or "")
+
+        button = by_name["complete"]
+        idle = button.get("interactive", before.idle) if isinstance(button, dict) else before.idle
+        return View(
+            text("middle", before.middle),
+            text("caption", before.caption),
+            text("outcome", before.outcome),
+            bool(idle),
+        )
+
+    # The line
+
+    async def _post(self, path: str, event: dict[str, Any], data: list[Any]) -> dict[str, Any]:
+        body = {"data": data, "fn_index": event["id"], "session_hash": self.session}
+        answer = await self._http.post(API + path, json=body)
+        if answer.status_code != 200:
+            raise Refused(answer.status_code, answer.text)
+        found: dict[str, Any] = answer.json()
+        return found
+
+    async def _messages(self) -> AsyncGenerator[dict[str, Any]]:
+        params = {"session_hash": self.session}
+        async with self._http.stream("GET", f"{API}queue/data", params=params) as answer:
+            async for line in answer.aiter_lines():
+                if line.startswith("data:"):
+                    yield json.loads(line.removeprefix("data:"))
+
+
+async def open_page(http: httpx.AsyncClient) -> dict[str, Any]:
+    """The page's description, from which any number of visitors can be made."""
+    found: dict[str, Any] = (await http.get("config")).raise_for_status().json()
+    return found
+
+
+async def call_api(
+    http: httpx.AsyncClient, prefix: str, suffix: str = "", max_length: int = 128, **more: Any
+) -> AsyncIterator[dict[str, Any]]:
+    """`/complete` as a script calls it: the dicts of its stream."""
+    asked = {"prefix": prefix, "suffix": suffix, "max_length": max_length, **more}
+    answer = await http.post(f"{API}call/v2/complete", json=asked)
+    if answer.status_code != 200:
+        raise Refused(answer.status_code, answer.text)
+    path = f"{API}call/complete/{answer.json()['event_id']}"
+    async with http.stream("GET", path) as stream:
+        async for line in stream.aiter_lines():
+            if line.startswith("data:"):
+                said = json.loads(line.removeprefix("data:"))
+                if said:
+                    yield said[0]
+
+
+async def call_tool(
+    http: httpx.AsyncClient, prefix: str, suffix: str = "", max_length: int = 128, **more: Any
+) -> AsyncIterator[dict[str, Any]]:
+    """`/v1/completions` as another tool calls it, streamed: dicts with the middle so far, the last of them an
+    `error` where it failed. While the engine has no model it comes again when it is told to.
+
+    Raises:
+        Refused: at the door.
+    """
+    asked = {
+        "prompt": prefix,
+        "suffix": suffix,
+        "max_tokens": max(
+            1, max_length - 4 - _vocabulary().count(prefix) - _vocabulary().count(suffix)
+        ),
+        "temperature": more.get("temperature", 0.0),
+        "seed": more.get("seed"),
+        "stream": True,
+    }
+    middle = ""
+    while True:
+        async with http.stream("POST", "v1/completions", json=asked) as answer:
+            if answer.status_code != 503:
+                if answer.status_code != 200:
+                    error = json.loads(await answer.aread())["error"]
+                    raise Refused(answer.status_code, error["message"])
+                async for line in answer.aiter_lines():
+                    if line.startswith("data: {"):
+                        said = json.loads(line.removeprefix("data: "))
+                        middle += said["choices"][0]["text"] if "choices" in said else ""
+                        yield {"event": "token", **said.get("error", {}), "middle": middle}
+                return
+            await asyncio.sleep(float(answer.headers["retry-after"]))
+
+
+@cache
+def _vocabulary() -> Vocabulary:
+    return Vocabulary(presets.BUNDLED_FOLDER)
+
+
+async def status(http: httpx.AsyncClient) -> dict[str, Any]:
+    """What `/status` says."""
+    answer = await http.post(f"{API}run/status", json={"data": []})
+    found: dict[str, Any] = answer.raise_for_status().json()["data"][0]
+    return found

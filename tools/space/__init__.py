@@ -1,0 +1,1 @@
+"""A Hugging Face Space, rehearsed on this machine: `make space-check`."""
