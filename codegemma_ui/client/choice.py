@@ -42,9 +42,9 @@ class Choice:
         """Why "auto" is narrower than it would be with more memory; see `memory.settle`."""
         return memory.settle(self.preset, self.backend, self.dtype)[1]
 
-    def need_bytes(self) -> int | None:
-        """Memory that it needs on this machine, or None where nobody knows."""
-        return memory.needed(self.preset, self.backend, self.settled_dtype())
+    def need_bytes(self, at_once: int = 1) -> int | None:
+        """Return the memory that it needs on this machine, for so many requests at once; None if unknown."""
+        return memory.needed(self.preset, self.backend, self.settled_dtype(), at_once)
 
     def label(self) -> str:
         """As a sentence names it."""
@@ -176,21 +176,26 @@ def check_memory(
     """
     preset = choice.preset
     dtype = choice.settled_dtype(freed)
-    need, most = memory.needed(preset, choice.backend, dtype), memory.free_bytes(freed, devices)
+    need = memory.needed(preset, choice.backend, dtype, at_once)
+    most = memory.free_bytes(freed, devices)
     if need is None or most is None:
         return
-    # Each row has a cache of its own, and a prompt is read in one more.
-    rows = at_once if at_once > 1 and choice.backend in machine.TOGETHER else 0
-    cache = preset.cache_bytes(memory.activations(dtype))
-    one, more = need, int(1.1 * rows * cache)
-    need += more
     if need > most:
+        rows = memory.batch_rows(choice.backend, at_once)
+        cache = preset.cache_bytes(memory.activations(dtype))
         weights = preset.weights_bytes(dtype) or 0
         times = f"{1 + rows} times " if rows else ""
         raise NotEnoughMemory(
             f"{preset.label} needs about {need / 1e9:.1f} GB in {dtype} ({weights / 1e9:.1f} of weights + "
             f"{(1 + rows) * cache / 1e9:.1f} of cache for {times}{preset.context_length:,} tokens, a "
             f"tenth, and what {choice.backend} takes); {most / 1e9:.1f} GB are free here.",
-            memory.hint(preset, choice.backend, dtype, offered, free=most - more, pythons=pythons)
-            + (" Or lower --max-concurrency." if rows and one <= most else ""),
+            memory.hint(
+                preset,
+                choice.backend,
+                dtype,
+                offered,
+                free=most,
+                pythons=pythons,
+                at_once=at_once,
+            ),
         )

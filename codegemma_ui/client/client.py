@@ -621,7 +621,8 @@ class EngineClient:
         times = 0
         while True:
             times += 1
-            worker = Worker(switch.target, folder, self._needs_less(switch.target))
+            needs_less = self._needs_less(switch.target)
+            worker = Worker(switch.target, folder, needs_less, self.settings.max_concurrency)
             before = switch.before
             if before is not None and before.choice != worker.choice:
                 worker.replaced = before
@@ -685,6 +686,7 @@ class EngineClient:
             max_length,
             free,
             self.settings.pythons,
+            self.settings.max_concurrency,
         )
 
     def _distrust(self, worker: Worker, already: bool, explained: bool = False) -> bool:

@@ -33,6 +33,7 @@ class Worker:
         choice: what it runs.
         folder: the preset's.
         needs_less: what to do where its memory is too little to load.
+        at_once: requests that it is to work on at once, where its backend can.
 
     Attributes:
         process: once it was started.
@@ -46,9 +47,11 @@ class Worker:
         replaced: the one whose place it took, where that served another choice.
     """
 
-    def __init__(self, choice: Choice, folder: Path, needs_less: str = "") -> None:
+    def __init__(
+        self, choice: Choice, folder: Path, needs_less: str = "", at_once: int = 1
+    ) -> None:
         self.choice, self.folder = choice, folder
-        self._needs_less = needs_less
+        self._needs_less, self._at_once = needs_less, at_once
         self.completed = False
         self.replaced: Worker | None = None
         self.process: LineProcess | None = None
@@ -161,7 +164,7 @@ class Worker:
             times,
             hung=self.hung,
             killed_for_memory=self.killed_for_memory,
-            need_bytes=self.choice.need_bytes(),
+            need_bytes=self.choice.need_bytes(self._at_once),
             free_bytes=self._free_bytes,
             needs_less=self._needs_less,
         )

@@ -122,7 +122,7 @@ def _row(
     backends: list[machine.Backend],
 ) -> dict[str, Any]:
     choice = Choice(preset, settings.backend, settings.dtype)
-    fits = _fits(preset, settings.backend, free)
+    fits = _fits(preset, settings, free)
     dtype, narrowed = memory.settle(preset, settings.backend, settings.dtype)
     if fits is not None and dtype not in fits:  # it does not load; `missing` says so
         narrowed = None
@@ -130,7 +130,7 @@ def _row(
         "name": preset.name,
         "looked_up": _looked_up(preset),
         "missing": _missing(preset, settings, free, credentials, backends),
-        "memory_bytes": memory.by_precision(preset, settings.backend),
+        "memory_bytes": memory.by_precision(preset, settings.backend, settings.max_concurrency),
         "fits": fits,
         "backend": settings.backend,
         "dtype": dtype,
@@ -202,9 +202,9 @@ def _cache() -> dict[str, str | None]:
     return {"folder": str(found[0].folder) if found[0].folder else None, "problem": problem}
 
 
-def _fits(preset: Preset, backend: str, free: int | None) -> list[str] | None:
+def _fits(preset: Preset, settings: Settings, free: int | None) -> list[str] | None:
     """The precisions that there is memory for; None where that cannot be told."""
-    figures = memory.by_precision(preset, backend)
+    figures = memory.by_precision(preset, settings.backend, settings.max_concurrency)
     if free is None or any(need is None for need in figures.values()):
         return None
     return [dtype for dtype, need in figures.items() if (need or 0) <= free]
@@ -222,12 +222,14 @@ def _missing(
         missing.append(f"a backend: {machine.install('tensorflow')}")
     if preset.handle.startswith("kaggle://") and not credentials["kaggle"]:
         missing.append("a Kaggle key: KAGGLE_API_TOKEN, or KAGGLE_USERNAME and KAGGLE_KEY")
-    if free is not None and backend != machine.OPENAI and _fits(preset, backend, free) == []:
-        needs = memory.by_precision(preset, backend)
+    if free is not None and backend != machine.OPENAI and _fits(preset, settings, free) == []:
+        needs = memory.by_precision(preset, backend, settings.max_concurrency)
         least = min(needs, key=lambda dtype: needs[dtype] or 0)
         need = needs[least] or 0
         missing.append(f"memory: about {need / 1e9:.1f} GB in {least}, {free / 1e9:.1f} GB free")
-        if step := memory.other_backend(preset, backend, free, settings.pythons):
+        if step := memory.other_backend(
+            preset, backend, free, settings.pythons, settings.max_concurrency
+        ):
             missing[-1] += f"; {step}"
     download = preset.download_bytes or 0
     room = shutil.disk_usage("/").free

@@ -48,22 +48,9 @@ def scoring(
         max_length: that of the prompt.
         most: upper limit of `max_length`.
     """
-    sides = {"prefix": "", "suffix": ""}
-    files: list[fim.File] = []
-    path = ""
-    for part in prompt.segments:
-        if part.role == "path":
-            path = part.text.removesuffix("\n")
-        elif part.role == "context":
-            files.append(fim.File(path, part.text))
-            path = ""
-        elif part.role in sides:
-            sides[part.role] = part.text
     needed = len(prompt.tokens) + len(token_ids)
     return {
-        **sides,
-        "path": path,
-        "files": [asdict(file) for file in files],
+        **asdict(fim.sides_of(prompt.segments)),
         "layout": layout,
         "max_length": min(max(max_length, needed), most),
         "forced": list(token_ids),

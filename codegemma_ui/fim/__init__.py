@@ -10,7 +10,7 @@ quickstart (https://ai.google.dev/gemma/docs/codegemma/keras_quickstart). The SP
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -109,6 +109,32 @@ def segments(
     after = (Segment("control", FIM_SUFFIX), Segment("suffix", suffix))
     sides = (*before, *after) if layout == "psm" else (*after, *before)
     return (*parts, *sides, Segment("control", FIM_MIDDLE))
+
+
+@dataclass(frozen=True)
+class Sides:
+    """What a prompt is made of: the arguments of `segments`, but for the layout."""
+
+    prefix: str = ""
+    suffix: str = ""
+    path: str = ""
+    files: tuple[File, ...] = ()
+
+
+def sides_of(parts: Iterable[Segment]) -> Sides:
+    """Read the segments of a prompt back, as far as it kept them; the inverse of `segments`."""
+    sides = {"prefix": "", "suffix": ""}
+    files: list[File] = []
+    path = ""
+    for part in parts:
+        if part.role == "path":
+            path = part.text.removesuffix("\n")
+        elif part.role == "context":
+            files.append(File(path, part.text))
+            path = ""
+        elif part.role in sides:
+            sides[part.role] = part.text
+    return Sides(**sides, path=path, files=tuple(files))
 
 
 def _headed(path: str) -> tuple[Segment, ...]:

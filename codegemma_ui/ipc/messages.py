@@ -15,6 +15,7 @@ from typing import Any, ClassVar, Literal, get_args
 from codegemma_ui import errors, fim
 from codegemma_ui.errors import BadInput, PlaygroundError
 from codegemma_ui.fim import DEFAULT_MAX_LENGTH
+from codegemma_ui.ipc import checks
 from codegemma_ui.presets.memory import Narrowed
 from codegemma_ui.settings import DEFAULT_TIME_LIMIT_S
 
@@ -101,24 +102,31 @@ def parse_request(raw: Mapping[str, object], context_length: int) -> CompletionR
         raise BadInput(f"Unknown setting. Received: {', '.join(sorted(map(repr, unknown)))}")
     given = {name: value for name, value in raw.items() if value is not None}
     default = CompletionRequest()
-    seed = given.get("seed")
+
+    def whole(name: str, least: int, most: int) -> int:
+        return checks.whole(given.get(name, getattr(default, name)), name, least, most)
+
+    def number(name: str, least: float, most: float) -> float:
+        return checks.number(given.get(name, getattr(default, name)), name, least, most)
+
+    def flag(name: str) -> bool:
+        return checks.flag(given.get(name, getattr(default, name)), name)
+
     return CompletionRequest(
         prefix=_text(given, "prefix"),
         suffix=_text(given, "suffix"),
-        max_length=_integer(
-            given, "max_length", fim.MIN_MAX_LENGTH, context_length, default.max_length
-        ),
-        temperature=_number(given, "temperature", 0.0, MAX_TEMPERATURE, default.temperature),
-        top_k=_integer(given, "top_k", 0, MAX_TOP_K, default.top_k),
-        top_p=_number(given, "top_p", 0.0, 1.0, default.top_p),
-        seed=None if seed is None else _integer(given, "seed", 0, MAX_SEED, 0),
+        max_length=whole("max_length", fim.MIN_MAX_LENGTH, context_length),
+        temperature=number("temperature", 0.0, MAX_TEMPERATURE),
+        top_k=whole("top_k", 0, MAX_TOP_K),
+        top_p=number("top_p", 0.0, 1.0),
+        seed=whole("seed", 0, MAX_SEED) if "seed" in given else None,
         layout=_layout(given.get("layout", default.layout)),
-        time_limit_s=_number(given, "time_limit_s", 0.1, 3600.0, default.time_limit_s),
+        time_limit_s=number("time_limit_s", 0.1, 3600.0),
         path=_path(given.get("path", "")),
         files=_files(given.get("files", ())),
         forced=_forced(given, context_length),
-        score=_flag(given, "score", default.score),
-        stop_on_repetition=_flag(given, "stop_on_repetition", default.stop_on_repetition),
+        score=flag("score"),
+        stop_on_repetition=flag("stop_on_repetition"),
     )
 
 
@@ -128,15 +136,12 @@ def check_length(request: CompletionRequest, context_length: int) -> None:
     Raises:
         BadInput: as `parse_request`.
     """
-    lengths = {"max_length": request.max_length, "forced": request.forced}
-    _integer(lengths, "max_length", fim.MIN_MAX_LENGTH, context_length, request.max_length)
-    _forced(lengths, context_length)
+    checks.whole(request.max_length, "max_length", fim.MIN_MAX_LENGTH, context_length)
+    _forced({"forced": request.forced}, context_length)
 
 
 def _text(raw: Mapping[str, object], name: str) -> str:
-    value = raw.get(name, "")
-    if not isinstance(value, str):
-        raise BadInput(f"{name} must be a string. Received: {type(value).__name__}")
+    value = checks.text(raw.get(name, ""), name)
     if len(value) > fim.MAX_SIDE_CHARACTERS:
         raise BadInput(
             f"{name} may have at most {fim.MAX_SIDE_CHARACTERS:,} characters. "
@@ -148,53 +153,35 @@ def _text(raw: Mapping[str, object], name: str) -> str:
     return value
 
 
-def _number(
-    raw: Mapping[str, object], name: str, least: float, most: float, default: float
-) -> float:
-    value = raw.get(name, default)
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not is_number or not least <= value <= most:  # type: ignore[operator]  # nan fails too
-        raise BadInput(
-            f"{name} must be a number from {least:g} to {most:g}. Received: {_shown(value)}"
-        )
-    return float(value)  # type: ignore[arg-type]
-
-
-def _integer(raw: Mapping[str, object], name: str, least: int, most: int, default: int) -> int:
-    value = raw.get(name, default)
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)  # sliders and JSON clients send 128.0
-    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
-        raise BadInput(
-            f"{name} must be a whole number from {least} to {most}. Received: {_shown(value)}"
-        )
-    return value
-
-
 def _layout(value: object) -> fim.Layout:
     for layout in fim.LAYOUTS:
         if value == layout:
             return layout
-    raise BadInput(f"layout must be one of {', '.join(fim.LAYOUTS)}. Received: {_shown(value)}")
+    raise BadInput(
+        f"layout must be one of {', '.join(fim.LAYOUTS)}. Received: {checks.shown(value)}"
+    )
 
 
 def _path(value: object) -> str:
     path = _text({"path": value}, "path")
     if len(path) > MAX_PATH_CHARACTERS or any(mark in path for mark in "\r\n"):
         raise BadInput(
-            f"path must be one line of at most {MAX_PATH_CHARACTERS} characters. Received: {_shown(path)}"
+            f"path must be one line of at most {MAX_PATH_CHARACTERS} characters. "
+            f"Received: {checks.shown(path)}"
         )
     return path
 
 
 def _files(value: object) -> tuple[fim.File, ...]:
     if not isinstance(value, list | tuple) or len(value) > MAX_FILES:
-        raise BadInput(f"files must be a list of at most {MAX_FILES}. Received: {_shown(value)}")
+        raise BadInput(
+            f"files must be a list of at most {MAX_FILES}. Received: {checks.shown(value)}"
+        )
     files = []
     for one in value:
         if not isinstance(one, Mapping) or not set(one) <= {"path", "text"}:
             raise BadInput(
-                f'Each of files must be like {{"path": "a.py", "text": "…"}}. Received: {_shown(one)}'
+                f'Each of files must be like {{"path": "a.py", "text": "…"}}. Received: {checks.shown(one)}'
             )
         files.append(fim.File(_path(one.get("path", "")), _text(one, "text")))
     characters = sum(len(one.text) for one in files)
@@ -212,24 +199,12 @@ def _forced(raw: Mapping[str, object], most: int) -> str | tuple[int, ...]:
         return _text(raw, "forced")
     expected = f"forced must be text or a list of at most {most:,} token ids"
     if not isinstance(value, list | tuple):
-        raise BadInput(f"{expected}. Received: {_shown(value)}")
+        raise BadInput(f"{expected}. Received: {checks.shown(value)}")
     if len(value) > most:
         raise BadInput(f"{expected}. Received: {len(value):,} of them")
     if not all(type(one) is int and 0 <= one <= MAX_TOKEN_ID for one in value):
-        raise BadInput(f"{expected}. Received: {_shown(value)}")
+        raise BadInput(f"{expected}. Received: {checks.shown(value)}")
     return tuple(value)
-
-
-def _flag(raw: Mapping[str, object], name: str, default: bool) -> bool:
-    value = raw.get(name, default)
-    if not isinstance(value, bool):
-        raise BadInput(f"{name} must be true or false. Received: {_shown(value)}")
-    return value
-
-
-def _shown(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else f"{text[:77]}..."
 
 
 # Events

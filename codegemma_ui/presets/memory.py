@@ -43,10 +43,13 @@ def precisions(backend: str) -> tuple[str, ...]:
     return tuple(one for one in DTYPES if one != "auto" and (one != "int4" or four_bits))
 
 
-def needed(preset: Preset, backend: str, dtype: str) -> int | None:
+def needed(preset: Preset, backend: str, dtype: str, at_once: int = 1) -> int | None:
     """Return the bytes that a model needs on a backend in a precision.
 
     On a CPU, for CodeGemma 2B's shape, within 15% of measured peaks.
+
+    Args:
+        at_once: requests that it works on at once, where its backend can.
 
     Returns:
         None if the model's size is unknown, or if it runs on a remote server.
@@ -54,10 +57,19 @@ def needed(preset: Preset, backend: str, dtype: str) -> int | None:
     if backend == machine.OPENAI:
         return None
     need = preset.memory_bytes(dtype, activations(dtype))
-    if need is None or machine.gpus():
+    if need is None:
+        return None
+    need += int(1.1 * batch_rows(backend, at_once) * preset.cache_bytes(activations(dtype)))
+    if machine.gpus():
         return need
     compiles = backend == "torch" and (preset.parameters or 0) < LARGE
     return need + FRAMEWORK_BYTES.get(backend, 0) + compiles * TORCH_COMPILES_BYTES
+
+
+def batch_rows(backend: str, at_once: int) -> int:
+    """Return the rows of the common cache of requests that are decoded together; a prompt is prefilled in a
+    cache beside it."""
+    return at_once if at_once > 1 and backend in machine.TOGETHER else 0
 
 
 def activations(dtype: str) -> str:
@@ -65,9 +77,9 @@ def activations(dtype: str) -> str:
     return dtype if machine.gpus() else "float32"
 
 
-def by_precision(preset: Preset, backend: str) -> dict[str, int | None]:
+def by_precision(preset: Preset, backend: str, at_once: int = 1) -> dict[str, int | None]:
     """Return the needed bytes for every available precision."""
-    return {dtype: needed(preset, backend, dtype) for dtype in precisions(backend)}
+    return {dtype: needed(preset, backend, dtype, at_once) for dtype in precisions(backend)}
 
 
 def sizes(figures: Mapping[str, int | None]) -> str:
@@ -109,10 +121,12 @@ def settle(preset: Preset, backend: str, dtype: str, freed: int = 0) -> tuple[st
     return settled, Narrowed(dtype=settled, wider=wider, needed_bytes=needs[wider], free_bytes=free)
 
 
-def _large_needs(preset: Preset, backend: str) -> dict[str, int]:
+def _large_needs(preset: Preset, backend: str, at_once: int = 1) -> dict[str, int]:
     """Return a large model's CPU memory needs in each precision that "auto" may choose, widest first."""
     offered = precisions(backend)
-    return {one: needed(preset, backend, one) or 0 for one in AUTO_OF_LARGE if one in offered}
+    return {
+        one: needed(preset, backend, one, at_once) or 0 for one in AUTO_OF_LARGE if one in offered
+    }
 
 
 def free_bytes(freed: int = 0, devices: int = 1) -> int | None:
@@ -137,6 +151,7 @@ def hint(
     max_length: int | None = None,
     free: int | None = None,
     pythons: Mapping[str, str] | None = None,
+    at_once: int = 1,
 ) -> str:
     """Return what to do after running out of memory: only steps that are available, not yet taken, and
     sufficient.
@@ -147,6 +162,7 @@ def hint(
         max_length: that of the request, if one was running.
         free: bytes available to a model; None if unknown.
         pythons: the interpreter of each backend with a separate environment.
+        at_once: requests that the model works on at once.
     """
 
     def fits(need: int) -> bool:
@@ -155,17 +171,17 @@ def hint(
     steps = []
     if max_length is not None and max_length >= DEFAULT_MAX_LENGTH:
         steps.append(f"lower max_length, which is {max_length:,}")
-    now = needed(preset, backend, dtype)
+    now = needed(preset, backend, dtype, at_once)
     if now is not None:
-        known = {one: need or now for one, need in by_precision(preset, backend).items()}
+        known = {one: need or now for one, need in by_precision(preset, backend, at_once).items()}
         narrower = [one for one, need in known.items() if need < now and fits(need)]
         if narrower:
             steps.append(f"choose the precision {_either(narrower)}")
         elif free is not None:
-            shorter = _shorter_context(preset, backend, dtype, free)
-            other = other_backend(preset, backend, free, pythons)
+            shorter = _shorter_context(preset, backend, dtype, free, at_once)
+            other = other_backend(preset, backend, free, pythons, at_once)
             steps.extend(filter(None, [shorter, other]))
-        needs = {one.title: needed(one, backend, dtype) for one in offered}
+        needs = {one.title: needed(one, backend, dtype, at_once) for one in offered}
         smaller = {
             label: need
             for label, need in needs.items()
@@ -175,22 +191,30 @@ def hint(
             steps.append(
                 f"choose a smaller model, such as {max(smaller, key=lambda one: smaller[one])}"
             )
+    if batch_rows(backend, at_once) and fits(needed(preset, backend, dtype) or 0):
+        steps.append("lower --max-concurrency")
     steps.append("close other programs")
     said = _either(steps)
     return f"{said[0].upper()}{said[1:]}."
 
 
-def _shorter_context(preset: Preset, backend: str, dtype: str, free: int) -> str | None:
+def _shorter_context(
+    preset: Preset, backend: str, dtype: str, free: int, at_once: int
+) -> str | None:
     """Suggest a shorter context with which a model fits that does not fit with the full one."""
     for most in (4096, 2048, 1024):
-        need = needed(within(preset, most), backend, dtype) or 0
+        need = needed(within(preset, most), backend, dtype, at_once) or 0
         if most < preset.context_length and need <= free:
             return f"start with --context-length {most}, which needs about {need / 1e9:.1f} GB"
     return None
 
 
 def other_backend(
-    preset: Preset, backend: str, free: int, pythons: Mapping[str, str] | None = None
+    preset: Preset,
+    backend: str,
+    free: int,
+    pythons: Mapping[str, str] | None = None,
+    at_once: int = 1,
 ) -> str | None:
     """Suggest another backend on which a model fits that does not fit on this one.
 
@@ -199,14 +223,14 @@ def other_backend(
     Args:
         free: bytes available to the model.
         pythons: the interpreter of each backend with a separate environment.
+        at_once: requests that the model works on at once.
     """
     if machine.gpus():  # where needs are the same on all backends
         return None
     found = []
     for name in machine.BACKENDS:
-        fitting = [
-            (one, need) for one, need in _large_needs(preset, name).items() if 0 < need <= free
-        ]
+        needs = _large_needs(preset, name, at_once)
+        fitting = [(one, need) for one, need in needs.items() if 0 < need <= free]
         if name != backend and fitting:
             found.append((machine.backend(name, (pythons or {}).get(name)), *fitting[0]))
     found.sort(key=lambda one: (not one[0].installed, AUTO_OF_LARGE.index(one[1])))

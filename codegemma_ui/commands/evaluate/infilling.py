@@ -84,11 +84,11 @@ def fit(
         setup.layout,
         steady=False,  # nobody types
     )
-    sides = {part.role: part.text for part in prompt.segments}
+    sides = fim.sides_of(prompt.segments)
     if setup.hide_suffix:  # with the same prefix: a longer one would hide what the suffix is worth
-        sides["suffix"] = ""
-        prompt = vocabulary.prompt(sides["prefix"], "", max_length, setup.layout, steady=False)
-    return prompt, sides["prefix"], sides.get("suffix", "")
+        sides = replace(sides, suffix="")
+        prompt = vocabulary.prompt(sides.prefix, "", max_length, setup.layout, steady=False)
+    return prompt, sides.prefix, sides.suffix
 
 
 async def score(client: EngineClient, task: Task, setup: Setup) -> list[float]:

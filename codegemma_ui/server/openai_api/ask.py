@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from codegemma_ui import fim
@@ -93,16 +93,4 @@ def _cut(asked: CompletionRequest, vocabulary: Vocabulary, most: int) -> dict[st
     prompt = vocabulary.prompt(
         asked.prefix, asked.suffix, most + fim.MIN_ROOM, asked.layout, asked.path, asked.files
     )
-    sides = {"prefix": "", "suffix": ""}
-    files: list[dict[str, str]] = []
-    path = ""
-    for segment in prompt.segments:
-        match segment.role:
-            case "path":
-                path = segment.text.removesuffix("\n")
-            case "context":
-                files.append({"path": path, "text": segment.text})
-                path = ""
-            case "prefix" | "suffix":
-                sides[segment.role] = segment.text
-    return {**sides, "files": files, "path": path}
+    return asdict(fim.sides_of(prompt.segments))

@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from codegemma_ui.fim.vocabulary import Vocabulary
+from codegemma_ui.ipc import checks
 from codegemma_ui.ipc.messages import TokenEvent
 from codegemma_ui.server.openai_api import fields, fim_prompt, neutral
 from codegemma_ui.server.openai_api.ask import Ask
@@ -126,7 +127,7 @@ def _refuse_unknown(given: Mapping[str, Any]) -> None:
     if unknown:
         name = min(unknown)
         raise Problem.wrong(
-            name[:80], f"Unknown field. Received: {fields.shown(name)}", "unknown_field"
+            name[:80], f"Unknown field. Received: {checks.shown(name)}", "unknown_field"
         )
 
 
@@ -138,7 +139,7 @@ def _wants_usage(given: Mapping[str, Any], stream: bool) -> bool:
         raise Problem.wrong(
             "stream_options",
             'stream_options must be an object such as {"include_usage": true}, beside stream: true. '
-            f"Received: {fields.shown(options)}",
+            f"Received: {checks.shown(options)}",
         )
     return fields.flag(options, "include_usage")
 
@@ -169,7 +170,7 @@ def _sides(given: Mapping[str, Any], vocabulary: Vocabulary) -> tuple[dict[str, 
         raise Problem.wrong(
             "prompt",
             "prompt must be a string, a list of one string, or a list of token ids. "
-            f"Received: {fields.shown(prompt)}",
+            f"Received: {checks.shown(prompt)}",
         )
     if suffix is not None:
         return {"prefix": prompt, "suffix": suffix}, len(prompt)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+from codegemma_ui.errors import BadInput
+from codegemma_ui.ipc import checks
 from codegemma_ui.server.openai_api.problems import Problem
 
 MAX_STOPS = 32
@@ -27,15 +30,8 @@ def whole(given: Mapping[str, Any], name: str, default: int, least: int, most: i
         Problem.
     """
     value = given.get(name)
-    if value is None:
-        return default
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-        raise Problem.wrong(
-            name, f"{name} must be a whole number from {least} to {most}. Received: {shown(value)}"
-        )
-    return value
+    with _named(name):
+        return default if value is None else checks.whole(value, name, least, most)
 
 
 def flag(given: Mapping[str, Any], name: str) -> bool:
@@ -44,10 +40,8 @@ def flag(given: Mapping[str, Any], name: str) -> bool:
     Raises:
         Problem.
     """
-    value = given.get(name) or False
-    if not isinstance(value, bool):
-        raise Problem.wrong(name, f"{name} must be true or false. Received: {shown(value)}")
-    return value
+    with _named(name):
+        return checks.flag(given.get(name) or False, name)
 
 
 def text(given: Mapping[str, Any], name: str) -> str:
@@ -57,11 +51,8 @@ def text(given: Mapping[str, Any], name: str) -> str:
         Problem.
     """
     value = given.get(name)
-    if value is None:
-        return ""
-    if not isinstance(value, str):
-        raise Problem.wrong(name, f"{name} must be a string. Received: {type(value).__name__}")
-    return value
+    with _named(name):
+        return "" if value is None else checks.text(value, name)
 
 
 def stops(given: Mapping[str, Any]) -> tuple[str, ...]:
@@ -80,7 +71,7 @@ def stops(given: Mapping[str, Any]) -> tuple[str, ...]:
         raise Problem.wrong(
             "stop",
             f"stop must be a string or a list of at most {MAX_STOPS}, each of at most "
-            f"{MAX_STOP_CHARACTERS} characters. Received: {shown(value)}",
+            f"{MAX_STOP_CHARACTERS} characters. Received: {checks.shown(value)}",
         )
     return tuple(filter(None, listed))
 
@@ -98,7 +89,7 @@ def check_model(given: Mapping[str, Any], served: str) -> None:
         raise Problem(
             404,
             f"The model that is served is {served!r}; 'codegemma' and 'default' mean it too. "
-            f"Received: {shown(name)}. The model is changed on the page.",
+            f"Received: {checks.shown(name)}. The model is changed on the page.",
             code="model_not_found",
             param="model",
         )
@@ -144,11 +135,16 @@ def names(given: Mapping[str, Any], name: str) -> tuple[str, ...]:
     """
     value = given.get(name) or []
     if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
-        raise Problem.wrong(name, f"{name} must be a list of strings. Received: {shown(value)}")
+        raise Problem.wrong(
+            name, f"{name} must be a list of strings. Received: {checks.shown(value)}"
+        )
     return tuple(value)
 
 
-def shown(value: object) -> str:
-    """A value as an error quotes it."""
-    written = repr(value)
-    return written if len(written) <= 80 else f"{written[:77]}..."
+@contextlib.contextmanager
+def _named(name: str) -> Iterator[None]:
+    """Raise what `checks` says of a field as a `Problem` with its name."""
+    try:
+        yield
+    except BadInput as error:
+        raise Problem.wrong(name, error.message) from None

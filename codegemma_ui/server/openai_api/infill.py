@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from codegemma_ui.ipc import checks
 from codegemma_ui.ipc.messages import MAX_FILES, MAX_FILES_CHARACTERS
 from codegemma_ui.server.openai_api import fields, neutral
 from codegemma_ui.server.openai_api.ask import Ask
@@ -156,7 +157,7 @@ def _files(given: Mapping[str, Any]) -> tuple[list[dict[str, Any]], bool]:
         raise Problem.wrong(
             "input_extra",
             'input_extra must be a list of objects like {"filename": "a.py", "text": "…"}. '
-            f"Received: {fields.shown(extra)}",
+            f"Received: {checks.shown(extra)}",
         )
     newest: list[dict[str, Any]] = []
     room = MAX_FILES_CHARACTERS

@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from codegemma_ui.server.openai_api import fields
+from codegemma_ui.ipc import checks
 from codegemma_ui.server.openai_api.problems import Problem
 
 NEUTRAL: Mapping[str, tuple[Any, ...]] = {
@@ -105,6 +105,6 @@ def check(given: Mapping[str, Any]) -> None:
         raise Problem.wrong(
             name,
             f"{name} must be {must}; nothing else is done here. "
-            f"Received: {fields.shown(given[name])}",
+            f"Received: {checks.shown(given[name])}",
             "not_supported",
         )
