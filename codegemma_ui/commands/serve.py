@@ -23,11 +23,11 @@ def run(parsed: argparse.Namespace) -> None:
         BadInput: it cannot listen there, or what was chosen does not go together.
     """
     from codegemma_ui.server import addresses
-    from codegemma_ui.ui import gradio_environment
+    from codegemma_ui.ui import gradio_setup
 
     chosen = settings.resolve(parsed)
     chosen = replace(chosen, port=addresses.check(chosen))
-    gradio_environment.settle()
+    gradio_setup.before_import()
     from codegemma_ui.client.client import EngineClient
     from codegemma_ui.server import logs
     from codegemma_ui.server.observed import observe

@@ -27,6 +27,7 @@ from codegemma_ui.server.hosts import FOREIGN, Hosts
 from codegemma_ui.server.login import UNKNOWN, Login, admits
 from codegemma_ui.server.mcp_tool import McpTool
 from codegemma_ui.server.openai_api import OpenAIApi
+from codegemma_ui.ui import overload
 
 log = logging.getLogger(__name__)
 
@@ -271,6 +272,7 @@ async def _body(scope: Scope, receive: Receive, config: GuardConfig) -> tuple[Sc
         if filled is not parsed:
             body = orjson.dumps(filled)
             headers["content-length"] = str(len(body))
+        scope = {**scope, overload.BODY: filled}
     return {**scope, "headers": headers.raw}, bodies.again(body, receive)
 
 

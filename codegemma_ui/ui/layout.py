@@ -5,32 +5,22 @@ The look is in `static/*.css`, the behaviour in `handlers`; every string comes f
 
 from __future__ import annotations
 
-import os
+import gradio as gr
+from starlette.middleware import Middleware
 
 from codegemma_ui import fim
 from codegemma_ui.client.client import EngineClient
 from codegemma_ui.ipc.messages import MAX_PATH_CHARACTERS, MAX_TEMPERATURE, MAX_TOP_K
 from codegemma_ui.presets import DTYPES
 from codegemma_ui.settings import Settings
-from codegemma_ui.ui import render
-from codegemma_ui.ui.examples import EXAMPLES
-from codegemma_ui.ui.strings import LANGUAGES, Language, text
-
-# Gradio reads it when Blocks is built, and asks its own server for news otherwise.
-os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
-# Gradio asks matplotlib, where that is installed, for its backend at every event (6.31), and the first answer
-# imports all of it: half a second in which nobody is served.
-os.environ.setdefault("MPLBACKEND", "agg")
-
-import gradio as gr
-from starlette.middleware import Middleware
-
-from codegemma_ui.ui import api, handlers, views
+from codegemma_ui.ui import api, gradio_setup, handlers, render, views
 from codegemma_ui.ui.code_editor import CodeEditor
 from codegemma_ui.ui.components import Page
 from codegemma_ui.ui.context_files import ContextFiles
 from codegemma_ui.ui.events import AT_ONCE
+from codegemma_ui.ui.examples import EXAMPLES
 from codegemma_ui.ui.overload import OverloadMiddleware
+from codegemma_ui.ui.strings import LANGUAGES, Language, text
 from codegemma_ui.ui.views import lessons as lessons_view
 from codegemma_ui.ui.views import quiz as quiz_view
 from codegemma_ui.ui.views import race, suffix, take, words
@@ -53,6 +43,7 @@ def build(client: EngineClient, settings: Settings) -> gr.Blocks:
         client: started or not; the page tells its state.
         settings: the operator's choices.
     """
+    gradio_setup.before_blocks()
     page = Page()
     blocks: gr.Blocks
     with gr.Blocks(title=TITLE, analytics_enabled=False, fill_width=True) as blocks:

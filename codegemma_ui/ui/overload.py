@@ -6,11 +6,11 @@ on the page, in their language. A crowd is answered 503, in well under one.
 
 from __future__ import annotations
 
-import re
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
+from typing import Any
 
 import gradio as gr
 from starlette.responses import JSONResponse
@@ -28,9 +28,9 @@ ON_THE_WAY_S = 2.0
 
 _CALLS = ("/gradio_api/call/complete", "/gradio_api/call/v2/complete")
 _JOIN = "/gradio_api/queue/join"
-_FUNCTION = re.compile(
-    rb'"fn_index"\s*:\s*(\d+)'
-)  # within a JSON string the quotes would be escaped
+
+BODY = "codegemma_ui.body"
+"""Key of an ASGI scope: the body, as the guard has parsed it."""
 
 
 class OverloadMiddleware:
@@ -57,8 +57,7 @@ class OverloadMiddleware:
         path = scope.get("path", "").rstrip("/")
         asks = scope["type"] == "http" and scope["method"] == "POST" and path in (*_CALLS, _JOIN)
         if asks and path == _JOIN:
-            body, receive = await _read(receive)
-            asks = self._completes(body)
+            asks = self._completes(scope.get(BODY, {}))
         refusal = self._client.refusal(self._count()) if asks else None
         if refusal is not None and not self._has_time():
             detail = {"detail": sentences(refusal.message, refusal.hint)}
@@ -98,25 +97,7 @@ class OverloadMiddleware:
         self._gently.append(now)
         return True
 
-    def _completes(self, body: bytes) -> bool:
-        found = _FUNCTION.search(body)
-        event = self._blocks.fns.get(int(found[1])) if found else None
+    def _completes(self, body: Mapping[str, Any]) -> bool:
+        number = body.get("fn_index")
+        event = self._blocks.fns.get(number) if isinstance(number, int) else None
         return event is not None and event.queue  # all others are answered at once
-
-
-async def _read(receive: Receive) -> tuple[bytes, Receive]:
-    """The whole body, and a `receive` that gives it once more."""
-    messages: list[Message] = []
-    body = b""
-    while True:
-        message = await receive()
-        messages.append(message)
-        body += message.get("body", b"")
-        if message["type"] != "http.request" or not message.get("more_body"):
-            break
-    rest = iter(messages)
-
-    async def again() -> Message:
-        return next(rest, None) or await receive()
-
-    return body, again

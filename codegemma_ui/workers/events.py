@@ -5,16 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from codegemma_ui import fim
-from codegemma_ui.fim.vocabulary import Prompt, Vocabulary
-from codegemma_ui.ipc.messages import (
-    Alternative,
-    CancelledEvent,
-    CompletionRequest,
-    DoneEvent,
-    Loaded,
-    StopReason,
-    TokenEvent,
-)
+from codegemma_ui.fim.vocabulary import Vocabulary
+from codegemma_ui.ipc.messages import Alternative, TokenEvent
 
 
 class Output:
@@ -103,39 +95,3 @@ class Output:
             forced=self.count <= self._forced,
             past_end=past_end,
         )
-
-
-def last_event(
-    request: CompletionRequest,
-    prompt: Prompt,
-    output: Output,
-    reason: StopReason | None,
-    loaded: Loaded,
-    times_s: tuple[float, float, float],
-) -> DoneEvent | CancelledEvent:
-    """Return the event that ends a stream.
-
-    Args:
-        reason: why generation stopped; None if the user cancelled it.
-        loaded: source of the preset, backend and precision.
-        times_s: start time, then the times of the first and the last token that was not forced.
-    """
-    started, first, last = times_s
-    kind = CancelledEvent if reason is None else DoneEvent
-    return kind(
-        prompt=prompt.text,
-        raw_output=output.raw,
-        middle=output.middle,
-        program=fim.splice(request.prefix, output.middle, request.suffix),
-        stop_reason=reason,
-        stop_token=output.stop_token,
-        token_ids=tuple(output.token_ids),
-        prompt_tokens=len(prompt.tokens),
-        completion_tokens=output.count,
-        logprob=output.logprob,
-        ttft_s=first - started if output.count else None,
-        tokens_per_s=(output.new - 1) / (last - first) if last > first and output.new > 1 else None,
-        preset=loaded.preset,
-        backend=loaded.backend,
-        dtype=loaded.dtype,
-    )

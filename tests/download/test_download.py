@@ -256,8 +256,8 @@ def test_a_gated_repo_comes_with_a_token(
 
 def test_a_client_that_gradio_makes_in_the_pages_process_takes_no_token_along() -> None:
     script = """
-from codegemma_ui.ui import gradio_environment
-gradio_environment.settle()
+from codegemma_ui.ui import gradio_setup
+gradio_setup.before_import()
 from huggingface_hub.utils import build_hf_headers
 print("authorization" in build_hf_headers())
 """

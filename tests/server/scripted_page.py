@@ -104,9 +104,9 @@ def wait_until(condition, timeout_s: float = 20.0) -> None:
 
 
 def main() -> None:
-    from codegemma_ui.ui import gradio_environment
+    from codegemma_ui.ui import gradio_setup
 
-    gradio_environment.settle()
+    gradio_setup.before_import()
     from codegemma_ui import settings
     from codegemma_ui.client.client import Choice, EngineClient
     from codegemma_ui.server import logs

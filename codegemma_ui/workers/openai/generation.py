@@ -20,14 +20,12 @@ from codegemma_ui.errors import PlaygroundError
 from codegemma_ui.fim.tokenizers import split_differently
 from codegemma_ui.fim.vocabulary import Prompt, Vocabulary
 from codegemma_ui.ipc.messages import CompletionRequest, Event, Loaded, StopReason
-from codegemma_ui.workers.events import Output, last_event
+from codegemma_ui.workers.middle import Middle
 from codegemma_ui.workers.openai.abilities import Abilities, echoed, extras
 from codegemma_ui.workers.openai.answers import ALTERNATIVES, Reader, ServedToken, streamed_choice
 from codegemma_ui.workers.openai.failures import NotSupported, broke_off, protocol_error
 from codegemma_ui.workers.openai.finish import reason_of
 from codegemma_ui.workers.openai.server import Server
-from codegemma_ui.workers.prompting import forced_ids, prompt_event
-from codegemma_ui.workers.repetition import Repetition
 
 LOOK_S = 0.05
 """Seconds between two checks for cancellation."""
@@ -124,48 +122,30 @@ class RemoteGenerator:
             NotSupported: the server does not support the request.
             ServerError, openai.OpenAIError: see `failures`.
         """
-        prompt = self.vocabulary.prompt_of(request)
-        forced = forced_ids(request, self.vocabulary)
-        yield prompt_event(request, prompt, forced)
-        room = len(forced) if request.score else request.max_length - len(prompt.tokens)
-        output = Output(self.vocabulary, len(forced))
-        repetition = Repetition(samples=request.temperature > 0)
-        started = first = last = clock()
+        middle = Middle(request, self.vocabulary, clock)
+        yield middle.prompt_event()
 
         def should_stop() -> bool:
-            return cancelled() or clock() - started >= request.time_limit_s
+            return cancelled() or middle.late
 
+        prompt, forced = middle.prompt, middle.forced
         answer = (
             self._score(prompt, forced, should_stop)
             if request.score
             else self._write(request, prompt, forced, should_stop)
         )
-        reason: StopReason | None = "scored" if request.score and not forced else None
         try:
             async with contextlib.aclosing(answer) as tokens:
                 async for item in tokens:
                     if not isinstance(item, ServedToken):
-                        reason = item
+                        middle.reason = item
                         break
-                    last = clock()
-                    first = last if output.new == 0 else first
-                    free = output.count >= len(forced)
-                    if free and item.id in self.vocabulary.stop_ids:
-                        reason = "stop_token"
-                    elif output.count + 1 == room:
-                        reason = "scored" if request.score else "max_length"
-                    token = output.add(
-                        item.id, item.logprob, item.alternatives, ends=reason is not None
-                    )
-                    yield token
-                    repeats = free and request.stop_on_repetition and repetition.add(token.text)
-                    if reason is None and repeats:
-                        reason = "repetition"
-                    if reason is not None:
+                    yield middle.add(item.id, item.logprob, item.alternatives)
+                    if middle.reason is not None:
                         break
         except Stopped:
-            reason = None if cancelled() else "time_limit"
-        yield last_event(request, prompt, output, reason, self.loaded, (started, first, last))
+            middle.reason = None if cancelled() else "time_limit"
+        yield middle.last_event(self.loaded)
 
     # Completion
 

@@ -1,9 +1,4 @@
-"""What Gradio (6.31) reads from the environment, settled before its import: only our settings govern it.
-
-To be called by whoever serves, since some of it is read at import: a malformed `GRADIO_SERVER_PORT` or proxy
-ends that import, and `GRADIO_DEBUG`, `GRADIO_SERVER_NAME` or `GRADIO_NUM_WORKERS`, set for another program,
-keep the page from starting or serve it past our walls.
-"""
+"""The environment variables that Gradio (6.31) reads, set so that only our settings govern it."""
 
 from __future__ import annotations
 
@@ -17,8 +12,12 @@ _KEPT = ("GRADIO_ROOT_PATH", "GRADIO_TEMP_DIR")
 """Variables of Gradio's that an operator may set: `settings` reads the first, the other is for files."""
 
 
-def settle() -> None:
-    """Settle it for this process."""
+def before_import() -> None:
+    """Set what is read when Gradio is imported; called by whoever serves.
+
+    A malformed `GRADIO_SERVER_PORT` or proxy ends that import, and `GRADIO_DEBUG`, `GRADIO_SERVER_NAME` or
+    `GRADIO_NUM_WORKERS`, set for another program, keep the page from starting or serve it without our checks.
+    """
     proxies.never_asked()
     returned_memory.settle()
     for name in [name for name in os.environ if name.startswith("GRADIO_")]:
@@ -34,3 +33,11 @@ def settle() -> None:
     with contextlib.suppress(OSError):  # without room for temporary files there is no better place
         folder = cache_folder.usable("gradio").folder or cache_folder.private_temporary("gradio")
         os.environ.setdefault("GRADIO_TEMP_DIR", str(folder))
+
+
+def before_blocks() -> None:
+    """Set what is read when Blocks are built, and at each event."""
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # else it asks its own server for news
+    # It asks matplotlib, where that is installed, for its backend at every event, and the first answer
+    # imports all of it: half a second in which nobody is served.
+    os.environ.setdefault("MPLBACKEND", "agg")
