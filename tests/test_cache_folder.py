@@ -149,7 +149,7 @@ def test_emptying_tells_whether_anything_went(tmp_path: Path) -> None:
 def test_doctor_names_the_folder_and_the_reason(
     caches: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(doctor, "_asked_torch", lambda python: None)  # takes seconds
+    monkeypatch.setattr(doctor, "_torch_problem", lambda python: None)  # takes seconds
     report = doctor.examine(Settings())
     assert report["cache"] == {"folder": f"{caches}/codegemma-ui", "problem": None}
     assert f"cache       {caches}/codegemma-ui" in doctor.as_text(report)

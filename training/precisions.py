@@ -115,7 +115,7 @@ async def outcomes(
         client = EngineClient(Settings(preset=presets.BUNDLED, backend=backend, dtype=dtype))
         try:
             client.start()
-            await command.come_up(client)
+            await command.wait_for_model(client)
             for task in missing:
                 done[task.task_id] = outcome = await _outcome(client, task)
                 if kept is not None:

@@ -69,9 +69,8 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         status = 0
     except DownloadError as error:
         if error.code == "unexpected" and error.__cause__ is not None:
-            traceback.print_tb(
-                error.__cause__.__traceback__
-            )  # without the message: it may quote a key
+            # Without the message, which may quote a key.
+            traceback.print_tb(error.__cause__.__traceback__)
         write("error", code=error.code, message=error.message, hint=error.hint)
     except KeyboardInterrupt:
         status = 130
