@@ -52,7 +52,7 @@ class Wheel:
 
     @property
     def permissive(self) -> bool:
-        """Whether the metadata names a permissive licence and no other kind."""
+        """Return whether the metadata names a permissive licence and no other kind."""
         return bool(PERMISSIVE.search(self.licence)) and not COPYLEFT.search(self.licence)
 
 

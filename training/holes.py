@@ -39,7 +39,7 @@ BEFORE, AFTER = 1500, 700
 
 WORD = re.compile(r"[^\W\d]\w+")
 CODE_TOKEN = re.compile(r"\w+|\s+|[^\w\s]")
-_HEAD = re.compile(r"\s*(?:for .+? in|if|elif|while|except|with|return) (?P<heads>.+?):?")
+_HEAD = re.compile(r"\s*(?:for .+? in|if|elif|while|except|with|return) (?P<head>.+?):?")
 
 
 class Span(NamedTuple):
@@ -114,7 +114,7 @@ def understand(text: str) -> Source:
     for number in source.other_lines:
         if number not in docstrings and (found := _HEAD.fullmatch(lines[number])):
             start = source.line_starts[number]
-            source.heads.append(Span(start + found.start("heads"), start + found.end("heads")))
+            source.heads.append(Span(start + found.start("head"), start + found.end("head")))
     return source
 
 

@@ -1,4 +1,4 @@
-"""`python -m codegemma_ui doctor`: what this machine has, and what each model still needs."""
+"""`python -m codegemma_ui doctor`: report what this machine has, and what each model still needs."""
 
 from __future__ import annotations
 
@@ -262,7 +262,7 @@ def as_text(report: dict[str, Any]) -> str:
     cache = report["cache"]
     lines.append(f"cache       {cache['problem'] or cache['folder']}")
     if cache["problem"]:
-        lines.append(f"            not used: each start compiles anew. {cache_folder.ELSEWHERE}")
+        lines.append(f"            not used: each start recompiles. {cache_folder.ELSEWHERE}")
     lines.extend(f"ignored     {name}: {why}" for name, why in report["ignored"].items())
     if report["max_concurrency"] > 1:
         together = ", ".join(report["together"])

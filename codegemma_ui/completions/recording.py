@@ -173,10 +173,10 @@ def _read(raw: Mapping[str, Any]) -> Recording:
         trimmed_suffix_tokens=suffix_cut,
         trimmed_context_tokens=context_cut,
     )
-    said = raw["last"]
-    words = {name: _word(said[name]) for name in _WORDS if said[name] is not None}
-    numbers = {name: _number(said[name]) for name in _NUMBERS if said[name] is not None}
-    last = event_from_dict({"event": said["event"], **words, **numbers})
+    raw_last = raw["last"]
+    words = {name: _word(raw_last[name]) for name in _WORDS if raw_last[name] is not None}
+    numbers = {name: _number(raw_last[name]) for name in _NUMBERS if raw_last[name] is not None}
+    last = event_from_dict({"event": raw_last["event"], **words, **numbers})
     if not isinstance(last, DoneEvent | CancelledEvent):
         raise TypeError(last.event)
     _check_reason(last)

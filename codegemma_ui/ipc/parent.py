@@ -121,7 +121,7 @@ class LineProcess:
         return "\n".join(list(self._stderr))
 
     def send(self, message: Mapping[str, Any]) -> None:
-        """Write one line, in the background, so that a child that does not read blocks nobody.
+        """Write one line, in the background, so that a child that does not read blocks no caller.
 
         If the child is gone, its `on_exit` reports that.
         """

@@ -41,8 +41,8 @@ _CONTAINMENT = Path(__file__).with_name("containment")
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether a program ended by itself without an exception, and if not, why. As in HumanEval's own harness,
-    apart from the differences listed in `containment`."""
+    """Outcome of a program: passed if it ended by itself without an exception, else why not. As in
+    HumanEval's own harness, apart from the differences listed in `containment`."""
 
     passed: bool
     failure: str | None = None

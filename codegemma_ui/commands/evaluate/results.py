@@ -29,7 +29,7 @@ _KIND = {"evaluation": 1}
 
 @dataclass(frozen=True, kw_only=True)
 class Made:
-    """What a middle depends on, besides the precision, which is known only after loading.
+    """Settings that a middle depends on, besides the precision, which is known only after loading.
 
     Results that differ in any of it must not be in one file.
 

@@ -22,7 +22,7 @@ UNFINISHED = ".unfinished-export"
 
 @dataclass(frozen=True)
 class Made:
-    """What an export was made from."""
+    """Origin of an export."""
 
     preset: str
     format: str

@@ -68,7 +68,7 @@ class Pieces:
 
     @cached_property
     def ids(self) -> dict[str, int]:
-        """Text -> id."""
+        """Return text -> id."""
         return {piece.text: number for number, piece in enumerate(self.all)}
 
 

@@ -82,7 +82,7 @@ class Tensor:
 
     @property
     def is_embedding(self) -> bool:
-        """Whether this is the embedding, which is also the output layer."""
+        """Return whether this is the embedding, which is also the output layer."""
         return self.name == EMBEDDING
 
     @property

@@ -155,7 +155,7 @@ class Taken:
 
     @property
     def greedy(self) -> bool:
-        """Whether sampling was off."""
+        """Return whether sampling was off."""
         request = self.request
         return request.temperature <= GREEDY_BELOW or request.top_k == 1 or request.top_p == 0
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 
 class Plan(NamedTuple):
-    """How to run one program.
+    """Parameters for running one program.
 
     Attributes:
         executable: path under which the interpreter is started, which determines its environment.

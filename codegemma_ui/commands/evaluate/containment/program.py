@@ -9,7 +9,7 @@ differences are what that harness does instead of containment, and what an opera
 
 - it sets `os.remove`, `os.getcwd`, `os.kill`, `subprocess.Popen`, `shutil.rmtree` and the like, `exit`,
   `quit` and `help` to None, and prevents imports of `resource`, `psutil`, `tkinter` and `joblib`. Here they
-  are unchanged, and the containment stops them: a program that only asks for its folder is not wrong;
+  are unchanged, and the containment stops them: a program that only queries its folder is not wrong;
 - there is no network, little memory, and no file or variable of the operator's;
 - a program has the time limit of `execution`; there it is 3 s by default;
 - `sys.argv` and the module `__main__` are of another program, there the harness, here an empty one.
