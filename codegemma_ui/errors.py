@@ -43,7 +43,7 @@ class BadInput(PlaygroundError):
 
 
 class NotAllowed(BadInput):
-    """The operator does not allow this to the user."""
+    """The operator does not allow this user to do it."""
 
     code = "not_allowed"
 

@@ -142,7 +142,7 @@ def _check_text(raw: Mapping[str, Any]) -> None:
     try:
         json.dumps(raw, ensure_ascii=False).encode()
     except UnicodeEncodeError as error:
-        message = "A recording must hold whole characters. Received: half of one (a lone surrogate)"
+        message = "A recording must contain whole characters. Received: a lone surrogate"
         raise Unshowable(message, "half_character") from error
 
 
@@ -152,15 +152,13 @@ def _check_reason(last: DoneEvent | CancelledEvent) -> None:
     if isinstance(last, CancelledEvent):
         known = (*known, None)
     if last.stop_reason not in known:
-        message = (
-            f"stop_reason must be one of {', '.join(get_args(StopReason))}. Received: another one"
-        )
+        message = f"stop_reason must be one of {', '.join(get_args(StopReason))}. Received: a different one"
         raise Unshowable(message, "stop_reason")
 
 
 def _read(raw: Mapping[str, Any]) -> Recording:
     if raw["version"] != VERSION:
-        raise BadInput(f"A recording must be of version {VERSION}. Received: another one")
+        raise BadInput(f"A recording must be of version {VERSION}. Received: a different one")
     request = parse_request(raw["request"], LONGEST)
     if raw["ending"] not in ENDINGS:
         raise ValueError(raw["ending"])

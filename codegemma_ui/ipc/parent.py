@@ -58,9 +58,7 @@ def _package_alone() -> str:
         return str(installation.PACKAGE.parent)
     try:
         folder = tempfile.mkdtemp(prefix="codegemma-ui-")
-    except (
-        OSError
-    ):  # no space for temporary files; workers of our own interpreter need no such folder
+    except OSError:  # no space for temporary files, which our own interpreter's workers do not need
         return str(installation.PACKAGE.parent)
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     alone = Path(folder) / installation.PACKAGE.name

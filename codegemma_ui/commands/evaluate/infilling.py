@@ -127,7 +127,7 @@ async def infill(client: EngineClient, task: Task, setup: Setup) -> Middle:
         raise EngineError(
             f"{task.task_id}: a middle must be done within the time limit. "
             f"Received: {len(pieces)} tokens in {client.settings.time_limit_s:g} s.",
-            "Give it longer with --time-limit, or take a smaller model.",
+            "Raise --time-limit, or choose a smaller model.",
         )
     # For a short prompt `max_length` exceeds the target, because the engine has a minimum.
     within = len(pieces) <= setup.max_new_tokens

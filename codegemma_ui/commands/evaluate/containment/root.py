@@ -97,10 +97,8 @@ def _mount_processes(root: Path) -> bool:
     inside = _inside(root, "/proc")
     inside.mkdir()
     flags = linux.MS_NOSUID | linux.MS_NODEV | linux.MS_NOEXEC
-    for options in (
-        "subset=pid",
-        "",
-    ):  # Linux 5.8; without it, /proc includes general kernel information
+    # Linux 5.8; without "subset=pid", /proc includes general kernel information.
+    for options in ("subset=pid", ""):
         with contextlib.suppress(OSError):
             linux.mount("proc", str(inside), flags, options)
             return True
