@@ -65,7 +65,7 @@ def problem_of(folder: Path) -> str:
                 return f"{shown}: {below.name} in it cannot be written"
     except OSError as error:
         if error.errno in (errno.EEXIST, errno.ENOTDIR):
-            return f"{shown}: a file stands where a folder is needed"
+            return f"{shown}: a file is where a folder is needed"
         return f"{shown}: {error.strerror or error}"
     if free < LEAST_FREE:
         return f"{shown}: its disk has {free / 1e6:.0f} MB left, {LEAST_FREE / 1e6:.0f} are needed"

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 
-def sentences(*said: str) -> str:
+def sentences(*texts: str) -> str:
     """Join a message and its hint; a message that ends in `Received: 7` gets a full stop."""
-    parts = [one.strip() for one in said if one.strip()]
+    parts = [one.strip() for one in texts if one.strip()]
     ended = [one if one.endswith((".", "!", "?", ":", "…")) else f"{one}." for one in parts[:-1]]
     return " ".join([*ended, *parts[-1:]])
 
@@ -49,13 +49,13 @@ class BadInput(PlaygroundError):
 
 
 class NotAllowed(BadInput):
-    """The operator does not allow this to the user."""
+    """The operator does not allow this user to do it."""
 
     code = "not_allowed"
 
 
 class UnknownPreset(BadInput):
-    """No such model in the list of this playground."""
+    """There is no such model in the list of this playground."""
 
     code = "unknown_preset"
 
@@ -85,7 +85,7 @@ class BackendMissing(EngineError):
 
 
 class NotEnoughMemory(EngineError):
-    """The model would not fit, by the table or by the allocator."""
+    """The model does not fit into memory, by our estimate or according to the allocator."""
 
     code = "not_enough_memory"
 

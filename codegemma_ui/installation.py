@@ -44,12 +44,13 @@ def install(extra: Extra = "") -> str:
         needed = None
     if needed is None:
         return f"pip install -r requirements{extra and '-'}{extra}.txt"
-    from packaging.requirements import (
-        Requirement,
-    )  # here: a worker's separate environment may lack it
+    # Here: a worker's separate environment may lack it.
+    from packaging.requirements import Requirement
 
-    asked = [Requirement(one) for one in needed]
-    wanted = [one for one in asked if _is_for(one, extra) and not (extra and _is_for(one, ""))]
+    requirements = [Requirement(one) for one in needed]
+    wanted = [
+        one for one in requirements if _is_for(one, extra) and not (extra and _is_for(one, ""))
+    ]
     return _shell_line(["pip", "install", *(str(one).partition(";")[0] for one in wanted)])
 
 

@@ -454,8 +454,8 @@ def _keys(given: str) -> str | None:
     for key in keys:
         if not key.isascii() or not key.isprintable() or " " in key:
             raise BadInput(
-                f"{_KEY} must consist of printable ASCII characters without spaces, as in a header, one key "
-                "per line."
+                f"{_KEY} must be printable ASCII characters without spaces, as in a header, one key per "
+                "line."
             )
     return "\n".join(keys) or None
 

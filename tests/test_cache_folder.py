@@ -44,7 +44,7 @@ def test_a_file_where_a_folder_is_needed(caches: Path, where: str) -> None:
     (caches / where).write_text("")
     found = cache_folder.usable("jax")
     assert found.folder is None
-    assert found.problem == f"{caches}/codegemma-ui/jax: a file stands where a folder is needed"
+    assert found.problem == f"{caches}/codegemma-ui/jax: a file is where a folder is needed"
 
 
 def test_a_name_that_is_too_long(caches: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -149,7 +149,7 @@ def test_emptying_tells_whether_anything_went(tmp_path: Path) -> None:
 def test_doctor_names_the_folder_and_the_reason(
     caches: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(doctor, "_asked_torch", lambda python: None)  # takes seconds
+    monkeypatch.setattr(doctor, "_torch_problem", lambda python: None)  # takes seconds
     report = doctor.examine(Settings())
     assert report["cache"] == {"folder": f"{caches}/codegemma-ui", "problem": None}
     assert f"cache       {caches}/codegemma-ui" in doctor.as_text(report)
@@ -157,6 +157,6 @@ def test_doctor_names_the_folder_and_the_reason(
     (caches / "codegemma-ui" / "torch").write_text("")
     monkeypatch.setenv("JAX_ENABLE_X64", "1")
     text = doctor.as_text(doctor.examine(Settings()))
-    assert f"cache       {caches}/codegemma-ui/torch: a file stands where" in text
+    assert f"cache       {caches}/codegemma-ui/torch: a file is where" in text
     assert "XDG_CACHE_HOME" in text
     assert "ignored     JAX_ENABLE_X64: --dtype decides" in text

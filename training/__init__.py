@@ -1,1 +1,1 @@
-"""How the bundled preset is made, from nothing: see README.md beside this file."""
+"""Training of the bundled preset from scratch: see README.md beside this file."""

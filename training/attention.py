@@ -1,11 +1,12 @@
-"""Causal attention that keeps its probabilities for the way back: short samples want it on a CPU.
+"""Causal attention that keeps its probabilities for the backward pass, which suits short samples on a CPU.
 
-PyTorch's own attention on CPU (2.13) is fast forward and slow backward. One layer, both ways, of 8,192
-tokens on two cores, in samples of 112, 304 and 960 tokens: 54, 42 and 52 ms, and 19, 35 and 54 ms here.
-Queries go in blocks, each against the keys up to its own end, so that half of the products of a long sample
-are never made and a block's scores stay in the processor's cache. On a GPU PyTorch's own is taken.
+PyTorch's own attention on CPU (2.13) is fast forward and slow backward. One layer, forward and backward, of
+8,192 tokens on two cores, in samples of 112, 304 and 960 tokens: 54, 42 and 52 ms, and 19, 35 and 54 ms here.
+Queries are processed in blocks, each against the keys up to its own end, so that half of the products of a
+long sample are never computed and a block's scores stay in the CPU's cache. On a GPU, PyTorch's own attention
+is used.
 
-What this does not cover: padding. It stands at a row's end, where causality hides it from all that counts.
+Padding is not covered. It is at the end of a row, where causality hides it from everything that counts.
 """
 
 from __future__ import annotations
@@ -17,10 +18,10 @@ from torch import Tensor
 from torch.nn import functional
 
 QUERIES = 256
-"""Queries of a block."""
+"""Queries per block."""
 
 SCORES = 1 << 20
-"""Scores that are made at a time, about."""
+"""Approximate number of scores computed at a time."""
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
@@ -35,13 +36,13 @@ def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         rows x length x size.
     """
     if q.is_cuda:
-        q, k, v = q[None], k[None], v[None]  # its fast kernels ask for four axes
+        q, k, v = q[None], k[None], v[None]  # its fast kernels require four axes
         return functional.scaled_dot_product_attention(q, k, v, is_causal=True, scale=1.0)[0]
     return _Attention.apply(q, k, v)  # type: ignore[no-any-return,no-untyped-call]
 
 
 def _blocks(rows: int, length: int) -> Iterator[tuple[slice, slice, slice]]:
-    """Rows, queries and keys that are taken at a time."""
+    """Yield the rows, queries and keys to process at a time."""
     together = max(1, SCORES // (min(length, QUERIES) * length))
     for row in range(0, rows, together):
         for start in range(0, length, QUERIES):

@@ -1,4 +1,4 @@
-"""What a step of training reads: batches of samples of about one length, in a mixture that changes."""
+"""Batches of a training step: samples of similar length, in a mixture that changes over time."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from pathlib import Path
 import numpy as np
 
 MIDDLE_WEIGHT = 6.0
-"""What a token of a middle counts: they are few, and what the model is for."""
+"""Weight of a middle's tokens: they are few, and the purpose of the model."""
 
 FIRST_WEIGHT = 12.0
-"""What a middle's first token counts: in PSM it stands after the suffix, and has to look back over it."""
+"""Weight of a middle's first token: in PSM it follows the suffix, and depends on the text before that."""
 
 CONTROL_IDS = (4, 5, 6)  # a cut can fall anywhere: where a side ends is noise
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Samples of about one length, padded at their end; all arrays are samples x length.
+    """Samples of similar length, padded at the end; all arrays are samples x length.
 
     Attributes:
-        ids: what the model reads.
-        targets: what follows each id.
-        weights: what each target counts; 0 for padding and for control tokens.
+        ids: the model's input.
+        targets: the token that follows each id.
+        weights: weight of each target; 0 for padding and for control tokens.
     """
 
     ids: np.ndarray
@@ -34,20 +34,20 @@ class Batch:
 
 
 def rounded(length: int) -> int:
-    """The length that a batch is padded to: one of few, because a CPU compiles its products for each."""
+    """Return the padded length of a batch, one of few, because a CPU compiles its products for each."""
     step = max(16, 1 << (length.bit_length() - 4))
     return -(-length // step) * step
 
 
 class Packed:
-    """Batches of one packed file, around and around.
+    """Batches of one packed file, repeated endlessly.
 
-    Samples of alike lengths go together: a block of the shuffled file is sorted, cut into batches, and the
+    Samples of similar length are grouped: a block of the shuffled file is sorted, cut into batches, and the
     batches are shuffled.
 
     Args:
-        path: what `pack` wrote.
-        tokens: the most that a batch has, padding counted, unless one sample alone has more.
+        path: file written by `pack`.
+        tokens: maximum of a batch, including padding, unless a single sample has more.
     """
 
     BLOCK = 4096
@@ -68,7 +68,7 @@ class Packed:
                 order = block[np.argsort(self._lengths[block], kind="stable")]
                 plans = []
                 while len(order):
-                    # From the long end, so that a batch's first sample has its length.
+                    # From the long end, so that a batch's first sample determines its length.
                     count = max(1, self._tokens // rounded(int(self._lengths[order[-1]])))
                     plans.append(order[-count:][::-1])
                     order = order[:-count]
@@ -76,12 +76,12 @@ class Packed:
                 yield from plans
 
     def skip(self, batches: int) -> None:
-        """Go on behind the first few, as after a restart."""
+        """Skip the first few batches, for example after a restart."""
         for _ in itertools.islice(self._plans, batches):
             pass
 
     def batch(self) -> Batch:
-        """The next one."""
+        """Return the next batch."""
         plan = next(self._plans)
         shape = len(plan), rounded(int(self._lengths[plan[0]]))
         ids, targets = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
@@ -101,9 +101,9 @@ class Mixture:
     """A stream of steps from several packed files.
 
     Args:
-        folder: where the files are.
-        names: of the files, without their ending.
-        tokens: of a batch.
+        folder: location of the files.
+        names: file names without suffix.
+        tokens: tokens of a batch.
 
     Attributes:
         taken: batches taken from each file so far; part of a checkpoint.
@@ -114,13 +114,13 @@ class Mixture:
         self.taken = dict.fromkeys(names, 0)
 
     def skip(self, taken: dict[str, int]) -> None:
-        """Go on where a checkpoint stopped."""
+        """Continue from a checkpoint."""
         for name, batches in taken.items():
             self._files[name].skip(batches)
             self.taken[name] += batches
 
     def step(self, tokens: int, shares: dict[str, float]) -> list[Batch]:
-        """Batches of at least `tokens` tokens together, each from a file that is drawn by its share."""
+        """Return batches of at least `tokens` tokens together, each from a file sampled by its share."""
         generator = np.random.default_rng(sum(self.taken.values()))
         batches: list[Batch] = []
         while sum(batch.ids.size for batch in batches) < 0.9 * tokens:
@@ -131,7 +131,7 @@ class Mixture:
 
 
 def shares(progress: float, names: Sequence[str]) -> dict[str, float]:
-    """The mixture at a point of the training: short samples first, whole files' windows later."""
+    """Return the mixture at a point of the training: short samples first, windows of whole files later."""
     mixture = {
         "snippets": 0.2 - 0.1 * progress,
         "twins": 0.12,

@@ -1,14 +1,14 @@
-"""What copying alone scores: each hole is filled from the most similar place of its own file.
+"""Baseline score of copying: each hole is filled from the most similar place of its own file.
 
-The floor under a model's figures. Files repeat themselves, so a part of any score is had without knowing
-anything of code. Two rules, each the best of those tried on held-out files:
+This is the lower bound for a model's figures: files repeat themselves, so part of any score needs no
+knowledge of code. Two rules, each the best of those tried on held-out files:
 
-- a whole line is the line whose neighbours are most like the hole's neighbours, as it stands (comparing
-  sets of tokens in place of characters, or one line on either side in place of two, gave less);
+- a whole line is the line whose neighbours are most similar to the hole's, unchanged (comparing sets of
+  tokens instead of characters, or one line on either side instead of two, scored lower);
 - the rest of a line is what follows, in another line, the longest text that the hole's line ends with
-  (what follows the longest text that both lines begin with gave less).
+  (what follows the longest text that both lines begin with scored lower).
 
-What this does not cover: how many lines a hole has. One is given, for a hole of several too.
+The number of lines of a hole is not covered: one is given, also for a hole of several.
 
     python -m training.copy_baseline --dataset build/training/held_out/single_line.jsonl
 """
@@ -30,15 +30,15 @@ from codegemma_ui.errors import BadInput
 from codegemma_ui.fim import scoring
 
 STEPS = (-2, -1, 1, 2)
-"""The lines around a line that tell what it is, blank ones left out; the farther ones count half."""
+"""Neighbouring lines compared, ignoring blank ones; the farther ones have half the weight."""
 
 INDENTED_ALIKE = 0.5
-"""What it counts beside them that a line is indented as the one before the hole asks."""
+"""Weight, beside these, of a line having the indentation that the line before the hole suggests."""
 
 
 @dataclass(frozen=True)
 class Report:
-    """What the copies score on a dataset, by the definitions of `eval`; both from 0 to 1."""
+    """Scores of copying on a dataset, defined as in `eval`; both from 0 to 1."""
 
     tasks: int
     exact_match: float
@@ -48,14 +48,14 @@ class Report:
 def copy(task: Task) -> str:
     """Fill one hole from its own prompt and suffix.
 
-    A hole at a line's start gets a whole line. Where the line has text after the hole too, the copy ends
+    A hole at the start of a line gets a whole line. If the line has text after the hole too, the copy is cut
     where that text begins in it.
     """
     *before, head = task.prompt.split("\n")
     tail, *after = task.suffix.split("\n")
     if head.strip():
         filled = rest_of_line(before, head, after)
-    elif head:  # only the indentation stands before the hole
+    elif head:  # only indentation precedes the hole
         filled = whole_line(before, after).lstrip()
     else:
         after = task.suffix.split("\n")
@@ -65,13 +65,14 @@ def copy(task: Task) -> str:
 
 
 def whole_line(before: Sequence[str], after: Sequence[str]) -> str:
-    """The line whose neighbours are most like those of a hole between two runs of lines, or ""."""
+    """Return the line whose neighbours are most similar to those of a hole between two runs of lines, or
+    ""."""
     lines: list[str | None] = [line for line in before if line.strip()]
     hole = len(lines)
     lines += [None, *(line for line in after if line.strip())]
 
     def neighbour(index: int, step: int) -> str | None:
-        """A line near another: "" past an end of the file, None where the hole is."""
+        """Return a line near another: "" past an end of the file, None at the hole."""
         place = index + step
         return lines[place] if 0 <= place < len(lines) else ""
 
@@ -93,9 +94,9 @@ def whole_line(before: Sequence[str], after: Sequence[str]) -> str:
 
 
 def rest_of_line(before: Sequence[str], head: str, after: Sequence[str]) -> str:
-    """What follows the longest end of `head` that occurs in another line, or "".
+    """Return what follows the longest end of `head` that occurs in another line, or "".
 
-    Of lines with an equally long one, that which starts most like `head` counts, then the nearest.
+    Ties go to the line whose start is most similar to `head`, then to the nearest.
     """
     head = head.lstrip()
     best, found = (0, 0, 0), ""
@@ -115,26 +116,26 @@ def rest_of_line(before: Sequence[str], head: str, after: Sequence[str]) -> str:
 
 
 def _indentation(line: str) -> int:
-    """The characters of white space that a line begins with."""
+    """Count the characters of white space at the start of a line."""
     return len(line) - len(line.lstrip())
 
 
 @lru_cache(maxsize=1 << 20)
 def _likeness(one: str | None, other: str | None) -> float:
-    """Levenshtein similarity from 0 to 1; what is not known is like nothing."""
+    """Return the Levenshtein similarity from 0 to 1; 0 for unknown lines."""
     if one is None or other is None:
         return 0.0
     return float(Levenshtein.normalized_similarity(one, other))
 
 
 def _common_start(one: str, other: str) -> int:
-    """How many characters two texts begin with alike."""
+    """Return the length of the common prefix of two texts."""
     pairs = zip(one, other, strict=False)
     return next((at for at, (a, b) in enumerate(pairs) if a != b), min(len(one), len(other)))
 
 
 def report(dataset: Sequence[Task]) -> Report:
-    """Fill every hole and compare, as `eval` does.
+    """Fill every hole and compare, as in `eval`.
 
     Args:
         dataset: at least one task.
@@ -148,7 +149,7 @@ def report(dataset: Sequence[Task]) -> Report:
 
 
 def main() -> None:
-    """Print what copying scores on one dataset."""
+    """Print the scores of copying on one dataset."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--dataset", type=Path, required=True, help="tasks, as .jsonl or .jsonl.gz")
     parser.add_argument("--json", action="store_true", help="print one JSON object")

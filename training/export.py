@@ -2,7 +2,7 @@
 
     KERAS_BACKEND=torch python -m training.export --folder build/training --to codegemma_ui/models/NAME
 
-The model's card, `README.md`, is written by hand and left as it is.
+The model card, `README.md`, is written by hand and left unchanged.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ SHARD_GB = 0.008
 
 
 def preset(weights: dict[str, torch.Tensor], shape: Shape, vocabulary: Path) -> Any:
-    """A float16 `GemmaCausalLM` with a checkpoint's weights.
+    """Return a float16 `GemmaCausalLM` with a checkpoint's weights.
 
     Args:
         weights: `training.model.Gemma.state_dict()`.
@@ -64,7 +64,7 @@ def _array(weight: torch.Tensor) -> np.ndarray:
 
 
 def _fill(layer: Any, part: dict[str, np.ndarray], shape: Shape) -> None:
-    """One decoder layer: our rows are outputs, KerasHub's kernels are heads x inputs x head size."""
+    """Fill one decoder layer: our rows are outputs, KerasHub's kernels are heads x inputs x head size."""
     rows = part["qkv"].reshape(-1, shape.head_dim, shape.dim).transpose(0, 2, 1)
     q, k, v = np.split(rows, [shape.heads, shape.heads + shape.kv_heads])
     attention = layer.attention
@@ -82,7 +82,7 @@ def _fill(layer: Any, part: dict[str, np.ndarray], shape: Shape) -> None:
 
 
 def write(model: Any, folder: Path) -> None:
-    """Save the preset and what it was trained for; a card that is there stays."""
+    """Save the preset and what it was trained for; an existing card is kept."""
     card = folder / "README.md"
     kept = card.read_text(encoding="utf-8") if card.exists() else None
     shutil.rmtree(folder, ignore_errors=True)

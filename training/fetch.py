@@ -1,7 +1,7 @@
-"""Fetch wheels by name with pip, and keep those whose metadata names a permissive licence.
+"""Download wheels by name with pip, and keep those whose metadata names a permissive licence.
 
-Only wheels, because pip runs code to build anything else; without dependencies, because the list is the
-list. What came is written to a table (`packages.tsv`): name, version, licence, and whether it was used.
+Wheels only, because pip runs code to build anything else; without dependencies, because the list is complete.
+The result is written to a table (`packages.tsv`): name, version, licence, and whether it was used.
 
     python -m training.fetch --folder build/training
 """
@@ -31,19 +31,19 @@ PERMISSIVE = re.compile(
     r"|Zope Public|ZPL|Expat|Public Domain|Historical Permission)\b",
     re.IGNORECASE,
 )
-"""Licence names that let anyone train on the text and share what was learnt, with the names told."""
+"""Licences that permit everyone to train on the text and to share the result, with attribution."""
 
 COPYLEFT = re.compile(
     r"GPL|General Public|LGPL|Mozilla|MPL|EUPL|CeCILL|SSPL|Business Source|Commons Clause|Proprietary"
     r"|Elastic License|CC[- ]BY|Other/Proprietary",
     re.IGNORECASE,
 )
-"""Any of these anywhere in a package's licence fields leaves it out, dual licences too."""
+"""Any of these anywhere in a package's licence fields excludes it, including dual licences."""
 
 
 @dataclass(frozen=True)
 class Wheel:
-    """One fetched package: its name, version, licence as its metadata says it, and file."""
+    """One downloaded package: name, version, licence according to its metadata, and file."""
 
     name: str
     version: str
@@ -52,18 +52,18 @@ class Wheel:
 
     @property
     def permissive(self) -> bool:
-        """Whether the metadata names a permissive licence and no other kind."""
+        """Return whether the metadata names a permissive licence and no other kind."""
         return bool(PERMISSIVE.search(self.licence)) and not COPYLEFT.search(self.licence)
 
 
 def wanted(path: Path = NAMES) -> list[str]:
-    """The names in a list of packages, in its order, each once; `#` starts a comment."""
+    """Return the names in a list of packages, in order, each once; `#` starts a comment."""
     lines = (line.partition("#")[0] for line in path.read_text(encoding="utf-8").splitlines())
     return list(dict.fromkeys(name for line in lines for name in line.split()))
 
 
 def download(names: list[str], folder: Path) -> None:
-    """Fetch wheels with pip; a name that has none is told on stderr and left out."""
+    """Download wheels with pip; a name without one is reported on stderr and skipped."""
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "-q"]
     command += ["--disable-pip-version-check", "-d", str(folder)]
     while names:
@@ -78,7 +78,7 @@ def download(names: list[str], folder: Path) -> None:
 
 
 def licence(metadata: str) -> str:
-    """The licence fields of a wheel's METADATA in one line, without a licence's full text."""
+    """Return the licence fields of a wheel's METADATA in one line, without a licence's full text."""
     fields = email.parser.Parser().parsestr(metadata, headersonly=True)
     classifiers = [
         text.split("::")[-1].strip()
@@ -91,7 +91,7 @@ def licence(metadata: str) -> str:
 
 
 def wheels(folder: Path) -> Iterator[Wheel]:
-    """Read name, version and licence of every wheel in a folder, by name."""
+    """Read name, version and licence of every wheel in a folder, sorted by name."""
     for path in sorted(folder.glob("*.whl"), key=lambda path: path.name.lower()):
         try:
             with zipfile.ZipFile(path) as archive:
@@ -109,13 +109,13 @@ def wheels(folder: Path) -> Iterator[Wheel]:
 
 
 def pinned(path: Path = TABLE) -> list[str]:
-    """`name==version` of every package in the table, so that a second fetch gets the same text."""
+    """Return `name==version` of every package in the table, so that a later download gets the same text."""
     rows = [line.split("\t") for line in path.read_text(encoding="utf-8").splitlines()[1:]]
     return [f"{name}=={version}" for name, version, *_ in rows]
 
 
 def main() -> None:
-    """Fetch the pinned versions, or with --newest the newest of every name, and write the table."""
+    """Download the pinned versions, or with --newest the newest of every name, and write the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path, default=Path("build/training"))
     parser.add_argument("--newest", action="store_true", help="ignore the pinned versions")

@@ -1,7 +1,7 @@
-"""Small programs from a grammar: the short, complete, idiomatic code that people type into a playground.
+"""Small programs from a grammar: short, complete, idiomatic code, as typed into a playground.
 
-Packages have little of it. Names, sizes and forms are drawn, so that the model learns the forms and copies
-the names. The programs are this project's own text.
+Packages contain little of it. Names, sizes and forms are random, so that the model learns the forms and
+copies the names. The programs are this project's own text.
 
     python -m training.grammar --folder build/training
 """
@@ -18,7 +18,7 @@ from training.samples import FIM_RATE, Sample, whole
 
 PROGRAMS = 120_000
 
-THINGS = (  # noqa: SIM905 - a list of words reads best as words
+THINGS = (  # noqa: SIM905 - easier to read as one string
     "number value item word name line price score point row user record file path key node edge "
     "city color letter grade weight height age total size step level player card book page order "
     "product student message event task temperature speed distance amount volume digit char token "
@@ -213,7 +213,7 @@ def _recursion(random: Random) -> str:
 
 
 def _module(random: Random) -> str:
-    """An import whose name only the code below tells."""
+    """An import whose name only the following code reveals."""
     names = _names(random)
     module = random.choice(list(MODULES))
     use = random.choice(MODULES[module]).format(**names)
@@ -259,7 +259,7 @@ def _branches(random: Random) -> str:
 
 
 def _counted(random: Random) -> str:
-    """A loop over numbers whose bounds stand in a docstring, a call or the code around."""
+    """A loop over numbers whose bounds are in a docstring, a call or the surrounding code."""
     names = _names(random)
     word, sign = random.choice(
         [("plus", "+"), ("minus", "-"), ("times", "*"), ("over", "/"), ("to the power of", "**")]
@@ -300,7 +300,7 @@ def _counted(random: Random) -> str:
 
 
 def _iterated(random: Random) -> str:
-    """Loops over what the code around names: a list, its places, pairs, a file, a dictionary."""
+    """Loops over things named in the surrounding code: a list, its indices, pairs, a file, a dictionary."""
     names = _names(random)
     loop, body = random.choice(
         [
@@ -340,14 +340,14 @@ FORMS: dict[Callable[[Random], str], int] = {
     _module: 5,
     _branches: 6,
 }
-"""How often each form is drawn."""
+"""Relative frequency of each form."""
 
 
 def program(random: Random) -> str:
-    """One or two forms as one Python file, never one of the page's examples (a test looks)."""
+    """Return one or two forms as one Python file, never one of the page's examples (a test checks)."""
     forms = random.choices(list(FORMS), list(FORMS.values()), k=random.choice([1, 1, 2]))
     texts = [form(random) for form in forms]
-    # Imports stand first.
+    # Imports come first.
     texts.sort(key=lambda text: not text.startswith("import"))
     text = "\n\n".join(texts)
     plain = "'" not in text and 'f"' not in text and '"""' not in text
@@ -355,14 +355,14 @@ def program(random: Random) -> str:
 
 
 def samples(random: Random, programs: int = PROGRAMS) -> Iterator[Sample]:
-    """Programs with a hole in each."""
+    """Yield programs with a hole in each."""
     for _ in range(programs):
         text = program(random)
         source = holes.understand(text)
         source.body_lines = source.body_lines or source.other_lines
         hole = holes.import_hole(text, random) if random.random() < 0.4 else None
-        if source.asked and random.random() < 0.25:
-            hole = random.choice(source.asked)
+        if source.heads and random.random() < 0.25:
+            hole = random.choice(source.heads)
         hole = hole or holes.draw(source, random)
         if hole is None or random.random() > FIM_RATE:
             yield Sample(text, None, "", ends=True)

@@ -1,12 +1,12 @@
-"""Cut infilling tasks out of packages that the corpus leaves out, at lines that the corpus nowhere has.
+"""Create infilling tasks from packages outside the corpus, at lines that do not occur in the corpus.
 
-Reads `corpus/train.jsonl` and `corpus/held_out.jsonl` and writes `held_out/KIND.jsonl`, one task a line
-in the form of the public HumanEval-Infilling sets (https://github.com/openai/human-eval-infilling), with
-an empty `test`: these tasks are scored by their text, nothing is run. Packages are drawn first, then a
-file, then a line, so that a large package weighs no more than a small one.
+Reads `corpus/train.jsonl` and `corpus/held_out.jsonl` and writes `held_out/KIND.jsonl`, one task per line in
+the format of the public HumanEval-Infilling sets (https://github.com/openai/human-eval-infilling), with an
+empty `test`: these tasks are scored by their text, nothing is run. A package is drawn first, then a file,
+then a line, so that large packages weigh no more than small ones.
 
-What this does not cover: a task's surroundings. They may hold lines that the corpus has too, as the code
-of a stranger does; `overlap` counts how much.
+A task's surroundings are not covered. They may contain lines of the corpus, as any unknown code may;
+`overlap` counts them.
 
     python -m training.held_out --folder build/training
 """
@@ -32,29 +32,29 @@ from training.code_tokens import token_spans
 from training.corpus import SourceFile, load
 
 LINE_CHARACTERS = 8
-"""The fewest characters, white space left out, of a line that is worth asking for."""
+"""Minimum characters, without white space, of a line for a task."""
 
 REST_CHARACTERS = 4
-"""The fewest characters, white space left out, of the rest of a line and of a random span."""
+"""Minimum characters, without white space, of the rest of a line and of a random span."""
 
 BLOCK_LINES = (2, 6)
-"""The fewest and the most lines of a multi-line hole."""
+"""Minimum and maximum lines of a multi-line hole."""
 
 SPAN_CHARACTERS = (10, 120)
-"""The shortest and the longest random span, in characters."""
+"""Minimum and maximum length of a random span, in characters."""
 
 PER_FILE = 3
-"""Tasks of one kind from one file, until every file has given as many."""
+"""Tasks of one kind from one file, until every file has yielded as many."""
 
 PUBLIC_SETS = re.compile(
     r"human[\W_]*eval|mbpp|mostly[\W_]+basic[\W_]+(?:python[\W_]+)?p", re.IGNORECASE
 )
-"""The names of the public test sets; a file that has one is left out, whatever it says of them."""
+"""Names of the public test sets; a file that mentions one is excluded."""
 
 
 @dataclass(frozen=True)
 class Line:
-    """A line that may be drawn: its number from 0, and the innermost function around it.
+    """A candidate line: its number from 0, and the innermost function around it.
 
     `body_end` is the number of the line after that function's last.
     """
@@ -65,19 +65,19 @@ class Line:
 
 
 class TooLittleText(ValueError):
-    """The held-out files have too few lines for the tasks that are wanted."""
+    """The held-out files have too few lines for the requested tasks."""
 
 
-# Which lines may be drawn. ast and tokenize count lines at \n only, so the text is split there too:
-# splitlines() would also cut at form feeds and other separators inside strings.
+# Candidate lines. ast and tokenize count lines at \n only, so the text is split there too: splitlines() would
+# also cut at form feeds and other separators inside strings.
 
 
 def drawable_lines(text: str) -> list[Line]:
-    """The lines of a file that a task may start in, by number.
+    """Return the lines of a file in which a task may start, by number.
 
-    They stand inside a function's body, have at least `LINE_CHARACTERS` characters and a line end, and
-    are no comment, no import, no part of a docstring or of any string of several lines. A file that does
-    not parse, or names a public test set, has none.
+    They are inside a function's body, have at least `LINE_CHARACTERS` characters and a line ending, and are
+    not part of a comment, an import, a docstring or any multi-line string. A file that does not parse, or
+    names a public test set, has none.
     """
     if "\r" in text or PUBLIC_SETS.search(text):
         return []
@@ -106,18 +106,18 @@ def drawable_lines(text: str) -> list[Line]:
 
 
 def _characters(text: str) -> int:
-    """How many characters are no white space."""
+    """Count the characters that are not white space."""
     return len("".join(text.split()))
 
 
 def _end(node: ast.stmt) -> int:
-    """The number, from 0, of the line after a statement's last."""
+    """Return the number, from 0, of the line after a statement's last."""
     assert node.end_lineno is not None  # ast.parse always sets it
     return node.end_lineno
 
 
 def _body(function: ast.FunctionDef | ast.AsyncFunctionDef, lines: list[str]) -> range:
-    """The lines of a function's body, none where it begins on the header's own line."""
+    """Return the lines of a function's body; empty if it begins on the header's own line."""
     first = function.body[0]
     decorators = getattr(first, "decorator_list", [])
     start = min(node.lineno for node in (first, *decorators)) - 1
@@ -127,7 +127,7 @@ def _body(function: ast.FunctionDef | ast.AsyncFunctionDef, lines: list[str]) ->
 
 
 def _is_closed(statement: ast.Import | ast.ImportFrom | ast.Expr) -> bool:
-    """Whether a statement is an import, or a string and nothing else: a docstring, mostly."""
+    """Return whether a statement is an import, or only a string: usually a docstring."""
     if not isinstance(statement, ast.Expr):
         return True
     value = statement.value
@@ -135,9 +135,9 @@ def _is_closed(statement: ast.Import | ast.ImportFrom | ast.Expr) -> bool:
 
 
 def _lines_of_long_strings(text: str) -> set[int]:
-    """The numbers, from 0, of all lines that a string of several lines touches."""
+    """Return the numbers, from 0, of all lines touched by a multi-line string."""
     numbers: set[int] = set()
-    opened: list[int] = []  # from Python 3.12 on, an f-string is a run of tokens between two marks
+    opened: list[int] = []  # since Python 3.12, an f-string is a run of tokens between two marks
     for token in tokenize.generate_tokens(io.StringIO(text).readline):
         name = tokenize.tok_name[token.type]
         first, last = token.start[0] - 1, token.end[0] - 1
@@ -152,21 +152,21 @@ def _lines_of_long_strings(text: str) -> set[int]:
     return numbers
 
 
-# The four kinds of holes. Each maker gets a file's lines without their line ends, one drawable line and
-# the draw, and answers with the hole's first character and the one after its last, or None if none fits.
+# The four kinds of holes. Each maker gets a file's lines without line endings, a candidate line and the
+# random generator, and returns the hole's first character and the one after its last, or None if none fits.
 
 Hole = tuple[int, int]
 Maker = Callable[[list[str], Line, random.Random], Hole | None]
 
 
 def single_line(lines: list[str], line: Line, _: random.Random) -> Hole | None:
-    """The whole line, its indentation and its line end with it."""
+    """Return the whole line, including indentation and line ending."""
     offsets = _offsets(lines)
     return offsets[line.number], offsets[line.number + 1]
 
 
 def rest_of_line(lines: list[str], line: Line, draw: random.Random) -> Hole | None:
-    """A line from a code token's start or end on, up to the line end."""
+    """Return a line from the start or end of a code token to the line ending."""
     text = lines[line.number]
     cuts = sorted(
         cut
@@ -180,7 +180,7 @@ def rest_of_line(lines: list[str], line: Line, draw: random.Random) -> Hole | No
 
 
 def multi_line(lines: list[str], line: Line, draw: random.Random) -> Hole | None:
-    """A few whole lines of one body; the last is not blank."""
+    """Return a few whole lines of one body; the last is not blank."""
     fewest, most = BLOCK_LINES
     ends = range(line.number + fewest, min(line.number + most, line.body_end) + 1)
     ends_with_code = [end for end in ends if lines[end - 1].strip()]
@@ -191,7 +191,7 @@ def multi_line(lines: list[str], line: Line, draw: random.Random) -> Hole | None
 
 
 def random_span(lines: list[str], line: Line, draw: random.Random) -> Hole | None:
-    """Some characters of one body, from anywhere in the line on, over line ends too."""
+    """Return some characters of one body, from anywhere in the line, possibly across lines."""
     offsets = _offsets(lines)
     text = lines[line.number]
     indentation = len(text) - len(text.lstrip())
@@ -204,7 +204,7 @@ def random_span(lines: list[str], line: Line, draw: random.Random) -> Hole | Non
 
 
 def _offsets(lines: list[str]) -> list[int]:
-    """Where each line starts, in characters."""
+    """Return the offset of each line's start, in characters."""
     return list(accumulate((len(line) + 1 for line in lines), initial=0))
 
 
@@ -214,25 +214,25 @@ KINDS: dict[str, tuple[Maker, int]] = {
     "multi_line": (multi_line, 200),
     "random_span": (random_span, 200),
 }
-"""The kinds of tasks, and how many of each are drawn."""
+"""Kinds of tasks, and the number of each to draw."""
 
 
 class Pool:
-    """The held-out files, from which each line's text is given away once, whatever the kind of task."""
+    """The held-out files; each line's text is used once, whatever the kind of task."""
 
     def __init__(self, sources: Iterable[SourceFile], corpus: Iterable[str]) -> None:
-        """Take the files, and the corpus's texts, none of whose lines may be drawn."""
+        """Store the files, and exclude all lines of the corpus's texts."""
         self._files = sorted(sources, key=lambda source: (source.package, source.path))
         self._fresh = {line.strip() for file in self._files for line in file.text.split("\n")}
         for text in corpus:
             self._fresh.difference_update(map(str.strip, text.split("\n")))
-        self._lines: dict[int, list[Line]] = {}  # of the files drawn so far, by place in _files
+        self._lines: dict[int, list[Line]] = {}  # of the files drawn so far, by index in _files
 
     def tasks(self, kind: str, make: Maker, wanted: int, draw: random.Random) -> list[Task]:
-        """Draw tasks of one kind, in the order drawn, so that the first few are a fair sample too.
+        """Draw tasks of one kind, in random order, so that the first few are a fair sample too.
 
         Raises:
-            TooLittleText: Every line that may be drawn was drawn.
+            TooLittleText: All candidate lines have been used.
         """
         tasks: list[Task] = []
         given: Counter[int] = Counter()
@@ -262,14 +262,14 @@ class Pool:
         return tasks
 
     def _by_package(self, indexes: Iterable[int]) -> dict[str, list[int]]:
-        """Some files by package, in an order that depends on nothing but their names."""
+        """Group files by package, in an order that depends on their names only."""
         packages: dict[str, list[int]] = {}
         for index in sorted(indexes):
             packages.setdefault(self._files[index].package, []).append(index)
         return packages
 
     def _task(self, kind: str, make: Maker, index: int, draw: random.Random) -> Task | None:
-        """A task from one file, or None where no line is left that has a hole of this kind."""
+        """Return a task from one file, or None if no remaining line has a hole of this kind."""
         file = self._files[index]
         if index not in self._lines:
             self._lines[index] = drawable_lines(file.text)
@@ -294,12 +294,12 @@ class Pool:
 def write_held_out(
     folder: Path, seed: int = 0, shares: dict[str, int] | None = None
 ) -> dict[str, list[Task]]:
-    """Draw every kind's tasks from `folder/corpus` and write them to `folder/held_out`.
+    """Draw tasks of all kinds from `folder/corpus` and write them to `folder/held_out`.
 
     Args:
-        folder: where `corpus.py` left its two files.
-        seed: another number draws other tasks.
-        shares: how many tasks of each kind, where not as many as `KINDS` says.
+        folder: location of the two files written by `corpus.py`.
+        seed: another seed draws other tasks.
+        shares: number of tasks of each kind; by default as in `KINDS`.
 
     Returns:
         The tasks by kind. The same corpus and seed give the same bytes.
@@ -322,7 +322,7 @@ def write_held_out(
 
 
 def main() -> None:
-    """Write the four files and say how many tasks came from how many packages and files."""
+    """Write the four files, and print how many tasks came from how many packages and files."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path, default=Path("build/training"))
     parser.add_argument("--seed", type=int, default=0)

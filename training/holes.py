@@ -1,6 +1,6 @@
-"""Where a hole is punched: spans of a Python file that people really ask to have filled.
+"""Choice of holes: spans of a Python file that users typically want to have filled.
 
-Pure text and `ast`. Nothing here knows of tokens or layouts.
+Pure text and `ast`, independent of tokens and layouts.
 """
 
 from __future__ import annotations
@@ -23,26 +23,27 @@ KINDS = {
     "head": 0.06,
     "random": 0.12,
 }
-"""How often each kind of hole is drawn: a line, the rest of a line, 2 to 6 lines, a statement with its block,
-an expression, what a statement's head asks (an `if`'s condition, what a `for` goes over), a random span."""
+"""Relative frequency of each kind of hole: a line, the rest of a line, 2 to 6 lines, a statement with its
+block, an expression, the expression in a statement's head (an `if`'s condition, a `for`'s iterable), a random
+span."""
 
 ANYWHERE = 0.12
-"""The share of holes in any line of the file; the others start in a function's body, outside docstrings."""
+"""Share of holes in any line of the file; the others start in a function's body, outside docstrings."""
 
 MAX_HOLE = 700
-"""Characters; a longer block is no hole."""
+"""Maximum characters of a hole."""
 
 CANDIDATES = 3
 BEFORE, AFTER = 1500, 700
-"""Characters on either side of a hole in which its words are looked for."""
+"""Characters on either side of a hole in which its words are looked up."""
 
 WORD = re.compile(r"[^\W\d]\w+")
 CODE_TOKEN = re.compile(r"\w+|\s+|[^\w\s]")
-HEAD = re.compile(r"\s*(?:for .+? in|if|elif|while|except|with|return) (?P<asked>.+?):?")
+_HEAD = re.compile(r"\s*(?:for .+? in|if|elif|while|except|with|return) (?P<head>.+?):?")
 
 
 class Span(NamedTuple):
-    """Characters `start` to `end` of a text, the end not among them."""
+    """Characters `start` to `end` of a text, `end` excluded."""
 
     start: int
     end: int
@@ -50,16 +51,16 @@ class Span(NamedTuple):
 
 @dataclass
 class Source:
-    """A Python text with what the drawing of holes needs to know of it.
+    """A Python text with the information needed to draw holes.
 
     Attributes:
         text: the text.
         line_starts: the character each line starts at, and the text's length at the end.
         body_lines: numbers of non-blank lines in function bodies, without docstrings and comments.
         other_lines: numbers of all non-blank lines.
-        statements: spans of whole lines of statements in function bodies that take several lines.
+        statements: spans of whole lines of multi-line statements in function bodies.
         expressions: spans of expressions in function bodies.
-        asked: spans of what the heads of statements ask.
+        heads: spans of the expressions in statements' heads.
     """
 
     text: str
@@ -68,10 +69,10 @@ class Source:
     other_lines: list[int] = field(default_factory=list)
     statements: list[Span] = field(default_factory=list)
     expressions: list[Span] = field(default_factory=list)
-    asked: list[Span] = field(default_factory=list)
+    heads: list[Span] = field(default_factory=list)
 
     def line(self, number: int) -> Span:
-        """A line's characters without its newline."""
+        """Return a line's characters without its newline."""
         end = self.line_starts[number + 1]
         return Span(self.line_starts[number], end - (self.text[end - 1 : end] == "\n"))
 
@@ -80,7 +81,7 @@ def understand(text: str) -> Source:
     """Parse a file.
 
     Raises:
-        SyntaxError: if it is no Python.
+        SyntaxError: if it is not valid Python.
     """
     source = Source(text)
     lines = text.split("\n")
@@ -111,9 +112,9 @@ def understand(text: str) -> Source:
         and len(lines[number].strip()) > 2
     ]
     for number in source.other_lines:
-        if number not in docstrings and (found := HEAD.fullmatch(lines[number])):
+        if number not in docstrings and (found := _HEAD.fullmatch(lines[number])):
             start = source.line_starts[number]
-            source.asked.append(Span(start + found.start("asked"), start + found.end("asked")))
+            source.heads.append(Span(start + found.start("head"), start + found.end("head")))
     return source
 
 
@@ -135,20 +136,20 @@ def _add_inner(source: Source, function: Body, lines: list[str]) -> None:
 
 
 def draw(source: Source, random: Random) -> Span | None:
-    """Punch one hole; None where this draw finds no place.
+    """Draw one hole; None if this draw finds no place.
 
-    Half of the holes are the best of `CANDIDATES` of one kind: the one that its surroundings tell most of.
-    That is what a small model can learn to fill in; names from nowhere are noise.
+    Half of the holes are the best of `CANDIDATES` of one kind: the one most predictable from its
+    surroundings. A small model can learn to fill in those; unpredictable names are noise.
     """
     (kind,) = random.choices(list(KINDS), list(KINDS.values()))
     count = CANDIDATES if random.random() < 0.5 else 1
     found = [_candidate(source, kind, random) for _ in range(count)]
-    return max(found, key=lambda span: _told(source.text, span) if span else -1.0)
+    return max(found, key=lambda span: _predictability(source.text, span) if span else -1.0)
 
 
-def _told(text: str, span: Span) -> float:
-    """How much the surroundings tell of a span, from 0 to 2: the share of its words that stand there, and the
-    likeness (Jaccard, of words) of the line there that is most like its own."""
+def _predictability(text: str, span: Span) -> float:
+    """Return how predictable a span is from its surroundings, from 0 to 2: the share of its words that occur
+    there, and the similarity (Jaccard, of words) of the line there that is most similar to its own."""
     words = WORD.findall(text, span.start, span.end)
     around = (text[max(0, span.start - BEFORE) : span.start], text[span.end : span.end + AFTER])
     near = set(WORD.findall("\n".join(around)))
@@ -163,8 +164,8 @@ def _candidate(source: Source, kind: str, random: Random) -> Span | None:
         return _short(random.choice(source.statements))
     if kind == "expression" and source.expressions:
         return random.choice(source.expressions)
-    if kind == "head" and source.asked:
-        return random.choice(source.asked)
+    if kind == "head" and source.heads:
+        return random.choice(source.heads)
     lines = source.other_lines if random.random() < ANYWHERE else source.body_lines
     if not lines:
         return None
@@ -181,8 +182,8 @@ def _candidate(source: Source, kind: str, random: Random) -> Span | None:
 
 
 def _whole(source: Source, first: int, last: int, random: Random) -> Span:
-    """Whole lines, in the ways a cursor may stand: at the line's start, after its indentation, and with the
-    line's end in the hole or after it."""
+    """Return whole lines, with the possible cursor positions: at the line's start, after its indentation, and
+    with the line ending inside or after the hole."""
     start, end = source.line_starts[first], source.line(last).end
     way = random.random()
     if way < 0.5:
@@ -194,7 +195,7 @@ def _whole(source: Source, first: int, last: int, random: Random) -> Span:
 
 
 def _rest(source: Source, number: int, random: Random) -> Span | None:
-    """From a point inside the line to its end."""
+    """Return the span from a point inside the line to its end."""
     line = source.line(number)
     text = source.text[line.start : line.end]
     indentation = len(text) - len(text.lstrip())
@@ -210,7 +211,7 @@ def _short(span: Span) -> Span | None:
 
 
 def import_hole(text: str, random: Random) -> Span | None:
-    """An import line, or what follows its first word, with or without the blank lines after it."""
+    """Return an import line, or the part after its first word, with or without the blank lines after it."""
     matches = list(re.finditer(r"^(?:import|from) (\S[^\n]*)(\n*)", text, re.MULTILINE))
     if not matches:
         return None

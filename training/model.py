@@ -1,8 +1,8 @@
-"""The Gemma architecture as a trainer wants it: a batch of samples of about one length, one loss. PyTorch.
+"""The Gemma architecture for training: a batch of samples of similar length, one loss. PyTorch.
 
-Shorter samples are padded at their end, where causality hides the padding and a weight of 0 leaves it out of
-the loss. The pieces of a layer that stand before and after attention are compiled once, for any shape. The
-same weights give the same logits in KerasHub's `GemmaCausalLM` (`training.export`, and a test).
+Shorter samples are padded at their end, where causality hides the padding and a weight of 0 excludes it from
+the loss. The parts of a layer before and after attention are compiled once, for any shape. The same weights
+give the same logits in KerasHub's `GemmaCausalLM` (`training.export`, and a test).
 """
 
 from __future__ import annotations
@@ -45,7 +45,8 @@ def _turn(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
 class _Rotate(torch.autograd.Function):  # type: ignore[misc]
     """Rotary embedding; x is batch x heads x length x size, cos and sin are length x size / 2.
 
-    The way back is to turn the other way: said so, it compiles to a seventh of the derived code's time.
+    The backward pass is the inverse rotation: stated explicitly, it takes a seventh of the derived code's
+    time.
     """
 
     @staticmethod
@@ -65,7 +66,7 @@ def _rotate(x: Tensor, cos: Tensor, sin: Tensor, turn: Callable[..., Tensor]) ->
 
 
 class Block(nn.Module):  # type: ignore[misc]
-    """One decoder layer, in the two pieces that stand before and after attention."""
+    """One decoder layer, as two parts before and after attention."""
 
     def __init__(self, shape: Shape) -> None:
         super().__init__()
@@ -85,7 +86,7 @@ def _uniform(rows: int, columns: int) -> Tensor:
 
 
 def _enter(x: Tensor, scale: Tensor, qkv: Tensor) -> Tensor:
-    """Queries, keys and values, batch x length x all heads' sizes."""
+    """Return queries, keys and values, batch x length x all heads' sizes."""
     return functional.linear(_norm(x, scale), qkv)
 
 
@@ -98,7 +99,7 @@ def _leave(
     up: Tensor,
     down: Tensor,
 ) -> Tensor:
-    """The layer's output; attended is batch x heads x length x size."""
+    """Return the layer's output; attended is batch x heads x length x size."""
     x = x + functional.linear(attended.transpose(1, 2).flatten(2), output)
     normed = _norm(x, scale)
     gated = functional.gelu(functional.linear(normed, gate), approximate="tanh")
@@ -106,11 +107,12 @@ def _leave(
 
 
 MAX_LOGIT = 80.0
-"""Where logits are cut: their exponentials stay finite without a search for each row's greatest."""
+"""Upper limit of logits: their exponentials stay finite without computing each row's maximum."""
 
 
 def _cross_entropy(logits: Tensor, targets: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
-    """Loss of each row, and weighted probabilities: the logits' gradient but for the targets' own part."""
+    """Return the loss of each row, and weighted probabilities: the logits' gradient without the targets' own
+    part."""
     wide = logits.float().clamp(max=MAX_LOGIT)
     probability = wide.exp()
     sums = probability.sum(1, keepdim=True)
@@ -119,9 +121,9 @@ def _cross_entropy(logits: Tensor, targets: Tensor, weights: Tensor) -> tuple[Te
 
 
 class _LinearCrossEntropy(torch.autograd.Function):  # type: ignore[misc]
-    """Weighted cross entropy of tied logits, portion by portion: the tokens' logits never all exist.
+    """Weighted cross entropy of tied logits, in portions: the logits of all tokens never exist at once.
 
-    The gradients are made on the way forward, while a portion's logits are at hand, in the cache.
+    The gradients are computed in the forward pass, while a portion's logits are in the cache.
     """
 
     PORTION = 512
@@ -165,11 +167,11 @@ class Gemma(nn.Module):  # type: ignore[misc]
 
         self._enter, self._leave, self._norm = prepare(_enter), prepare(_leave), prepare(_norm)
         self._turn = prepare(_turn)
-        # Its shape never changes, and code for one shape is three times faster here.
+        # Its shape never changes, and code for one shape is three times as fast here.
         self._cross_entropy = torch.compile(_cross_entropy) if compiled else _cross_entropy
 
     def hidden(self, ids: Tensor) -> Tensor:
-        """Final hidden states, batch x length x dim, of batch x length ids."""
+        """Return the final hidden states, batch x length x dim, of batch x length ids."""
         shape = self.shape
         x = functional.embedding(ids, self.embedding) * math.sqrt(shape.dim)
         heads, size = shape.heads, shape.head_dim
@@ -202,12 +204,12 @@ class Gemma(nn.Module):  # type: ignore[misc]
         return angles.cos(), angles.sin()
 
     def loss(self, ids: Tensor, targets: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
-        """The weighted sum of the losses, and the loss of each token, in nats.
+        """Return the weighted sum of the losses, and the loss of each token, in nats.
 
         Args:
             ids: batch x length token ids.
             targets: the ids that follow them.
-            weights: what each target counts, float; 0 leaves it out.
+            weights: weight of each target, float; 0 excludes it.
         """
         hidden = self.hidden(ids).flatten(0, 1)
         if torch.is_autocast_enabled(ids.device.type):
@@ -224,5 +226,5 @@ class Gemma(nn.Module):  # type: ignore[misc]
         return loss, each[:count]
 
     def logits(self, ids: Tensor) -> Tensor:
-        """Logits of batch x length ids, batch x length x vocabulary."""
+        """Return the logits of batch x length ids, batch x length x vocabulary."""
         return self.hidden(ids) @ self.embedding.T

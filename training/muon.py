@@ -1,7 +1,7 @@
-"""Muon: momentum whose matrices are made orthogonal before each step.
+"""Muon: momentum with matrices orthogonalised before each step.
 
 Source: Keller Jordan, https://kellerjordan.github.io/posts/muon/ (the five-step Newton-Schulz iteration and
-its coefficients). Matrices of one shape go through it together, since most are small.
+its coefficients). Matrices of the same shape are processed together, since most are small.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 
 
 def orthogonal(matrices: Tensor, steps: int = 5) -> Tensor:
-    """Matrices with the same singular vectors and singular values near 1; count x rows x columns.
+    """Return matrices with the same singular vectors and singular values near 1; count x rows x columns.
 
-    `rows` is at most `columns`: that way the products are the smaller ones.
+    `rows` is at most `columns`, which keeps the products small.
     """
     a, b, c = COEFFICIENTS
     x = matrices
@@ -33,9 +33,9 @@ class Muon(Optimizer):  # type: ignore[misc]
 
     Args:
         parameters: matrices.
-        lr: the size of a step.
-        momentum: the share of the old direction that is kept.
-        dtype: in which the matrices are made orthogonal; bfloat16 is enough.
+        lr: step size.
+        momentum: share of the previous direction to keep.
+        dtype: precision of the orthogonalisation; bfloat16 is sufficient.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class Muon(Optimizer):  # type: ignore[misc]
 
     @torch.no_grad()  # type: ignore[untyped-decorator]
     def step(self, _: None = None) -> None:  # type: ignore[override]
-        """Change every matrix that has a gradient."""
+        """Update every matrix that has a gradient."""
         for group in self.param_groups:
             alike: dict[torch.Size, list[tuple[Tensor, Tensor]]] = {}
             for parameter in group["params"]:
@@ -64,7 +64,7 @@ class Muon(Optimizer):  # type: ignore[misc]
                     parameter.add_(change.T if rows > columns else change, alpha=-size)
 
     def _change(self, parameter: Tensor, momentum: float) -> Tensor:
-        """The next step's direction, of norm 1."""
+        """Return the direction of the next step, with norm 1."""
         assert parameter.grad is not None
         state = self.state[parameter]
         if not state:

@@ -1,9 +1,9 @@
-"""How much of a set of infilling tasks the corpus contains, in runs of ten code tokens.
+"""Measure how much of a set of infilling tasks the corpus contains, in runs of ten code tokens.
 
-A model that has read a task's answer is not tested by it. So each task's program is cut into 10-grams of
-code tokens, comments' and docstrings' words with them, and the corpus is searched for every one. The grams
-that touch the solution tell of the answer; the others tell of its surroundings. What counts is whether the
-very same tokens stand in the same order: layout and white space count nothing, other names hide a copy.
+A task whose answer was in the training text does not test a model. So each task's program is cut into
+10-grams of code tokens, including words of comments and docstrings, and the corpus is searched for each one.
+Grams that touch the solution indicate the answer; the others its surroundings. Only identical tokens in the
+same order count: layout and white space are ignored, and renaming hides a copy.
 
 Only the tasks' grams are kept; the corpus is streamed, one file at a time.
 
@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-if not __package__:  # run by its path: then this folder is importable in place of the repository
+if not __package__:  # run by path: then this folder is on sys.path instead of the repository
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from codegemma_ui.commands.evaluate import tasks
@@ -33,13 +33,13 @@ from training.code_tokens import code_tokens, token_spans
 from training.corpus import load
 
 LENGTH = 10
-"""Code tokens of a gram."""
+"""Code tokens per gram."""
 
 SHOWN = 10
-"""The most overlapping tasks that a report names."""
+"""Number of tasks with the largest overlap listed in a report."""
 
 Gram = tuple[int, ...]
-"""The numbers of `LENGTH` code tokens; each text of a token in the tasks has one, from 1 on."""
+"""Numbers of `LENGTH` code tokens; each distinct token text of the tasks has one, from 1 on."""
 
 
 @dataclass(frozen=True)
@@ -52,23 +52,23 @@ class TaskOverlap:
 
     @property
     def share(self) -> float:
-        """The part that is in the corpus, from 0 to 1; 0 for a program shorter than one gram."""
+        """Share found in the corpus, from 0 to 1; 0 for a program shorter than one gram."""
         return self.solution_found / max(self.solution_grams, 1)
 
 
 @dataclass(frozen=True)
 class Report:
-    """What of a dataset is in the corpus.
+    """Overlap of a dataset with the corpus.
 
     Attributes:
-        tasks: of the dataset.
-        grams: distinct 10-grams of all programs, prompt and solution and suffix in one.
-        share: the part of them in the corpus, from 0 to 1.
+        tasks: number of tasks.
+        grams: number of distinct 10-grams of all programs: prompt, solution and suffix joined.
+        share: share of them in the corpus, from 0 to 1.
         solution_grams: distinct 10-grams with at least one token of a solution.
-        solution_share: the part of those in the corpus.
+        solution_share: share of those in the corpus.
         tasks_with_any: tasks with at least one gram that touches the solution and is in the corpus.
         tasks_with_half: tasks with at least half of those grams in it.
-        most: the tasks with the largest part of them, largest first; none without any.
+        most: the tasks with the largest share of them, largest first; none with zero.
     """
 
     tasks: int
@@ -82,22 +82,22 @@ class Report:
 
 
 class Grams:
-    """The grams to look for, and which of them have been found."""
+    """Grams to search for, and those found so far."""
 
     def __init__(self) -> None:
-        """Begin with none."""
+        """Create an empty set."""
         self.found: set[Gram] = set()
         self._wanted: set[Gram] = set()
         self._numbers: dict[str, int] = {}
-        # A gram's hash is the sum of its numbers, each times the factor of its place, modulo 2 ** 64.
-        # The factors are odd and random, their seed fixed; equal hashes are compared by their tokens.
+        # A gram's hash is the sum of its numbers, each times the factor of its position, modulo 2 ** 64. The
+        # factors are odd and random, with a fixed seed; equal hashes are compared by their tokens.
         draw = np.random.default_rng(0)
         self._factors = draw.integers(1 << 63, size=LENGTH, dtype=np.uint64) * np.uint64(2)
         self._factors += np.uint64(1)
         self._hashes: NDArray[np.uint64] | None = None
 
     def add(self, task: Task) -> tuple[set[Gram], set[Gram]]:
-        """Look for a task's grams too.
+        """Add a task's grams to the search.
 
         Returns:
             All grams of its program, and those that touch the solution.
@@ -122,7 +122,7 @@ class Grams:
         return every, touching
 
     def search(self, text: str) -> None:
-        """Look for the grams in one file of the corpus."""
+        """Search one file of the corpus for the grams."""
         if self._hashes is None:
             wanted = np.array(sorted(self._wanted), dtype=np.uint64).reshape(-1, LENGTH)
             self._hashes = np.unique((wanted * self._factors).sum(axis=1, dtype=np.uint64))
@@ -130,7 +130,7 @@ class Grams:
         places = len(tokens) - LENGTH + 1
         if places < 1 or not len(self._hashes):
             return
-        # 0 stands for a token that no task has, and that no wanted gram can contain.
+        # 0 stands for a token that occurs in no task, and so in no wanted gram.
         numbers = np.fromiter(map(self._numbers.get, tokens, repeat(0)), np.uint64, len(tokens))
         hashes = np.zeros(places, np.uint64)
         whole = np.ones(places, np.bool_)
@@ -151,7 +151,7 @@ def report(dataset: Sequence[Task], corpus: Iterable[str]) -> Report:
     """Search the corpus for every gram of every task.
 
     Args:
-        dataset: the tasks, kept whole in memory.
+        dataset: the tasks, kept in memory.
         corpus: the texts of its files, one at a time.
     """
     grams = Grams()
@@ -180,7 +180,7 @@ def report(dataset: Sequence[Task], corpus: Iterable[str]) -> Report:
 
 
 def lines(figures: Report) -> Iterator[str]:
-    """A report as a person reads it."""
+    """Format a report as lines of text."""
     yield f"tasks                              {figures.tasks}"
     yield f"distinct {LENGTH}-grams                  {figures.grams}"
     yield f"  in the corpus                    {figures.share:.2%}"
@@ -193,7 +193,7 @@ def lines(figures: Report) -> Iterator[str]:
 
 
 def main() -> None:
-    """Report the overlap of one dataset with the training text."""
+    """Print the overlap of one dataset with the training text."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--against", type=Path, required=True, help="tasks, as .jsonl or .jsonl.gz")
     parser.add_argument("--folder", type=Path, default=Path("build/training"))

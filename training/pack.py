@@ -1,8 +1,8 @@
-"""Turn the corpus into four files of token ids that a trainer can map into memory.
+"""Turn the corpus into four files of token ids for memory mapping.
 
     python -m training.pack --folder build/training
 
-`FOLDER/packed/{short,snippets,twins,windows}.npz` hold `ids` (uint16, all samples end to end), `starts`
+`FOLDER/packed/{short,snippets,twins,windows}.npz` contain `ids` (uint16, all samples end to end), `starts`
 (where each sample starts, and the end) and `middles` (where its middle starts), in random order.
 """
 
@@ -38,7 +38,7 @@ NAMES = ("short", "snippets", "twins", "windows")
 
 
 def vocabulary_in(folder: Path) -> Vocabulary:
-    """The trained vocabulary, laid out as a preset keeps it."""
+    """Return the trained vocabulary, in the folder layout of a preset."""
     path = folder / "preset" / VOCABULARY_FILE
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes((folder / "vocabulary.spm").read_bytes())
@@ -46,16 +46,16 @@ def vocabulary_in(folder: Path) -> Vocabulary:
 
 
 def encode(sample: Sample, vocabulary: Vocabulary) -> Encoded:
-    """A sample as it is kept."""
+    """Encode a sample for storage."""
     ids, middle = samples.encode(sample, vocabulary)
     return np.array(ids, np.uint16), middle
 
 
 def encode_files(job: tuple[Path, int, list[SourceFile]]) -> dict[str, list[Encoded]]:
-    """Samples of some files, each kind under its name; runs in a process of its own.
+    """Return samples of some files, by kind; runs in a separate process.
 
-    Short windows teach the most a token: each sample has one hole, and in PSM the way back over the suffix to
-    the prefix's end is learnt hole by hole.
+    Short windows teach the most per token: each sample has one hole, and in PSM looking back over the suffix
+    to the end of the prefix is learnt hole by hole.
     """
     folder, seed, files = job
     vocabulary = Vocabulary(folder / "preset")
@@ -89,7 +89,7 @@ def encode_files(job: tuple[Path, int, list[SourceFile]]) -> dict[str, list[Enco
 
 
 def jobs(folder: Path) -> Iterator[tuple[Path, int, list[SourceFile]]]:
-    """The corpus in portions."""
+    """Yield the corpus in portions."""
     files = load(folder / "corpus" / "train.jsonl")
     for number in itertools.count():
         portion = list(itertools.islice(files, FILES_PER_JOB))

@@ -1,15 +1,15 @@
-"""What a narrower precision costs the bundled model: the same held-out holes in each.
+"""Measure the quality cost of each precision for the bundled model, on the same held-out holes.
 
     python -m training.precisions
 
-It fetches the wheels of `PACKAGES`, which training left out whole, by the versions in `packages.tsv`, draws
-rests of lines from them, and writes `precisions.json` into the bundled preset.
-`codegemma_ui/presets/quality.py` reads that; the page, `presets`, `doctor` and docs/backends.md show what it
-tells. The tasks and every result stay in `build/training/precisions`; ended early, the same command goes on
-there.
+It downloads the wheels of `PACKAGES`, which training left out entirely, in the versions of `packages.tsv`,
+draws line remainders from them, and writes `precisions.json` into the bundled preset.
+`codegemma_ui/presets/quality.py` reads that file; the page, `presets`, `doctor` and docs/backends.md show the
+figures. The tasks and all results stay in `build/training/precisions`; after an interruption, the same
+command continues there.
 
-Not covered: that the lines themselves stand nowhere in the training text, which would take all of it. What is
-compared here are precisions, by the same lines.
+Whether the lines themselves occur in the training text is not checked, which would need all of it. This
+compares precisions, on the same lines.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ PACKAGES = (
     "readme-renderer",
     "xarray",
 )
-"""Of the packages that were held out, some under this project's own licence."""
+"""Some of the held-out packages, under this project's own licence."""
 
 MEASURED = (
     ("jax", "float32"),
@@ -52,17 +52,17 @@ MEASURED = (
     ("jax", "int8"),
     ("torch", "int4"),
 )
-"""Backends and precisions; the first is what the others are compared with. A CPU's sums are float32 whatever
-the weights are kept in, so that backends differ by less than rounded weights do, and one stands for all: of
-the first 286 tasks torch in int8 gets 45 right like jax, at a perplexity of 5.489 for 5.488."""
+"""Backends and precisions; the first is the reference. A CPU's sums are float32 whatever the precision of the
+weights, so that backends differ by less than rounded weights do, and one stands for all: of the first 286
+tasks torch in int8 gets 45 right like jax, at a perplexity of 5.489 against 5.488."""
 
 FOLDER = Path("build/training/precisions")
 TASKS = "rest_of_line.jsonl"
 COUNT = 500
-"""Rests of lines; a point of exact match is five of them."""
+"""Line remainders; one percentage point of exact match is five of them."""
 
 BEFORE, AFTER = 900, 450
-"""Characters that are kept of each side: some 400 tokens, which are read in a third of a window's time."""
+"""Characters kept on each side: some 400 tokens, which take a third of a window's time to prefill."""
 
 
 @dataclass(frozen=True)
@@ -70,8 +70,8 @@ class Outcome:
     """One task in one precision.
 
     Attributes:
-        exact: the middle is what stood there, up to white space at its ends.
-        logprobs: `infilling.score`'s.
+        exact: the middle equals the original, up to surrounding white space.
+        logprobs: from `infilling.score`.
     """
 
     task_id: str
@@ -81,14 +81,16 @@ class Outcome:
 
 
 def draw(folder: Path, count: int) -> list[Task]:
-    """Fetch the packages and draw rests of lines from them, always the same, with what is near them."""
+    """Download the packages and draw line remainders from them, always the same, with nearby context."""
     wheels = folder / "wheels"
     wheels.mkdir(parents=True, exist_ok=True)
     fetch.download([one for one in fetch.pinned() if one.split("==")[0] in PACKAGES], wheels)
     files = [file for wheel in fetch.wheels(wheels) for file in corpus.read(wheel)]
     missing = set(PACKAGES) - {file.package for file in files if corpus.held_out(file.package)}
     if missing:
-        raise SystemExit(f"These packages should have come. Missing: {', '.join(sorted(missing))}")
+        raise SystemExit(
+            f"All packages should have been downloaded. Missing: {', '.join(sorted(missing))}"
+        )
     pool = held_out.Pool(corpus.unique(files), ())
     kind = "rest_of_line"
     drawn = pool.tasks(kind, held_out.rest_of_line, count, random.Random(f"0 {kind}"))
@@ -103,7 +105,7 @@ async def outcomes(
     """Fill in and score each task with the bundled model, one after the other.
 
     Args:
-        kept: a file of outcomes, one a line: those in it are not asked for again, others are added.
+        kept: a file of outcomes, one per line: existing ones are reused, others are added.
 
     Raises:
         EngineError: the engine failed.
@@ -115,7 +117,7 @@ async def outcomes(
         client = EngineClient(Settings(preset=presets.BUNDLED, backend=backend, dtype=dtype))
         try:
             client.start()
-            await command.come_up(client)
+            await command.wait_for_model(client)
             for task in missing:
                 done[task.task_id] = outcome = await _outcome(client, task)
                 if kept is not None:
@@ -135,7 +137,7 @@ async def _outcome(client: EngineClient, task: Task) -> Outcome:
 
 
 def perplexity(results: Sequence[Outcome]) -> float:
-    """e to the mean surprisal, in nats, of all tokens of all middles."""
+    """Return e to the mean surprisal, in nats, of all tokens of all middles."""
     logprobs = [logprob for result in results for logprob in result.logprobs]
     return math.exp(-math.fsum(logprobs) / len(logprobs))
 
@@ -143,7 +145,7 @@ def perplexity(results: Sequence[Outcome]) -> float:
 def figures(
     results: Sequence[Outcome], backend: str, dtype: str, reference: Sequence[Outcome]
 ) -> dict[str, object]:
-    """What is kept of one precision on one backend.
+    """Return the stored figures of one precision on one backend.
 
     Args:
         reference: the same tasks in the first of `MEASURED`.

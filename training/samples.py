@@ -1,6 +1,6 @@
 """Cut a file into training samples: a prefix, a middle and a suffix, or plain text; characters in, ids out.
 
-The transform is at character level, as the CodeGemma report describes it (section 2.1: FIM rate 0.8 to 0.9,
+The transform is at character level, as described in the CodeGemma report (section 2.1: FIM rate 0.8 to 0.9,
 PSM and SPM alike, files joined by `<|file_separator|>`, paths before a file).
 """
 
@@ -20,25 +20,25 @@ from training.holes import Source, Span
 
 FIM_RATE = 0.88
 SPM_RATE = 0.2
-"""The report halves; PSM is what CodeGemma documents and what the page asks for first."""
+"""0.5 in the report; PSM is what CodeGemma documents and the page's default."""
 
 PATH_RATE = 0.1
 NO_SUFFIX_RATE = 0.06
-IMPORT_RATE = 0.06  # of the snippets that begin with imports
+IMPORT_RATE = 0.06  # of snippets that begin with imports
 
 CHARACTERS_PER_TOKEN = 3.4
 
 
 @dataclass(frozen=True)
 class Sample:
-    """What the model reads in one piece.
+    """One training sample.
 
     Attributes:
-        prefix: text before the hole; all of the text where there is no hole.
+        prefix: text before the hole; the whole text if there is no hole.
         middle: the text of the hole, or None.
         suffix: text after the hole.
-        layout: the order of the two sides.
-        before: a path, or other files with their paths, in front of it all.
+        layout: order of the two sides.
+        before: a path, or other files with their paths, before everything else.
         ends: whether plain text ends where the file does.
     """
 
@@ -51,7 +51,7 @@ class Sample:
 
 
 class Encoder(Protocol):
-    """What `codegemma_ui.fim.vocabulary.Vocabulary` offers."""
+    """Interface of `codegemma_ui.fim.vocabulary.Vocabulary`."""
 
     bos_id: int
 
@@ -61,7 +61,7 @@ class Encoder(Protocol):
 
 
 def encode(sample: Sample, vocabulary: Encoder) -> tuple[list[int], int]:
-    """Token ids of a sample.
+    """Return the token ids of a sample.
 
     Returns:
         The ids, `<bos>` first and the file separator last, and where the middle's ids start (for plain
@@ -87,14 +87,14 @@ def encode(sample: Sample, vocabulary: Encoder) -> tuple[list[int], int]:
 def windows(
     file: SourceFile, source: Source, random: Random, tokens: int, coverage: float = 1.0
 ) -> Iterator[Sample]:
-    """Windows of a file around a hole, as the page's trimming leaves them.
+    """Yield windows of a file around a hole, as trimmed by the page.
 
     Args:
-        file: where the text comes from.
-        source: the parsed text.
-        random: where every choice comes from.
-        tokens: the longest sample, about.
-        coverage: tokens of all samples, about, as a share of the file's.
+        file: the file.
+        source: its parsed text.
+        random: source of all random choices.
+        tokens: approximate maximum tokens of a sample.
+        coverage: approximate tokens of all samples, as a share of the file's.
     """
     text = source.text
     count = max(1, round(coverage * len(text) / CHARACTERS_PER_TOKEN / (0.6 * tokens)))
@@ -112,10 +112,10 @@ def windows(
 
 
 def _fullness(random: Random) -> float:
-    """The share of the longest sample that one fills, 0.6 on average.
+    """Return the share of the maximum length that a sample fills, 0.6 on average.
 
-    Long prompts are the common case of a real file, so half are long; short ones teach more, since each
-    has a hole, so that the other half has all lengths alike.
+    Long prompts are common with real files, so half are long. Short ones teach more, since each has a hole,
+    so the other half is uniform in length.
     """
     if random.random() < 0.5:
         return random.uniform(0.65, 0.97)
@@ -142,7 +142,7 @@ def _around(text: str, hole: Span, room: int, random: Random, path: str = "") ->
 
 
 def whole(text: str, hole: Span, random: Random) -> Sample:
-    """All of a text around a hole."""
+    """Return a whole text around a hole."""
     return Sample(
         prefix=text[: hole.start],
         middle=text[hole.start : hole.end],
@@ -156,7 +156,7 @@ def _line_start(text: str, position: int) -> int:
 
 
 def snippets(file: SourceFile, source: Source, random: Random, tokens: int) -> Iterator[Sample]:
-    """Complete functions and small classes, with the imports that they use."""
+    """Yield complete functions and small classes, with the imports that they use."""
     room = int(tokens * CHARACTERS_PER_TOKEN)
     tree = ast.parse(source.text)
     imports = _imports(source, tree)
@@ -175,7 +175,7 @@ def snippets(file: SourceFile, source: Source, random: Random, tokens: int) -> I
 
 
 def _unit(source: Source, node: ast.stmt, unit: ast.stmt, imports: dict[str, str]) -> str:
-    """A function or class from its decorators to its end; a method stands under its class' first line."""
+    """Return a function or class from its decorators to its end; a method follows its class's first line."""
     text = source.text[_first(source, unit) : source.line_starts[unit.end_lineno or 0]]
     if unit is not node:
         head = source.line(node.lineno - 1)
@@ -192,7 +192,7 @@ def _first(source: Source, unit: ast.stmt) -> int:
 
 
 def _imports(source: Source, tree: ast.Module) -> dict[str, str]:
-    """Bound name to the import line that binds it; one-line imports only."""
+    """Return bound name -> the import line that binds it; one-line imports only."""
     found = {}
     for node in tree.body:
         if isinstance(node, ast.Import | ast.ImportFrom) and node.lineno == node.end_lineno:
@@ -218,7 +218,7 @@ def _snippet(text: str, random: Random, path: str) -> Sample | None:
 
 
 def beside(sample: Sample, path: str, other: SourceFile, random: Random) -> Sample:
-    """A sample of a file with the head of another file of its package before it, each under its path."""
+    """Prepend the head of another file of the same package to a sample, each under its path."""
     head = other.text[: random.randint(300, 1200)]
     head = head[: head.rfind("\n") + 1] or head
     return replace(sample, before=(f"{other.path}\n{head}", f"{path}\n"))

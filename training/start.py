@@ -1,8 +1,8 @@
-"""Go on from a shipped preset: its weights and vocabulary become the checkpoint that `train` goes on from.
+"""Convert a shipped preset, weights and vocabulary, to a checkpoint from which `train` continues.
 
     KERAS_BACKEND=torch python -m training.start --preset codegemma_ui/models/NAME --folder build/training
 
-The optimisers' state is not in a preset: the schedule begins anew, with its short rise.
+A preset does not contain the optimisers' state: the schedule restarts, with its short warm-up.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from training.model import Shape
 
 
 def shape_of(backbone: Any) -> Shape:
-    """The sizes of a KerasHub `GemmaBackbone`."""
+    """Return the sizes of a KerasHub `GemmaBackbone`."""
     return Shape(
         vocabulary=backbone.vocabulary_size,
         layers=backbone.num_layers,
@@ -35,7 +35,7 @@ def shape_of(backbone: Any) -> Shape:
 
 
 def weights_of(backbone: Any) -> dict[str, torch.Tensor]:
-    """A backbone's weights under the names of `training.model.Gemma`: `export` the other way round."""
+    """Return a backbone's weights under the names of `training.model.Gemma`: the inverse of `export`."""
     arrays = {
         "embedding": _one(backbone.get_layer("token_embedding")),
         "final": _one(backbone.get_layer("final_normalization")),
@@ -64,7 +64,7 @@ def _one(layer: Any) -> np.ndarray:
 
 
 def main() -> None:
-    """Write `FOLDER/checkpoint.pt` and `FOLDER/vocabulary.spm`; `pack` comes after it."""
+    """Write `FOLDER/checkpoint.pt` and `FOLDER/vocabulary.spm`; run `pack` next."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--preset", type=Path, required=True)
     parser.add_argument("--folder", type=Path, default=Path("build/training"))

@@ -2,9 +2,9 @@
 
     python -m training.tokenizer --folder build/training
 
-Two facts decide whether indented code is cheap. SentencePiece writes every space as U+2581 before it looks
-for pieces, so runs of spaces must be user-defined pieces of U+2581: raw spaces never match. And it trains on
-lines, so that newlines must be user-defined too.
+Two facts determine whether indented code takes few tokens. SentencePiece replaces every space by U+2581
+before it matches pieces, so runs of spaces must be user-defined pieces of U+2581: raw spaces never match. And
+it trains on lines, so that newlines must be user-defined too.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ VOCABULARY_SIZE = 8192
 CHARACTERS = 30_000_000
 SPACE = "\N{LOWER ONE EIGHTH BLOCK}"
 
-# CodeGemma's order of the four; its ids are 67 to 70, these are 4 to 7.
+# In CodeGemma's order; its ids are 67 to 70, these are 4 to 7.
 CONTROL = (fim.FIM_PREFIX, fim.FIM_MIDDLE, fim.FIM_SUFFIX, fim.FILE_SEPARATOR)
 WHITESPACE = (
     *("\n" * length for length in range(1, 5)),
@@ -37,7 +37,7 @@ def train(lines: Iterator[str], vocabulary_size: int = VOCABULARY_SIZE) -> bytes
 
     Args:
         lines: text without newlines.
-        vocabulary_size: pieces altogether, control pieces and 256 bytes among them.
+        vocabulary_size: total number of pieces, including control pieces and 256 bytes.
 
     Returns:
         The serialised SentencePiece model: pad 0, eos 1, bos 2, unk 3, then the control pieces.
@@ -71,7 +71,7 @@ def train(lines: Iterator[str], vocabulary_size: int = VOCABULARY_SIZE) -> bytes
 
 
 def sample(corpus: Path, characters: int = CHARACTERS) -> Iterator[str]:
-    """Lines of every package alike: files spread evenly over the corpus."""
+    """Yield lines of all packages evenly: files spread over the corpus."""
     total = corpus.stat().st_size
     every = max(1, total // characters)
     for number, file in enumerate(load(corpus)):

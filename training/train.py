@@ -1,11 +1,11 @@
-"""Train the model, or go on with it, on two CPU cores or on one GPU.
+"""Train the model, or continue training, on two CPU cores or on one GPU.
 
     python -m training.train --folder build/training --hours 1.5
 
-Every few minutes, and when it is asked to end (Ctrl+C), the state goes to `FOLDER/checkpoint.pt`; the same
-command goes on from there. The schedule follows the share of `--hours` that is spent, all runs together, so
-that the learning rate reaches zero when the time does, whatever the machine's speed. `FOLDER/loss.tsv` has
-the loss.
+Every few minutes, and when interrupted (Ctrl+C), the state is saved to `FOLDER/checkpoint.pt`; the same
+command continues from there. The schedule follows the share of `--hours` spent, over all runs, so that the
+learning rate reaches zero when the time is up, whatever the machine's speed. `FOLDER/loss.tsv` records the
+loss.
 """
 
 from __future__ import annotations
@@ -33,22 +33,22 @@ WARMUP, DECAY = 0.01, 0.75
 """Shares of the time in which the learning rates rise at the start and fall to zero at the end."""
 
 BATCH_TOKENS = {"cpu": 4096, "cuda": 65536}
-"""Tokens that go through the model at a time; a step may take several batches."""
+"""Tokens processed at a time; a step may take several batches."""
 
 SAVE_EVERY_S = 240.0
 LOG_EVERY = 20  # steps
-COMPILING = 3  # steps at the start of a run that compile, and are no time of the schedule's
+COMPILING = 3  # steps at the start of a run that compile, and do not count in the schedule
 
 
 def rate(progress: float) -> float:
-    """The learning rates' factor at a share of the time: up, flat, down to zero."""
+    """Return the learning rates' factor at a share of the time: up, flat, down to zero."""
     return max(0.0, min(1.0, progress / WARMUP + 0.02, (1 - progress) / DECAY))
 
 
 def has_fast_bfloat16(device: torch.device) -> bool:
-    """Whether matrix products in bfloat16 have hardware of their own: a GPU's, or a CPU's AMX.
+    """Return whether bfloat16 matrix products have dedicated hardware: a GPU's, or a CPU's AMX.
 
-    Ten times float32's speed with AMX; without it half as fast as float32.
+    With AMX, ten times as fast as float32; without it, half as fast.
     """
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported())
@@ -59,14 +59,14 @@ class Training:
     """A model and its optimisers, step by step.
 
     Args:
-        shape: of the model.
-        muon: Muon's highest learning rate, for the layers' matrices.
-        adam: AdamW's highest learning rate, for the embedding and the norms.
-        compiled: whether `torch.compile` makes the layers' pieces.
+        shape: sizes of the model.
+        muon: Muon's maximum learning rate, for the layers' matrices.
+        adam: AdamW's maximum learning rate, for the embedding and the norms.
+        compiled: whether the layers' parts are compiled with `torch.compile`.
 
     Attributes:
-        steps: taken so far.
-        tokens: learnt from so far, padding and control tokens left out.
+        steps: number of steps so far.
+        tokens: number of tokens trained on so far, without padding and control tokens.
     """
 
     def __init__(self, shape: Shape, muon: float, adam: float, compiled: bool) -> None:
@@ -85,11 +85,11 @@ class Training:
         self.steps = self.tokens = 0
 
     def step(self, taken: list[Batch], factor: float) -> np.ndarray:
-        """Learn from some batches together.
+        """Train on some batches together.
 
         Args:
             taken: the batches.
-            factor: on the learning rates.
+            factor: factor on the learning rates.
 
         Returns:
             The losses' sum and the number of tokens, 2 x 3: of context, of middles, of middles' first tokens.
@@ -117,7 +117,7 @@ class Training:
         return figures
 
     def state(self) -> dict[str, Any]:
-        """What `resume` goes on from."""
+        """Return the state for `resume`."""
         return {
             "shape": asdict(self.shape),
             "model": self.model.state_dict(),
@@ -127,7 +127,7 @@ class Training:
         }
 
     def resume(self, state: dict[str, Any]) -> None:
-        """Take a checkpoint's state; one that `start` made of a preset has weights only."""
+        """Restore a checkpoint's state; one created by `start` has weights only."""
         self.model.load_state_dict(state["model"])
         for (optimiser, _), saved in zip(
             self._optimisers, state.get("optimisers", ()), strict=False
@@ -137,7 +137,7 @@ class Training:
 
 
 def save(path: Path, state: dict[str, Any]) -> None:
-    """Write whole or not at all."""
+    """Write the file atomically."""
     torch.save(state, path.with_suffix(".part"))
     path.with_suffix(".part").replace(path)
 
@@ -155,13 +155,13 @@ def train(
     """Train until `hours` are spent, over all runs.
 
     Args:
-        folder: holds `packed/`; the checkpoint and the loss go there.
-        hours: of steps, compilation left out.
-        tokens: of one step, about.
-        muon: Muon's highest learning rate.
-        adam: AdamW's highest learning rate.
-        shape: of a new model; a checkpoint has its own.
-        compiled: whether `torch.compile` makes the layers' pieces.
+        folder: contains `packed/`; checkpoint and loss are written there.
+        hours: time of steps, without compilation.
+        tokens: approximate tokens per step.
+        muon: Muon's maximum learning rate.
+        adam: AdamW's maximum learning rate.
+        shape: sizes of a new model; a checkpoint has its own.
+        compiled: whether the layers' parts are compiled with `torch.compile`.
         clock: seconds that pass.
     """
     torch.set_float32_matmul_precision("high")
@@ -204,11 +204,11 @@ def train(
 
 
 def main() -> None:
-    """Read the flags and train."""
+    """Parse the flags and train."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path, default=Path("build/training"))
-    parser.add_argument("--hours", type=float, default=1.5, help="all runs together")
-    parser.add_argument("--tokens", type=int, default=8192, help="tokens a step")
+    parser.add_argument("--hours", type=float, default=1.5, help="total of all runs")
+    parser.add_argument("--tokens", type=int, default=8192, help="tokens per step")
     parser.add_argument("--muon", type=float, default=0.01, help="Muon's learning rate")
     parser.add_argument("--adam", type=float, default=2e-3, help="AdamW's learning rate")
     parser.add_argument("--shape", type=json.loads, default={}, help="JSON of training.model.Shape")

@@ -1,7 +1,7 @@
-"""Twins: a function beside a copy of itself with other names, and a hole in one of the two.
+"""Twins: a function next to a copy of itself with other names, and a hole in one of the two.
 
-Code repeats itself with changes, and what a hole asks stands often a few lines away under other names. Such
-pairs teach to look for it there: what to copy, and what to rename.
+Code repeats itself with variations, and the answer to a hole is often a few lines away under other names.
+Such pairs teach the model to look there: what to copy, and what to rename.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from training.holes import Source
 from training.samples import CHARACTERS_PER_TOKEN, Sample, whole
 
 SHORTEST, LONGEST = 80, 900
-"""Characters of a function that gets a twin."""
+"""Length limits of functions that get a twin, in characters."""
 
 RATE = 0.3
-"""The share of the functions that do."""
+"""Share of functions that get one."""
 
 PART = re.compile(r"[A-Z]?[a-z]{3,}")
 """A word inside a name: `max` and `length` in `max_length`, `Max` and `Length` in `MaxLength`."""
@@ -31,12 +31,12 @@ KEPT = {name.lower() for name in (*keyword.kwlist, *dir(builtins), "self", "cls"
 
 
 def samples(source: Source, random: Random, tokens: int) -> Iterator[Sample]:
-    """Holes in pairs of functions of a file, with a third function between them now and then.
+    """Yield holes in pairs of functions of a file, sometimes with a third function between them.
 
     Args:
         source: the file.
-        random: where every choice comes from.
-        tokens: the longest sample, about.
+        random: source of all random choices.
+        tokens: approximate maximum tokens of a sample.
     """
     texts = [text for text in functions(source) if SHORTEST <= len(text) <= LONGEST]
     words = sorted({part.lower() for text in texts for part in PART.findall(text)} - KEPT)
@@ -59,7 +59,7 @@ def samples(source: Source, random: Random, tokens: int) -> Iterator[Sample]:
 
 
 def functions(source: Source) -> Iterator[str]:
-    """The text of each function and method, as if it stood at the left margin."""
+    """Yield the text of each function and method, dedented."""
     for node in ast.walk(ast.parse(source.text)):
         if isinstance(node, holes.Body):
             start, end = (
@@ -70,7 +70,7 @@ def functions(source: Source) -> Iterator[str]:
 
 
 def renamed(text: str, words: Sequence[str], random: Random) -> str:
-    """The text with one to four of its words replaced, wherever they stand in a name."""
+    """Return the text with one to four of its words replaced wherever they occur in a name."""
     own = sorted({part.lower() for part in PART.findall(text)} - KEPT)
     for old in random.sample(own, min(len(own), random.randint(1, 4))):
         new = random.choice(words)

@@ -1,5 +1,5 @@
-"""What is typed in a shell: `main` reads the line, and each command is a module or a folder of its own.
+"""The command line: `main` parses it, and each command is a module or package of its own.
 
-Knows flags and exit codes. Imports any room, each command when it runs and no more; no other room imports
-it.
+Knows flags and exit codes. May import any package, but imports each command only when it runs; no other
+package imports this one.
 """

@@ -1,4 +1,4 @@
-"""`python -m codegemma_ui bench`: how fast the engine is, beside other engines on this machine."""
+"""`python -m codegemma_ui bench`: measure the engine's speed, beside other engines on this machine."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from codegemma_ui.bench.shapes import SHAPES
 from codegemma_ui.bench.subjects import Device, Subject
 from codegemma_ui.bench.visit import Setting, Visit
 from codegemma_ui.bench.weights import Model
-from codegemma_ui.commands.shell import Cancelled, Commands, Told
+from codegemma_ui.commands.shell import Cancelled, Commands, Reported
 from codegemma_ui.errors import BadInput, EngineError
 from codegemma_ui.fim.vocabulary import Vocabulary
 from codegemma_ui.ipc.messages import to_json
 
 BUSY_CORES = 0.5
-"""With more cores than this busy before it starts, a run says that its figures will be off."""
+"""If more cores than this are busy before it starts, a run warns that its figures will be inaccurate."""
 
 NEEDS_CUDA = (
     "an NVIDIA card that nvidia-smi lists, the CUDA builds of jax and torch (docs/backends.md), and for "
@@ -44,7 +44,7 @@ def add_parser(commands: Commands) -> None:
     )
     measured.add_argument("--shape", choices=tuple(SHAPES), help="a Gemma with random weights")
     for name, text in (
-        ("--rounds", "how often each subject is visited; default 3, with --quick 1"),
+        ("--rounds", "visits to each subject; default 3, with --quick 1"),
         ("--threads", "cores that a subject may use; default all"),
     ):
         parser.add_argument(name, type=int, help=text)
@@ -52,14 +52,14 @@ def add_parser(commands: Commands) -> None:
         "--out", type=Path, metavar="DIR", help="keep results.json, results.md and plot.png there"
     )
     parser.add_argument(
-        "--only", nargs="+", metavar="NAME", help="subjects, or how their names begin: engine-jax"
+        "--only", nargs="+", metavar="NAME", help="subjects, or prefixes of their names: engine-jax"
     )
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     parser.add_argument(
-        "--time-limit", type=float, default=900.0, help="seconds one visit may take; default 900"
+        "--time-limit", type=float, default=900.0, help="maximum seconds per visit; default 900"
     )
     for name, text in (
-        ("--quick", "few and short questions: to see that it works"),
+        ("--quick", "few and short prompts, as a smoke test"),
         ("--json", "the results as one JSON object instead of Markdown"),
     ):
         parser.add_argument(name, action="store_true", help=text)
@@ -71,8 +71,8 @@ def run(parsed: argparse.Namespace) -> None:
 
     Raises:
         BadInput, EngineError: before anything was measured.
-        Cancelled: a signal ended it; what was measured until then has been told.
-        Told: nothing could be measured; the report says why.
+        Cancelled: a signal ended it; measurements up to then have been reported.
+        Reported: nothing could be measured; the report says why.
     """
     found = measure(parsed)
     print(to_json(found) if parsed.json else report.markdown(found), flush=True)
@@ -81,7 +81,7 @@ def run(parsed: argparse.Namespace) -> None:
     if found["interrupted"]:
         raise Cancelled
     if all(row["error"] is not None for row in found["rows"]):
-        raise Told(EngineError("Nothing could be measured."))
+        raise Reported(EngineError("Nothing could be measured."))
 
 
 def measure(parsed: argparse.Namespace) -> dict[str, Any]:
@@ -89,7 +89,7 @@ def measure(parsed: argparse.Namespace) -> dict[str, Any]:
 
     Returns:
         A JSON object: `started`, `seconds`, `interrupted`, `model`, `settings`, `machine`, `versions`,
-        `bandwidth`, `rows` (a subject each), `comparisons`, `typing`, `skipped`. Quantities are SI units,
+        `bandwidth`, `rows` (one per subject), `comparisons`, `typing`, `skipped`. Quantities are in SI units,
         each with `median`, `low`, `high` over `rounds`; see `bench/figures.py`.
 
     Raises:
@@ -97,7 +97,7 @@ def measure(parsed: argparse.Namespace) -> dict[str, Any]:
     """
     started, began = datetime.now().astimezone(), time.monotonic()
 
-    # 1. Everything that can be wrong is looked at before anything is made or loaded.
+    # 1. Validate everything before anything is created or loaded.
     device = _device(parsed.device)
     threads = _whole("--threads", parsed.threads, surroundings.usable_cores(), at_most_default=True)
     rounds = _whole("--rounds", parsed.rounds, 1 if parsed.quick else 3)
@@ -105,10 +105,10 @@ def measure(parsed: argparse.Namespace) -> dict[str, Any]:
     resolved = settings.resolve(argparse.Namespace(preset=parsed.preset))
     where = surroundings.examine()
     if where["load"] is not None and where["load"] > BUSY_CORES:
-        _say(f"{where['load']} cores are busy with something else: figures will be off")
+        _say(f"{where['load']} cores are busy with something else: figures will be inaccurate")
     present, skipped = _present(chosen, device, resolved.pythons)
 
-    # 2. The model, in each form that somebody reads.
+    # 2. Create the model in each form that a subject reads.
     model = (
         weights.of_shape(parsed.shape, _say)
         if parsed.shape
@@ -117,7 +117,7 @@ def measure(parsed: argparse.Namespace) -> dict[str, Any]:
     folders, broken = _prepare(model, present)
 
     # 3. Measure.
-    asked = (plan.QUICK if parsed.quick else plan.FULL).within(model.preset.context_length)
+    measured_plan = (plan.QUICK if parsed.quick else plan.FULL).within(model.preset.context_length)
     setting = Setting(
         preset_folder=model.folder,
         weights=folders,
@@ -129,14 +129,16 @@ def measure(parsed: argparse.Namespace) -> dict[str, Any]:
     )
     vocabulary = Vocabulary(model.folder)
     ready = [subject for subject in present if subject.name not in broken]
-    made = runner.run(ready, setting, asked, rounds, Prompts(vocabulary), model.parameters, _say)
+    made = runner.run(
+        ready, setting, measured_plan, rounds, Prompts(vocabulary), model.parameters, _say
+    )
     unready = [
         Visit(subject, error=broken[subject.name]) for subject in present if subject not in ready
     ]
     if unready and made.visits:
         made.visits[0] += unready
 
-    # 4. Tell.
+    # 4. Report.
     figures = Figures(made, vocabulary.stop_ids)
     return {
         "bench": 1,
@@ -154,7 +156,7 @@ def measure(parsed: argparse.Namespace) -> dict[str, Any]:
             "threads": threads,
             "rounds": rounds,
             "quick": parsed.quick,
-            "plan": asdict(asked),
+            "plan": asdict(measured_plan),
         },
         "machine": where,
         "versions": surroundings.versions(),
@@ -176,7 +178,7 @@ def _device(wanted: str) -> Device:
 def _whole(flag: str, given: int | None, default: int, *, at_most_default: bool = False) -> int:
     value = default if given is None else given
     if value < 1 or (at_most_default and value > default):
-        most = f" to {default}, the cores there are" if at_most_default else " up"
+        most = f" to {default}, the number of cores" if at_most_default else " up"
         raise BadInput(f"{flag} must be a whole number from 1{most}. Received: {value}")
     return value
 
@@ -184,7 +186,7 @@ def _whole(flag: str, given: int | None, default: int, *, at_most_default: bool 
 def _present(
     chosen: Sequence[Subject], device: Device, pythons: Any
 ) -> tuple[list[Subject], list[dict[str, str]]]:
-    """Who can run here, and what each of the others needs."""
+    """Return the subjects that can run here, and what each of the others needs."""
     present, skipped = [], []
     for subject in chosen:
         needs = subject.missing(pythons.get(subject.backend))
@@ -201,7 +203,7 @@ def _present(
 def _prepare(
     model: Model, present: Sequence[Subject]
 ) -> tuple[dict[tuple[str, str], Path], dict[str, str]]:
-    """The folders that subjects read, and for whom there is none and why."""
+    """Return the folders that subjects read, and why some subjects have none."""
     folders: dict[tuple[str, str], Path] = {}
     broken: dict[str, str] = {}
     for subject in present:
@@ -217,7 +219,7 @@ def _prepare(
 
 
 def _write(found: dict[str, Any], folder: Path) -> None:
-    """Keep a run: results.json, results.md, plot.png."""
+    """Save a run: results.json, results.md, plot.png."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "results.json").write_text(
         json.dumps(found, indent=1, allow_nan=False) + "\n", encoding="utf-8"

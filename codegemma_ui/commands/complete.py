@@ -1,4 +1,4 @@
-"""`python -m codegemma_ui complete`: one middle, streamed to stdout as text or as events."""
+"""`python -m codegemma_ui complete`: one completion, streamed to stdout as text or as events."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from codegemma_ui import fim, settings
 from codegemma_ui.client import coming_up
 from codegemma_ui.client.client import EngineClient
 from codegemma_ui.commands import text_files
-from codegemma_ui.commands.shell import Cancelled, Commands, Told
+from codegemma_ui.commands.shell import Cancelled, Commands, Reported
 from codegemma_ui.errors import BadInput, PlaygroundError, sentences
 from codegemma_ui.fim import BYTE_ORDER_MARK
 from codegemma_ui.ipc.messages import (
@@ -49,32 +49,34 @@ def add_parser(commands: Commands) -> None:
         ("--temperature", float, "0 is greedy"),
         ("--top-k", int, "0 is off"),
         ("--top-p", float, "1 is off"),
-        ("--seed", int, "repeat a sample"),
+        ("--seed", int, "makes sampling repeatable"),
     ):
         parser.add_argument(name, type=kind, default=None, help=text)
     parser.add_argument("--layout", choices=fim.LAYOUTS, help="prompt order; default psm")
-    parser.add_argument("--path", help="of the file that is written, for the model to read")
+    parser.add_argument("--path", help="path of the edited file, shown to the model")
     parser.add_argument(
         "--context-file",
         metavar="FILE",
         action="append",
-        help="another file of the project, for the model to read before; may be repeated",
+        help="another file of the project, shown to the model first; may be repeated",
     )
     forced = parser.add_mutually_exclusive_group()
     forced.add_argument("--forced", metavar="TEXT", help="the middle begins with this")
     forced.add_argument(
-        "--forced-ids", metavar="ID,ID…", help="the same as token ids, stop tokens among them"
+        "--forced-ids", metavar="ID,ID…", help="the same as token ids, including stop tokens"
     )
     parser.add_argument(
-        "--score", action="store_true", help="tell how likely what is forced is; write nothing"
+        "--score",
+        action="store_true",
+        help="report the probabilities of forced tokens; generate nothing",
     )
     parser.add_argument(
         "--no-stop-on-repetition",
         dest="stop_on_repetition",
         action="store_false",
-        help="go on where the model writes the same again and again",
+        help="continue even if the model repeats itself",
     )
-    parser.add_argument("--json", action="store_true", help="one event a line")
+    parser.add_argument("--json", action="store_true", help="one event per line")
     parser.set_defaults(run=run)
 
 
@@ -82,11 +84,11 @@ def run(parsed: argparse.Namespace) -> None:
     """Complete once.
 
     Raises:
-        Told: what went wrong, which an event has said.
+        Reported: a failure, which an event has already reported.
         Cancelled: a signal ended it.
     """
     console.log_errors_only()
-    # The middle is bytes of a program: no newline translation, UTF-8 whatever the locale says.
+    # The middle is part of a program: no newline translation, and UTF-8 whatever the locale.
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(encoding="utf-8", newline="")
     try:
@@ -99,9 +101,9 @@ def run(parsed: argparse.Namespace) -> None:
             for file in parsed.context_file or ()
         ]
         client = EngineClient(chosen)
-        parse_request(raw, client.status().context_length)  # before seconds are spent on loading
+        parse_request(raw, client.status().context_length)  # before spending seconds on loading
     except BadInput as error:
-        raise _told(error, parsed.json) from error
+        raise _reported(error, parsed.json) from error
     client.start()
     try:
         asyncio.run(_stream(client, raw, parsed.json))
@@ -110,14 +112,14 @@ def run(parsed: argparse.Namespace) -> None:
 
 
 def parsed_model(parsed: argparse.Namespace) -> argparse.Namespace:
-    """Only the model's flags: `--max-length` here is the request's, not the page's slider."""
+    """Keep only the model's flags: `--max-length` here is the request's, not the page's slider."""
     return argparse.Namespace(
         **{name: value for name, value in vars(parsed).items() if name not in _REQUEST_FIELDS}
     )
 
 
 def _side(parsed: argparse.Namespace, name: str) -> str:
-    """The text of a side. A byte-order mark at its head stays at the program's head alone."""
+    """Return the text of a side. A byte-order mark is kept at the start of the program only."""
     text = _given(parsed, name)
     return text if name == "prefix" else text.removeprefix(BYTE_ORDER_MARK)
 
@@ -148,7 +150,9 @@ def _forced(parsed: argparse.Namespace) -> str | list[int] | None:
     try:
         return [int(one) for one in ids.split(",") if one.strip()]
     except ValueError as error:
-        raise BadInput(f"--forced-ids must be numbers with commas. Received: {ids!r}") from error
+        raise BadInput(
+            f"--forced-ids must be numbers separated by commas. Received: {ids!r}"
+        ) from error
 
 
 async def _stream(client: EngineClient, raw: Mapping[str, object], as_json: bool) -> None:
@@ -169,26 +173,26 @@ async def _stream(client: EngineClient, raw: Mapping[str, object], as_json: bool
                 client.cancel()
             _show(event, as_json)
             if isinstance(event, ErrorEvent):
-                raise Told(event.error())
+                raise Reported(event.error())
             if isinstance(event, CancelledEvent):
                 raise Cancelled
 
-    async def come_up() -> None:
-        """Waits for the model apart from the stream, so that Ctrl+C can end it while loading."""
+    async def wait_for_model() -> None:
+        """Wait for the model separately from the stream, so that Ctrl+C works while loading."""
         with coming_up.Line() as line:
             for status in coming_up.statuses(client):
                 line.show(status)
                 await asyncio.sleep(coming_up.LOOK_S)
         status = client.status()
-        for said in advice.sentences(status.narrowed, status.backend, status.faster_backend):
-            print(said, file=sys.stderr)
+        for sentence in advice.sentences(status.narrowed, status.backend, status.faster_backend):
+            print(sentence, file=sys.stderr)
 
-    waiting = asyncio.create_task(come_up())
+    waiting = asyncio.create_task(wait_for_model())
     interrupts.call_on(interrupts.ENDING, interrupt)
     try:
         await waiting
     except PlaygroundError as error:
-        raise _told(error, as_json) from error
+        raise _reported(error, as_json) from error
     except asyncio.CancelledError:
         if not interrupted:
             raise
@@ -198,28 +202,28 @@ async def _stream(client: EngineClient, raw: Mapping[str, object], as_json: bool
     await consume()
 
 
-def _told(error: PlaygroundError, as_json: bool) -> Told:
-    """Tell of an error as an event is told."""
+def _reported(error: PlaygroundError, as_json: bool) -> Reported:
+    """Report an error in the form of an event."""
     _show(ErrorEvent.of(error), as_json)
-    return Told(error)
+    return Reported(error)
 
 
 class _PrefillLine:
-    """How far the prefill is, in one line on stderr, which the next event takes away."""
+    """Progress of the prefill in one line on stderr, which the next event clears."""
 
     def __init__(self) -> None:
         self._width = 0
 
     def show(self, event: Event) -> None:
-        """Write it, or take it away."""
-        said = ""
+        """Show or clear it."""
+        line = ""
         if isinstance(event, PrefillEvent):
-            said = f"Prefilling: {event.prefilled_tokens:,} of {event.total_tokens:,} tokens"
+            line = f"Prefilling: {event.prefilled_tokens:,} of {event.total_tokens:,} tokens"
         elif not self._width:
             return
-        end = "" if said else "\r"
-        print(f"\r{said.ljust(self._width)}", end=end, file=sys.stderr, flush=True)
-        self._width = len(said)
+        end = "" if line else "\r"
+        print(f"\r{line.ljust(self._width)}", end=end, file=sys.stderr, flush=True)
+        self._width = len(line)
 
 
 def _show(event: Event, as_json: bool) -> None:
@@ -228,7 +232,7 @@ def _show(event: Event, as_json: bool) -> None:
     elif isinstance(event, TokenEvent) and not event.past_end:
         print(event.text, end="", flush=True)
     elif isinstance(event, DoneEvent) and event.stop_reason == "time_limit":
-        said = f"not finished: the time limit ended it after {event.completion_tokens} tokens"
-        print(f"\n{said}; --time-limit raises it", file=sys.stderr)
+        line = f"not finished: the time limit ended it after {event.completion_tokens} tokens"
+        print(f"\n{line}; --time-limit raises it", file=sys.stderr)
     elif isinstance(event, ErrorEvent):
         print(f"error: {sentences(event.message, event.hint)}", file=sys.stderr)

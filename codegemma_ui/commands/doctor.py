@@ -1,4 +1,4 @@
-"""`python -m codegemma_ui doctor`: what this machine has, and what each model still needs."""
+"""`python -m codegemma_ui doctor`: report what this machine has, and what each model still needs."""
 
 from __future__ import annotations
 
@@ -43,30 +43,30 @@ def add_parser(commands: Commands) -> None:
 
 
 def run(parsed: argparse.Namespace) -> None:
-    """Print what was found."""
+    """Print the findings."""
     chosen = resolve(parsed, environment.without_what_is_missing(parsed))
     report = examine(chosen, only=parsed.preset)
     print(json.dumps(report, indent=2) if parsed.json else as_text(report))
 
 
 def examine(settings: Settings, only: str | None = None) -> dict[str, Any]:
-    """Look at backends, devices, memory and credentials; no secret is ever read out.
+    """Examine backends, devices, memory and credentials; secrets are never output.
 
     Args:
-        only: the one preset to tell of; None is all.
+        only: report this preset only; None for all.
 
     Returns:
-        A JSON object: `version`, `python`, `platform`, `memory` and `gpus` (bytes), `backends`, of each
-        whether what it runs is `compiled`, or why it is `uncompiled`, both null where nothing runs here;
-        `cxx_compiler` (torch compiles its CPU step with it), `credentials` (present or not),
-        `cache` with its `folder` and the `problem` where it cannot be used, `ignored` with the variables that
-        a model's process does not follow and why, `max_concurrency` and, in `together`, the backends on which
-        it counts, `presets` with whether each was `looked_up` (a repository is only once it is chosen), with
-        what is missing for each, an empty list where it can run as far as is known, the memory that it needs
-        by precision (bytes), in `fits` the precisions that this machine has the memory for, and
-        `backend`, `dtype`, `narrowed` and `faster_backend` as `/status` would have them;
-        `quality_of_bundled`, the bundled model's `exact_match` (0 to 1), `perplexity` and held-out `tasks` by
-        precision; and `server`, which the backend "openai" would ask, or null.
+        A JSON object: `version`, `python`, `platform`, `memory` and `gpus` (bytes), `backends`, each with
+        whether its programs are `compiled`, or why they are `uncompiled`, both null if it cannot run here;
+        `cxx_compiler` (used by torch to compile its CPU step), `credentials` (present or not), `cache` with
+        its `folder` and any `problem` that prevents its use, `ignored` with the variables that a worker
+        ignores and why, `max_concurrency` and, in `together`, the backends to which it applies, `presets`
+        with whether each was `looked_up` (a repository only is once it is chosen), with what is missing for
+        each, an empty list if it can run as far as is known, its memory needs by precision (bytes), in `fits`
+        the precisions that fit into this machine's memory, and `backend`, `dtype`, `narrowed` and
+        `faster_backend` as in `/status`; `quality_of_bundled`, the bundled model's `exact_match` (0 to 1),
+        `perplexity` and held-out `tasks` by precision; and `server`, the server of the backend "openai", or
+        null.
     """
     main = machine.memory_bytes()
     gpus = machine.gpus()
@@ -124,7 +124,7 @@ def _row(
     choice = Choice(preset, settings.backend, settings.dtype)
     fits = _fits(preset, settings, free)
     dtype, narrowed = memory.settle(preset, settings.backend, settings.dtype)
-    if fits is not None and dtype not in fits:  # it does not load; `missing` says so
+    if fits is not None and dtype not in fits:  # it does not load, as `missing` says
         narrowed = None
     return {
         "name": preset.name,
@@ -140,21 +140,22 @@ def _row(
 
 
 def _looked_up(preset: Preset) -> bool:
-    """Whether anything is known of its files: the table's and those on this machine were looked at."""
+    """Return whether its files are known: those of the table's presets and of local ones are."""
     return preset.local or preset.codegemma
 
 
 def _compiling(backend: machine.Backend) -> dict[str, Any]:
-    """jax and tensorflow bring their compiler along; what torch is called with, it is asked for."""
+    """Return how a backend compiles. jax and tensorflow include their compiler; torch has to be probed."""
     if not backend.installed or backend.name == machine.OPENAI:
         return {"compiled": None, "uncompiled": None}
-    reason = _asked_torch(backend.python) if backend.name == "torch" else None
+    reason = _torch_problem(backend.python) if backend.name == "torch" else None
     return {"compiled": reason is None, "uncompiled": reason}
 
 
 @cache
-def _asked_torch(python: str | None) -> str | None:
-    """Why torch would run models uncompiled; in a process of its own, since importing it takes seconds."""
+def _torch_problem(python: str | None) -> str | None:
+    """Return why torch would run models uncompiled; in a separate process, since importing it takes
+    seconds."""
     command = [python or sys.executable, "-m", "codegemma_ui.workers.keras.steps.torch_names"]
     try:
         done = subprocess.run(
@@ -168,15 +169,15 @@ def _asked_torch(python: str | None) -> str | None:
         )
         reason: str | None = json.loads(done.stdout.splitlines()[-1])["uncompiled"]
     except (OSError, subprocess.SubprocessError) as error:
-        return f"it could not be asked: {error}"
+        return f"torch could not be probed: {error}"
     except (LookupError, ValueError):
         last = done.stderr.strip().splitlines()[-1:]
-        return f"it could not be asked: {''.join(last) or f'exit code {done.returncode}'}"
+        return f"torch could not be probed: {''.join(last) or f'exit code {done.returncode}'}"
     return reason
 
 
 def _server(place: RemoteServer | None) -> dict[str, Any] | None:
-    """`base_url`, whether there is a `key`, and `model`, `server` and `seconds`, or a `problem`."""
+    """Return `base_url`, whether there is a `key`, and `model`, `server` and `seconds`, or a `problem`."""
     if place is None:
         return None
     library = machine.backend(machine.OPENAI)
@@ -188,22 +189,22 @@ def _server(place: RemoteServer | None) -> dict[str, Any] | None:
         return {**found, "problem": f"{library.name} is not installed: {library.install}"}
     from codegemma_ui.workers.openai import health
 
-    told = health.probe(place)
-    if isinstance(told, str):
-        return {**found, "problem": told}
-    model, seconds = told
+    result = health.probe(place)
+    if isinstance(result, str):
+        return {**found, "problem": result}
+    model, seconds = result
     return {**found, "model": model.id, "server": model.server, "seconds": round(seconds, 3)}
 
 
 def _cache() -> dict[str, str | None]:
-    """Looks at the folder of each backend: what one user has made another cannot write."""
+    """Check each backend's folder: one user cannot write what another has created."""
     found = [cache_folder.usable(), *(cache_folder.usable(name) for name in machine.BACKENDS)]
     problem = next((one.problem for one in found if one.problem), None)
     return {"folder": str(found[0].folder) if found[0].folder else None, "problem": problem}
 
 
 def _fits(preset: Preset, settings: Settings, free: int | None) -> list[str] | None:
-    """The precisions that there is memory for; None where that cannot be told."""
+    """Return the precisions that fit into memory, or None if unknown."""
     figures = memory.by_precision(preset, settings.backend, settings.max_concurrency)
     if free is None or any(need is None for need in figures.values()):
         return None
@@ -239,7 +240,7 @@ def _missing(
 
 
 def as_text(report: dict[str, Any]) -> str:
-    """The report for a person."""
+    """Format the report as text."""
     lines = [f"codegemma-ui {report['version']} on Python {report['python']}, {report['platform']}"]
     if report["memory"]:
         total, available = report["memory"]["total"], report["memory"]["available"]
@@ -263,7 +264,7 @@ def as_text(report: dict[str, Any]) -> str:
     cache = report["cache"]
     lines.append(f"cache       {cache['problem'] or cache['folder']}")
     if cache["problem"]:
-        lines.append(f"            not used: each start compiles anew. {cache_folder.ELSEWHERE}")
+        lines.append(f"            not used: each start recompiles. {cache_folder.ELSEWHERE}")
     lines.extend(f"ignored     {name}: {why}" for name, why in report["ignored"].items())
     if report["max_concurrency"] > 1:
         together = ", ".join(report["together"])
@@ -274,12 +275,12 @@ def as_text(report: dict[str, Any]) -> str:
         lines.append(
             f"server      {server['base_url']}, key {'present' if server['key'] else 'not set'}"
         )
-        said = server.get("problem") or (
+        line = server.get("problem") or (
             f"{server['server']} has {server['model']}, answered in {server['seconds']} s"
         )
-        lines.append(f"            {said}")
-    lines += ["", "+ can run, - lacks what is said below it, ? was not looked up"]
-    told_faster = False
+        lines.append(f"            {line}")
+    lines += ["", "+ can run, - lacks what is listed below it, ? not looked up"]
+    named_faster = False
     for preset in report["presets"]:
         missing = preset["missing"]
         mark = "-" if missing else "+" if preset["looked_up"] else "?"
@@ -288,8 +289,8 @@ def as_text(report: dict[str, Any]) -> str:
             lines.append("    not looked up: its files are listed when it is chosen")
         lines.extend(_memory_lines(preset))
         if preset["fits"] != []:
-            lines.extend(_advice_lines(preset, once=told_faster))
-            told_faster |= preset["faster_backend"] is not None
+            lines.extend(_advice_lines(preset, once=named_faster))
+            named_faster |= preset["faster_backend"] is not None
         lines.extend(f"    needs {one}" for one in missing)
     measured = {dtype: Quality(**one) for dtype, one in report["quality_of_bundled"].items()}
     lines += ["", quality.line(measured)]
@@ -297,7 +298,7 @@ def as_text(report: dict[str, Any]) -> str:
 
 
 def _memory_lines(preset: dict[str, Any]) -> list[str]:
-    """What a preset needs by precision, and which of these fit, where not all do."""
+    """Return a preset's memory needs by precision, and which of these fit, if not all do."""
     sizes = memory.sizes(preset["memory_bytes"])
     if not sizes:
         return []
@@ -308,10 +309,10 @@ def _memory_lines(preset: dict[str, Any]) -> list[str]:
 
 
 def _advice_lines(preset: dict[str, Any], *, once: bool) -> list[str]:
-    """What `/status` would tell of the precision and the backend, in sentences.
+    """Return the advice of `/status` on precision and backend, as sentences.
 
     Args:
-        once: which backend is faster has been said, of another model.
+        once: the faster backend has already been named, for another model.
     """
     narrowed = Narrowed(**preset["narrowed"]) if preset["narrowed"] else None
     faster = None if once else preset["faster_backend"]

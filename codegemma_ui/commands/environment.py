@@ -1,4 +1,4 @@
-"""What the variables choose, for commands that tell what is missing and so must run without it."""
+"""Environment for commands that report what is missing, and so must run without it."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from codegemma_ui.machine import BACKENDS, OPENAI
 
 
 def without_what_is_missing(parsed: argparse.Namespace) -> dict[str, str]:
-    """Return the environment without a preset, or a backend, that only lacks something here.
+    """Return the environment without a preset or backend that is only missing here.
 
-    `doctor` and `presets` must run all the same, to say so. A backend that does not exist is refused as
+    `doctor` and `presets` must run anyway, to report that. A backend that does not exist is refused as
     everywhere.
     """
     ours, theirs = "CODEGEMMA_UI_BACKEND", "KERAS_BACKEND"
@@ -21,5 +21,5 @@ def without_what_is_missing(parsed: argparse.Namespace) -> dict[str, str]:
     if chosen == OPENAI and not server:
         kept |= {ours: "", theirs: ""}
     if kept.get("CODEGEMMA_UI_MODEL_PARALLEL") and chosen in (*BACKENDS, OPENAI):
-        kept[ours] = "jax"  # whose setting that is
+        kept[ours] = "jax"  # to which that setting belongs
     return kept

@@ -1,6 +1,6 @@
-"""The entry point of a shell: reads the line, runs the command, and turns what it raises into an exit code.
+"""CLI entry point: parse the command line, run the command, and map exceptions to exit codes.
 
-0 done, 1 the engine could not, 2 bad input, 130 cancelled, 141 where nobody reads what a command writes.
+0 success, 1 engine error, 2 bad input, 130 cancelled, 141 if the reader of the output is gone.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ COMMANDS = {
     "presets": "presets",
     "doctor": "doctor",
 }
-"""Each command, and its module in this folder: it is imported when it is asked for."""
+"""Commands and their modules in this package, each imported when it is run."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -38,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         given.insert(0, "serve")
     console.settle()
     os.environ.update(secrets.cleaned(os.environ))
-    sys.exit(shell.mannerly(lambda: _run(given)))
+    sys.exit(shell.run_quietly(lambda: _run(given)))
 
 
 def _run(given: Sequence[str]) -> int:
@@ -48,15 +48,15 @@ def _run(given: Sequence[str]) -> int:
     except PlaygroundError as error:
         print(f"error: {error}", file=sys.stderr)
         return shell.code_of(error)
-    except shell.Told as told:
-        return shell.code_of(told.error)
+    except shell.Reported as reported:
+        return shell.code_of(reported.error)
     except (KeyboardInterrupt, shell.Cancelled):
         return CANCELLED
     return DONE
 
 
 def parser(names: Iterable[str] = COMMANDS) -> shell.Parser:
-    """Return a parser of these commands."""
+    """Return a parser for these commands."""
     made = shell.Parser(
         prog=installation.command(),
         description="CodeGemma FIM Playground. Without a command it serves the page.",

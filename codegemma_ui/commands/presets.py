@@ -1,4 +1,4 @@
-"""`python -m codegemma_ui presets`: the models, and the memory that each needs."""
+"""`python -m codegemma_ui presets`: list the models and their memory needs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def add_parser(commands: Commands) -> None:
 
 
 def run(parsed: argparse.Namespace) -> None:
-    """Print a row for each model, or for the one that is named."""
+    """Print a row for each model, or for the named one."""
     backend = settings.resolve(parsed, environment.without_what_is_missing(parsed)).backend
     measured = quality.by_precision(memory.precisions(backend), backend)
     of_bundled = {dtype: asdict(one) for dtype, one in measured.items()}

@@ -1,4 +1,4 @@
-"""`python -m codegemma_ui serve`: the page, which is what no command asks for."""
+"""`python -m codegemma_ui serve`: serve the page; the default without a command."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ def add_parser(commands: Commands) -> None:
 
 
 def run(parsed: argparse.Namespace) -> None:
-    """Serve until a signal comes.
+    """Serve until a signal arrives.
 
     Raises:
-        BadInput: it cannot listen there, or what was chosen does not go together.
+        BadInput: it cannot listen there, or the settings conflict.
     """
     from codegemma_ui.server import addresses
     from codegemma_ui.ui import gradio_setup
@@ -37,7 +37,7 @@ def run(parsed: argparse.Namespace) -> None:
     metrics = observe(client)
     client.start()
     try:
-        # Gradio is imported beside the worker's framework: each takes seconds.
+        # Gradio is imported while the worker imports its framework: each takes seconds.
         from codegemma_ui.server import serving
         from codegemma_ui.ui import layout
 

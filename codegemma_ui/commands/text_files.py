@@ -1,4 +1,4 @@
-"""Text files as people have them: UTF-8 with or without a byte-order mark, UTF-16 and UTF-32 with one."""
+"""Decoding of users' text files: UTF-8 with or without a byte-order mark, UTF-16 and UTF-32 with one."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ _MARKED = (  # UTF-32 first: its little-endian mark begins with UTF-16's
 
 
 def decode(content: bytes, source: str) -> str:
-    """The text of a file; a byte-order mark stays at its head, as U+FEFF, whatever the encoding.
+    """Decode a file; a byte-order mark stays at its start, as U+FEFF, whatever the encoding.
 
     Args:
         content: the whole file.
-        source: what a person calls it, for the error.
+        source: its name in error messages.
 
     Raises:
-        BadInput: it is in another encoding, or damaged; says where.
+        BadInput: it has another encoding, or is damaged; says where.
     """
     encoding = next((name for mark, name in _MARKED if content.startswith(mark)), "utf-8")
     try:
@@ -36,9 +36,9 @@ def decode(content: bytes, source: str) -> str:
 
 
 def _looks_like_utf16(content: bytes) -> bool:
-    """Whether it is most likely UTF-16 without a mark: of ASCII, every second byte is NUL then.
+    """Return whether it is probably UTF-16 without a mark, in which every second byte of ASCII is NUL.
 
-    Such a file is valid UTF-8, in which hardly any text has even one NUL.
+    Such a file is valid UTF-8, but hardly any UTF-8 text contains even one NUL.
     """
     even, odd = content[0::2].count(0), content[1::2].count(0)
     units = len(content) // 2
@@ -49,5 +49,5 @@ def _refusal(source: str, received: str) -> BadInput:
     return BadInput(
         f"{source} must be text in UTF-8, or in UTF-16 or UTF-32 with a byte-order mark. "
         f"Received: {received}.",
-        "Save it as UTF-8: an editor does that, or `iconv -f ENCODING -t UTF-8`.",
+        "Save it as UTF-8, with an editor or `iconv -f ENCODING -t UTF-8`.",
     )

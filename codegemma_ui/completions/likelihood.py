@@ -147,8 +147,8 @@ class Truth:
 
 def truth(scored: Sequence[TokenEvent]) -> Truth | None:
     """Evaluate the score of an original middle followed by one stop token; None if it has no text."""
-    told = figures(scored[:-1])
-    return Truth(told, scored[-1].stop_probability) if told else None
+    found = figures(scored[:-1])
+    return Truth(found, scored[-1].stop_probability) if found else None
 
 
 @dataclass(frozen=True)
@@ -226,12 +226,12 @@ def reading(found: Sequence[Difference]) -> tuple[Clause, ...]:
         top = min(found, key=lambda one: one.nats)
     if abs(top.nats) < EVEN:
         return (first,)
-    alike = sum(one.nats for one in found if one.nats * top.nats > 0)
+    same_way = sum(one.nats for one in found if one.nats * top.nats > 0)
     values = {
         "piece": top.piece,
         "with_it": percent(math.exp(top.with_suffix)),
         "without_it": percent(math.exp(top.without)),
-        "share": percent(top.nats / alike),
+        "share": percent(top.nats / same_way),
     }
     return first, Clause("suffix_gained_most" if top.nats > 0 else "suffix_lost_most", values)
 

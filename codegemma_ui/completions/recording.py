@@ -142,7 +142,7 @@ def _check_text(raw: Mapping[str, Any]) -> None:
     try:
         json.dumps(raw, ensure_ascii=False).encode()
     except UnicodeEncodeError as error:
-        message = "A recording must hold whole characters. Received: half of one (a lone surrogate)"
+        message = "A recording must contain whole characters. Received: a lone surrogate"
         raise Unshowable(message, "half_character") from error
 
 
@@ -152,15 +152,13 @@ def _check_reason(last: DoneEvent | CancelledEvent) -> None:
     if isinstance(last, CancelledEvent):
         known = (*known, None)
     if last.stop_reason not in known:
-        message = (
-            f"stop_reason must be one of {', '.join(get_args(StopReason))}. Received: another one"
-        )
+        message = f"stop_reason must be one of {', '.join(get_args(StopReason))}. Received: a different one"
         raise Unshowable(message, "stop_reason")
 
 
 def _read(raw: Mapping[str, Any]) -> Recording:
     if raw["version"] != VERSION:
-        raise BadInput(f"A recording must be of version {VERSION}. Received: another one")
+        raise BadInput(f"A recording must be of version {VERSION}. Received: a different one")
     request = parse_request(raw["request"], LONGEST)
     if raw["ending"] not in ENDINGS:
         raise ValueError(raw["ending"])
@@ -173,10 +171,10 @@ def _read(raw: Mapping[str, Any]) -> Recording:
         trimmed_suffix_tokens=suffix_cut,
         trimmed_context_tokens=context_cut,
     )
-    said = raw["last"]
-    words = {name: _word(said[name]) for name in _WORDS if said[name] is not None}
-    numbers = {name: _number(said[name]) for name in _NUMBERS if said[name] is not None}
-    last = event_from_dict({"event": said["event"], **words, **numbers})
+    raw_last = raw["last"]
+    words = {name: _word(raw_last[name]) for name in _WORDS if raw_last[name] is not None}
+    numbers = {name: _number(raw_last[name]) for name in _NUMBERS if raw_last[name] is not None}
+    last = event_from_dict({"event": raw_last["event"], **words, **numbers})
     if not isinstance(last, DoneEvent | CancelledEvent):
         raise TypeError(last.event)
     _check_reason(last)

@@ -69,7 +69,8 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         status = 0
     except DownloadError as error:
         if error.code == "unexpected" and error.__cause__ is not None:
-            traceback.print_tb(error.__cause__.__traceback__)  # no text: it may quote a key
+            # Without the message, which may quote a key.
+            traceback.print_tb(error.__cause__.__traceback__)
         write("error", **error.to_dict())
     except KeyboardInterrupt:
         status = 130

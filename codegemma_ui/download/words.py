@@ -148,8 +148,8 @@ def translate(
     received = status_of(error)
     if code in ("bad_credentials", "terms_not_accepted") and not has_key:
         code, received = "no_credentials", f"{received} without a key"
-    if code == "unexpected" and (told := _unusable_proxy(error, words)) is not None:
-        return told
+    if code == "unexpected" and (unusable := _unusable_proxy(error, words)) is not None:
+        return unusable
     if code == "network" and moved:
         code = "connection_lost"
     if not received.startswith("HTTP"):

@@ -21,7 +21,7 @@ REASONS: dict[Reason, str] = {
     "blocks": "The code contains the character U+2581, which this tokenizer would read as a space.",
     "chosen": "The middle begins with tokens chosen by hand; as text they might be split differently.",
 }
-"""Why a prompt is given as token ids, for a comment."""
+"""Reasons to give a prompt as token ids, for a comment."""
 
 SPECIAL = re.compile(r"<(?:pad|bos|eos|unk|mask)>")
 """Names that transformers and llama.cpp read as tokens anywhere; SentencePiece does not."""

@@ -80,7 +80,7 @@ class Prompt:
 
     @property
     def trimmed(self) -> bool:
-        """Whether anything was cut to fit."""
+        """Return whether anything was cut to fit."""
         cut = (self.trimmed_prefix_tokens, self.trimmed_suffix_tokens, self.trimmed_context_tokens)
         return cut != (0, 0, 0)
 

@@ -402,7 +402,7 @@ AS_SERVED = "as served"
 """Precision of a server's model: servers do not report their own."""
 
 LACKS = ("logprobs", "stop_probability", "token_ids", "score", "top_k")
-"""What a server may lack compared with the local engine: log probabilities of tokens and alternatives; stop
+"""Features of the local engine that a server may lack: log probabilities of tokens and alternatives; stop
 probabilities; prompts as token ids; scoring of given tokens; the setting `top_k`."""
 
 

@@ -58,9 +58,7 @@ def _package_alone() -> str:
         return str(installation.PACKAGE.parent)
     try:
         folder = tempfile.mkdtemp(prefix="codegemma-ui-")
-    except (
-        OSError
-    ):  # no space for temporary files; workers of our own interpreter need no such folder
+    except OSError:  # no space for temporary files, which our own interpreter's workers do not need
         return str(installation.PACKAGE.parent)
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     alone = Path(folder) / installation.PACKAGE.name
@@ -121,7 +119,7 @@ class LineProcess:
         return "\n".join(list(self._stderr))
 
     def send(self, message: Mapping[str, Any]) -> None:
-        """Write one line, in the background, so that a child that does not read blocks nobody.
+        """Write one line, in the background, so that a child that does not read blocks no caller.
 
         If the child is gone, its `on_exit` reports that.
         """

@@ -126,8 +126,8 @@ class Playground:
             BadInput: names the field.
             EngineError: it failed.
         """
-        asked = self._parsed(prefix, suffix, fields)
-        return self._followed(asked, lambda _: None)
+        request = self._parsed(prefix, suffix, fields)
+        return self._followed(request, lambda _: None)
 
     def show(self, prefix: str = "", suffix: str = "", **fields: Any) -> Result:
         """Like `complete`, but show progress: in a notebook as the program, elsewhere as text on stdout.
@@ -135,19 +135,19 @@ class Playground:
         Raises:
             As `complete`.
         """
-        asked = self._parsed(prefix, suffix, fields)
-        return self._followed(asked, live.display(asked).update)
+        request = self._parsed(prefix, suffix, fields)
+        return self._followed(request, live.display(request).update)
 
-    def _followed(self, asked: CompletionRequest, follow: Callable[[Progress], None]) -> Result:
-        progress = Progress(asked.prefix, asked.suffix)
-        for event in self._events(asked):
+    def _followed(self, request: CompletionRequest, follow: Callable[[Progress], None]) -> Result:
+        progress = Progress(request.prefix, request.suffix)
+        for event in self._events(request):
             progress.add(event)
             follow(progress)
-        return Result.of(asked, progress)
+        return Result.of(request, progress)
 
-    def _events(self, asked: CompletionRequest) -> Generator[Event, None, None]:
+    def _events(self, request: CompletionRequest) -> Generator[Event, None, None]:
         try:
-            with closing(self._loop.read(self._client.complete(asked))) as events:
+            with closing(self._loop.read(self._client.complete(request))) as events:
                 for event in events:
                     if isinstance(event, ErrorEvent):
                         raise event.error()
@@ -210,16 +210,16 @@ def _wait(client: EngineClient) -> None:
     Raises:
         PlaygroundError: it failed to load.
     """
-    told = ""
+    shown = ""
     try:
         for now in coming_up.statuses(client):
             watched = now.phase == "loading" and now.progress is not None and sys.stderr.isatty()
-            told_of = now.phase == "downloading" or watched
-            if told_of and (now.progress is not None or not told):
+            worth_showing = now.phase == "downloading" or watched
+            if worth_showing and (now.progress is not None or not shown):
                 share = "" if now.progress is None else f" {now.progress:.0%}"
-                if told != (told := f"\r{now.phase} {now.preset}{share}"):
-                    print(told, end="", file=sys.stderr, flush=True)
+                if shown != (shown := f"\r{now.phase} {now.preset}{share}"):
+                    print(shown, end="", file=sys.stderr, flush=True)
             time.sleep(coming_up.LOOK_S)
     finally:
-        if told:
+        if shown:
             print(file=sys.stderr)

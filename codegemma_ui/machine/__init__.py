@@ -26,7 +26,7 @@ BACKENDS = ("tensorflow", "jax", "torch")
 OPENAI = "openai"
 """Backend for a model on a remote server, named after its client library."""
 TOGETHER = ("jax",)
-"""Backends on which one model works on several requests at once; on the others they take turns."""
+"""Backends that decode several requests of one model concurrently; others process them in turn."""
 
 _EXTRAS: dict[str, Extra] = {
     "tensorflow": "",

@@ -33,27 +33,27 @@ RULES = (
     Rule("KERAS_BACKEND", True, "--backend decides"),
     Rule("KERAS_TORCH_DEVICE", True, "--torch-device decides"),
     Rule("KERAS_HOME", True, "its keras.json has a precision, and --dtype decides"),
-    Rule("KERAS_NNX_ENABLED", True, "the engine does not run on flax's layers"),
+    Rule("KERAS_NNX_ENABLED", True, "the engine does not support flax's layers"),
     Rule("KERAS_DISTRIBUTION_.*", True, "one worker is one process; --model-parallel decides"),
-    Rule("KERAS_MAX_.*", False, "it is about training"),
-    Rule("KERAS_.*", True, "the engine needs Keras as it comes"),
+    Rule("KERAS_MAX_.*", False, "it concerns training"),
+    Rule("KERAS_.*", True, "the engine needs Keras's defaults"),
     # jax (jax/_src/config.py, jax/_src/xla_bridge.py)
     Rule(
         "JAX_(PLATFORMS|PLATFORM_NAME|(CUDA|ROCM|ONEAPI)_VISIBLE_DEVICES|NUM_CPU_DEVICES"
         "|CPU_.*|LOCAL_DEVICE_IDS|PJRT_CLIENT_CREATE_OPTIONS)",
         False,
-        "it chooses devices",
+        "it selects devices",
     ),
     Rule(
         "JAX_(COMPILATION_CACHE_.*|ENABLE_COMPILATION_CACHE|PERSISTENT_CACHE_.*)",
         False,
-        "it chooses where compiled programs are kept",
+        "it selects where compiled programs are kept",
     ),
     Rule(
         "JAX_(LOGGING_LEVEL|LOG_.*|DEBUG_LOG_MODULES|EXPLAIN_CACHE_MISSES|TRACEBACK_.*"
         "|INCLUDE_FULL_TRACEBACKS_IN_LOCATIONS|CAPTURED_CONSTANTS_.*|DUMP_.*)",
         False,
-        "it is about logs",
+        "it concerns logging",
     ),
     Rule(
         "JAX_(ENABLE_X64|EXPLICIT_X64_DTYPES|DEFAULT_DTYPE_BITS|DEFAULT_MATMUL_PRECISION"
@@ -62,7 +62,7 @@ RULES = (
         "--dtype decides",
     ),
     Rule("JAX_RAISE_PERSISTENT_CACHE_ERRORS", True, "a cache never decides whether a model loads"),
-    Rule("JAX_.*", True, "the engine needs jax as it comes"),
+    Rule("JAX_.*", True, "the engine needs jax's defaults"),
     # tensorflow (tensorflow/__init__.py, tensorflow/python/util/lazy_loader.py, the C++ libraries)
     Rule("TF_USE_LEGACY_KERAS", True, "the engine runs on Keras 3"),
     Rule(
@@ -79,7 +79,7 @@ RULES = (
         "--dtype decides",
     ),
     Rule("TF_FORCE_GPU_ALLOW_GROWTH", True, "a card's memory must be free for the next model"),
-    Rule("TF_.*", False, "it is about devices, threads, memory or logs"),
+    Rule("TF_.*", False, "it concerns devices, threads, memory or logging"),
     # torch (torch/_inductor/config.py, torch/_dynamo/config.py, libtorch_cpu)
     Rule(
         "TORCHINDUCTOR_(USE_FAST_MATH|CPP_ENABLE_UNSAFE_MATH_OPT_FLAG|EMULATE_PRECISION_CASTS)"
@@ -92,22 +92,22 @@ RULES = (
         True,
         "the engine gives inductor its weights as arguments",
     ),
-    Rule("TORCHINDUCTOR_.*", False, "it is about how inductor compiles, and where to"),
+    Rule("TORCHINDUCTOR_.*", False, "it concerns how and where inductor compiles"),
     Rule("TORCHDYNAMO_.*|TORCH_COMPILE_.*", False, "the engine does not use torch.compile"),
-    Rule("TORCH.*|PYTORCH_.*", False, "it is about devices, threads, memory or logs"),
+    Rule("TORCH.*|PYTORCH_.*", False, "it concerns devices, threads, memory or logging"),
     # common to all
-    Rule("XLA_.*", False, "it is about devices, memory or how XLA compiles"),
+    Rule("XLA_.*", False, "it concerns devices, memory or XLA's compilation"),
     Rule(
         "(CUDA|NVIDIA|NCCL|CUDNN|CUBLAS|ROCR|HIP|HSA|TPU|PJRT|TRITON)_.*",
         False,
-        "it chooses devices",
+        "it selects devices",
     ),
     Rule(
         "(OMP|GOMP|KMP|MKL|OPENBLAS|NUMEXPR|DNNL|ONEDNN|ATEN|THP|NPY)_.*",
         False,
-        "it is about threads and memory",
+        "it concerns threads and memory",
     ),
-    Rule("HDF5_.*|PROTOCOL_BUFFERS_.*|ABSL_.*|GRPC_.*", False, "it is a library's own"),
+    Rule("HDF5_.*|PROTOCOL_BUFFERS_.*|ABSL_.*|GRPC_.*", False, "it belongs to a library"),
 )
 
 

@@ -20,7 +20,7 @@ _SCHEMES = ("http", "https", "all")
 _PROTOCOLS = ("http", "https", "socks5", "socks5h")
 
 SOCKS_PACKAGE = 'pip install "httpx[socks]"'
-"""What httpx needs for a SOCKS proxy; without it, it fails as soon as one is set."""
+"""Command that installs SOCKS support for httpx, which otherwise fails as soon as such a proxy is set."""
 
 _EXCEPTIONS = ("NO_PROXY",) if os.name == "nt" else ("NO_PROXY", "no_proxy")
 
@@ -44,7 +44,7 @@ class Proxy:
 
     @property
     def usable(self) -> bool:
-        """Whether it is a valid proxy address at all."""
+        """Return whether it is a valid proxy address at all."""
         return self._address() is not None
 
     @property

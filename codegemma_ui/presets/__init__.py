@@ -25,7 +25,7 @@ BUNDLED = "bundled"
 BUNDLED_FOLDER = Path(__file__).parents[1] / "models" / "fim_small"
 
 FIM_FILE = "fim.json"
-"""What a model was trained for, in its folder: `{"context_length": 1024, "layouts": ["psm", "spm"]}`."""
+"""Training properties of a model, in its folder: `{"context_length": 1024, "layouts": ["psm", "spm"]}`."""
 
 EXPORT_FILE = "export.json"
 """Source of an export, in its folder; written by `commands.export.folder`."""
@@ -89,7 +89,7 @@ class Preset:
 
     @property
     def local(self) -> bool:
-        """Whether it is already a folder on this machine, with nothing to download."""
+        """Return whether it is already a folder on this machine, with nothing to download."""
         return "://" not in self.handle
 
     @property

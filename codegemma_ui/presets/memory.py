@@ -22,7 +22,7 @@ AUTO_OF_LARGE = ("bfloat16", "int8", "int4")
 
 @dataclass(frozen=True, kw_only=True)
 class Narrowed:
-    """Why "auto" chose a narrower precision than it would with more memory.
+    """Reason why "auto" chose a narrower precision than it would with more memory.
 
     Attributes:
         dtype: the chosen precision.
@@ -194,8 +194,8 @@ def hint(
     if batch_rows(backend, at_once) and fits(needed(preset, backend, dtype) or 0):
         steps.append("lower --max-concurrency")
     steps.append("close other programs")
-    said = _either(steps)
-    return f"{said[0].upper()}{said[1:]}."
+    advice = _either(steps)
+    return f"{advice[0].upper()}{advice[1:]}."
 
 
 def _shorter_context(

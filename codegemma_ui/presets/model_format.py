@@ -91,7 +91,7 @@ class Seen:
 
     @property
     def loadable(self) -> bool:
-        """Whether the engine may be able to load it."""
+        """Return whether the engine may be able to load it."""
         return self.format in LOADABLE
 
     def __str__(self) -> str:

@@ -20,7 +20,7 @@ def told(free_gb: float, monkeypatch: pytest.MonkeyPatch) -> tuple[dict, str]:
     """The row of a model on a machine with so much memory, and the whole text."""
     free = int(free_gb * 1e9)
     monkeypatch.setattr(memory, "free_bytes", lambda freed=0, devices=1: free)
-    monkeypatch.setattr(doctor, "_asked_torch", lambda python: None)
+    monkeypatch.setattr(doctor, "_torch_problem", lambda python: None)
     report = doctor.examine(Settings(preset=SEVEN), only=SEVEN)
     (row,) = report["presets"]
     return row, doctor.as_text(report)
@@ -64,14 +64,14 @@ def test_a_repository_that_nobody_looked_up_does_not_pass_for_one_that_can_run(
 ) -> None:
     nothing = {"kaggle": False, "huggingface": False}
     monkeypatch.setattr(doctor, "credentials_present", lambda: nothing)
-    monkeypatch.setattr(doctor, "_asked_torch", lambda python: None)
+    monkeypatch.setattr(doctor, "_torch_problem", lambda python: None)
     report = doctor.examine(Settings(preset=name), only=name)
     (row,) = report["presets"]
     text = doctor.as_text(report).splitlines()
     assert row["looked_up"] is looked_up
     assert f"{mark} {name}" in text
     assert ("    not looked up: its files are listed when it is chosen" in text) is not looked_up
-    assert "+ can run, - lacks what is said below it, ? was not looked up" in text
+    assert "+ can run, - lacks what is listed below it, ? not looked up" in text
 
 
 class TestWhetherTorchCompiles:
@@ -80,10 +80,10 @@ class TestWhetherTorchCompiles:
     @pytest.fixture(autouse=True)
     def asked_anew(self) -> Iterator[None]:
         machine.backend.cache_clear()
-        doctor._asked_torch.cache_clear()
+        doctor._torch_problem.cache_clear()
         yield
         machine.backend.cache_clear()
-        doctor._asked_torch.cache_clear()
+        doctor._torch_problem.cache_clear()
 
     @staticmethod
     def said(python: Path, then: str) -> tuple[dict, str]:
@@ -115,7 +115,7 @@ class TestWhetherTorchCompiles:
         raising = "raise ImportError('libcudart.so.12: cannot open shared object file')"
         row, line = self.said(tmp_path / "python", raising)
         assert row["compiled"] is False
-        assert "could not be asked: ImportError: libcudart.so.12: cannot open" in line
+        assert "could not be probed: ImportError: libcudart.so.12: cannot open" in line
 
     def test_what_is_not_installed_neither_does_nor_does_not(self, tmp_path: Path) -> None:
         settings = Settings(pythons={"torch": str(tmp_path / "none")})

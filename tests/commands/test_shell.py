@@ -17,7 +17,7 @@ from codegemma_ui.commands import complete, main, shell
 from tests.commands.evaluate.conftest import make_task, write_dataset
 
 ROOT = Path(__file__).parents[2]
-NOBODY_READS = 141
+READER_GONE = 141
 SCRIPTED = "tests.support.scripted_shell"
 
 
@@ -56,14 +56,14 @@ def nobody() -> Iterator[int]:
 )
 def test_a_reader_that_has_left_is_no_error(arguments: Sequence[str], nobody: int) -> None:
     process = start(*arguments, stdout=nobody)
-    assert (process.wait(60), process.communicate()[1]) == (NOBODY_READS, b"")
+    assert (process.wait(60), process.communicate()[1]) == (READER_GONE, b"")
 
 
 @pytest.mark.parametrize("arguments", [["presets"], ["bench", "--help"]], ids=" ".join)
 def test_nor_where_python_does_not_buffer(arguments: Sequence[str], nobody: int) -> None:
     process = start(*arguments, buffered=False, stdout=nobody)
     # argparse does not say that its help could not be written (Python 3.11, `_print_message`).
-    expected = NOBODY_READS if arguments == ["presets"] else main.DONE
+    expected = READER_GONE if arguments == ["presets"] else main.DONE
     assert (process.wait(60), process.communicate()[1]) == (expected, b"")
 
 
@@ -78,7 +78,7 @@ def test_one_that_leaves_in_the_middle_ends_the_worker_too(
     process.stdout.close()
     assert process.stderr is not None
     assert process.stderr.read() == b""
-    assert process.wait(30) == NOBODY_READS
+    assert process.wait(30) == READER_GONE
     [asked, *_] = map(json.loads, journal.read_text().splitlines())
     deadline = time.monotonic() + 10
     while Path(f"/proc/{asked['pid']}").exists():
@@ -92,7 +92,7 @@ def test_an_evaluation_that_nobody_reads(stream: str, tmp_path: Path, nobody: in
     given = ("eval", "--dataset", str(dataset), "--results", str(tmp_path / "results.jsonl"))
     process = start(*given, "--backend", "jax", module=SCRIPTED, **{stream: nobody})
     out, said = process.communicate(timeout=60)
-    assert process.returncode == NOBODY_READS
+    assert process.returncode == READER_GONE
     assert b"Traceback" not in (said or b"")
     assert b"Exception ignored" not in (said or b"")
     assert not out
@@ -184,7 +184,7 @@ def test_a_text_that_reads_as_a_flag(
 ) -> None:
     *_, flag, text = arguments
     assert said_of(capsys, *arguments) == (
-        f"error: {flag} must have a value. Received: {text!r}, which reads as another flag. "
+        f"error: {flag} must have a value. Received: {text!r}, which looks like another flag. "
         f"If it is the value, write both as one word: {flag}={text}\n"
     )
 
@@ -215,11 +215,11 @@ def test_another_files_error_is_not_taken_for_the_outputs() -> None:
         raise FileNotFoundError(2, "No such file", "x")
 
     with pytest.raises(FileNotFoundError):
-        shell.mannerly(command)
+        shell.run_quietly(command)
 
 
 def test_a_commands_own_code_is_handed_on() -> None:
-    assert shell.mannerly(lambda: 7) == 7
+    assert shell.run_quietly(lambda: 7) == 7
     with pytest.raises(SystemExit):
         argparse.ArgumentParser().parse_args(["--unknown"])
-    assert shell.mannerly(lambda: sys.exit(130)) == 130
+    assert shell.run_quietly(lambda: sys.exit(130)) == 130

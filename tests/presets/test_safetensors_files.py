@@ -67,14 +67,14 @@ def test_what_the_safetensors_library_writes_passes(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (b"", "its 0 bytes do not begin with a header"),
-        (b"x" * 5000, "its 5,000 bytes do not begin with a header"),
-        (weights()[:40], "its 40 bytes do not begin with a header"),
-        (weights([1]), "do not begin with a header"),
-        (weights({"a": {"data_offsets": [8, 4]}}), "do not begin with a header"),
+        (b"", "its 0 bytes do not begin with a safetensors header"),
+        (b"x" * 5000, "its 5,000 bytes do not begin with a safetensors header"),
+        (weights()[:40], "its 40 bytes do not begin with a safetensors header"),
+        (weights([1]), "do not begin with a safetensors header"),
+        (weights({"a": {"data_offsets": [8, 4]}}), "do not begin with a safetensors header"),
         (weights(more=bytes(23)), "bytes, but its header requires"),
         (weights(more=bytes(25)), "bytes, but its header requires"),
-        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "a pointer of Git LFS"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "a Git LFS pointer"),
     ],
 )
 def test_a_damaged_file_is_named(content: bytes, said: str, folder: Path) -> None:

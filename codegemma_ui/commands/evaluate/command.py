@@ -1,4 +1,4 @@
-"""`python -m codegemma_ui eval`: how well a preset fills in the middle, on a dataset of infilling tasks."""
+"""`python -m codegemma_ui eval`: evaluate a preset on a dataset of infilling tasks."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ from codegemma_ui.settings import Settings
 FOLDER = Path("eval-results")
 
 PROGRESS_S = 10.0
-"""Seconds between two lines of progress where stderr is no terminal."""
+"""Seconds between two lines of progress if stderr is not a terminal."""
 
 
 def add_parser(commands: Commands) -> None:
     """Add `eval` with its flags."""
-    # Its own --time-limit: a large model on a CPU is to be slow, not wrong.
+    # Its own --time-limit: a large model on a CPU should be slow, not fail.
     parser = commands.add_parser(
         "eval", help="measure a model on infilling tasks", conflict_handler="resolve"
     )
@@ -49,24 +49,24 @@ def add_parser(commands: Commands) -> None:
         help="JSON lines in the form of HumanEval-Infilling, plain or gzip",
     )
     settings.add_model_flags(parser)
-    parser.add_argument("--time-limit", default="3600", help="seconds one task may take [3600]")
+    parser.add_argument("--time-limit", default="3600", help="maximum seconds per task [3600]")
     parser.add_argument("--limit", type=int, metavar="N", help="only the first N tasks")
     parser.add_argument(
-        "--max-new-tokens", type=int, default=96, help="the most tokens of a middle; default 96"
+        "--max-new-tokens", type=int, default=96, help="maximum tokens of a middle; default 96"
     )
     parser.add_argument(
         "--layout", choices=fim.FIM_LAYOUTS, default="psm", help="prompt order; default psm"
     )
     for name, text in (
-        ("--hide-suffix", "ask with an empty suffix"),
-        ("--execute", "run each task's test too, in a contained process: pass_at_1"),
+        ("--hide-suffix", "use an empty suffix"),
+        ("--execute", "also run each task's test, in a contained process: pass_at_1"),
         ("--json", "the report as one JSON object"),
     ):
         parser.add_argument(name, action="store_true", help=text)
     parser.add_argument(
         "--results",
         metavar="FILE",
-        help="a line a task; an interrupted run goes on from it; default in eval-results/",
+        help="one line per task; continues an interrupted run; default in eval-results/",
     )
     parser.set_defaults(run=run)
 
@@ -75,7 +75,7 @@ def run(parsed: argparse.Namespace) -> None:
     """Evaluate, and print the report.
 
     Raises:
-        BadInput, EngineError: what went wrong; what was done until then is kept.
+        BadInput, EngineError: a failure; earlier results are kept.
         Cancelled: a signal ended it.
     """
     console.log_errors_only()
@@ -90,7 +90,7 @@ async def _run(parsed: argparse.Namespace) -> None:
     assert current is not None
     interrupts.call_on(set(interrupts.ENDING) - {signal.SIGINT}, current.cancel)
 
-    # 1. Everything that can be wrong is looked at before seconds are spent on loading.
+    # 1. Validate everything before spending seconds on loading.
     if parsed.execute:
         execution.check_system()
     chosen = settings.resolve(parsed)
@@ -107,7 +107,7 @@ async def _run(parsed: argparse.Namespace) -> None:
         for sentence in await execution.check_containment():
             _say(f"warning: {sentence}")
 
-    # 2. Fill in, or take what an earlier run has.
+    # 2. Fill in, or reuse results of an earlier run.
     wanted = dataset.tasks[: parsed.limit]
     path = Path(parsed.results or default_results(dataset, chosen, setup))
     with ResultsFile(path, how_made(dataset, chosen, setup)) as file:
@@ -116,7 +116,7 @@ async def _run(parsed: argparse.Namespace) -> None:
         except BaseException as error:
             if file.done and not isinstance(error, BadInput):
                 _say(
-                    f"{len(file.done)} results are kept in {path}; the same command goes on there."
+                    f"{len(file.done)} results are kept in {path}; the same command continues there."
                 )
             raise
         finally:
@@ -135,7 +135,7 @@ async def _run(parsed: argparse.Namespace) -> None:
 
 
 def how_made(dataset: Dataset, chosen: Settings, setup: Setup) -> Made:
-    """What the results of a run depend on."""
+    """Return what the results of a run depend on."""
     preset = presets.named(chosen.preset)
     model = preset.handle
     if preset.local:
@@ -153,7 +153,7 @@ def how_made(dataset: Dataset, chosen: Settings, setup: Setup) -> Made:
 
 
 def default_results(dataset: Dataset, chosen: Settings, setup: Setup) -> Path:
-    """A file in `eval-results/` that names dataset, preset and backend, and what is not the default."""
+    """Return a file in `eval-results/` named after dataset, preset, backend and non-default settings."""
     parts = [dataset.name, chosen.preset, chosen.backend]
     if chosen.dtype != "auto":
         parts.append(chosen.dtype)
@@ -175,19 +175,19 @@ async def evaluate(
     *,
     execute: bool = False,
 ) -> None:
-    """Bring the file to hold a result of each task, one after the other.
+    """Complete the file with a result for each task, one after the other.
 
     Args:
-        client: not started yet; it is, where a middle is missing.
+        client: not started yet; started if a middle is missing.
         execute: also run the test of each task that has one.
 
     Raises:
-        BadInput, EngineError: what went wrong; what was done until then is in the file.
+        BadInput, EngineError: a failure; earlier results are in the file.
     """
     missing = [task for task in wanted if task.task_id not in file.done]
     if missing or client.settings.dtype not in ("auto", file.dtype):
         client.start()
-        await come_up(client)
+        await wait_for_model(client)
         status = client.status()
         infilling.check_room(setup.max_new_tokens, status.context_length)
         file.settle_dtype(str(status.dtype))
@@ -222,28 +222,28 @@ def _scored(task: Task, middle: infilling.Middle) -> Result:
     )
 
 
-async def come_up(client: EngineClient) -> None:
-    """Wait for the model, and tell of each step.
+async def wait_for_model(client: EngineClient) -> None:
+    """Wait for the model, and report each step.
 
     Raises:
-        PlaygroundError: it could not be loaded.
+        PlaygroundError: it failed to load.
     """
-    told = ""
+    shown = ""
     for status in coming_up.statuses(client):
         step = coming_up.step(status)
-        if step != told:
+        if step != shown:
             _say(step)
-            told = step
+            shown = step
         await asyncio.sleep(coming_up.LOOK_S)
 
 
 class _Progress:
-    """Where the run is: one line that is written over in a terminal, else a line now and then."""
+    """Progress of the run: one line that is overwritten in a terminal, else a line at intervals."""
 
     def __init__(self, total: int) -> None:
         self._total = total
         self._number = self._exact = 0
-        self._told = 0.0
+        self._shown_s = 0.0
         self._terminal = sys.stderr.isatty()
 
     def __enter__(self) -> _Progress:
@@ -251,7 +251,7 @@ class _Progress:
 
     def __exit__(self, *error: object) -> None:
         if self._terminal and self._number:
-            _say("")  # what comes next begins on a line of its own
+            _say("")  # start a new line
 
     def show(self, result: Result) -> None:
         self._number += 1
@@ -259,8 +259,8 @@ class _Progress:
         line = f"{self._number}/{self._total} tasks, {self._exact} exact"
         if self._terminal:
             print(f"\r{line}", end="", file=sys.stderr, flush=True)
-        elif self._number == self._total or time.monotonic() - self._told >= PROGRESS_S:
-            self._told = time.monotonic()
+        elif self._number == self._total or time.monotonic() - self._shown_s >= PROGRESS_S:
+            self._shown_s = time.monotonic()
             _say(line)
 
 
@@ -269,13 +269,13 @@ def _say(line: str) -> None:
 
 
 def as_text(report: dict[str, Any]) -> str:
-    """The report for a person."""
-    asked = [report["preset"], report["backend"], report["dtype"], report["layout"]]
+    """Format the report as text."""
+    choices = [report["preset"], report["backend"], report["dtype"], report["layout"]]
     if report["hide_suffix"]:
-        asked.append("suffix hidden")
+        choices.append("suffix hidden")
     lines = [
         Path(report["dataset"]).name,
-        " · ".join([*asked, f"{report['max_new_tokens']} new tokens at most"]),
+        " · ".join([*choices, f"{report['max_new_tokens']} new tokens at most"]),
         "",
         f"tasks             {report['tasks']:>7}",
         f"exact match       {report['exact_match']:>7.1%}",

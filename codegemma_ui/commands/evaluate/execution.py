@@ -1,4 +1,4 @@
-"""Runs a task's test on the program with the new middle, in a contained process with a time limit."""
+"""Run a task's test on the program with the new middle, in a contained process with a time limit."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from codegemma_ui.errors import BadInput
 TIME_LIMIT_S = 10.0
 
 GRACE_S = 1.0
-"""Seconds that a program has left once it was told that its time is up, as in HumanEval's own harness."""
+"""Seconds that a program has after its time-limit exception, as in HumanEval's own harness."""
 
 CPU_S = int(TIME_LIMIT_S + GRACE_S)
 MEMORY_BYTES = 2**30
@@ -29,7 +29,7 @@ FOLDER_BYTES = 2**24
 PROCESSES = 64
 
 START_S = 30.0
-"""Seconds that the walls and the interpreter may take on a busy machine, before it is given up."""
+"""Seconds that containment and interpreter may take on a busy machine before the run is abandoned."""
 
 WARNING = (
     "warning: --execute runs code that a model wrote, each program without network, with no files but this "
@@ -41,37 +41,37 @@ _CONTAINMENT = Path(__file__).with_name("containment")
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether a program ended by itself without an exception, and if not, why: the verdict of HumanEval's own
-    harness, but for what `containment` says."""
+    """Outcome of a program: passed if it ended by itself without an exception, else why not. As in
+    HumanEval's own harness, apart from the differences listed in `containment`."""
 
     passed: bool
     failure: str | None = None
 
 
 def program(task: Task, middle: str) -> str:
-    """The program with its test, put together as HumanEval does."""
+    """Return the program with its test, assembled as in HumanEval."""
     whole = fim.splice(task.prompt, middle, task.suffix)
     return f"{whole}\n{task.test}\ncheck({task.entry_point})\n"
 
 
 def check_system() -> None:
-    """Refuse a system whose kernel cannot contain a program.
+    """Refuse systems whose kernel cannot contain a program.
 
     Raises:
         BadInput: it is not Linux.
     """
     if sys.platform != "linux":
         raise BadInput(
-            "--execute needs Linux, which alone can contain what a model wrote: leave it out here. "
+            "--execute needs Linux, the only system on which model-written code can be contained: omit it. "
             f"Received: {sys.platform}"
         )
 
 
 async def check_containment() -> list[str]:
-    """Whether programs can be contained here at all.
+    """Check that programs can be contained here at all.
 
     Returns:
-        A sentence for each thing that this machine lacks.
+        A sentence for each feature that this machine lacks.
 
     Raises:
         BadInput: they cannot, and are not run.
@@ -80,24 +80,24 @@ async def check_containment() -> list[str]:
     verdict, lacks = await _run("pass", TIME_LIMIT_S)
     if not verdict.passed:
         raise BadInput(
-            "--execute cannot run this Python where its programs are contained: a program that does nothing "
-            f"did not end. Received: {verdict.failure}.",
-            "Its folders must be readable for every user where root asks. Run it elsewhere, or leave "
-            "--execute out.",
+            "--execute cannot run this Python inside the containment: a program that does nothing did not "
+            f"end. Received: {verdict.failure}.",
+            "If run as root, its folders must be readable for every user. Run it elsewhere, or omit "
+            "--execute.",
         )
     return lacks
 
 
 async def execute(source: str, time_limit_s: float = TIME_LIMIT_S) -> Verdict:
-    """Run a program in an empty folder, with an empty environment, cut off from everything else.
+    """Run a program in an empty folder, with an empty environment, isolated from everything else.
 
     Args:
-        source: of the whole program.
-        time_limit_s: seconds until an exception is raised in it; `GRACE_S` later it is killed, with whatever
-            it started.
+        source: source of the whole program.
+        time_limit_s: seconds until an exception is raised in it; `GRACE_S` later it is killed, with all its
+            children.
 
     Raises:
-        BadInput: it could not be contained; it has not been run.
+        BadInput: it could not be contained, and was not run.
     """
     verdict, _ = await _run(source, time_limit_s)
     return verdict
@@ -130,12 +130,12 @@ async def _run(source: str, time_limit_s: float) -> tuple[Verdict, list[str]]:
             start_new_session=True,
         )
         try:
-            # The supervisor ends it in time. This is for a machine on which the supervisor itself hangs.
-            told = process.communicate(source.encode())
-            output, _ = await asyncio.wait_for(told, START_S + time_limit_s + GRACE_S)
+            # The supervisor ends it in time. This is for the case that the supervisor itself hangs.
+            communication = process.communicate(source.encode())
+            output, _ = await asyncio.wait_for(communication, START_S + time_limit_s + GRACE_S)
         except TimeoutError:
             return Verdict(False, "time limit"), []
-        finally:  # also where the whole run is interrupted
+        finally:  # also if the whole run is interrupted
             if process.returncode is None:
                 _kill_group(process.pid)
                 await process.wait()
@@ -161,8 +161,8 @@ def _verdict(report: list[str]) -> Verdict:
         case _:
             refused = report[-1].removeprefix("refused ") if report else "no answer"
             raise BadInput(
-                "--execute needs Linux 5.12 or newer that lets a user make namespaces "
+                "--execute needs Linux 5.12 or newer that lets users create namespaces "
                 "(kernel.unprivileged_userns_clone, AppArmor, or the container's seccomp). "
                 f"Nothing was run without them. Received: {refused}.",
-                "Run it elsewhere, or leave --execute out.",
+                "Run it elsewhere, or omit --execute.",
             )

@@ -1,8 +1,8 @@
-"""One task to one middle: cut the prompt so that the middle has room, ask the engine, greedily.
+"""Turn one task into one middle: trim the prompt to leave room for the middle, and run the engine greedily.
 
-It asks through `EngineClient`, like the page and the shell, so that what is measured is what people get.
-Every task's `max_length` is its own. Nothing compiles for that: the engine's shapes depend on a few chunk
-and cache lengths, not on `max_length`.
+It uses `EngineClient`, like the page and the CLI, so that it measures what users get. Every task has its own
+`max_length`. Nothing compiles for that: the engine's shapes depend on a few chunk and cache lengths, not on
+`max_length`.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ DEFAULT_MAX_NEW_TOKENS = 96
 
 @dataclass(frozen=True, kw_only=True)
 class Setup:
-    """How each task is asked.
+    """Settings of all tasks.
 
     Attributes:
-        max_new_tokens: the most tokens a middle may have, the stop token counted.
-        hide_suffix: ask with an empty suffix, which shows what the suffix is worth.
+        max_new_tokens: maximum tokens of a middle, including the stop token.
+        hide_suffix: use an empty suffix, which shows what the suffix is worth.
     """
 
     max_new_tokens: int = DEFAULT_MAX_NEW_TOKENS
@@ -37,11 +37,11 @@ class Setup:
 
 @dataclass(frozen=True, kw_only=True)
 class Middle:
-    """What the model wrote.
+    """A generated middle.
 
     Attributes:
-        stop_token: what ended it, or None where it reached `max_new_tokens`.
-        trimmed_tokens: cut from both sides of the prompt.
+        stop_token: the token that ended it, or None if it reached `max_new_tokens`.
+        trimmed_tokens: tokens cut from both sides of the prompt.
         seconds: from the request to its last event.
     """
 
@@ -54,7 +54,7 @@ class Middle:
 
 
 def check_room(max_new_tokens: int, context_length: int) -> None:
-    """Whether a context holds such a middle and a prompt.
+    """Check that a context holds such a middle and a prompt.
 
     Raises:
         BadInput: it does not.
@@ -70,19 +70,19 @@ def check_room(max_new_tokens: int, context_length: int) -> None:
 def fit(
     vocabulary: Vocabulary, task: Task, setup: Setup, context_length: int
 ) -> tuple[Prompt, str, str]:
-    """Cut a task's sides so that the prompt and `max_new_tokens` fit the context.
+    """Trim a task's sides so that the prompt and `max_new_tokens` fit the context.
 
     Returns:
-        The prompt, and the prefix and suffix in it: what stands nearest to the gap.
+        The prompt, and the prefix and suffix in it: the text nearest to the gap.
     """
-    room = max(setup.max_new_tokens, fim.MIN_ROOM)  # the engine keeps that much free in any case
+    room = max(setup.max_new_tokens, fim.MIN_ROOM)  # the engine always keeps that much free
     max_length = context_length - room + fim.MIN_ROOM
     prompt = vocabulary.prompt(
         task.prompt[-fim.MAX_SIDE_CHARACTERS :],
         task.suffix[: fim.MAX_SIDE_CHARACTERS],
         max_length,
         setup.layout,
-        steady=False,  # nobody types
+        steady=False,  # there is no typing
     )
     sides = fim.sides_of(prompt.segments)
     if setup.hide_suffix:  # with the same prefix: a longer one would hide what the suffix is worth
@@ -92,13 +92,13 @@ def fit(
 
 
 async def score(client: EngineClient, task: Task, setup: Setup) -> list[float]:
-    """Ask the engine, whose model is up, how likely what stood in the gap is (teacher forcing).
+    """Score the original text of the gap with the loaded engine (teacher forcing).
 
     Args:
         setup: as for `infill`, so that the prompt is the same.
 
     Returns:
-        Of each token of the middle, and of the `<|file_separator|>` that ends it, the natural logarithm of
+        For each token of the middle, and for the `<|file_separator|>` that ends it, the natural logarithm of
         its probability after the prompt and the tokens before it.
 
     Raises:
@@ -114,11 +114,11 @@ async def score(client: EngineClient, task: Task, setup: Setup) -> list[float]:
 
 
 async def infill(client: EngineClient, task: Task, setup: Setup) -> Middle:
-    """Ask the engine, whose model is up, for one middle.
+    """Generate one middle with the loaded engine.
 
     Raises:
-        EngineError: the engine failed, or the middle ran into the time limit: such a middle would
-            say more of the machine than of the model.
+        EngineError: the engine failed, or the middle hit the time limit: such a middle would say more about
+            the machine than about the model.
     """
     started = time.perf_counter()
     prompt, tokens, last = await _ask(client, task, setup, {})
@@ -127,9 +127,9 @@ async def infill(client: EngineClient, task: Task, setup: Setup) -> Middle:
         raise EngineError(
             f"{task.task_id}: a middle must be done within the time limit. "
             f"Received: {len(pieces)} tokens in {client.settings.time_limit_s:g} s.",
-            "Give it longer with --time-limit, or take a smaller model.",
+            "Raise --time-limit, or choose a smaller model.",
         )
-    # A short prompt makes `max_length` longer than asked, because the engine has a least one.
+    # For a short prompt `max_length` exceeds the target, because the engine has a minimum.
     within = len(pieces) <= setup.max_new_tokens
     return Middle(
         text=last.middle or "" if within else "".join(pieces[: setup.max_new_tokens]),
@@ -144,7 +144,7 @@ async def infill(client: EngineClient, task: Task, setup: Setup) -> Middle:
 async def _ask(
     client: EngineClient, task: Task, setup: Setup, more: Mapping[str, object]
 ) -> tuple[Prompt, list[TokenEvent], DoneEvent]:
-    """Send a task, greedily; returns its prompt, the tokens that came, and the last event."""
+    """Run a task greedily; return its prompt, the tokens received, and the last event."""
     prompt, prefix, suffix = fit(client.vocabulary(), task, setup, client.status().context_length)
     room = max(setup.max_new_tokens, fim.MIN_ROOM)
     raw = {
@@ -153,7 +153,7 @@ async def _ask(
         "max_length": max(len(prompt.token_ids) + room, fim.MIN_MAX_LENGTH),
         "temperature": 0.0,
         "layout": setup.layout,
-        "stop_on_repetition": False,  # a middle is judged as the model alone writes it
+        "stop_on_repetition": False,  # the model alone is evaluated
         **more,
     }
     tokens: list[TokenEvent] = []

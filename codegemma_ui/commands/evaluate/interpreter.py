@@ -1,4 +1,4 @@
-"""The folders that this Python needs, so that a program can be run by it where no other folder is."""
+"""Folders required by this Python, so that it can run where no other folder exists."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import sys
 from pathlib import Path
 
 PARTS = ("bin", "lib", "lib64", "pyvenv.cfg")
-"""What an installation or an environment has of it; its folder may be a user's home."""
+"""The parts of an installation or environment; its folder may be a user's home."""
 
 
 def folders() -> list[str]:
-    """Folders and files of the interpreter, its library and its packages, none of them within another."""
+    """Return folders and files of the interpreter, its library and its packages, none inside another."""
     file = Path(sys.executable).resolve()
     installed = {Path(sys.prefix), Path(sys.base_prefix), Path(sys.exec_prefix), file.parent.parent}
     installed |= {folder.resolve() for folder in installed}

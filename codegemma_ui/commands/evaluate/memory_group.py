@@ -1,7 +1,8 @@
-"""A group of processes that have an amount of memory together: a control group of Linux', version 2.
+"""Process groups with a common memory limit: Linux control groups, version 2.
 
-https://docs.kernel.org/admin-guide/cgroup-v2.html: a group can be made below one that gives its own groups
-the memory controller, by who may write there: root, or a user to whom systemd has left a part of the tree.
+https://docs.kernel.org/admin-guide/cgroup-v2.html: a group can be created below one that gives its children
+the memory controller, by users with write access: root, or a user to whom systemd has delegated a part of the
+tree.
 """
 
 from __future__ import annotations
@@ -19,14 +20,14 @@ _NUMBERS = itertools.count()
 
 @contextlib.contextmanager
 def made(memory_bytes: int, processes: int) -> Iterator[Path | None]:
-    """Make a group for one program, and take it away when its processes have ended.
+    """Create a group for one program, and remove it when its processes have ended.
 
     Args:
-        memory_bytes: that they have together, with nothing swapped out.
-        processes: that they may be.
+        memory_bytes: limit for all of them together, with swap disabled.
+        processes: maximum number of processes.
 
     Yields:
-        Its folder, or None where none can be made.
+        Its folder, or None if none can be created.
     """
     group = _make(memory_bytes, processes)
     try:
@@ -48,7 +49,7 @@ def _make(memory_bytes: int, processes: int) -> Path | None:
             continue
         try:
             _write(group / "memory.max", memory_bytes)
-            # The whole group ends with the one that was too much. What a kernel lacks of these, it lacks.
+            # The whole group is killed with the process that exceeds it. Kernels may lack some of these.
             for file, value in (
                 ("memory.oom.group", 1),
                 ("memory.swap.max", 0),
@@ -69,7 +70,7 @@ def _read(file: Path) -> str:
 
 
 def _write(file: Path, value: int) -> None:
-    descriptor = os.open(file, os.O_WRONLY)  # never made here: it is there, or it cannot be had
+    descriptor = os.open(file, os.O_WRONLY)  # never created here: it exists or is unavailable
     try:
         os.write(descriptor, str(value).encode())
     finally:

@@ -1,8 +1,8 @@
-"""The file of a run: a line that says how it was made, then a line for each task.
+"""Results file of a run: a header line with its settings, then one line per task.
 
-Lines are only ever added, each flushed at once, so an interrupted run loses at most the task it was at. A
-task may come twice, first without its test and then with it: the later line counts. A last line that was
-cut short is dropped.
+Lines are only ever appended, each flushed at once, so an interrupted run loses at most the current task. A
+task may occur twice, first without its test and then with it: the later line counts. A truncated last line is
+dropped.
 """
 
 from __future__ import annotations
@@ -20,24 +20,24 @@ from codegemma_ui.errors import BadInput
 from codegemma_ui.ipc.messages import to_json
 
 LOCK_S = 1.0
-"""Seconds until a file that another run holds is refused. Not at once: a process that is just being started
-shares what is open here, until it runs its own program."""
+"""Seconds until a file in use by another run is refused. Not at once: a process that is just being started
+inherits open files until it runs its own program."""
 
 _KIND = {"evaluation": 1}
-"""The first key of the first line, and the version of this form."""
+"""First key of the header, and the version of this format."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Made:
-    """What a middle depends on, beside the precision, which only loading tells.
+    """Settings that a middle depends on, besides the precision, which is known only after loading.
 
-    Results that differ in any of it must not stand in one file.
+    Results that differ in any of it must not be in one file.
 
     Attributes:
-        dataset_sha256: of the dataset's content.
-        model: a digest of a local preset's `metadata.json`, which changes whenever it is saved anew, or
-            the handle of one on a hub.
-        hide_suffix: whether the model was shown an empty suffix.
+        dataset_sha256: hash of the dataset's content.
+        model: a digest of a local preset's `metadata.json`, which changes whenever it is saved, or the handle
+            of one on a hub.
+        hide_suffix: whether the model got an empty suffix.
     """
 
     dataset: str
@@ -52,16 +52,16 @@ class Made:
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """One task.
+    """Result of one task.
 
     Attributes:
-        stop_token: the token that ended the middle, or None where `max_new_tokens` did.
+        stop_token: the token that ended the middle, or None if `max_new_tokens` did.
         stopped: the model ended the middle by itself within `max_new_tokens`.
-        parses: Python accepts prompt, middle and suffix as a program.
-        trimmed_tokens: cut from prompt and suffix so that the middle had room in the context.
+        parses: prompt, middle and suffix together are valid Python.
+        trimmed_tokens: cut from prompt and suffix to leave room for the middle in the context.
         seconds: from the request to its last event.
-        passed: the task's test accepted the program; None where it was not run.
-        failure: why it did not: an exception's name, "time limit", "ended early"; else None.
+        passed: the task's test accepted the program; None if it was not run.
+        failure: why not: an exception's name, "time limit", "ended early"; else None.
     """
 
     task_id: str
@@ -80,18 +80,18 @@ class Result:
 
 
 class ResultsFile:
-    """An open file of results, locked against a second run by a file beside it; use it in a `with`.
+    """An open results file, locked against a second run by a file beside it; use it in a `with`.
 
     Args:
-        path: made, with its folder, where it is not there.
-        made: how this run makes its results.
+        path: created with its folder if missing.
+        made: settings of this run.
 
     Attributes:
-        done: task_id -> result, of what the file holds.
-        dtype: the precision of what the file holds; None in a new one until `settle_dtype`.
+        done: task_id -> result, for the file's contents.
+        dtype: precision of the file's results; None in a new one until `settle_dtype`.
 
     Raises:
-        BadInput: it was made with other settings, is no file of results, is damaged, or is in use.
+        BadInput: it has other settings, is not a results file, is damaged, or is in use.
     """
 
     def __init__(self, path: Path, made: Made) -> None:
@@ -124,15 +124,15 @@ class ResultsFile:
         self.close()
 
     def close(self) -> None:
-        """Close the file and let another run have it."""
+        """Close and unlock the file."""
         self._file.close()
         self._lock.release()
 
     def settle_dtype(self, dtype: str) -> None:
-        """Hold the file to the precision that was loaded; a new file gets its first line now.
+        """Require the loaded precision; a new file gets its header now.
 
         Raises:
-            BadInput: the file was made in another precision.
+            BadInput: the file has results in another precision.
         """
         if self.dtype is None:
             self.dtype = dtype
@@ -141,7 +141,7 @@ class ResultsFile:
             raise self._made_otherwise({"dtype": self.dtype}, {"dtype": dtype})
 
     def add(self, result: Result) -> None:
-        """Write a result; when this returns, the system has it."""
+        """Write a result; on return, the system has it."""
         self._write(asdict(result))
         self.done[result.task_id] = result
 
@@ -154,13 +154,13 @@ class ResultsFile:
             self._lock.acquire(timeout=LOCK_S)
         except Timeout as error:
             raise BadInput(
-                f"A file of results belongs to one run at a time. Received: {self.path}, in use.",
-                "Wait for the other run, or give another file with --results.",
+                f"A results file belongs to one run at a time. Received: {self.path}, in use.",
+                "Wait for the other run, or choose another file with --results.",
             ) from error
         except (OSError, NotImplementedError) as error:  # the folder's file system has no locks
             raise BadInput(
-                f"--results must be where a file can be locked. Received: {error}",
-                "Give a file on a local disk with --results.",
+                f"--results must be on a file system that supports locks. Received: {error}",
+                "Choose a file on a local disk with --results.",
             ) from error
 
     def _read(self) -> None:
@@ -178,7 +178,7 @@ class ResultsFile:
             for number, line in enumerate(lines, start=2):
                 result = self._result(line, number)
                 self.done[result.task_id] = result
-        if torn:  # only now: what is not ours is never touched
+        if torn:  # only now: other files are never modified
             self._file.truncate(len(content) - len(torn))
 
     def _parsed(self, line: bytes, number: int) -> dict[str, Any]:
@@ -198,13 +198,13 @@ class ResultsFile:
 
     def _damaged(self, number: int, received: object) -> BadInput:
         return BadInput(
-            f"{self.path} line {number} must be what an earlier run wrote. Received: {received}.",
-            "Remove that line, or give another file with --results.",
+            f"{self.path} line {number} must be a line written by an earlier run. Received: {received}.",
+            "Remove that line, or choose another file with --results.",
         )
 
     def _check(self, header: dict[str, Any]) -> None:
         wanted = {**_KIND, **asdict(self._made)}
-        del wanted["dataset"]  # its content counts, not what its file is called
+        del wanted["dataset"]  # its content matters, not its file name
         there = {name: header.get(name) for name in wanted if header.get(name) != wanted[name]}
         if there:
             raise self._made_otherwise(there, {name: wanted[name] for name in there})
@@ -212,8 +212,8 @@ class ResultsFile:
 
     def _made_otherwise(self, there: Mapping[str, Any], here: Mapping[str, Any]) -> BadInput:
         return BadInput(
-            f"{self.path} was made with {_listed(there)}. Received: {_listed(here)}.",
-            "Give another file with --results, or remove this one to start again.",
+            f"{self.path} was created with {_listed(there)}. Received: {_listed(here)}.",
+            "Choose another file with --results, or remove this one to start again.",
         )
 
 

@@ -1,4 +1,4 @@
-"""The figures of a report: what the middles of many tasks are worth together. Pure."""
+"""Summary figures of a report over many tasks. Pure."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from codegemma_ui.commands.evaluate.results import Result
 
 
 def summary(results: Sequence[Result], *, executed: bool) -> dict[str, Any]:
-    """The figures of a report; rates and similarity from 0 to 1.
+    """Return the figures of a report; rates and similarity from 0 to 1.
 
     Args:
-        results: of each task, at least one.
+        results: one per task, at least one.
         executed: whether the tests were run: then `pass_at_1` is the share of the `executed` tasks that
-            passed, null where none has a test.
+            passed, null if none has a test.
 
     Returns:
         `tasks`, `exact_match`, `edit_similarity`, `stopped`, `parses`, `trimmed` (tasks whose prompt was

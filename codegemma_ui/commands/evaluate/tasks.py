@@ -1,7 +1,7 @@
-"""A dataset of infilling tasks: JSON lines, plain or gzip, as HumanEval-Infilling publishes them.
+"""Datasets of infilling tasks: JSON lines, plain or gzip, as published for HumanEval-Infilling.
 
-The form is that of https://github.com/openai/human-eval-infilling: the text before the gap, the text after
-it, what stood in the gap, and a test that calls the whole program.
+The format is that of https://github.com/openai/human-eval-infilling: the text before the gap, the text after
+it, the original text of the gap, and a test that calls the whole program.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ class Task:
         task_id: unique in its dataset.
         prompt: the program before the gap.
         suffix: the program after the gap.
-        canonical_solution: what stood in the gap.
-        test: source that defines `check(candidate)`; blank where there is none.
-        entry_point: the function that `check` is given.
+        canonical_solution: the original text of the gap.
+        test: source that defines `check(candidate)`; blank if there is none.
+        entry_point: the function passed to `check`.
     """
 
     task_id: str
@@ -46,8 +46,8 @@ class Dataset:
     """The tasks of a file.
 
     Attributes:
-        name: the file's, without `.jsonl` and `.gz`.
-        sha256: of the content, the same whether it is compressed or not.
+        name: file name, without `.jsonl` and `.gz`.
+        sha256: hash of the content, whether compressed or not.
         tasks: in the file's order.
     """
 
@@ -57,26 +57,26 @@ class Dataset:
 
 
 def read(path: Path) -> Dataset:
-    """Read a whole dataset; gzip is told by its first bytes, not by the name.
+    """Read a whole dataset; gzip is detected by its first bytes, not by the name.
 
     Raises:
-        BadInput: names the line, what was expected and what came.
+        BadInput: names the line, the expected and the received value.
     """
     content = _content(path)
     text = text_files.decode(content, str(path)).removeprefix(BYTE_ORDER_MARK)
     tasks: dict[str, Task] = {}
-    # Not splitlines(): U+2028 and its like may stand inside a JSON string.
+    # Not splitlines(): a JSON string may contain U+2028 and the like.
     for number, line in enumerate(text.split("\n"), start=1):
         if not line.strip():
             continue
         task = _task(line, f"{path} line {number}")
         if task.task_id in tasks:
             raise BadInput(
-                f"{path} line {number}: each task_id must come once. Received: {task.task_id!r} again"
+                f"{path} line {number}: each task_id must be unique. Received: {task.task_id!r} again"
             )
         tasks[task.task_id] = task
     if not tasks:
-        raise BadInput(f"--dataset must hold at least one task. Received: none in {path}")
+        raise BadInput(f"--dataset must contain at least one task. Received: none in {path}")
     name = path.name.removesuffix(".gz").removesuffix(".jsonl")
     return Dataset(name, hashlib.sha256(content).hexdigest(), tuple(tasks.values()))
 

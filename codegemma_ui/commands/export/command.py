@@ -1,4 +1,4 @@
-"""`python -m codegemma_ui export`: a preset's weights and vocabulary for llama.cpp or transformers."""
+"""`python -m codegemma_ui export`: write a preset's weights and vocabulary for llama.cpp or transformers."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ def add_parser(commands: Commands) -> None:
     parser.add_argument(
         "--dtype",
         choices=formats.DTYPES,
-        help="of the weights; q8_0 is 8 bits and q4_0 is 4, for gguf; default as the preset has them",
+        help="precision; q8_0 is 8 bits and q4_0 is 4, for gguf; default as in the preset",
     )
     parser.add_argument("--out", metavar="DIR", required=True, help="a new or empty folder")
-    parser.add_argument("--json", action="store_true", help="what was written as one JSON object")
+    parser.add_argument("--json", action="store_true", help="the report as one JSON object")
     parser.set_defaults(run=run)
 
 
@@ -46,26 +46,26 @@ def run(parsed: argparse.Namespace) -> None:
     """Export, and print what was written.
 
     Raises:
-        BadInput, EngineError: what went wrong; nothing was written.
+        BadInput, EngineError: a failure; nothing was written.
     """
-    with console.redirected(1, 2):  # what a library prints is no part of the report
+    with console.redirected(1, 2):  # library output is not part of the report
         report = export(parsed)
     print(to_json(report) if parsed.json else as_text(report))
 
 
 def export(parsed: argparse.Namespace) -> dict[str, Any]:
-    """Write what the flags ask for.
+    """Write the requested export.
 
     Returns:
         A JSON object: `preset`, `format`, `dtype`, `parameters`, `context_length`, `files` (each with
         `path` and `bytes`), `seconds`.
 
     Raises:
-        BadInput, EngineError: what went wrong; nothing was written.
+        BadInput, EngineError: a failure; nothing was written.
     """
     started = time.monotonic()
 
-    # 1. Everything that can be wrong is looked at before anything is downloaded or loaded.
+    # 1. Validate everything before anything is downloaded or loaded.
     chosen = settings.resolve(argparse.Namespace(preset=parsed.preset, backend=parsed.backend))
     preset, form, out = (
         presets.named(chosen.preset),
@@ -96,7 +96,7 @@ def export(parsed: argparse.Namespace) -> dict[str, Any]:
     write = partial(writer.write, read, dtype, report=_Percent(f"{preset.name}: writing"))
     files = folder.write(out, made, writer.size(read, dtype), write)
     if preset.codegemma:
-        _say(f"These are CodeGemma's weights: the Gemma terms go with them, {presets.GEMMA_TERMS}")
+        _say(f"These are CodeGemma's weights: the Gemma terms apply to them, {presets.GEMMA_TERMS}")
     return {
         "preset": preset.name,
         "format": form.name,
@@ -109,18 +109,18 @@ def export(parsed: argparse.Namespace) -> dict[str, Any]:
 
 
 class _Percent:
-    """Says how far something is, every tenth of it."""
+    """Report progress in steps of ten percent."""
 
     def __init__(self, doing: str) -> None:
         self._doing = doing
-        self._told = -1
+        self._shown = -1
 
     def __call__(self, done: int, total: int | None) -> None:
         if not total:
             return
         tenth = 10 * done // total
-        if tenth > self._told:
-            self._told = tenth
+        if tenth > self._shown:
+            self._shown = tenth
             _say(f"{self._doing} {10 * tenth}%")
 
 
@@ -129,6 +129,6 @@ def _say(line: str) -> None:
 
 
 def as_text(report: dict[str, Any]) -> str:
-    """The report for a person."""
+    """Format the report as text."""
     width = max(len(f"{file['bytes']:,}") for file in report["files"])
     return "\n".join(f"{file['bytes']:>{width},} bytes  {file['path']}" for file in report["files"])

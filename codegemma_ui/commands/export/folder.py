@@ -1,7 +1,7 @@
-"""The folder an export is written to: whole or not at all, and nothing of anybody else's is touched.
+"""Target folder of an export: written completely or not at all, without touching other files.
 
-Files are written in a folder within it and moved out when all are there. `export.json` comes last and says
-what the export is and which files are its own, so that the same command may write it anew.
+Files are written to a folder inside it and moved out when all are complete. `export.json` comes last and
+lists the export's properties and files, so that the same command may overwrite it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ UNFINISHED = ".unfinished-export"
 
 @dataclass(frozen=True)
 class Made:
-    """What an export is of."""
+    """Origin of an export."""
 
     preset: str
     format: str
@@ -30,10 +30,10 @@ class Made:
 
 
 def check(folder: Path) -> None:
-    """Whether an export may be written there at all.
+    """Check that an export may be written there.
 
     Raises:
-        BadInput: it is a file, cannot be written, or holds what no export wrote.
+        BadInput: it is a file, cannot be written, or contains other files.
     """
     try:
         if folder.exists() and not folder.is_dir():
@@ -43,20 +43,20 @@ def check(folder: Path) -> None:
             _try_to_write(folder)
     except OSError as error:
         raise BadInput(
-            f"--out must be a folder that can be written. Received: {folder} ({error.strerror})",
+            f"--out must be a writable folder. Received: {folder} ({error.strerror})",
             "Choose another folder.",
         ) from error
     if strangers:
         shown = ", ".join(strangers[:3]) + (" and more" if len(strangers) > 3 else "")
         raise BadInput(
-            f"--out must be a new or empty folder, or one with an export alone. Received: {folder} "
+            f"--out must be a new or empty folder, or one with only an export. Received: {folder} "
             f"with {shown} in it",
             "Choose another folder.",
         )
 
 
 def _try_to_write(folder: Path) -> None:
-    """Make the folder and a file in it, and take both away: what the system allows only trying tells.
+    """Create the folder and a file in it, and remove both: permissions can only be tested by trying.
 
     Raises:
         OSError: why it is not allowed.
@@ -72,13 +72,13 @@ def _try_to_write(folder: Path) -> None:
 
 
 def check_same(folder: Path, made: Made) -> None:
-    """Whether an export that is there is the same one, only older.
+    """Check that an existing export is an older version of the same one.
 
     Args:
-        made: its precision is empty where only loading the preset will tell it.
+        made: its precision is empty if it is known only after loading.
 
     Raises:
-        BadInput: it is another.
+        BadInput: it is a different one.
     """
     mark = _read_mark(folder)
     if mark is None:
@@ -86,7 +86,7 @@ def check_same(folder: Path, made: Made) -> None:
     before: Made = mark["made"]
     if before != replace(made, dtype=made.dtype or before.dtype):
         raise BadInput(
-            "--out must not hold another export. Received: "
+            "--out must not contain another export. Received: "
             f"{folder} with {before.preset} as {before.format} in {before.dtype}",
             "Choose another folder, or delete that one.",
         )
@@ -96,15 +96,15 @@ def write(folder: Path, made: Made, size: int, work: Callable[[Path], None]) -> 
     """Let `work` fill an empty folder, then move its files in place.
 
     Args:
-        folder: checked; made where it is not there.
-        size: about how many bytes come.
+        folder: checked; created if missing.
+        size: approximate bytes to write.
         work: writes the files.
 
     Returns:
-        The files, in the order of their names; the mark is not among them.
+        The files, sorted by name, without the mark.
 
     Raises:
-        EngineError: there is no room, or the folder cannot be written.
+        EngineError: the disk is full, or the folder cannot be written.
     """
     new = _missing(folder)
     unfinished = folder / UNFINISHED
@@ -127,7 +127,7 @@ def write(folder: Path, made: Made, size: int, work: Callable[[Path], None]) -> 
             json.dumps({"made": asdict(made), "files": names}, indent=2) + "\n", encoding="utf-8"
         )
         mode = mark.stat().st_mode
-        for name in (*names, MARK):  # the mark last: where it is, all is
+        for name in (*names, MARK):  # the mark last: if it exists, the export is complete
             (unfinished / name).chmod(mode)  # safetensors 0.8 writes 0600
             (unfinished / name).replace(folder / name)
         for name in older:
@@ -144,7 +144,7 @@ def write(folder: Path, made: Made, size: int, work: Callable[[Path], None]) -> 
 
 
 def _missing(folder: Path) -> list[Path]:
-    """The folder and those above it, as far as they are not there."""
+    """Return the folder and those of its parents that do not exist."""
     return [one for one in (folder, *folder.absolute().parents) if not one.exists()]
 
 
@@ -158,13 +158,13 @@ def _entries(folder: Path) -> set[str]:
 
 
 def _own(folder: Path) -> set[str]:
-    """The names that are an export's."""
+    """Return the file names of an export."""
     mark = _read_mark(folder)
     return {UNFINISHED} if mark is None else {UNFINISHED, MARK, *mark["files"]}
 
 
 def _read_mark(folder: Path) -> dict[str, Any] | None:
-    """What the mark says, or None where there is none of ours."""
+    """Return the contents of the mark, or None if there is none of ours."""
     try:
         mark = json.loads((folder / MARK).read_text(encoding="utf-8"))
         return {"made": Made(**mark["made"]), "files": [str(name) for name in mark["files"]]}

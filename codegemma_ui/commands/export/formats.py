@@ -1,4 +1,4 @@
-"""What can be written: the formats, their precisions, and the libraries each is written with. Pure."""
+"""Export formats, their precisions, and the libraries that write them. Pure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from codegemma_ui import installation
 from codegemma_ui.errors import BadInput, EngineError
 
 WIDTHS = {"float32": 4, "float16": 2, "bfloat16": 2}
-"""The precisions that a preset's weights may be stored in, and their bytes a value."""
+"""Possible precisions of a preset's stored weights, and their bytes per value."""
 
 DTYPES = (*WIDTHS, "q8_0", "q4_0")
 
@@ -19,9 +19,9 @@ class Format:
     """One format.
 
     Attributes:
-        name: as `--format` takes it.
-        dtypes: the precisions it holds.
-        libraries: what must be importable to write it.
+        name: value of `--format`.
+        dtypes: supported precisions.
+        libraries: modules required to write it.
     """
 
     name: str
@@ -35,13 +35,13 @@ FORMATS = {one.name: one for one in (GGUF, TRANSFORMERS)}
 
 
 def check(chosen: Format, dtype: str | None) -> None:
-    """Whether this machine can write the format in this precision.
+    """Check that this machine can write the format in this precision.
 
     Args:
         dtype: one of `DTYPES`, or None for the preset's own.
 
     Raises:
-        BadInput: the format does not hold that precision.
+        BadInput: the format does not support that precision.
         EngineError: a library is missing.
     """
     if dtype is not None and dtype not in chosen.dtypes:
@@ -53,7 +53,7 @@ def check(chosen: Format, dtype: str | None) -> None:
         if not _is_there(library):
             package = "protobuf" if library == "google.protobuf" else library
             raise EngineError(
-                f"Writing {chosen.name} takes the package {package}, which is not installed.",
+                f"Writing {chosen.name} needs the package {package}, which is not installed.",
                 f"{installation.install('bench')}.",
                 code="package_missing",
             )
@@ -62,5 +62,5 @@ def check(chosen: Format, dtype: str | None) -> None:
 def _is_there(library: str) -> bool:
     try:
         return util.find_spec(library) is not None
-    except ModuleNotFoundError:  # of the package around it
+    except ModuleNotFoundError:  # the enclosing package is missing
         return False

@@ -1,11 +1,11 @@
 """A preset as one GGUF file for llama.cpp, written by the `gguf` library.
 
-Format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md. What llama.cpp expects of the
-architecture "gemma" and does not say in the file: norms that multiply by what is stored, so KerasHub's
-scale plus 1; norms in float32 whatever the rest is in; rows that no block divides in float16, as its own
-converter writes them; user-defined pieces with plain spaces, since they are
-looked for before spaces become U+2581. A text that itself has several U+2581 in a row is the one that then
-gets other ids than from SentencePiece; the engine writes that character by its bytes (`vocabulary`).
+Format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md. llama.cpp expects of the architecture
+"gemma", without it being in the file: norms that multiply by the stored value, so KerasHub's scale plus 1;
+norms in float32 whatever the other precision; rows not divisible into blocks in float16, as in its own
+converter; user-defined pieces with plain spaces, since they are matched before spaces become U+2581. Only a
+text with several U+2581 in a row then gets other ids than from SentencePiece; the engine encodes that
+character as bytes (`vocabulary`).
 """
 
 from __future__ import annotations
@@ -34,17 +34,17 @@ _TYPES = {
 """Our names -> those of `gguf.GGMLQuantizationType` and `gguf.LlamaFileType`."""
 
 _EMBEDDING = {"q4_0": "Q8_0"}
-"""The token embedding's type where it is another: Gemma's is its output layer too, which llama.cpp's own
-quantiser keeps in 6 bits (Q6_K) in a Q4_0 file, and which `gguf` can write in 8."""
+"""Token embedding types that differ: Gemma's is its output layer too, which llama.cpp's own quantiser keeps
+in 6 bits (Q6_K) in a Q4_0 file, and which `gguf` can write in 8."""
 
 
 def file_name(source: Source, dtype: str) -> str:
-    """`code_gemma_2b_en-Q8_0.gguf`."""
+    """Return a name such as `code_gemma_2b_en-Q8_0.gguf`."""
     return f"{source.name}-{_TYPES[dtype][0]}.gguf"
 
 
 def size(source: Source, dtype: str) -> int:
-    """About how many bytes it takes on the disk."""
+    """Return the approximate size on disk."""
     weights = sum(_bytes(tensor, dtype) for tensor in source.tensors)
     return weights + 2 * vocabulary_file(source.folder).stat().st_size
 
@@ -55,7 +55,7 @@ def write(source: Source, dtype: str, folder: Path, report: Callable[[int, int],
     Args:
         dtype: one of `formats.DTYPES`.
         folder: an empty folder.
-        report: called with how many weights are written and how many there are.
+        report: called with the number of weights written and in total.
 
     Raises:
         EngineError: a weight is too large for float16.
@@ -69,7 +69,7 @@ def write(source: Source, dtype: str, folder: Path, report: Callable[[int, int],
     for tensor in source.tensors:
         name = names.get_name(tensor.name, try_suffixes=(".weight",))
         assert name is not None, tensor.name
-        array = np.dtype(np.float32)  # of no account where the type is given
+        array = np.dtype(np.float32)  # irrelevant if the type is given
         kind, length = _type(tensor, dtype), _bytes(tensor, dtype)
         writer.add_tensor_info(name, tensor.shape, array, length, kind)
     try:
@@ -97,7 +97,7 @@ def _type(tensor: Tensor, dtype: str) -> Any:
 
 
 def _bytes(tensor: Tensor, dtype: str) -> int:
-    """Bytes of a tensor in the file."""
+    """Return the bytes of a tensor in the file."""
     import gguf
 
     block_values, block_bytes = gguf.GGML_QUANT_SIZES[_type(tensor, dtype)]
@@ -105,7 +105,7 @@ def _bytes(tensor: Tensor, dtype: str) -> int:
 
 
 def _values(tensor: Tensor, dtype: str) -> np.ndarray:
-    """The array as the file holds it."""
+    """Return the array as stored in the file."""
     import gguf
 
     if tensor.is_norm:
@@ -162,7 +162,7 @@ def _add_vocabulary(writer: Any, source: Source) -> None:
     writer.add_add_bos_token(True)
     writer.add_add_eos_token(False)
     writer.add_add_space_prefix(False)
-    # With its id known, llama.cpp ends a completion at the separator too, not only at `<eos>`.
+    # Given its id, llama.cpp ends a completion at the separator too, not only at `<eos>`.
     for key, token in (
         (gguf.KEY_TOKENIZER_FIM_PRE_ID, fim.FIM_PREFIX),
         (gguf.KEY_TOKENIZER_FIM_SUF_ID, fim.FIM_SUFFIX),

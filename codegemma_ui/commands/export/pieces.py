@@ -1,8 +1,8 @@
-"""The pieces of a preset's SentencePiece vocabulary, with score and kind, for tokenizers that are not it.
+"""Pieces of a preset's SentencePiece vocabulary, with score and kind, for other tokenizers.
 
 Format: https://github.com/google/sentencepiece/blob/master/src/sentencepiece_model.proto. Other programs
-rebuild the BPE algorithm from the pieces and know no normaliser, so what they would do differently is
-refused here.
+rebuild the BPE algorithm from the pieces and have no normaliser, so vocabularies they would handle
+differently are refused here.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from codegemma_ui.errors import EngineError
 from codegemma_ui.fim.vocabulary import vocabulary_file
 
 SPACE = "\N{LOWER ONE EIGHTH BLOCK}"
-"""SentencePiece writes a space as U+2581."""
+"""SentencePiece's encoding of a space, U+2581."""
 
 _BPE = 2
 
 
 class Kind(IntEnum):
-    """What a piece is, in SentencePiece's numbers; `gguf.TokenType` has the same."""
+    """Kind of a piece, in SentencePiece's numbers; `gguf.TokenType` has the same."""
 
     NORMAL = 1
     UNKNOWN = 2
@@ -37,13 +37,13 @@ class Kind(IntEnum):
 
 @dataclass(frozen=True)
 class Piece:
-    """One token; its id is its place.
+    """One token; its id is its index.
 
     Attributes:
-        text: with U+2581 for spaces; a byte reads `<0xEA>`.
-        score: of a merge, higher first.
-        kind: a control token of `fim` is CONTROL, though SentencePiece has it as user-defined: what a
-            person types must not become one.
+        text: with U+2581 for spaces; a byte is `<0xEA>`.
+        score: merge score, higher first.
+        kind: a control token of `fim` is CONTROL, though user-defined in SentencePiece: text that a user
+            types must not become one.
     """
 
     text: str
@@ -57,7 +57,7 @@ class Pieces:
 
     Attributes:
         all: the pieces in the order of their ids.
-        pad, eos, bos, unknown: the names of four that every Gemma vocabulary has.
+        pad, eos, bos, unknown: names of four pieces that every Gemma vocabulary has.
     """
 
     all: tuple[Piece, ...]
@@ -68,7 +68,7 @@ class Pieces:
 
     @cached_property
     def ids(self) -> dict[str, int]:
-        """Text -> id."""
+        """Return text -> id."""
         return {piece.text: number for number, piece in enumerate(self.all)}
 
 
@@ -79,9 +79,9 @@ def read(preset_folder: Path) -> Pieces:
         preset_folder: a local KerasHub preset.
 
     Raises:
-        EngineError: it is no BPE vocabulary, or it changes text before it looks for pieces.
+        EngineError: it is not a BPE vocabulary, or it normalises text before matching pieces.
     """
-    # By name: it is made at import, and a type checker finds nothing in it.
+    # By name: it is generated at import, and a type checker finds nothing in it.
     messages = importlib.import_module("sentencepiece.sentencepiece_model_pb2")
     model = messages.ModelProto()
     model.ParseFromString(vocabulary_file(preset_folder).read_bytes())
@@ -109,7 +109,7 @@ def _check(model: Any) -> None:
     found = [name for name, present in wrong.items() if present]
     if found:
         raise EngineError(
-            "A vocabulary can be exported that is BPE with a piece for each byte and takes text as it "
-            f"is, as CodeGemma's. Received: one with {', '.join(found)}.",
+            "A vocabulary must be BPE with a piece for each byte and without normalisation, as "
+            f"CodeGemma's, to be exported. Received: one with {', '.join(found)}.",
             code="cannot_export",
         )

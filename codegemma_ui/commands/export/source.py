@@ -1,4 +1,4 @@
-"""What is exported: one preset, loaded and found fit, whatever the format."""
+"""Source of an export: one preset, loaded and validated, for any format."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ class Source:
     """A preset ready to be written.
 
     Attributes:
-        preset: its row, with what its folder says of it.
-        folder: where it lies on this machine.
+        preset: its table row, with its folder's information.
+        folder: its local folder.
         stop_ids: the ids that end a middle.
     """
 
@@ -32,7 +32,7 @@ class Source:
 
     @property
     def name(self) -> str:
-        """A name for files: the folder's, or the variation's without its version."""
+        """Base name for files: the folder's, or the variation's without its version."""
         path = Path(self.preset.handle)
         return path.parent.name if path.name.isdecimal() else path.name
 
@@ -45,12 +45,12 @@ def read(preset: Preset, folder: Path, backend: str) -> Source:
     """Load a preset.
 
     Args:
-        preset: its row.
+        preset: its table row.
         folder: a local KerasHub preset.
         backend: the Keras backend to load it with; this process keeps it.
 
     Raises:
-        EngineError: it cannot be loaded, or no format holds it.
+        EngineError: it cannot be loaded, or no format supports it.
     """
     try:
         vocabulary = Vocabulary(folder)

@@ -1,9 +1,9 @@
 """A SentencePiece BPE vocabulary as a `tokenizer.json` of Hugging Face tokenizers.
 
-SentencePiece merges any two neighbours whose joined text is a piece, best score first; tokenizers wants
-every such pair listed in that order. User-defined pieces are cut out first, the longest that fits; so are
-added tokens. The ids are equal (a test). What transformers 5.24 makes of the SentencePiece file by itself
-differs for lines indented by more than 31 spaces, leaves `<bos>` out, and takes no FIM token as special.
+SentencePiece merges any two neighbours whose joined text is a piece, best score first; tokenizers needs every
+such pair listed in that order. User-defined pieces are matched first, longest first; so are added tokens. The
+ids are equal (a test). transformers 5.24's own conversion of the SentencePiece file differs for lines
+indented by more than 31 spaces, omits `<bos>`, and treats no FIM token as special.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from codegemma_ui.commands.export.pieces import SPACE, Kind, Pieces
 
 
 def build(pieces: Pieces) -> Any:
-    """Make a `tokenizers.Tokenizer` that puts `<bos>` before a text, as the engine does.
+    """Build a `tokenizers.Tokenizer` that puts `<bos>` before a text, as the engine does.
 
     Args:
         pieces: the vocabulary.
@@ -51,15 +51,15 @@ def build(pieces: Pieces) -> Any:
 
 
 def special(pieces: Pieces) -> list[str]:
-    """The control tokens' names."""
+    """Return the names of the control tokens."""
     return [piece.text for piece in pieces.all if piece.kind in (Kind.CONTROL, Kind.UNKNOWN)]
 
 
 def merges(pieces: Pieces) -> list[tuple[str, str]]:
-    """Every pair of pieces that joins to a piece, best score first.
+    """Return every pair of pieces that joins to a piece, best score first.
 
     Args:
-        pieces: the vocabulary; only its normal pieces take part, as user-defined ones are never parted.
+        pieces: the vocabulary; only its normal pieces are used, as user-defined ones are never split.
     """
     normal = {piece.text for piece in pieces.all if piece.kind == Kind.NORMAL}
     best_first = sorted(

@@ -2,7 +2,7 @@
 
 `AutoModelForCausalLM.from_pretrained` reads config.json, generation_config.json and the safetensors;
 `AutoTokenizer.from_pretrained` reads tokenizer.json and tokenizer_config.json; `tokenizer.model` is the
-SentencePiece vocabulary itself, for programs that want it. Read by transformers 4 and 5.
+SentencePiece vocabulary itself, for programs that need it. Readable by transformers 4 and 5.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from codegemma_ui.commands.export.weights import Tensor
 from codegemma_ui.fim.vocabulary import vocabulary_file
 
 SHARD_BYTES = 2 * 10**9
-"""The longest weight file but for one with a single tensor; one file at a time is in memory."""
+"""Maximum size of a weight file, except with a single tensor; one file at a time is in memory."""
 
 
 def size(source: Source, dtype: str) -> int:
-    """About how many bytes it takes on the disk."""
+    """Return the approximate size on disk."""
     return source.parameters * WIDTHS[dtype] + 2 * vocabulary_file(source.folder).stat().st_size
 
 
@@ -34,7 +34,7 @@ def write(source: Source, dtype: str, folder: Path, report: Callable[[int, int],
     Args:
         dtype: "float32", "float16" or "bfloat16".
         folder: an empty folder.
-        report: called with how many weights are written and how many there are.
+        report: called with the number of weights written and in total.
 
     Raises:
         EngineError: a weight is too large for float16.
@@ -73,7 +73,7 @@ def _write_weights(
 
 
 def _config(source: Source, dtype: str) -> dict[str, Any]:
-    """Keys of `transformers.GemmaConfig`."""
+    """Return the keys of `transformers.GemmaConfig`."""
     sizes, ids = source.architecture, source.pieces.ids
     return {
         "architectures": ["GemmaForCausalLM"],
@@ -99,7 +99,7 @@ def _config(source: Source, dtype: str) -> dict[str, Any]:
 
 
 def _generation_config(source: Source) -> dict[str, Any]:
-    """`generate()` ends where the playground does: at a FIM token, the file separator or `<eos>`."""
+    """Make `generate()` stop where the playground does: at a FIM token, the file separator or `<eos>`."""
     ids = source.pieces.ids
     return {
         "pad_token_id": ids[source.pieces.pad],
@@ -109,7 +109,7 @@ def _generation_config(source: Source) -> dict[str, Any]:
 
 
 def _tokenizer_config(source: Source) -> dict[str, Any]:
-    """The class is the plain one: `GemmaTokenizer` adds a `<mask>` that the embedding has no row for."""
+    """Use the generic class: `GemmaTokenizer` adds a `<mask>` that has no embedding row."""
     pieces = source.pieces
     return {
         "tokenizer_class": "PreTrainedTokenizerFast",

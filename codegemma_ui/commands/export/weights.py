@@ -1,8 +1,8 @@
-"""A preset's weights, read through KerasHub, as transformers names and shapes them.
+"""A preset's weights, read through KerasHub, with transformers' names and shapes.
 
-Both formats hold every matrix as rows of outputs, heads one after the other; KerasHub keeps a kernel per
-head. A norm's scale is KerasHub's own here: it multiplies by 1 + scale. Nothing is computed and nothing is
-copied until a tensor is read, so that one at a time is in memory beside the model.
+Both formats store every matrix as rows of outputs, heads one after the other; KerasHub keeps a kernel per
+head. A norm's scale is KerasHub's own here: it multiplies by 1 + scale. Nothing is computed or copied until a
+tensor is read, so that one at a time is in memory beside the model.
 
 All key and value heads are read. `GemmaCausalLM.export_to_transformers` (KerasHub 0.32) writes the first one
 only, which loses 15 of 16 in a CodeGemma 7B.
@@ -41,13 +41,13 @@ EMBEDDING = "model.embed_tokens.weight"
 
 @dataclass(frozen=True)
 class Architecture:
-    """The sizes of a Gemma (1), as both formats state them.
+    """The sizes of a Gemma (1), as both formats store them.
 
     Attributes:
         feed_forward: width of the gate, half of KerasHub's `intermediate_dim`.
-        norm_epsilon: what every norm adds to the mean square.
+        norm_epsilon: added by every norm to the mean square.
         rope_base: longest wavelength of the rotary embedding over 2 pi, in positions.
-        dtype: of the stored weights: "float32", "float16" or "bfloat16".
+        dtype: precision of the stored weights: "float32", "float16" or "bfloat16".
     """
 
     vocabulary: int
@@ -67,9 +67,9 @@ class Tensor:
     """One weight.
 
     Attributes:
-        name: as transformers names it, "model.layers.0.self_attn.q_proj.weight".
+        name: transformers' name, such as "model.layers.0.self_attn.q_proj.weight".
         shape: `(outputs, inputs)` of a matrix, `(hidden,)` of a norm.
-        read: gives the values, in the stored precision.
+        read: returns the values, in the stored precision.
     """
 
     name: str
@@ -82,21 +82,21 @@ class Tensor:
 
     @property
     def is_embedding(self) -> bool:
-        """It is the output layer too."""
+        """Return whether this is the embedding, which is also the output layer."""
         return self.name == EMBEDDING
 
     @property
     def size(self) -> int:
-        """Values in all."""
+        """Number of values."""
         return math.prod(self.shape)
 
     def values(self, dtype: str) -> np.ndarray:
-        """Read it, in a precision of `WIDTHS`, rounded to nearest.
+        """Read the values in a precision of `WIDTHS`, rounded to nearest.
 
         Raises:
             EngineError: a value is beyond that precision's range.
         """
-        import ml_dtypes  # numpy's bfloat16
+        import ml_dtypes  # for numpy's bfloat16
 
         stored = self.read()
         with np.errstate(over="ignore"):
@@ -114,14 +114,14 @@ class Tensor:
 def load(folder: Path, backend: str) -> Any:
     """Load a preset's `GemmaBackbone` in the precision it is stored in, into main memory.
 
-    It settles this process's Keras backend for good.
+    This fixes the process's Keras backend.
 
     Args:
         folder: a local KerasHub preset.
-        backend: "tensorflow", "jax" or "torch"; any gives the same values.
+        backend: "tensorflow", "jax" or "torch"; all give the same values.
 
     Raises:
-        NotEnoughMemory: the weight files are larger than what is free.
+        NotEnoughMemory: the weight files are larger than free memory.
         EngineError: the preset cannot be read.
     """
     stored, main = sum(file.stat().st_size for file in folder.glob("*.h5")), machine.memory_bytes()
@@ -130,7 +130,7 @@ def load(folder: Path, backend: str) -> Any:
             f"The preset's weights take {stored / 1e9:.1f} GB; {main[1] / 1e9:.1f} GB are free here.",
             "Close other programs, or export on a machine with more memory.",
         )
-    # A card may be smaller than the model, and has nothing to compute here.
+    # A GPU may be smaller than the model, and has nothing to compute here.
     os.environ |= {"CUDA_VISIBLE_DEVICES": "", "JAX_PLATFORMS": "cpu"}
     hushed = _hush if backend == "tensorflow" and _LOG_LEVEL not in os.environ else nullcontext
     environment.before_import(backend, torch_device="cpu")
@@ -144,22 +144,22 @@ def load(folder: Path, backend: str) -> Any:
 
 @contextmanager
 def _hush() -> Iterator[None]:
-    """Keep tensorflow's own log, which 2.21 writes as it is imported whatever its level, off stderr."""
-    with tempfile.TemporaryFile() as said:
+    """Keep tensorflow's own log, which 2.21 writes at import whatever its level, off stderr."""
+    with tempfile.TemporaryFile() as captured:
         try:
-            with console.redirected(2, said.fileno()):
+            with console.redirected(2, captured.fileno()):
                 yield
         finally:
-            said.seek(0)
-            kept = [line for line in said if not _LOGGED.match(line)]
+            captured.seek(0)
+            kept = [line for line in captured if not _LOGGED.match(line)]
             sys.stderr.write(b"".join(kept).decode(errors="replace"))
             sys.stderr.flush()
 
 
 def _stored_dtype(folder: Path) -> str | None:
-    """The precision of a preset's first weight; KerasHub loads them in its own default.
+    """Return the precision of a preset's first weight; KerasHub loads them in its own default.
 
-    Keras marks a bfloat16, which HDF5 does not know, with an attribute (`H5Entry`, Keras 3.15).
+    Keras marks a bfloat16, which HDF5 does not support, with an attribute (`H5Entry`, Keras 3.15).
     """
     import h5py
 
@@ -176,19 +176,19 @@ def _stored_dtype(folder: Path) -> str | None:
 
 
 def architecture(backbone: Any) -> Architecture:
-    """The sizes of a model, and whether it is one that both formats can hold.
+    """Return the sizes of a model, if both formats support it.
 
     Args:
         backbone: a `keras_nlp.models.GemmaBackbone`.
 
     Raises:
-        EngineError: it computes something that no Gemma 1 does, or its weights are quantised.
+        EngineError: its computation differs from Gemma 1's, or its weights are quantised.
     """
     layers = backbone.transformer_layers
     norms = [backbone.layer_norm]
     for layer in layers:
         norms += [layer.pre_attention_norm, layer.pre_ffw_norm]
-    # What the layers really do: KerasHub 0.32 passes `layer_norm_epsilon` to the last norm only.
+    # The layers' actual values: KerasHub 0.32 passes `layer_norm_epsilon` to the last norm only.
     epsilons = {float(norm.epsilon) for norm in norms}
     dtypes = {str(weight.dtype) for weight in backbone.weights}
     extras = {
@@ -203,7 +203,7 @@ def architecture(backbone: Any) -> Architecture:
     found = [name for name, present in extras.items() if present]
     if found:
         raise EngineError(
-            "Only the first Gemma's architecture can be exported, CodeGemma's. "
+            "Only CodeGemma's architecture, the first Gemma's, can be exported. "
             f"Received: a preset with {', '.join(found)}.",
             code="cannot_export",
         )
@@ -222,7 +222,7 @@ def architecture(backbone: Any) -> Architecture:
 
 
 def tensors(backbone: Any) -> Iterator[Tensor]:
-    """Every weight of a model, once: the output embedding is the input embedding.
+    """Yield every weight of a model once: the output embedding is the input embedding.
 
     Args:
         backbone: a `keras_nlp.models.GemmaBackbone`.
@@ -266,10 +266,10 @@ def _as_it_is(values: np.ndarray) -> np.ndarray:
 
 
 def _from_heads(kernel: np.ndarray) -> np.ndarray:
-    """`(heads, hidden, head_size)` to `(heads * head_size, hidden)`."""
+    """Convert `(heads, hidden, head_size)` to `(heads * head_size, hidden)`."""
     return kernel.transpose(0, 2, 1).reshape(-1, kernel.shape[1])
 
 
 def _to_hidden(kernel: np.ndarray) -> np.ndarray:
-    """`(heads, head_size, hidden)` to `(hidden, heads * head_size)`."""
+    """Convert `(heads, head_size, hidden)` to `(hidden, heads * head_size)`."""
     return kernel.reshape(-1, kernel.shape[2]).T

@@ -74,8 +74,8 @@ def write(
         snippets.append(Snippet(tool, module.FILE, module.text(taken), module.prepare(taken), own))
     here = tuple(note for note in notes if note in ("undrawn", "stopped"))
     script = curl.text(taken, address.rstrip("/"), login)
-    asks = ("login",) if login else ()
-    return (*snippets, Snippet("curl", curl.FILE, script, (), (*here, *asks)))
+    login_note = ("login",) if login else ()
+    return (*snippets, Snippet("curl", curl.FILE, script, (), (*here, *login_note)))
 
 
 def _notes(taken: Taken) -> tuple[str, ...]:

@@ -49,11 +49,11 @@ def text(taken: Taken, address: str, login: bool) -> str:
 def _body(taken: Taken) -> dict[str, Any]:
     """Return the values that differ from the defaults, and those a reader would look for."""
     default = asdict(CompletionRequest())
-    asked = asdict(taken.request)
-    del asked["time_limit_s"]  # the operator's
+    fields = asdict(taken.request)
+    del fields["time_limit_s"]  # the operator's
     always = ("prefix", "suffix", "max_length")
     return {
-        name: value for name, value in asked.items() if name in always or value != default[name]
+        name: value for name, value in fields.items() if name in always or value != default[name]
     }
 
 

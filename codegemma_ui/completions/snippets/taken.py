@@ -66,14 +66,14 @@ class Taken:
             raise BadInput("A prompt must match its request. Received: a different one")
         if self.backend not in BACKENDS:
             raise BadInput(
-                f"The backend must be one of {', '.join(BACKENDS)}. Received: another one"
+                f"The backend must be one of {', '.join(BACKENDS)}. Received: a different one"
             )
         if self.dtype not in DTYPES:
             raise BadInput(
-                f"The precision must be one of {', '.join(DTYPES)}. Received: another one"
+                f"The precision must be one of {', '.join(DTYPES)}. Received: a different one"
             )
         if not self.preset.name.isprintable():
-            raise BadInput("The name of a model must be printable. Received: another one")
+            raise BadInput("The name of a model must be printable. Received: a different one")
 
     @classmethod
     def of(cls, recording: Recording, preset: Preset) -> Taken:
@@ -155,7 +155,7 @@ class Taken:
 
     @property
     def greedy(self) -> bool:
-        """Whether sampling was off."""
+        """Return whether sampling was off."""
         request = self.request
         return request.temperature <= GREEDY_BELOW or request.top_k == 1 or request.top_p == 0
 

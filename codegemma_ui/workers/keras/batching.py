@@ -143,8 +143,8 @@ class BatchedDecoder(Decoder):
     # Warm-up
 
     def warm_up(self) -> Iterator[tuple[int, int]]:
-        """As in `Decoder`, but with batch programs instead of single-row decoding. While it runs, batches are
-        limited to the sizes already compiled."""
+        """Warm up as `Decoder` does, but with batch programs instead of single-row decoding. While it runs,
+        batches are limited to the sizes already compiled."""
         self._open = FEWEST
         yield from super().warm_up()
 

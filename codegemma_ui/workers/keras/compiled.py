@@ -54,7 +54,7 @@ def use(backend: str, keep: bool = True) -> None:
         _given_up = found.folder
     elif _folder is not None:
         if not _is_whole(_folder):
-            throw_away()
+            discard()
         trim(_folder, MAX_KEPT_BYTES)
 
 
@@ -81,13 +81,13 @@ def note() -> str | None:
     """Return a message for the user, or None if there is nothing to report."""
     if _problem:
         return (
-            f"Compiled programs are not kept, so each start compiles anew: {_problem}. "
+            f"Compiled programs are not kept, so each start recompiles: {_problem}. "
             f"{cache_folder.ELSEWHERE}"
         )
     return _damaged or None
 
 
-def throw_away() -> bool:
+def discard() -> bool:
     """Empty our folder because something in it is unreadable. Return False if there is nothing to delete.
 
     Happens once only: what this process compiled itself is intact.
@@ -168,7 +168,7 @@ def _sums_of(folder: Path) -> dict[str, int]:
 
 
 def _rebuild_note(folder: Path) -> str:
-    return f"Compiled programs in {folder} could not be read. They were thrown away and are made again."
+    return f"Compiled programs in {folder} could not be read. They were deleted and are rebuilt."
 
 
 def _use_jax(found: cache_folder.Usable) -> None:
@@ -191,7 +191,7 @@ def _listen_for_jax() -> None:
 
     def show(message: Warning | str, *rest: Any, **more: Any) -> None:
         if str(message).startswith("Error reading persistent compilation cache"):
-            throw_away()  # before jax writes the next program
+            discard()  # before jax writes the next program
         shown(message, *rest, **more)
 
     warnings.showwarning = show

@@ -70,7 +70,7 @@ def _sizes(folder: Path) -> dict[str, int]:
         return sizes | {"intermediate_dim": 2 * sizes["intermediate_dim"]}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise LoadFailed(
-            f"A preset of a Gemma must say its sizes in config.json. Received: {type(error).__name__}",
+            f"A Gemma preset must state its sizes in config.json. Received: {type(error).__name__}",
             "Choose another model, or start without --model-parallel.",
         ) from error
 

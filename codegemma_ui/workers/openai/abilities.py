@@ -23,7 +23,7 @@ _REFUSALS = (400, 422)
 
 @dataclass(frozen=True)
 class Abilities:
-    """What a server supports.
+    """Features supported by a server.
 
     Attributes:
         model: the model it serves.

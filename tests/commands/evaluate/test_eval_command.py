@@ -113,7 +113,7 @@ def test_ctrl_c_leaves_results_that_the_same_command_goes_on_from(tmp_path: Path
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=60)
     assert process.returncode == CANCELLED
-    assert "the same command goes on there" in said
+    assert "the same command continues there" in said
     assert "Traceback" not in said
     before = results.read_text()
     kept = before.count("\n") - 1

@@ -114,7 +114,7 @@ def test_results_of_another_model_under_the_same_name_are_refused(
     replaced.mkdir()
     (replaced / "metadata.json").write_text('{"date_saved": "today"}')
     monkeypatch.setattr(presets, "BUNDLED_FOLDER", replaced)
-    with pytest.raises(BadInput, match="was made with model"):
+    with pytest.raises(BadInput, match="was created with model"):
         evaluate(make_client(), [make_task()], tmp_path / "own.jsonl")
 
 

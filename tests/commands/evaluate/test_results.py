@@ -123,7 +123,7 @@ def test_a_damaged_line_is_told_with_its_number(tmp_path: Path) -> None:
     header, first, last = path.read_text().splitlines()
     for damaged in (first[:-5], "[]", '{"task_id":"own/1"}'):
         path.write_text("\n".join((header, damaged, last, "")))
-        with pytest.raises(BadInput, match="line 2 must be what an earlier run wrote"):
+        with pytest.raises(BadInput, match="line 2 must be a line written by an earlier run"):
             ResultsFile(path, MADE)
 
 

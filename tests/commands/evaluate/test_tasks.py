@@ -49,7 +49,7 @@ GOOD = json.dumps(asdict(make_task()))
         ("[1]", "line 1 must be a JSON object. Received: list"),
         (GOOD.replace('"suffix"', '"sufix"'), "line 1: suffix must be a string. Received: no such"),
         (GOOD.replace('"own/add"', "7"), "line 1: task_id must be a string. Received: int"),
-        (f"{GOOD}\n{GOOD}", "line 2: each task_id must come once. Received: 'own/add' again"),
+        (f"{GOOD}\n{GOOD}", "line 2: each task_id must be unique. Received: 'own/add' again"),
         (GOOD.replace("total", r"\ud800"), "valid Unicode. Received: a lone surrogate"),
     ],
 )

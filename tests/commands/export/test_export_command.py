@@ -147,7 +147,7 @@ def test_a_missing_library_is_told_with_the_pip_line(
 ) -> None:
     done = run("--format", form, "--out", tmp_path / "out", without=library)
     assert done.returncode == ENGINE_ERROR
-    assert f"takes the package {library}" in done.stderr
+    assert f"needs the package {library}" in done.stderr
     assert "pip install -r requirements-bench.txt" in done.stderr
     assert (ROOT / "requirements-bench.txt").read_text().count(f"\n{library}") == 1
 

@@ -169,7 +169,7 @@ class TestSums:
             (folder / "one").write_bytes(b"\x01program")
         else:
             (folder / compiled.SUMS).write_text("[")
-        assert "thrown away" in (self.again() or "")
+        assert "deleted" in (self.again() or "")
         assert list(folder.iterdir()) == []
         assert os.environ["JAX_COMPILATION_CACHE_DIR"] == str(folder)
 
@@ -198,7 +198,7 @@ class TestSums:
         compiled.use("jax")
         assert os.environ["JAX_COMPILATION_CACHE_DIR"] == "/theirs"
         assert not compiled.in_use()
-        assert not compiled.throw_away()
+        assert not compiled.discard()
         assert (folder / "one").exists()
 
 
@@ -255,7 +255,7 @@ def test_a_folder_that_cannot_be_used_is_named_by_the_worker() -> None:
     try:
         loaded = worker.until("worker", "loaded", "failed")[-1]
         assert loaded["worker"] == "loaded", loaded
-        assert "/dev/null/codegemma-ui/jax: a file stands where" in loaded["note"]
+        assert "/dev/null/codegemma-ui/jax: a file is where" in loaded["note"]
         warm = worker.until("worker", "warm")[-1]
         assert warm["note"] == loaded["note"]
     finally:

@@ -39,7 +39,7 @@ def test_without_inductor_graphs_run_as_they_are_and_nothing_kept_is_thrown_away
     monkeypatch.setattr(torch_names, "cxx_compiler", lambda: "g++")
     without(monkeypatch, "torch._guards.TracingContext")
     monkeypatch.setattr(
-        "codegemma_ui.workers.keras.compiled.throw_away", lambda: pytest.fail("it was thrown away")
+        "codegemma_ui.workers.keras.compiled.discard", lambda: pytest.fail("it was thrown away")
     )
     steps: Any = TorchSteps.__new__(TorchSteps)
     steps._device, steps._compiles, steps.note = torch.device("cpu"), True, None

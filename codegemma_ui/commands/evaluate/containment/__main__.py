@@ -17,7 +17,7 @@ from codegemma_ui.commands.evaluate.containment.plan import Plan  # noqa: E402
 
 
 def main() -> None:
-    """Run the program on stdin as the plan says."""
+    """Run the program on stdin according to the plan."""
     plan = Plan.from_json(sys.argv[1])
     source = sys.stdin.buffer.read()
     group = None

@@ -1,9 +1,8 @@
-"""Calls of the system that a program may not make, refused by a filter (seccomp) that it cannot take off.
+"""System calls that a program may not make, refused by a filter (seccomp) that it cannot remove.
 
-What they are for has no place here and passes by another wall: sockets of families that network namespaces
-do not keep apart, such as that of the machine's own host, and memory that belongs to no process and so
-counts for none. Structures and numbers are those of <linux/filter.h>, <linux/seccomp.h> and
-<linux/audit.h>.
+They have no use here and would bypass other restrictions: socket families that network namespaces do not
+isolate, such as that of the machine's own host, and memory that is not attributed to any process. Structures
+and numbers are those of <linux/filter.h>, <linux/seccomp.h> and <linux/audit.h>.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from dataclasses import dataclass
 assert sys.platform == "linux"  # `execution` runs it nowhere else
 
 FAMILIES = (socket.AF_UNIX, socket.AF_INET, socket.AF_INET6)
-"""Of sockets, which may be made: a namespace of its own leaves them nobody to reach."""
+"""Socket families that are allowed: in their own namespace they can reach nothing."""
 
 _PR_GET_SECCOMP, _PR_SET_SECCOMP, _MODE_FILTER = 21, 22, 2
 _LOAD, _EQUAL, _AT_LEAST, _RETURN = 0x20, 0x15, 0x35, 0x06
@@ -31,10 +30,10 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 @dataclass(frozen=True)
 class _Numbers:
-    """Of calls, on one architecture.
+    """System call numbers on one architecture.
 
     Attributes:
-        above: numbers from here on are calls of another kind, which are refused; None where there are none.
+        above: numbers from here on are calls of another kind, which are refused; None if there are none.
     """
 
     architecture: int
@@ -64,15 +63,15 @@ class _Program(ctypes.Structure):
 
 
 def can_be_refused() -> bool:
-    """Whether the kernel filters calls, and their numbers on this machine are known here."""
+    """Return whether the kernel filters calls, and their numbers on this machine are known here."""
     return platform.machine() in _KNOWN and _libc.prctl(_PR_GET_SECCOMP, 0, 0, 0, 0) >= 0
 
 
 def refuse() -> None:
-    """Refuse them to this process and to all that it starts, for ever; it has given its rights up before.
+    """Refuse them permanently to this process, which has dropped its rights before, and to its children.
 
     Raises:
-        OSError: it cannot be done.
+        OSError: it failed.
     """
     code = _filter(_KNOWN[platform.machine()])
     instructions = (_Instruction * len(code))(*(_Instruction(*one) for one in code))
@@ -82,7 +81,7 @@ def refuse() -> None:
 
 
 def _filter(numbers: _Numbers) -> list[tuple[int, int, int, int]]:
-    """Instructions, each with how many to skip where it holds and where it does not, and a value."""
+    """Return instructions: code, instructions to skip if true and if false, and a value."""
     no_call = (_RETURN, 0, 0, _ERROR | errno.ENOSYS)
     code = [
         (_LOAD, 0, 0, _ARCHITECTURE),

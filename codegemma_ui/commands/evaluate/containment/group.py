@@ -1,4 +1,4 @@
-"""The program's memory group, as the processes that contain it use it; `memory_group` has made its folder."""
+"""The program's memory group, for the containing processes; `memory_group` creates its folder."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ assert sys.platform == "linux"  # `execution` runs it nowhere else
 
 
 class Group:
-    """A group whose files are open: in other namespaces and another root it could not be entered any more.
+    """A group whose files are kept open: from other namespaces and another root they would be inaccessible.
 
     Args:
-        folder: as `memory_group` gives it.
+        folder: from `memory_group`.
 
     Raises:
         OSError: it cannot be entered.
@@ -21,7 +21,7 @@ class Group:
     def __init__(self, folder: str) -> None:
         self._members = os.open(f"{folder}/cgroup.procs", os.O_WRONLY)
         self._events = os.open(f"{folder}/memory.events", os.O_RDONLY)
-        child = os.fork()  # what it may do is known when it is done
+        child = os.fork()  # only a trial shows whether it may
         if child == 0:
             try:
                 self.enter()
@@ -32,10 +32,10 @@ class Group:
             raise PermissionError(f"no process can be put into {folder}")
 
     def enter(self) -> None:
-        """Put this process into it, and those that it will start."""
+        """Move this process, and its future children, into the group."""
         os.write(self._members, b"0")
 
     def was_full(self) -> bool:
-        """Whether something in it was killed, since it held all that it may."""
+        """Return whether a process in it was killed for exceeding the memory limit."""
         counts = dict(line.split() for line in os.pread(self._events, 4096, 0).splitlines())
         return int(counts.get(b"oom_kill", 0)) > 0

@@ -1,4 +1,4 @@
-"""Linux' calls that Python has no function for.
+"""Linux system calls that Python has no function for.
 
 Each raises an `OSError` that names the call. Numbers are those of <sched.h>, <sys/mount.h>, <linux/mount.h>,
 <fcntl.h> and <sys/prctl.h>.
@@ -47,7 +47,7 @@ def unshare(namespaces: int) -> None:
 def mount(
     kind: str | None, target: str, flags: int, options: str = "", source: str | None = None
 ) -> None:
-    """Mount a file system of a kind, or what `MS_BIND` and `MS_PRIVATE` make of the call."""
+    """Mount a file system, or apply `MS_BIND` or `MS_PRIVATE`."""
     encoded = (
         None if name is None else os.fsencode(name) for name in (source or kind, target, kind)
     )
@@ -56,13 +56,13 @@ def mount(
 
 
 def bind(source: str, target: str, attributes: int) -> None:
-    """Have a file or folder, with what is mounted below it, at another place and with these attributes."""
+    """Bind-mount a file or folder, including mounts below it, with these attributes."""
     mount(None, target, MS_BIND | MS_REC, source=source)
     set_attributes(target, attributes, _AT_RECURSIVE)
 
 
 def set_attributes(target: str, attributes: int, flags: int = 0) -> None:
-    """Give a mount `READ_ONLY`, `NO_DEVICES` and their like."""
+    """Set mount attributes such as `READ_ONLY` and `NO_DEVICES`."""
     wanted = _MountAttributes(set=attributes)
     result = _libc.syscall(
         ctypes.c_long(_SYS_MOUNT_SETATTR),
@@ -73,7 +73,7 @@ def set_attributes(target: str, attributes: int, flags: int = 0) -> None:
 
 
 def change_root(folder: str) -> None:
-    """Make a mounted folder the root, and let go of the old one (pivot_root(2), "pivot_root(".", ".")")."""
+    """Make a mounted folder the root, and detach the old one (pivot_root(2), "pivot_root(".", ".")")."""
     os.chdir(folder)
     _check("pivot_root", _libc.pivot_root(b".", b"."))
     _check("umount2", _libc.umount2(b".", MNT_DETACH))
@@ -81,15 +81,15 @@ def change_root(folder: str) -> None:
 
 
 def end_with_parent() -> None:
-    """Be killed when the parent ends."""
+    """Kill this process when its parent ends."""
     _check("prctl", _libc.prctl(_PR_SET_PDEATHSIG, ctypes.c_ulong(signal.SIGKILL), 0, 0, 0))
 
 
 def be_unreadable() -> None:
-    """Let no process of the same user look into this one's memory or descriptors."""
+    """Prevent processes of the same user from reading this one's memory or descriptors."""
     _check("prctl", _libc.prctl(_PR_SET_DUMPABLE, ctypes.c_ulong(0), 0, 0, 0))
 
 
 def gain_no_rights() -> None:
-    """Let no program that this process starts have more rights than it, for ever."""
+    """Permanently prevent programs started by this process from gaining rights."""
     _check("prctl", _libc.prctl(_PR_SET_NO_NEW_PRIVS, ctypes.c_ulong(1), 0, 0, 0))

@@ -1,4 +1,4 @@
-"""What the processes of a namespace hold in memory together."""
+"""Total memory of the processes in a namespace."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
 def is_over(limit: int, proc: Path = Path("/proc")) -> bool:
-    """Whether all processes but the first hold more than these bytes.
+    """Return whether all processes but the first hold more than `limit` bytes.
 
-    Pages that several of them share count once. That takes a while to find out, so it is only asked for where
-    the sum that counts them each time is over.
+    Pages shared by several of them count once. Determining that takes a while, so it is done only if the
+    simple sum exceeds the limit.
     """
     processes = [
         folder for folder in proc.iterdir() if folder.name.isdigit() and folder.name != "1"
@@ -29,16 +29,16 @@ def is_over(limit: int, proc: Path = Path("/proc")) -> bool:
 def _resident_bytes(process: Path) -> int:
     try:
         return int((process / "statm").read_text(encoding="ascii").split()[1]) * PAGE_BYTES
-    except (OSError, IndexError):  # it has ended meanwhile
+    except (OSError, IndexError):  # it has ended
         return 0
 
 
 def _proportional_bytes(process: Path) -> int:
-    """Of its own, and its part of what it shares (`Pss` of proc_pid_smaps(5))."""
+    """Return a process's private memory plus its part of shared memory (`Pss` of proc_pid_smaps(5))."""
     try:
         lines = (process / "smaps_rollup").read_text(encoding="ascii").splitlines()
     except (FileNotFoundError, ProcessLookupError):
         return 0
-    except OSError:  # not told
+    except OSError:  # unavailable
         return _resident_bytes(process)
     return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))

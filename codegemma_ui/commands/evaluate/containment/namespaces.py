@@ -12,10 +12,10 @@ from codegemma_ui.commands.evaluate.containment import linux
 assert sys.platform == "linux"  # `execution` runs it nowhere else
 
 USER = 1000
-"""The program's user and group, by its own number."""
+"""The program's user and group, by its own numbering."""
 
-NOBODY = 65534
-"""What root's programs are to everyone else: Linux limits no process count for root itself."""
+OUTSIDE_USER = 65534
+"""Outside user of root's programs: Linux does not limit the number of processes for root itself."""
 
 _ALL = (
     linux.CLONE_NEWUSER
@@ -29,12 +29,12 @@ _ALL = (
 
 
 def run(first: Callable[[], None]) -> None:
-    """Call `first` in the first process of new namespaces; return when it has ended, and all in them with it.
+    """Call `first` in the first process of new namespaces; return once all processes in them have ended.
 
-    The first process may do everything in them. Its user there is 0 where root has asked, else `USER`.
+    The first process has all rights in them. Its user there is 0 if root called this, else `USER`.
 
     Raises:
-        OSError: this machine does not let us.
+        OSError: this machine does not allow it.
     """
     unshared, tell_unshared = os.pipe()
     mapped, tell_mapped = os.pipe()
@@ -52,7 +52,7 @@ def run(first: Callable[[], None]) -> None:
         _map_users(Path("/proc") / str(child))
         os.write(tell_mapped, b"go")
     finally:
-        os.close(tell_mapped)  # without a word: the child ends
+        os.close(tell_mapped)  # nothing written: the child exits
         os.waitpid(child, 0)
 
 
@@ -79,11 +79,11 @@ def _in_child(first: Callable[[], None], tell_unshared: int, mapped: int) -> Non
 
 
 def _map_users(process: Path) -> None:
-    """Say which users there are inside; only a process outside may name another than itself."""
+    """Define the users inside; only a process outside may name users other than its own."""
     user, group = os.geteuid(), os.getegid()
     if user == 0:
         for kind in ("uid_map", "gid_map"):
-            (process / kind).write_text(f"0 0 1\n{USER} {NOBODY} 1\n", encoding="ascii")
+            (process / kind).write_text(f"0 0 1\n{USER} {OUTSIDE_USER} 1\n", encoding="ascii")
     else:
         (process / "setgroups").write_text("deny", encoding="ascii")
         (process / "uid_map").write_text(f"{USER} {user} 1", encoding="ascii")

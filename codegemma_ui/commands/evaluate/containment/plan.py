@@ -1,4 +1,4 @@
-"""What the process that contains a program is told, on its command line and as JSON."""
+"""Configuration of the containing process, passed on its command line as JSON."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from typing import NamedTuple
 
 
 class Plan(NamedTuple):
-    """How one program is run.
+    """Parameters for running one program.
 
     Attributes:
-        executable: the name under which the interpreter is started, which leads it to its environment.
-        interpreter: the file behind that name.
-        folders: of the interpreter and its packages, to be had read-only.
+        executable: path under which the interpreter is started, which determines its environment.
+        interpreter: file at that path, with links resolved.
+        folders: folders of the interpreter and its packages, mounted read-only.
         time_limit_s: seconds until an exception is raised in the program.
-        grace_s: seconds that it has left then, before it is killed.
-        cpu_s: seconds of processor time that each of its processes has.
-        memory_bytes: that its processes have together, and each alone at most.
-        folder_bytes: that its folder holds.
-        processes: that it may have at a time; open files too.
-        memory_group: folder of a memory group made for it, or None: see `memory_group`.
+        grace_s: seconds from then until it is killed.
+        cpu_s: processor seconds of each of its processes.
+        memory_bytes: limit for its processes together, and for each one.
+        folder_bytes: size of its folder.
+        processes: maximum number of processes at a time, and of open files.
+        memory_group: folder of a memory group created for it, or None: see `memory_group`.
     """
 
     executable: str
@@ -34,10 +34,10 @@ class Plan(NamedTuple):
     memory_group: str | None
 
     def to_json(self) -> str:
-        """For the command line."""
+        """Return JSON for the command line."""
         return json.dumps(self._asdict())
 
     @classmethod
     def from_json(cls, text: str) -> Plan:
-        """What `to_json` made."""
+        """Parse the result of `to_json`."""
         return cls(**json.loads(text))

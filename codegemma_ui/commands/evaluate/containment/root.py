@@ -1,8 +1,8 @@
-"""The root folder that a program has: this Python, the system's programs and libraries, an empty folder.
+"""The program's root folder: this Python, the system's programs and libraries, and an empty folder.
 
-Everything is read-only but that folder, which is /tmp too, and nothing else is there: no folder of a user's,
-no /run or /var with the sockets of services, no terminal, and no device but those that give nothing, zeros or
-random bytes.
+Everything is read-only except that folder, which is also /tmp. Nothing else exists: no user's folder, no /run
+or /var with services' sockets, no terminal, and no devices but those that give nothing, zeros or random
+bytes.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ _FIXED = linux.READ_ONLY | linux.NO_SUID
 
 
 def change_to(plan: Plan, runner: str) -> bool:
-    """Build the root on the working directory, and let it be this process' root from now on.
+    """Build the root on the working directory, and make it this process's root.
 
     Args:
         plan: names the folders of the interpreter.
-        runner: file that will be `RUNNER`.
+        runner: file to place at `RUNNER`.
 
     Returns:
-        Whether there is a /proc, of the processes inside alone.
+        Whether there is a /proc, with the processes inside only.
 
     Raises:
-        OSError: something could not be mounted.
+        OSError: a mount failed.
     """
     linux.mount(None, "/", linux.MS_REC | linux.MS_PRIVATE)
     root = Path.cwd()
@@ -66,7 +66,7 @@ def change_to(plan: Plan, runner: str) -> bool:
     folder.mkdir()
     owner = f"uid={namespaces.USER},gid={namespaces.USER}"
     linux.mount("tmpfs", str(folder), flags, f"size={plan.folder_bytes},mode=700,{owner}")
-    if not (root / "tmp").exists():  # it does where the interpreter lies in it
+    if not (root / "tmp").exists():  # it does if the interpreter is in it
         (root / "tmp").symlink_to(FOLDER)
     has_processes = _mount_processes(root)
 
@@ -77,7 +77,7 @@ def change_to(plan: Plan, runner: str) -> bool:
 
 
 def _inside(root: Path, path: str) -> Path:
-    """Where a path will be, with the folders that lead there."""
+    """Return the path inside the root, and create its parent folders."""
     inside = root / path.lstrip("/")
     inside.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
     return inside
@@ -93,11 +93,12 @@ def _bind(root: Path, path: str, name: str | None = None, *, devices: bool = Fal
 
 
 def _mount_processes(root: Path) -> bool:
-    """A /proc of the process namespace. A container that hides parts of its own /proc refuses one."""
+    """Mount a /proc of the process namespace, which is refused in a container that hides parts of its own."""
     inside = _inside(root, "/proc")
     inside.mkdir()
     flags = linux.MS_NOSUID | linux.MS_NODEV | linux.MS_NOEXEC
-    for options in ("subset=pid", ""):  # Linux 5.8; without it, what the kernel tells everyone too
+    # Linux 5.8; without "subset=pid", /proc includes general kernel information.
+    for options in ("subset=pid", ""):
         with contextlib.suppress(OSError):
             linux.mount("proc", str(inside), flags, options)
             return True

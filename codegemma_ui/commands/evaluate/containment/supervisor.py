@@ -1,7 +1,7 @@
-"""The first process of the namespaces: it starts the program, watches it, and makes the verdict.
+"""First process of the namespaces: start the program, watch it, and determine the verdict.
 
-The kernel gives it no signal that comes from inside, and kills everything inside when it ends: a program
-that was stopped, left in the background or forked without end is gone with it.
+The kernel delivers it no signal from inside, and kills everything inside when it ends, including processes
+that were stopped, left in the background or forked without end.
 """
 
 from __future__ import annotations
@@ -31,33 +31,34 @@ from codegemma_ui.commands.evaluate.containment.plan import Plan
 assert sys.platform == "linux"  # `execution` runs it nowhere else
 
 LOOK_S = 0.02
-"""Seconds from one look at the program's memory to the next."""
+"""Seconds between two checks of the program's memory."""
 
 REPORT_BYTES = 4096
-"""That a report may have. Of a longer one, which is none of ours, the rest is not read."""
+"""Maximum report size. Longer ones are not ours, and their rest is not read."""
 
 START_S = 20.0
-"""Seconds that the interpreter may take to start on a busy machine; they are not the program's."""
+"""Seconds the interpreter may take to start on a busy machine; not counted as the program's."""
 
 OPEN_FILES = 64
 
 
 def supervise(plan: Plan, source: bytes, group: Group | None) -> None:
-    """Build the root, run the program in it, and print what came of it (see the package)."""
+    """Build the root, run the program in it, and print the outcome (see the package)."""
     with contextlib.suppress(OSError):
-        # In namespaces of its own the program would have every right. A read-only /proc/sys prevents this.
+        # In namespaces of its own the program would have all rights. A read-only /proc/sys prevents this.
         limit = Path("/proc/sys/user/max_user_namespaces")
         limit.write_text("0", encoding="ascii")
-    os.setsid()  # the program may signal its whole process group: it is not that of the processes outside
+    os.setsid()  # the program may signal its process group, which must not include outside processes
     nowhere = os.open(os.devnull, os.O_RDWR)
     has_processes = root.change_to(plan, program.__file__)
     linux.be_unreadable()
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Python's own handler would let it through
-    _say_what_lacks(plan, group, has_processes)
+    # Python's own handler would accept it from inside.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    _report_limitations(plan, group, has_processes)
     print("contained", flush=True)
 
     word = os.urandom(program.WORD_BYTES // 2).hex().encode()
-    report, told = os.pipe()
+    report, outcome_end = os.pipe()
     started, tell_started = os.pipe()
     given = os.memfd_create("given")
     with os.fdopen(os.dup(given), "wb") as file:
@@ -66,11 +67,11 @@ def supervise(plan: Plan, source: bytes, group: Group | None) -> None:
     child = os.fork()
     if child == 0:
         try:
-            _become(plan, group, [nowhere, nowhere, nowhere, told, given, tell_started])
+            _become(plan, group, [nowhere, nowhere, nowhere, outcome_end, given, tell_started])
         except BaseException as error:
-            os.write(told, f"failed cannot start: {error}".encode(errors="replace"))
+            os.write(outcome_end, f"failed cannot start: {error}".encode(errors="replace"))
         os._exit(1)
-    for descriptor in (told, given, tell_started):
+    for descriptor in (outcome_end, given, tell_started):
         os.close(descriptor)
     watches = has_processes and group is None
     outcome = _watch(child, started, report, plan, word, watches=watches)
@@ -79,28 +80,28 @@ def supervise(plan: Plan, source: bytes, group: Group | None) -> None:
     print(outcome, flush=True)
 
 
-def _say_what_lacks(plan: Plan, group: Group | None, has_processes: bool) -> None:
+def _report_limitations(plan: Plan, group: Group | None, has_processes: bool) -> None:
     size = f"{plan.memory_bytes / 2**30:g} GiB"
     if group is None and has_processes:
         print(
-            f"note No memory group (cgroup v2) can be made here: each process has {size} at most; what a "
-            f"program's processes hold together is looked at every {LOOK_S:g} s, and what the kernel keeps "
-            "for them is not counted."
+            f"note No memory group (cgroup v2) can be created here: each process has at most {size}; the "
+            f"total of a program's processes is checked every {LOOK_S:g} s, and kernel memory is not "
+            "counted."
         )
     elif group is None:
         print(
-            f"note Neither a memory group (cgroup v2) nor a /proc can be made here: the {size} are for each "
-            f"process of a program, which may have {plan.processes}."
+            f"note Neither a memory group (cgroup v2) nor a /proc can be created here: the {size} are for "
+            f"each process of a program, which may have {plan.processes}."
         )
     if not calls.can_be_refused():
         print(
-            "note Calls cannot be filtered here (seccomp): neither sockets of families other than IP's nor "
-            "memory that belongs to no process are kept from programs."
+            "note System calls cannot be filtered here (seccomp): programs can use sockets of families other "
+            "than IP and memory that belongs to no process."
         )
 
 
 def _become(plan: Plan, group: Group | None, descriptors: list[int]) -> NoReturn:
-    """Turn into the program: in the group, limited, without rights, with these descriptors alone."""
+    """Become the program: in the group, limited, without rights, with only these descriptors."""
     if group is not None:
         group.enter()
     for kind, limit in (
@@ -130,7 +131,7 @@ def _become(plan: Plan, group: Group | None, descriptors: list[int]) -> NoReturn
 
 
 def _watch(child: int, started: int, report: int, plan: Plan, word: bytes, *, watches: bool) -> str:
-    """Wait until the program has ended, or has had its time or its memory."""
+    """Wait until the program has ended, or exceeded its time or memory."""
     deadline = time.monotonic() + START_S
     os.set_blocking(report, False)
     poll = select.poll()
@@ -142,15 +143,15 @@ def _watch(child: int, started: int, report: int, plan: Plan, word: bytes, *, wa
             deadline = time.monotonic() + plan.time_limit_s + plan.grace_s
         status = _reap(child)
         if status is not None:
-            said = _read(report)
-            return "passed" if status == 0 and word in said else _failure(said, status)
+            message = _read(report)
+            return "passed" if status == 0 and word in message else _failure(message, status)
         if watches and memory.is_over(plan.memory_bytes):
             return "failed memory limit"
     return "failed time limit"
 
 
 def _reap(child: int) -> int | None:
-    """Take the ended processes, so that they no longer count; the child's status, where it is among them."""
+    """Reap ended processes, so that they no longer count; return the child's status if it is one of them."""
     found = None
     with contextlib.suppress(ChildProcessError):
         while True:
@@ -168,9 +169,9 @@ def _read(report: int) -> bytes:
     return b""
 
 
-def _failure(said: bytes, status: int) -> str:
-    """What it says of its own end; it may say what it wants there, except that it has passed."""
-    text = said.decode(errors="replace")
+def _failure(message: bytes, status: int) -> str:
+    """Return the reason it reports; this may be anything, except that it has passed."""
+    text = message.decode(errors="replace")
     if os.WIFEXITED(status) and text.startswith("failed ") and text.isprintable():
         return text[:200]
     return "failed ended early"

@@ -18,7 +18,7 @@ HALVINGS = 32
 """Bisections of an interval of float32 numbers, down to their resolution."""
 
 LEAST = -1000.0
-"""Logits this far below the best are treated alike: a token e^-1000 times as likely is never drawn."""
+"""Logits this far below the best are treated the same: a token e^-1000 times as likely is never drawn."""
 
 
 def sample(scores: Any, params: SamplingParams, number: Any) -> tuple[Any, Any]:

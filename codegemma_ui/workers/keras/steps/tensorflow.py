@@ -78,7 +78,7 @@ class TensorflowKernels:
 
 
 def _in_blocks(x: tf.Tensor, matrix: weights.Quantized, rows: int) -> tf.Tensor:
-    """As in `jax.py`."""
+    """Multiply rows by a quantised matrix in blocks, as in `jax.py`."""
     values = matrix.values if matrix.bits is None else matrix.bits
     outputs, inputs = values.shape[-2:]
     size, each = x.shape[0], outputs // rows
@@ -123,7 +123,7 @@ class Compiled:
         try:
             return self._compiled(*arguments)
         except tf.errors.OpError:
-            if not compiled.throw_away():
+            if not compiled.discard():
                 raise
             traceback.print_exc()
             self._compiled = self._compile()

@@ -287,7 +287,7 @@ class TorchSteps:
                     # Copied: compilation changes the graph, and may have to be repeated.
                     run = self._compile(key, copy.deepcopy(graph), every, arguments)
                 except Exception:
-                    if not compiled.throw_away():
+                    if not compiled.discard():
                         raise
                     traceback.print_exc()
                     torch_names.forget_compiled_files()

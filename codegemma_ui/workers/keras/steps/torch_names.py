@@ -73,7 +73,7 @@ def inductor() -> Inductor:
     """Return inductor's entry points; importing them takes seconds.
 
     Raises:
-        ImportError: this torch lacks some of them; `uncompiled` tells in advance.
+        ImportError: this torch lacks some of them; `uncompiled` reports that in advance.
     """
     there = {role: found(name) for role, name in _INDUCTOR.items()}
     missing = [_INDUCTOR[role] for role, one in there.items() if one is None]

@@ -168,10 +168,10 @@ class Arrangement:
     """
 
     outputs_first = False
-    """Whether unquantised matrices are (outputs, inputs)."""
+    """True if unquantised matrices are (outputs, inputs)."""
 
     unfused = False
-    """Whether matrices multiplied by the same rows stay separate: see `Unfused`."""
+    """True if matrices multiplied by the same rows stay separate: see `Unfused`."""
 
     def __init__(self, shape: Shape, precision: Precision) -> None:
         self.shape, self.precision = shape, precision
