@@ -165,12 +165,12 @@ class Reader:
     def _by_text(self, text: str, logprobs: Mapping[str, Any] | None) -> list[ServedToken]:
         """Encode the server's texts chunk by chunk, if its ids are not ours."""
         logprobs = _listed(logprobs)
-        tokens = (logprobs or {}).get("tokens")
-        if logprobs is None or not tokens or "".join(tokens) != text:
+        pieces = (logprobs or {}).get("tokens")
+        if logprobs is None or not pieces or "".join(pieces) != text:
             return [ServedToken(one) for one in self._encoded(text)]
-        tokens = []
+        tokens: list[ServedToken] = []
         for piece, logprob, others in zip(
-            tokens, logprobs["token_logprobs"], _top(logprobs, len(tokens)), strict=True
+            pieces, logprobs["token_logprobs"], _top(logprobs, len(pieces)), strict=True
         ):
             ids = self._encoded(piece)
             if len(ids) != 1:
