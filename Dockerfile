@@ -25,7 +25,7 @@ RUN if [ "${CUDA}" = 1 ]; then \
       && /opt/app/bin/python -m pip install -r cuda.txt; \
     fi
 
-COPY pyproject.toml README.md LICENSE requirements*.txt ./
+COPY pyproject.toml README.md LICENSE ./
 COPY codegemma_ui ./codegemma_ui
 RUN /opt/app/bin/python -m pip install --no-deps --no-build-isolation .
 

@@ -1,6 +1,6 @@
 """How this package was installed, as a checkout or from a wheel, and its paths. Pure.
 
-Install commands differ: a checkout has requirements files, a wheel has the same lines as its metadata. No
+Install commands differ: in a checkout pip reads pyproject.toml, a wheel has its lines as metadata. No
 command names our own package, which is on no index: someone else's could be there.
 """
 
@@ -25,11 +25,8 @@ Extra = Literal["", "bench", "jax", "mcp", "openai", "torch"]
 
 
 def in_checkout() -> bool:
-    """Return whether the repository's files are beside the package.
-
-    Checked by a name unique to us: other packages leave a requirements.txt among the libraries.
-    """
-    return (PACKAGE.parent / "requirements-jax.txt").is_file()
+    """Return whether the repository's files are beside the package."""
+    return (PACKAGE.parent / "pyproject.toml").is_file()
 
 
 def install(extra: Extra = "") -> str:
@@ -43,7 +40,7 @@ def install(extra: Extra = "") -> str:
     except metadata.PackageNotFoundError:  # a copy of the repository, which has the files
         needed = None
     if needed is None:
-        return f"pip install -r requirements{extra and '-'}{extra}.txt"
+        return f'pip install -e ".[{extra}]"' if extra else "pip install -r requirements.txt"
     # Here: a worker's separate environment may lack it.
     from packaging.requirements import Requirement
 

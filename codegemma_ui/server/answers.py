@@ -1,47 +1,32 @@
-"""The words of a wall: one small JSON answer of its own, in the shape of Gradio's."""
+"""Send a refusal to a client that may still be sending its request."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
-from typing import Any
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
-from starlette.types import Send
+from codegemma_ui.server import bodies
 
 
-async def answer(
-    send: Send,
-    status: int,
-    body: Mapping[str, Any] | bytes,
-    *,
-    kind: str = "application/json",
-    headers: Mapping[str, str] | None = None,
+async def refuse(
+    response: Response, scope: Scope, receive: Receive, send: Send, *, unread: bool
 ) -> None:
-    """Send a whole response.
+    """Send a whole response, and only then end it.
 
     Args:
-        body: an object for JSON, or bytes of another kind.
+        unread: the body has not been read. What the client is still sending is read, up to a bound, because
+            it would not read the response of a connection that is closed on it.
     """
-    await begin(send, status, body, kind=kind, headers=headers)
+    if not unread:
+        await response(scope, receive, send)
+        return
+    response.headers["connection"] = "close"
+    start = {
+        "type": "http.response.start",
+        "status": response.status_code,
+        "headers": response.raw_headers,
+    }
+    await send(start)
+    await send({"type": "http.response.body", "body": response.body, "more_body": True})
+    await bodies.drain(receive)
     await send({"type": "http.response.body", "body": b""})
-
-
-async def begin(
-    send: Send,
-    status: int,
-    body: Mapping[str, Any] | bytes,
-    *,
-    kind: str = "application/json",
-    headers: Mapping[str, str] | None = None,
-) -> None:
-    """Send a response but for its end, so that its reader has it while we still read the request."""
-    content = body if isinstance(body, bytes) else json.dumps(body).encode()
-    named = {"content-type": kind, "content-length": str(len(content)), **(headers or {})}
-    raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in named.items()]
-    await send({"type": "http.response.start", "status": status, "headers": raw})
-    await send({"type": "http.response.body", "body": content, "more_body": True})
-
-
-async def refuse(send: Send, status: int, said: str) -> None:
-    """Say no, and why, under the key where Gradio's own refusals say it."""
-    await answer(send, status, {"detail": said})

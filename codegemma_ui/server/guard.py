@@ -17,11 +17,12 @@ from urllib.parse import urlsplit
 
 import orjson
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from codegemma_ui.ipc.messages import Status
 from codegemma_ui.server import allowlist, bodies, health, logout, logs, mcp_tool, metrics, policy
-from codegemma_ui.server.answers import answer, begin, refuse
+from codegemma_ui.server.answers import refuse
 from codegemma_ui.server.endpoints import Endpoints
 from codegemma_ui.server.hosts import FOREIGN, Hosts
 from codegemma_ui.server.login import UNKNOWN, Login, admits
@@ -93,13 +94,14 @@ class GuardMiddleware:
         try:
             await self._pass(scope, receive, said.send)
         except bodies.Refused as refused:
-            await _refuse_body(refused, receive, said.send)
+            # In the shape of Gradio's own refusals.
+            response = JSONResponse({"detail": refused.said}, refused.status)
+            await refuse(response, scope, receive, said.send, unread=refused.unread)
         except Exception as error:
             log.warning("request failed", extra={"fields": {**said.fields(), **logs.frames(error)}})
             if said.status is None:
-                await refuse(
-                    said.send, 500, f"The server failed at this (request {said.request_id})."
-                )
+                failed = f"The server failed at this (request {said.request_id})."
+                await JSONResponse({"detail": failed}, 500)(scope, receive, said.send)
             else:
                 await said.end()
         finally:
@@ -112,22 +114,21 @@ class GuardMiddleware:
         config, headers = self._config, Headers(scope=scope)
         method, path = scope["method"], scope["path"]
         if path == health.PATH and method in allowlist.READ:
-            await answer(send, *health.report(config.status()))
+            status, report = health.report(config.status())
+            await JSONResponse(report, status)(scope, receive, send)
             return
         host = headers.get("host")
         if not config.hosts.knows(host) or len(headers.getlist("host")) != 1:
-            await refuse(
-                send, 400, "This host is not served here. The operator can name it: --allowed-host."
+            raise bodies.Refused(
+                400, "This host is not served here. The operator can name it: --allowed-host."
             )
-            return
         if path == metrics.PATH and method in allowlist.READ and config.metrics is not None:
-            await self._scrape(config.metrics, headers, send)
+            await self._scrape(config.metrics, headers)(scope, receive, send)
             return
         if len(scope["query_string"]) > allowlist.MAX_QUERY_BYTES:
-            await refuse(
-                send, 414, f"A query may have at most {allowlist.MAX_QUERY_BYTES:,} bytes."
+            raise bodies.Refused(
+                414, f"A query may have at most {allowlist.MAX_QUERY_BYTES:,} bytes."
             )
-            return
         if method != "POST":
             await self._enter(scope, receive, send)
             return
@@ -162,11 +163,9 @@ class GuardMiddleware:
             return
         match config.routes.judge(method, path):
             case "closed":
-                await refuse(send, 404, "Not found.")
-                return
+                raise bodies.Refused(404, "Not found.")
             case "wrong_method":
-                await refuse(send, 405, "This address does not take that method.")
-                return
+                raise bodies.Refused(405, "This address does not take that method.")
         if config.login is not None and not admits(scope):
             raise bodies.Refused(401, UNKNOWN, unread=method == "POST")
         if method == "POST":
@@ -178,13 +177,12 @@ class GuardMiddleware:
             scope, receive = await _body(scope, receive, config)
         await self._app(_for_gradio(scope, config.hosts), receive, send)
 
-    async def _scrape(self, counted: metrics.Metrics, headers: Headers, send: Send) -> None:
+    def _scrape(self, counted: metrics.Metrics, headers: Headers) -> Response:
         login = self._config.login
         if login is not None and not login.accepts(headers.get("authorization")):
-            asked = {"www-authenticate": 'Basic realm="metrics"'}
-            await answer(send, 401, {"detail": UNKNOWN}, headers=asked)
-            return
-        await answer(send, 200, counted.page(), kind=metrics.KIND)
+            challenge = {"www-authenticate": 'Basic realm="metrics"'}
+            return JSONResponse({"detail": UNKNOWN}, 401, challenge)
+        return Response(counted.page(), headers={"content-type": metrics.KIND})
 
 
 class _Accepted:
@@ -274,15 +272,6 @@ async def _body(scope: Scope, receive: Receive, config: GuardConfig) -> tuple[Sc
             headers["content-length"] = str(len(body))
         scope = {**scope, overload.BODY: filled}
     return {**scope, "headers": headers.raw}, bodies.again(body, receive)
-
-
-async def _refuse_body(refused: bodies.Refused, receive: Receive, send: Send) -> None:
-    if not refused.unread:
-        await refuse(send, refused.status, refused.said)
-        return
-    await begin(send, refused.status, {"detail": refused.said}, headers={"connection": "close"})
-    await bodies.drain(receive)
-    await send({"type": "http.response.body", "body": b""})
 
 
 def _for_gradio(scope: Scope, hosts: Hosts) -> Scope:

@@ -140,7 +140,7 @@ def test_a_small_run_measures_the_engine_and_its_peer(
 
 @pytest.mark.skipif(
     not all(map(surroundings.version, ("transformers", "safetensors"))),
-    reason="needs requirements-bench.txt",
+    reason="needs the extra bench",
 )
 def test_keras_hub_and_transformers_write_the_same_tokens(folder: Path) -> None:
     names = ["kerashub-jax-float32", "transformers-lookup-float32"]
@@ -159,7 +159,7 @@ def test_keras_hub_and_transformers_write_the_same_tokens(folder: Path) -> None:
     assert drafting["weight_bytes_per_s"] is None
 
 
-@pytest.mark.skipif(not HAS_PEER, reason="needs requirements-bench.txt")
+@pytest.mark.skipif(not HAS_PEER, reason="needs the extra bench")
 def test_ctrl_c_reports_what_was_measured(folder: Path) -> None:
     process = subprocess.Popen(
         command("--quick", "--rounds", "99", "--json", "--only", PEER),
@@ -191,7 +191,7 @@ def test_what_is_not_installed_is_skipped_with_its_pip_line(
     present, skipped = bench._present(chosen, "cpu", {})
     assert present == []
     assert [one["subject"] for one in skipped[:-1]] == [subject.name for subject in chosen]
-    assert {one["needs"] for one in skipped[:-1]} == {"pip install -r requirements-bench.txt"}
+    assert {one["needs"] for one in skipped[:-1]} == {'pip install -e ".[bench]"'}
 
 
 @pytest.mark.parametrize(

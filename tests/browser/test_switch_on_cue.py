@@ -53,7 +53,7 @@ def test_a_backend_that_is_not_installed_shows_its_pip_line(
     scripted.client.missing = {"torch"}
     playground = open_page(scripted.url)
     playground.choose("backend", "torch (not installed)")
-    expect(playground.answer).to_contain_text("pip install -r requirements-torch.txt")
+    expect(playground.answer).to_contain_text('pip install -e ".[torch]"')
     expect(playground.page.locator("#backend input")).to_have_value("tensorflow")
 
 

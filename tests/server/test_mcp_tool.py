@@ -215,5 +215,5 @@ def test_without_the_package_it_says_what_to_install() -> None:
         check=False,
     )
     assert done.returncode == 2
-    assert "pip install -r requirements-mcp.txt" in done.stderr
+    assert 'pip install -e ".[mcp]"' in done.stderr
     assert "Traceback" not in done.stderr

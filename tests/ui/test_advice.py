@@ -71,7 +71,7 @@ TORCH_IS_FASTER = (
     " With a model of this size on a CPU, the backend torch is faster than tensorflow: about 6.5 tokens a "
     "second against 4.7, measured in bfloat16 on 2 cores at CodeGemma 2B's size."
 )
-INSTALL = "pip install -r requirements-torch.txt"
+INSTALL = 'pip install -e ".[torch]"'
 SMALLER = "choose a smaller model, such as Bundled FIM model or close other programs."
 
 

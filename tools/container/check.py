@@ -66,7 +66,7 @@ def lint() -> Row:
     """What hadolint finds."""
     program = shutil.which("hadolint", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
     if program is None:
-        raise NotTried("hadolint is missing: pip install -r requirements-dev.txt")
+        raise NotTried("hadolint is missing: pip install --group dev")
     done = subprocess.run([program, "--no-color", str(DOCKERFILE)], capture_output=True, text=True)
     found = done.stdout.strip() or done.stderr.strip()
     return Row("hadolint", "nothing", found or "nothing", done.returncode == 0)

@@ -13,12 +13,17 @@ from typing import Any
 
 import anyio
 from starlette.datastructures import Headers
-from starlette.types import Receive, Scope, Send
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Route, Router
+from starlette.types import Message, Receive, Scope, Send
 
 from codegemma_ui.client.client import EngineClient
+from codegemma_ui.client.generation import Generation
 from codegemma_ui.ipc.messages import Status
 from codegemma_ui.server import bodies
-from codegemma_ui.server.answers import answer, begin
+from codegemma_ui.server.answers import refuse
 from codegemma_ui.server.hosts import FOREIGN
 from codegemma_ui.server.openai_api import completions, fields, infill
 from codegemma_ui.server.openai_api.ask import fields_for
@@ -36,68 +41,66 @@ SEND_S = 30.0
 """Seconds after which a caller who takes nothing of a stream is taken to be gone."""
 
 _OURS = re.compile(r"/(?:infill|health|v1(?:/.*)?)", re.DOTALL)
-_READ, _SEND = ("GET", "HEAD"), ("POST",)
 
 Form = completions.Form | infill.Form
 
 
 class OpenAIApi:
-    """See the module.
+    """ASGI: the endpoints for other tools.
 
     Args:
         client: the engine's handle.
-        key: that callers must bring; None lets everyone in.
+        key: required of callers; None lets everyone in.
     """
 
     def __init__(self, client: EngineClient, key: str | None) -> None:
         self._client = client
         self._key = ApiKey(key)
         self._began_s = int(time.time())
+        self._router = Router(
+            [
+                *(Route(path, self._health) for path in HEALTH),
+                Route(MODELS, self._list_models),
+                Route(MODELS + "/{name:path}", self._list_models),
+                Route(COMPLETIONS, self._complete, methods=["POST"]),
+                Route(INFILL, self._complete, methods=["POST"]),
+            ],
+            redirect_slashes=False,
+            default=_not_found,
+        )
 
     def has(self, path: str) -> bool:
-        """Whether an address is one of this room."""
+        """Return whether a path is one of these endpoints."""
         return _OURS.fullmatch(path) is not None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send, foreign: bool) -> None:
-        """Answer a request that the walls let in.
+        """Answer a request that the guard let in.
 
         Args:
-            foreign: a page of another site sends it.
+            foreign: it comes from a page of another site.
         """
         try:
             if foreign:
                 raise Problem(403, FOREIGN, code="foreign_origin", kind="permission_error")
-            await self._route(scope, receive, send)
+            if scope["path"] not in HEALTH and not self._key.accepts(Headers(scope=scope)):
+                raise Problem(
+                    401,
+                    "The key is missing or wrong: Authorization: Bearer KEY.",
+                    code="invalid_api_key",
+                )
+            await self._router(scope, receive, send)
         except bodies.Refused as refused:
-            await _tell(Problem.refused(refused), receive, send)
+            await _tell(Problem.refused(refused), scope, receive, send)
+        except HTTPException as error:  # Starlette's, of a method
+            allowed = (error.headers or {}).get("Allow", "")
+            problem = Problem(405, f"This address takes {allowed}.", code="wrong_method")
+            await _tell(problem, scope, receive, send)
         except Problem as problem:
-            await _tell(problem, receive, send)
+            await _tell(problem, scope, receive, send)
 
-    async def _route(self, scope: Scope, receive: Receive, send: Send) -> None:
-        method, path, headers = scope["method"], scope["path"], Headers(scope=scope)
-        if path in HEALTH:
-            _check_method(method, _READ)
-            self._ready()
-            await answer(send, 200, {"status": "ok"})
-            return
-        if not self._key.accepts(headers):
-            raise Problem(
-                401,
-                "The key is missing or wrong: Authorization: Bearer KEY.",
-                code="invalid_api_key",
-            )
-        if path == MODELS or path.startswith(f"{MODELS}/"):
-            _check_method(method, _READ)
-            await answer(send, 200, self._models(path.removeprefix(MODELS)[1:]))
-        elif path in (COMPLETIONS, INFILL):
-            _check_method(method, _SEND)
-            await self._complete(path, headers, receive, send)
-        else:
-            raise Problem(
-                404,
-                f"There are {COMPLETIONS}, {MODELS} and {INFILL}. A model that fills in code does not chat.",
-                code="not_found",
-            )
+    async def _health(self, _: Request) -> Response:
+        self._ready()
+        return JSONResponse({"status": "ok"})
 
     def _ready(self) -> Status:
         """The status of an engine that has a model.
@@ -110,9 +113,9 @@ class OpenAIApi:
             raise not_ready()
         return status
 
-    def _models(self, name: str) -> dict[str, Any]:
+    async def _list_models(self, request: Request) -> Response:
         """The served model, as a list of one, or by its name."""
-        served = self._ready().preset
+        served, name = self._ready().preset, request.path_params.get("name")
         model = {
             "id": served,
             "object": "model",
@@ -120,14 +123,15 @@ class OpenAIApi:
             "owned_by": "codegemma-ui",
         }
         if not name:
-            return {"object": "list", "data": [model]}
+            return JSONResponse({"object": "list", "data": [model]})
         fields.check_model({"model": name}, served or "")
-        return model
+        return JSONResponse(model)
 
-    async def _complete(self, path: str, headers: Headers, receive: Receive, send: Send) -> None:
+    async def _complete(self, request: Request) -> Response:
+        headers = request.headers
         length = headers.get("content-length")
         declared = None if length is None else length.encode()
-        body = await bodies.read(receive, declared, bodies.MAX_BODY_BYTES)
+        body = await bodies.read(request.receive, declared, bodies.MAX_BODY_BYTES)
         given = bodies.parse_json(
             headers.get("content-type", ""), body, MAX_VALUES, token_ids="prompt"
         )
@@ -136,7 +140,7 @@ class OpenAIApi:
             raise Problem.told(refusal)
         status, vocabulary = self._ready(), self._client.vocabulary()
         form: Form
-        if path == COMPLETIONS:
+        if request.url.path == COMPLETIONS:
             form = completions.Form(given, status.preset or "", vocabulary)
         else:
             form = infill.Form(given, status.preset or "", status.context_length)
@@ -146,93 +150,105 @@ class OpenAIApi:
             fields_for, form.ask, vocabulary, status.context_length
         )
         writing = Writing(form.ask, vocabulary.stop_ids, cut=cut)
-        with self._client.submit(raw) as generation:
-            async with aclosing(writing.pieces(generation)) as pieces:
-                await _while_listened(receive, send, form, writing, pieces)
+        return _Answer(self._client.submit(raw), form, writing)
 
 
-async def _while_listened(
-    receive: Receive, send: Send, form: Form, writing: Writing, pieces: AsyncIterator[Piece]
-) -> None:
-    """Write an answer, unless its caller leaves first: then the completion ends at once.
+class _Answer(Response):
+    """The answer to one completion, written while it is generated.
 
-    The pieces are taken as fast as they come, so that a caller who reads slowly holds no place in the line.
+    A caller who leaves ends the generation at once, also before its first token. Pieces are taken as fast as
+    they come, so that a caller who reads slowly keeps no slot. Starlette's StreamingResponse does neither.
 
-    Raises:
-        Problem: before anything was sent.
+    Args:
+        generation: cancelled when the answer ends.
+        form: how the answer is written.
+        writing: what has been written so far.
     """
-    ready: asyncio.Queue[Piece | Problem | None] = asyncio.Queue()
-    problem: Problem | None = None
 
-    async def take() -> None:
+    def __init__(self, generation: Generation, form: Form, writing: Writing) -> None:
+        self._generation, self._form, self._writing = generation, form, writing
+        self._ready: asyncio.Queue[Piece | Problem | None] = asyncio.Queue()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """
+        Raises:
+            Problem: before anything was sent.
+        """
+        problem: Problem | None = None
+
+        async def leave() -> None:
+            while (await receive())["type"] != "http.disconnect":
+                pass
+            tasks.cancel_scope.cancel()
+
+        with self._generation:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(self._take)
+                tasks.start_soon(leave)
+                if self._form.stream:
+                    problem = await self._stream(send)
+                else:
+                    problem = await self._write(scope, receive, send)
+                tasks.cancel_scope.cancel()
+        if problem is not None:
+            raise problem
+
+    async def _take(self) -> None:
         try:
-            async for piece in pieces:
-                ready.put_nowait(piece)
-            ready.put_nowait(None)
+            async with aclosing(self._writing.pieces(self._generation)) as pieces:
+                async for piece in pieces:
+                    self._ready.put_nowait(piece)
+            self._ready.put_nowait(None)
         except Problem as problem:
-            ready.put_nowait(problem)
+            self._ready.put_nowait(problem)
 
-    async def leave() -> None:
-        while (await receive())["type"] != "http.disconnect":
-            pass
-        tasks.cancel_scope.cancel()
-
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(take)
-        tasks.start_soon(leave)
-        problem = await (_stream if form.stream else _at_once)(send, form, writing, ready)
-        tasks.cancel_scope.cancel()
-    if problem is not None:
-        raise problem
-
-
-async def _at_once(
-    send: Send, form: Form, writing: Writing, ready: asyncio.Queue[Piece | Problem | None]
-) -> Problem | None:
-    whole = Piece()
-    while isinstance(piece := await ready.get(), Piece):
-        whole += piece
-    if piece is None:
-        await answer(send, 200, form.whole(whole, writing))
-    return piece
-
-
-async def _stream(
-    send: Send, form: Form, writing: Writing, ready: asyncio.Queue[Piece | Problem | None]
-) -> Problem | None:
-    """Server-sent events, as both OpenAI and llama.cpp write them. They begin once the engine has begun, so
-    that what fails before that has a status of its own."""
-    piece = await ready.get()
-    if isinstance(piece, Problem):
+    async def _write(self, scope: Scope, receive: Receive, send: Send) -> Problem | None:
+        whole = Piece()
+        while isinstance(piece := await self._ready.get(), Piece):
+            whole += piece
+        if piece is None:
+            await JSONResponse(self._form.whole(whole, self._writing))(scope, receive, send)
         return piece
-    kind = [(b"content-type", b"text/event-stream"), (b"cache-control", b"no-cache")]
-    await send({"type": "http.response.start", "status": 200, "headers": kind})
-    with contextlib.suppress(TimeoutError):
-        while isinstance(piece := await ready.get(), Piece):
+
+    async def _stream(self, send: Send) -> Problem | None:
+        """Write server-sent events, as both OpenAI and llama.cpp do. They begin once the engine has begun, so
+        that what fails before that has a status of its own."""
+        piece = await self._ready.get()
+        if isinstance(piece, Problem):
+            return piece
+
+        async def send_in_time(message: Message) -> None:
+            with anyio.fail_after(SEND_S):
+                await send(message)
+
+        headers = {"content-type": "text/event-stream", "cache-control": "no-cache"}
+        response = StreamingResponse(self._events(), headers=headers)
+        with contextlib.suppress(TimeoutError):
+            await response.stream_response(send_in_time)
+        return None
+
+    async def _events(self) -> AsyncIterator[bytes]:
+        form = self._form
+        while isinstance(piece := await self._ready.get(), Piece):
             if form.tells(piece):
-                await _send_event(send, form.part(piece))
-        for event in form.last(writing) if piece is None else [piece.body]:
-            await _send_event(send, event)
-        await send({"type": "http.response.body", "body": form.closing})
-    return None
+                yield _event(form.part(piece))
+        for event in form.last(self._writing) if piece is None else [piece.body]:
+            yield _event(event)
+        yield form.closing
 
 
-async def _send_event(send: Send, event: dict[str, Any]) -> None:
-    with anyio.fail_after(SEND_S):
-        line = f"data: {json.dumps(event)}\n\n".encode()
-        await send({"type": "http.response.body", "body": line, "more_body": True})
+def _event(fields: dict[str, Any]) -> bytes:
+    return f"data: {json.dumps(fields)}\n\n".encode()
 
 
-def _check_method(method: str, allowed: tuple[str, ...]) -> None:
-    if method not in allowed:
-        raise Problem(405, f"This address takes {' or '.join(allowed)}.", code="wrong_method")
+async def _not_found(*_: object) -> None:
+    raise Problem(
+        404,
+        f"There are {COMPLETIONS}, {MODELS} and {INFILL}. A model that fills in code does not chat.",
+        code="not_found",
+    )
 
 
-async def _tell(problem: Problem, receive: Receive, send: Send) -> None:
-    """Answer with a problem; a client that is still sending hears it too."""
-    if not problem.unread:
-        await answer(send, problem.status, problem.body, headers=problem.headers)
-        return
-    await begin(send, problem.status, problem.body, headers={"connection": "close"})
-    await bodies.drain(receive)
-    await send({"type": "http.response.body", "body": b""})
+async def _tell(problem: Problem, scope: Scope, receive: Receive, send: Send) -> None:
+    response = JSONResponse(problem.body, problem.status, problem.headers)
+    await refuse(response, scope, receive, send, unread=problem.unread)

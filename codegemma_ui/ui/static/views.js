@@ -112,6 +112,7 @@
   const words = { spelled: "", of: {} };
   function factsOf(node) {
     const facts = JSON.parse(node.textContent);
+    if (!facts.language) return facts; // nothing of it is drawn
     const source = document.getElementById("view-words");
     if (source?.lang !== facts.language) return null;
     if (words.spelled !== source.textContent) {

@@ -55,7 +55,7 @@ VERSIONS = (
     Version("jax", "0.10", "3.11", oldest=True),
     Version("jax", "0.11", "3.12"),
 )
-"""All that requirements-torch.txt and requirements-jax.txt allow; tests/suites.py says which run when."""
+"""All that the extras torch and jax allow; tests/suites.py says which run when."""
 
 
 def interpreter(version: Version) -> Path:

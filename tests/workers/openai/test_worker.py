@@ -228,7 +228,7 @@ def test_without_the_library_it_says_what_to_install(tmp_path: Path) -> None:
     failed = said.get(timeout=60)
     process.stop()
     assert failed["code"] == "backend_missing"
-    assert failed["hint"] == "pip install -r requirements-openai.txt"
+    assert failed["hint"] == 'pip install -e ".[openai]"'
 
 
 def test_the_shell_asks_it_too() -> None:
