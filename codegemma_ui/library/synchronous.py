@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 _END = object()
 
-LOOK_S = 0.5
+POLL_S = 0.5
 """Seconds between two checks for Ctrl+C: Windows does not deliver it during an unlimited wait."""
 
 
@@ -80,6 +80,6 @@ class LoopThread:
 def _next(arrived: SimpleQueue[object]) -> object:
     while True:
         try:
-            return arrived.get(timeout=LOOK_S)
+            return arrived.get(timeout=POLL_S)
         except Empty:
             continue

@@ -41,7 +41,7 @@ def run(*flags: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
     [
         (["--only", "vllm"], "--only takes names, or how they begin, of: engine-jax-float32, "),
         (["--rounds", "0"], "--rounds must be a whole number from 1 up. Received: 0"),
-        (["--threads", "4096"], "the cores there are. Received: 4096"),
+        (["--threads", "4096"], "the number of cores. Received: 4096"),
         (["--preset", "gpt"], "A preset is a name of the table"),
     ],
 )

@@ -370,6 +370,6 @@ def test_a_proxy_may_have_cut_a_download(monkeypatch: pytest.MonkeyPatch) -> Non
     }
     said = words.error_of("connection_lost", of, "a part of it")
     assert said.hint == (
-        "Try again: it goes on. The data came through the proxy of https_proxy (http://proxy:3128), "
-        "which may have cut it."
+        "Try again: it goes on. The data came through the proxy of https_proxy (http://proxy:3128), which "
+        "may have cut it."
     )

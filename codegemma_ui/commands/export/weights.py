@@ -132,7 +132,11 @@ def load(folder: Path, backend: str) -> Any:
         )
     # A GPU may be smaller than the model, and has nothing to compute here.
     os.environ |= {"CUDA_VISIBLE_DEVICES": "", "JAX_PLATFORMS": "cpu"}
-    hushed = _hush if backend == "tensorflow" and _LOG_LEVEL not in os.environ else nullcontext
+    hushed = (
+        _silence_tensorflow
+        if backend == "tensorflow" and _LOG_LEVEL not in os.environ
+        else nullcontext
+    )
     environment.before_import(backend, torch_device="cpu")
     try:
         with hushed():
@@ -143,7 +147,7 @@ def load(folder: Path, backend: str) -> Any:
 
 
 @contextmanager
-def _hush() -> Iterator[None]:
+def _silence_tensorflow() -> Iterator[None]:
     """Keep tensorflow's own log, which 2.21 writes at import whatever its level, off stderr."""
     with tempfile.TemporaryFile() as captured:
         try:

@@ -21,8 +21,8 @@ import numpy as np
 
 from codegemma_ui.workers.keras.decode import (
     BURST_S,
-    LOOK_S,
     PADDING_ID,
+    POLL_S,
     Decoder,
     Prefill,
     PrefillProgress,
@@ -42,7 +42,7 @@ from codegemma_ui.workers.keras.steps import (
 SHORTEST = 128
 """Shortest batch cache, in tokens: each row attends to its whole part, and few need more for long."""
 
-FEWEST = 2
+MIN_ROWS = 2
 """Rows in the smallest cache. XLA copies a single-row cache, and sums a one-row product in another order
 (0.10, on a CPU): one row of two is faster, and gives the same bits as one of eight."""
 
@@ -145,7 +145,7 @@ class BatchedDecoder(Decoder):
     def warm_up(self) -> Iterator[tuple[int, int]]:
         """Warm up as `Decoder` does, but with batch programs instead of single-row decoding. While it runs,
         batches are limited to the sizes already compiled."""
-        self._open = FEWEST
+        self._open = MIN_ROWS
         yield from super().warm_up()
 
     def _programs(self) -> list[tuple[Hashable, Callable[[], None]]]:
@@ -154,15 +154,15 @@ class BatchedDecoder(Decoder):
 
         writes_one = {(length, 1): length for length in self.cache_lengths}
         first, *others = [
-            decoding(FEWEST, writes_one[name]) if name in writes_one else (name, run)
+            decoding(MIN_ROWS, writes_one[name]) if name in writes_one else (name, run)
             for name, run in super()._programs()
         ]
         more = [decoding(rows, length) for rows in self._tiers()[1:] for length in self._lengths]
-        return [first, decoding(FEWEST, SHORTEST), *others, *more]
+        return [first, decoding(MIN_ROWS, SHORTEST), *others, *more]
 
     def _tiers(self) -> list[int]:
         """Return the possible slot counts."""
-        tiers = [FEWEST]
+        tiers = [MIN_ROWS]
         while tiers[-1] < self.most:
             tiers.append(min(2 * tiers[-1], self.most))
         return tiers
@@ -207,7 +207,7 @@ class BatchedDecoder(Decoder):
                 self._runs = True
                 self._thread.submit(self._turn_of_all)
         shown: PrefillProgress | None = None
-        look_s: float | None = LOOK_S
+        look_s: float | None = POLL_S
         try:
             while True:
                 try:

@@ -29,7 +29,7 @@ from codegemma_ui.workers.keras.prompt_lookup import Draft, DraftBudget
 from codegemma_ui.workers.keras.sampling import GREEDY, Sampler, Sampling, TokenChoice, choices_of
 from codegemma_ui.workers.keras.steps import (
     Cache,
-    GivenUp,
+    PassAbandoned,
     SamplingParams,
     Scores,
     Steps,
@@ -54,7 +54,7 @@ VERIFY_COST = 2.5
 BURST_S = 0.03
 """Maximum seconds of a pass of several tokens, and so the longest wait after a cancellation."""
 
-LOOK_S = 0.05
+POLL_S = 0.05
 """Polling interval during a prefill, in seconds, for cancellation and progress."""
 
 MARGIN = 1e-3
@@ -167,7 +167,7 @@ class Decoder:
         self._verify_cost = VERIFY_COST
         self._thread = thread or ThreadPoolExecutor(1, "decoder")
         # On torch, a second computing thread would bring its own OpenMP team.
-        beside = self.steps.tried_beside
+        beside = self.steps.warms_up_concurrently
         self._tries = ThreadPoolExecutor(1, "warm-up") if beside else self._thread
         self._trying: dict[Hashable, Future[None]] = {}  # by program key
 
@@ -186,7 +186,7 @@ class Decoder:
         yield 0, len(programs)
         for done, (name, run) in enumerate(programs, start=1):
             trying = self._trying[name] = self._tries.submit(run)
-            while not futures.wait([trying], LOOK_S).done:
+            while not futures.wait([trying], POLL_S).done:
                 yield done - 1, len(programs)
             del self._trying[name]
             trying.result()
@@ -205,14 +205,14 @@ class Decoder:
         return [((length, size), partial(self._try, length, size)) for length, size in names]
 
     def _try(self, length: int, size: int) -> None:
-        if size > CHUNKS[1] and self.pace.holds_up(size):
+        if size > CHUNKS[1] and self.pace.too_slow_to_try(size):
             return
         cache, stops = self.steps.allocate(length), stop_array(())
         ids = np.full(size or CHUNKS[1], PADDING_ID, np.int32)
         others = size > CHUNKS[1] or (size and length > self.cache_lengths[0])
         if others and in_parts(self.steps):
             # All parts run one program, whatever the pass. Long passes are estimated from short ones.
-            with suppress(GivenUp):
+            with suppress(PassAbandoned):
                 self.steps.prefill(cache, ids, 0, 0, stops, lambda done: not done)
         elif size == 1:
             self.steps.decode(cache, PADDING_ID, 0, 1, stops, GREEDY)
@@ -371,19 +371,19 @@ class Decoder:
         last: int,
         stops: np.ndarray,
         given: np.ndarray | None = None,
-        goes_on: Callable[[int], bool] = always,
+        should_continue: Callable[[int], bool] = always,
     ) -> tuple[Cache, TokenBatch, Scores]:
         """Prefill a chunk with the program of its size: `verify` for `VERIFY_TOKENS`, else `prefill`.
 
         Args:
-            goes_on: as in `PartedSteps`, if the pass runs in parts.
+            should_continue: as in `PartedSteps`, if the pass runs in parts.
 
         Raises:
-            GivenUp: `goes_on` returned False.
+            PassAbandoned: `should_continue` returned False.
         """
         if len(ids) != VERIFY_TOKENS:
             if in_parts(self.steps):
-                return self.steps.prefill(cache, ids, offset, last, stops, goes_on)
+                return self.steps.prefill(cache, ids, offset, last, stops, should_continue)
             return self.steps.prefill(cache, ids, offset, last, stops)
         given = np.full(VERIFY_TOKENS, FREE, np.int32) if given is None else given
         return self.steps.verify(cache, ids, offset, last, stops, given)
@@ -399,7 +399,7 @@ class Decoder:
     ) -> list[TokenChoice]:
         """Prefill the prompt and the forced tokens; return these as choices, and one more."""
         prefill = watch.prefill = self._begin(prompt, forced, max_length)
-        with suppress(GivenUp):
+        with suppress(PassAbandoned):
             while prefill.plan and not watch.should_stop():
                 self._prefill_pass(prefill, params, stops, watch.should_stop)
         self.prefix_cache.put(prefill.cached)
@@ -444,7 +444,7 @@ class Decoder:
         """Run the next pass; the last one samples the final choice if needed.
 
         Raises:
-            GivenUp: `should_stop` returned true during a pass that runs in parts.
+            PassAbandoned: `should_stop` returned true during a pass that runs in parts.
         """
         self._plan(prefill)
         offset, size, end = prefill.plan.popleft()
@@ -454,16 +454,16 @@ class Decoder:
         ids[: len(part)], given[: len(following)] = part, following
         last = len(part) - 1
 
-        def goes_on(parts: int) -> bool:
+        def should_continue(parts: int) -> bool:
             prefill.reached = offset + len(part) * parts // self.steps.parts
             return not should_stop()
 
         self._wait_for((cached.length, size))
         try:
             cached.cache, picked, scores = self._timed(
-                cached.cache, ids, offset, last, stops, given, goes_on
+                cached.cache, ids, offset, last, stops, given, should_continue
             )
-        except GivenUp as left:
+        except PassAbandoned as left:
             cached.cache = left.cache
             raise
         self.prefilled_tokens += size
@@ -556,7 +556,7 @@ class _PrefillWatch:
         """Yield the progress until the prefill is complete or should stop."""
         reported: PrefillProgress | None = None
         try:
-            while not futures.wait((under_way,), LOOK_S).done and not self.should_stop():
+            while not futures.wait((under_way,), POLL_S).done and not self.should_stop():
                 now = None if self.prefill is None else self.prefill.prefilled()
                 if now is not None and now != reported:
                     reported = now

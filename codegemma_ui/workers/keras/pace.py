@@ -55,7 +55,7 @@ class Pace:
         nearest = min(self._seconds, key=lambda known: (known > size, abs(known - size)))
         return self._seconds[nearest] * (size + DISPATCH) / (nearest + DISPATCH)
 
-    def holds_up(self, size: int) -> bool:
+    def too_slow_to_try(self, size: int) -> bool:
         """Return whether trying a pass, or a part of it, would take longer than `LONGEST_TRY_S`.
 
         Based on the lower of measurement and estimate: a small model's passes are tried however busy the

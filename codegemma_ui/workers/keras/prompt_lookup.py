@@ -57,7 +57,7 @@ SHORT_BURST = 4
 """Tokens decoded between two draft attempts after a successful one. Otherwise a whole `BURST`, since each
 attempt costs a dispatch."""
 
-PROMISE = 1.5
+MIN_GAIN = 1.5
 """Minimum gain of a fully accepted draft, as a multiple of its verification cost."""
 
 
@@ -82,7 +82,7 @@ class DraftBudget:
 
     def worth_it(self, guessed: int) -> bool:
         """Return whether to verify a draft of `guessed` tokens now."""
-        return self._wait <= 0 and 1 + guessed >= PROMISE * self._cost
+        return self._wait <= 0 and 1 + guessed >= MIN_GAIN * self._cost
 
     def wrote(self, tokens: int) -> None:
         """Record tokens that were decoded one by one."""

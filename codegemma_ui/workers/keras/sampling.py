@@ -12,7 +12,7 @@ import numpy as np
 
 from codegemma_ui.workers.keras.steps import BURST, SamplingParams, TokenBatch
 
-COLDEST = 1e-30
+MIN_TEMPERATURE = 1e-30
 """Temperatures up to this are treated as 0, since float32 would divide by zero."""
 
 
@@ -111,7 +111,7 @@ class Sampler:
 
     def __init__(self, sampling: Sampling, count: int) -> None:
         self._temperature = np.float32(
-            sampling.temperature if sampling.temperature > COLDEST else 0
+            sampling.temperature if sampling.temperature > MIN_TEMPERATURE else 0
         )
         self._top_k = np.int32(min(sampling.top_k, np.iinfo(np.int32).max))
         self._top_p = np.float32(sampling.top_p)

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from codegemma_ui.workers.keras.decode import Decoder
     from codegemma_ui.workers.keras.steps import Steps
 
-LOOK_S = 0.25
+POLL_S = 0.25
 """Seconds between two checks on background compilation."""
 
 COMPILED_FIRST = 2
@@ -84,7 +84,7 @@ def _serve_concurrently(
         while True:
             pause_s = warm.pause_s
             if pause_s is not None and under_way:
-                pause_s = LOOK_S
+                pause_s = POLL_S
             message = inbox.next(pause_s)
             if message is not None:
                 under_way.add(pool.submit(serve, message))
@@ -129,11 +129,11 @@ class WarmUp:
                 if self._ready > before:
                     environment.return_free_memory()
             except StopIteration:
-                self.pause_s = LOOK_S
+                self.pause_s = POLL_S
             except Exception:  # such as too little memory: a request that needs it will report it
                 traceback.print_exc()
                 self._decoder.steps.warmed()  # what has been compiled is usable
-                self.pause_s = LOOK_S
+                self.pause_s = POLL_S
         behind = self._decoder.steps.compiling
         if self.pause_s and not behind:
             self.pause_s = None

@@ -174,12 +174,12 @@ class Reader:
         ):
             ids = self._encoded(piece)
             if len(ids) != 1:
-                tokens += [ServedToken(one) for one in ids]
+                served += [ServedToken(one) for one in ids]
                 continue
             named = [(self._vocabulary.id_of(name), likely) for name, likely in others]
             known = ((one, likely) for one, likely in named if one is not None)
-            tokens.append(ServedToken(ids[0], _finite(logprob), self._likeliest(known)))
-        return tokens
+            served.append(ServedToken(ids[0], _finite(logprob), self._likeliest(known)))
+        return served
 
     def _encoded(self, text: str) -> list[int]:
         """Encode text in which the name of a control token stands for that token, since the model generated

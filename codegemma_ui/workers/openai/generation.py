@@ -27,13 +27,13 @@ from codegemma_ui.workers.openai.failures import NotSupported, broke_off, protoc
 from codegemma_ui.workers.openai.finish import reason_of
 from codegemma_ui.workers.openai.server import Server
 
-LOOK_S = 0.05
+POLL_S = 0.05
 """Seconds between two checks for cancellation."""
 
 PAUSE_S = 0.5
 """Pause before retrying an answer that broke off before its first token; doubled each time."""
 
-COLDEST = 1e-30
+MIN_TEMPERATURE = 1e-30
 """Temperatures up to this are treated as 0."""
 
 LINGER_S = 1.0
@@ -57,7 +57,7 @@ async def until(waited: Awaitable[Result], should_stop: Callable[[], bool]) -> R
         while not task.done():
             if should_stop():
                 raise Stopped
-            await asyncio.wait({task}, timeout=LOOK_S)
+            await asyncio.wait({task}, timeout=POLL_S)
         return task.result()
     finally:
         if not task.done():
@@ -253,7 +253,7 @@ class RemoteGenerator:
             body["stop"] = list(fim.FIM_TOKENS)
         if can.logprobs:
             body["logprobs"] = ALTERNATIVES
-        if request.temperature > COLDEST and request.top_k != 1 and request.top_p > 0:
+        if request.temperature > MIN_TEMPERATURE and request.top_k != 1 and request.top_p > 0:
             body |= {"temperature": request.temperature, "top_p": request.top_p}
             if request.seed is not None:
                 body["seed"] = request.seed

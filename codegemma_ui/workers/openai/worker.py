@@ -41,7 +41,7 @@ except ImportError as error:
 else:
     missing = None
 
-LOOK_S = 30.0
+POLL_S = 30.0
 """Seconds without a request after which the server is checked."""
 
 Write = Callable[[dict[str, Any]], None]
@@ -58,7 +58,7 @@ def main() -> None:
     parser.add_argument("--connect-timeout", required=True, type=float)
     parser.add_argument("--timeout", required=True, type=float)
     parser.add_argument("--retries", required=True, type=int)
-    parser.add_argument("--look", default=LOOK_S, type=float)
+    parser.add_argument("--look", default=POLL_S, type=float)
     given = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
     write = take_stdout()
@@ -89,7 +89,7 @@ async def _serve(
     quick = Server(replace(place, timeout_s=place.connect_timeout_s), retries=0)
     reported: str | None = ""
     while True:
-        note = await _trouble(quick) or loaded.note
+        note = await _current_problem(quick) or loaded.note
         if note != reported:
             reported = note
             write({"worker": "warm", "share": 1.0, "compilations": 0, "note": note})
@@ -149,7 +149,7 @@ def _note(can: Abilities, preset: str) -> str | None:
     )
 
 
-async def _trouble(server: Server) -> str | None:
+async def _current_problem(server: Server) -> str | None:
     """Return the server's current problem, if any."""
     try:
         await server.model()

@@ -115,9 +115,9 @@ def test_a_download_that_fails_says_what_to_do(tmp_path: Path) -> None:
         (["--format", "gguf", "--out", "tests"], "--out must be a new or empty folder"),
         (
             ["--format", "gguf", "--out", "README.md/out"],
-            "--out must be a folder that can be written",
+            "--out must be a writable folder",
         ),
-        (["--format", "gguf", "--out", "/proc/out"], "--out must be a folder that can be written"),
+        (["--format", "gguf", "--out", "/proc/out"], "--out must be a writable folder"),
     ],
 )
 def test_bad_input_is_exit_code_2(tmp_path: Path, arguments: list[str], said: str) -> None:
@@ -135,7 +135,7 @@ def test_another_export_in_its_place_is_refused_before_loading(tmp_path: Path) -
     folder.write(tmp_path, Made("bundled", "transformers", "float32"), 10, lambda place: None)
     done = run("--format", "gguf", "--out", tmp_path)
     assert done.returncode == BAD_INPUT
-    assert "--out must not hold another export" in done.stderr
+    assert "--out must not contain another export" in done.stderr
     assert "loading" not in done.stderr
 
 

@@ -123,7 +123,7 @@ def test_a_folder_that_cannot_be_written_is_readable(tmp_path: Path) -> None:
 
 def test_a_place_that_cannot_be_written_is_refused_and_nothing_is_left(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("mine")
-    with pytest.raises(BadInput, match="can be written"):
+    with pytest.raises(BadInput, match="must be a writable folder"):
         folder.check(tmp_path / "file" / "out")
     folder.check(tmp_path / "new" / "out")
     assert names(tmp_path) == {"file"}
@@ -137,7 +137,7 @@ def test_a_place_that_cannot_be_written_is_refused_and_nothing_is_left(tmp_path:
 def test_a_folder_of_somebody_else_is_refused(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
     try:
-        with pytest.raises(BadInput, match="can be written"):
+        with pytest.raises(BadInput, match="must be a writable folder"):
             folder.check(tmp_path / "out")
     finally:
         tmp_path.chmod(0o700)

@@ -215,13 +215,13 @@ def given_up(made: steps.PartedSteps, prompt: list[int]) -> dict:
         _, picked, _ = made.prefill(cache, token_ids, 0, len(prompt) - 1, stop_ids)
         return [picked.ids.tolist(), picked.logprobs.tolist()]
 
-    def goes_on(done: int) -> bool:
+    def should_continue(done: int) -> bool:
         looks.append(done)
         return done < 1
 
     try:
-        made.prefill(made.allocate(256), token_ids, 0, len(prompt) - 1, stop_ids, goes_on)
-    except steps.GivenUp as left:
+        made.prefill(made.allocate(256), token_ids, 0, len(prompt) - 1, stop_ids, should_continue)
+    except steps.PassAbandoned as left:
         again = read(left.cache)
     return {"looks": looks, "again": again, "anew": read(made.allocate(256))}
 

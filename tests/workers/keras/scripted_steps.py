@@ -25,7 +25,7 @@ class ScriptedSteps:
     compilations = 0
     weight_bytes = 0
     parts = 1
-    tried_beside = True
+    warms_up_concurrently = True
     vocabulary_size = 50
 
     def __init__(self) -> None:

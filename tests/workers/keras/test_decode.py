@@ -18,12 +18,12 @@ import numpy as np
 import pytest
 
 from codegemma_ui.workers.keras import planning, prefix_cache, steps
-from codegemma_ui.workers.keras.decode import LOOK_S, Decoder, PrefillProgress
+from codegemma_ui.workers.keras.decode import POLL_S, Decoder, PrefillProgress
 from codegemma_ui.workers.keras.pace import MOST_S
 from codegemma_ui.workers.keras.planning import CHUNKS
 from codegemma_ui.workers.keras.precision import Precision
 from codegemma_ui.workers.keras.sampling import Sampling, TokenChoice
-from codegemma_ui.workers.keras.steps import GivenUp
+from codegemma_ui.workers.keras.steps import PassAbandoned
 from tests.workers.keras import decoding
 from tests.workers.keras.scripted_steps import ScriptedSteps
 
@@ -418,13 +418,13 @@ class PartedSteps(SlowSteps):
         offset: int,
         last: int,
         stop_ids: np.ndarray,
-        goes_on: Callable[[int], bool] = steps.always,
+        should_continue: Callable[[int], bool] = steps.always,
     ) -> Any:
         self.parts_done.append(0)
         for done in range(self.parts):
             self.before()
-            if not goes_on(done):
-                raise GivenUp(cache)
+            if not should_continue(done):
+                raise PassAbandoned(cache)
             self.parts_done[-1] += 1
         return super().prefill(cache, token_ids, offset, last, stop_ids)
 
@@ -461,7 +461,7 @@ class TestPrefillInParts:
 
     def test_how_far_it_is_is_told_from_part_to_part(self) -> None:
         inner = PartedSteps()
-        inner.before = lambda: time.sleep(2 * LOOK_S)
+        inner.before = lambda: time.sleep(2 * POLL_S)
         decoder = Decoder(inner, 4096, clock=lambda: inner.now_s)
         told = [
             event
@@ -512,16 +512,16 @@ class TestPrefill:
         next(decoder.decode([7] * 300, 2000, GREEDY))
         drain(decoder)
         inner.calls.clear()
-        goes_on = threading.Semaphore(0)
+        should_continue = threading.Semaphore(0)
         read = inner.prefill
-        inner.prefill = lambda *given: goes_on.acquire(timeout=10) and read(*given)
+        inner.prefill = lambda *given: should_continue.acquire(timeout=10) and read(*given)
         events = decoder.stream([7] * 300 + [20] * 1500, 2000, GREEDY)
         assert next(events) == PrefillProgress(0, 1500)
-        goes_on.release()
+        should_continue.release()
         assert next(events) == PrefillProgress(512, 1500)
-        goes_on.release()
+        should_continue.release()
         assert next(events) == PrefillProgress(1024, 1500)
-        goes_on.release(9)
+        should_continue.release(9)
         rest = list(events)
         assert all(isinstance(event, TokenChoice) for event in rest)
         assert len(rest) == 200
@@ -529,7 +529,7 @@ class TestPrefill:
     def test_one_pass_tells_nothing(self, scripted: Any) -> None:
         decoder, inner = scripted
         read = inner.prefill
-        inner.prefill = lambda *given: time.sleep(3 * LOOK_S) or read(*given)
+        inner.prefill = lambda *given: time.sleep(3 * POLL_S) or read(*given)
         assert all(isinstance(event, TokenChoice) for event in decoder.stream([7] * 32, 40, GREEDY))
 
     @pytest.mark.parametrize("closes", [False, True])
@@ -537,12 +537,16 @@ class TestPrefill:
         self, scripted: Any, closes: bool
     ) -> None:
         decoder, inner = scripted
-        under_way, goes_on, stopped = threading.Event(), threading.Event(), threading.Event()
+        under_way, should_continue, stopped = (
+            threading.Event(),
+            threading.Event(),
+            threading.Event(),
+        )
         read = inner.prefill
 
         def slow(*given: Any) -> Any:
             under_way.set()
-            goes_on.wait(10)
+            should_continue.wait(10)
             return read(*given)
 
         inner.prefill = slow
@@ -556,7 +560,7 @@ class TestPrefill:
             assert list(events) == []
         stopped.clear()  # a worker forgets a request that has ended
         assert inner.calls == []  # the pass is still under way
-        goes_on.set()
+        should_continue.set()
         assert next(decoder.decode([7] * 1500, 2000, GREEDY)).id == 8
         offsets = [call[2] for call in inner.calls if call[0] != "decode"]
         assert offsets[:2] == [0, 512]  # one pass of the first, and the second goes on from it

@@ -62,7 +62,7 @@ def test_a_damaged_file_is_named_with_its_folder(copied: Path) -> None:
     (copied / "task.json").write_text("{")
     told = readable(of_preset(ValueError("Expecting property name"), copied), "load")
     assert told.code == "corrupt_file"
-    assert "task.json is no JSON" in told.message
+    assert "task.json is not valid JSON" in told.message
     assert str(copied) in told.hint
 
 
@@ -111,4 +111,4 @@ def test_a_package_that_does_not_fit_is_not_called_missing() -> None:
     told = readable(ImportError("cannot import name 'x' from 'keras'"), "load")
     assert told.code == "backend_broken"
     assert "lacks" not in told.message
-    assert "fit together" in told.hint
+    assert "are compatible" in told.hint

@@ -30,7 +30,7 @@ from codegemma_ui.commands.evaluate.containment.plan import Plan
 
 assert sys.platform == "linux"  # `execution` runs it nowhere else
 
-LOOK_S = 0.02
+POLL_S = 0.02
 """Seconds between two checks of the program's memory."""
 
 REPORT_BYTES = 4096
@@ -85,7 +85,7 @@ def _report_limitations(plan: Plan, group: Group | None, has_processes: bool) ->
     if group is None and has_processes:
         print(
             f"note No memory group (cgroup v2) can be created here: each process has at most {size}; the "
-            f"total of a program's processes is checked every {LOOK_S:g} s, and kernel memory is not "
+            f"total of a program's processes is checked every {POLL_S:g} s, and kernel memory is not "
             "counted."
         )
     elif group is None:
@@ -138,7 +138,7 @@ def _watch(child: int, started: int, report: int, plan: Plan, word: bytes, *, wa
     poll.register(os.pidfd_open(child), select.POLLIN)
     poll.register(started, select.POLLIN)
     while (left := deadline - time.monotonic()) > 0:
-        if any(descriptor == started for descriptor, _ in poll.poll(min(left, LOOK_S) * 1000)):
+        if any(descriptor == started for descriptor, _ in poll.poll(min(left, POLL_S) * 1000)):
             poll.unregister(started)
             deadline = time.monotonic() + plan.time_limit_s + plan.grace_s
         status = _reap(child)

@@ -71,7 +71,7 @@ class SamplingParams(NamedTuple):
     numbers: Any
 
 
-class GivenUp(Exception):
+class PassAbandoned(Exception):
     """A pass was abandoned between two of its parts, at the caller's request.
 
     Args:
@@ -102,7 +102,7 @@ class Steps(Protocol):
         compiling: programs waiting for background compilation, which run uncompiled until then.
         parts: number of parts of a pass of `PartedSteps`, else 1.
         takes_batches: whether these are `BatchSteps`.
-        tried_beside: whether the warm-up may run a program while a request runs another.
+        warms_up_concurrently: whether the warm-up may run a program while a request runs another.
     """
 
     shape: Shape
@@ -111,7 +111,7 @@ class Steps(Protocol):
     compiling: int
     parts: int
     takes_batches: bool
-    tried_beside: bool
+    warms_up_concurrently: bool
 
     @property
     def compilations(self) -> int: ...
@@ -227,15 +227,16 @@ class PartedSteps(Steps, Protocol):
         offset: int,
         last: int,
         stop_ids: np.ndarray,
-        goes_on: Callable[[int], bool] = always,
+        should_continue: Callable[[int], bool] = always,
     ) -> tuple[Cache, TokenBatch, Scores]:
         """As `Steps.prefill`.
 
         Args:
-            goes_on: called before each part with the number of completed parts; False abandons the pass.
+            should_continue: called before each part with the number of completed parts; False abandons the
+                pass.
 
         Raises:
-            GivenUp: `goes_on` returned False.
+            PassAbandoned: `should_continue` returned False.
         """
         ...
 

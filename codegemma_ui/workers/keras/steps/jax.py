@@ -133,7 +133,7 @@ class JaxSteps:
     compiling = 0
     parts = 1
     takes_batches = True
-    tried_beside = True
+    warms_up_concurrently = True
 
     def __init__(
         self, shape: weights.Shape, arranged: weights.Weights, alternatives: int = ALTERNATIVES

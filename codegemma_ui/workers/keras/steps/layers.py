@@ -15,7 +15,7 @@ import numpy as np
 from codegemma_ui.presets import LARGE
 from codegemma_ui.workers.keras.steps import (
     Cache,
-    GivenUp,
+    PassAbandoned,
     SamplingParams,
     Scores,
     TokenBatch,
@@ -67,7 +67,7 @@ class LayeredPasses:
         token_ids: Any,
         offset: int,
         *rest: Any,
-        goes_on: Callable[[int], bool] = always,
+        should_continue: Callable[[int], bool] = always,
     ) -> tuple[Cache, TokenBatch, Scores]:
         length, place = cache[0][0].shape[-2], self._number(offset)
         x, cos, sin, *masks = self._begin(
@@ -76,8 +76,8 @@ class LayeredPasses:
         of = dict(zip(self._windows, masks, strict=True))
         written = list(cache)
         for done, window in enumerate(self.shape.windows):
-            if not goes_on(done):
-                raise GivenUp(tuple(written))
+            if not should_continue(done):
+                raise PassAbandoned(tuple(written))
             written[done], x = self._layer(
                 self._layers[done], written[done], x, place, cos, sin, of[window]
             )
@@ -91,9 +91,11 @@ class LayeredPasses:
         offset: int,
         last: int,
         stop_ids: np.ndarray,
-        goes_on: Callable[[int], bool] = always,
+        should_continue: Callable[[int], bool] = always,
     ) -> tuple[Cache, TokenBatch, Scores]:
-        return self._run("prefill", cache, token_ids, offset, last, stop_ids, goes_on=goes_on)
+        return self._run(
+            "prefill", cache, token_ids, offset, last, stop_ids, should_continue=should_continue
+        )
 
     def verify(
         self,

@@ -170,7 +170,7 @@ class Programs:
             The caches, `BURST` rows of choices, and the number of rows filled.
         """
 
-        def goes_on(_: Any, token_id: Any, made: Any, *_rest: Any) -> Any:
+        def should_continue(_: Any, token_id: Any, made: Any, *_rest: Any) -> Any:
             stopped = ops.logical_and(made > 0, ops.any(token_id == stop_ids))
             return ops.logical_and(made < count, ops.logical_not(stopped))
 
@@ -195,7 +195,7 @@ class Programs:
             ops.zeros((BURST, width), "int32"),
             ops.zeros((BURST, width + 1), "float32"),
         )
-        caches, _, made, ids, logprobs = ops.while_loop(goes_on, one, start)
+        caches, _, made, ids, logprobs = ops.while_loop(should_continue, one, start)
         return caches, Picks(ids, logprobs), made
 
     def decode_batch(
@@ -215,7 +215,7 @@ class Programs:
         kernels: BatchKernels = self._kernels  # type: ignore[assignment]
         rows, width = token_ids.shape[0], 1 + self._alternatives
 
-        def goes_on(_: Any, _ids: Any, going: Any, *_rest: Any) -> Any:
+        def should_continue(_: Any, _ids: Any, going: Any, *_rest: Any) -> Any:
             return ops.any(going)
 
         def one(
@@ -256,7 +256,7 @@ class Programs:
             ops.zeros((BURST, rows, width), "int32"),
             ops.zeros((BURST, rows, width + 1), "float32"),
         )
-        caches, _, _, _, made, ids, logprobs = ops.while_loop(goes_on, one, start)
+        caches, _, _, _, made, ids, logprobs = ops.while_loop(should_continue, one, start)
         return caches, Picks(ids, logprobs), made
 
     def _picks(self, scores: Any, stop_ids: Any, given: Any = None) -> Picks:

@@ -182,7 +182,7 @@ class TensorflowSteps:
     compiling = 0
     parts = 1
     takes_batches = False
-    tried_beside = True
+    warms_up_concurrently = True
 
     def __init__(
         self, shape: weights.Shape, arranged: weights.Weights, alternatives: int = ALTERNATIVES

@@ -107,7 +107,7 @@ class TorchSteps:
 
     parts = 1
     takes_batches = False
-    tried_beside = False
+    warms_up_concurrently = False
 
     def __init__(
         self,

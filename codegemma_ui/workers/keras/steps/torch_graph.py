@@ -38,7 +38,7 @@ def trace(function: Callable[..., Any], inputs: tuple[torch.Tensor, ...]) -> Gra
     Returns:
         A module equivalent to the function.
     """
-    torch_names.enter_fake_mode_to_stay()
+    torch_names.enter_lasting_fake_mode()
     # Without functionalize, merging equal nodes would merge two copies that are written to later. "fake":
     # nothing is computed, and no dequantised intermediate is kept.
     with _TRACE_LOCK:
@@ -64,7 +64,7 @@ def compile_graph(module: GraphModule, inputs: Sequence[torch.Tensor]) -> Callab
     # Not torch.compile: there is no Python left to guard against, which saves 3 s here and half a millisecond
     # per call.
     inductor = torch_names.inductor()
-    torch_names.keep_headers_with_the_rest()
+    torch_names.keep_headers_with_cache()
     # Without a context of its own, inductor skips its disk cache (torch 2.13).
     context = inductor.context(inductor.fake_mode(shape_env=inductor.shapes()))
     with _TRACE_LOCK, inductor.tracing(context), torch.no_grad():

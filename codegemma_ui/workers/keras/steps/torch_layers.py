@@ -20,7 +20,7 @@ from torch.utils._pytree import tree_flatten, tree_unflatten
 from codegemma_ui.workers.keras.precision import Precision
 from codegemma_ui.workers.keras.steps import (
     ALTERNATIVES,
-    GivenUp,
+    PassAbandoned,
     TokenBatch,
     always,
     layers,
@@ -118,10 +118,10 @@ class LayeredSteps(TorchSteps):
         offset: int,
         last: int,
         stop_ids: np.ndarray,
-        goes_on: Callable[[int], bool] = always,
+        should_continue: Callable[[int], bool] = always,
     ) -> tuple[tuple[Cache, ...], TokenBatch, torch.Tensor]:
         arguments = map(self._tensor, (token_ids, offset, last, stop_ids))
-        ids, logprobs, scores = self._run_parts("prefill", cache, goes_on, *arguments)
+        ids, logprobs, scores = self._run_parts("prefill", cache, should_continue, *arguments)
         return cache, fetch([(ids, logprobs)]), scores
 
     def _run(self, name: str, cache: tuple[Cache, ...], *arguments: torch.Tensor) -> Any:
@@ -133,7 +133,7 @@ class LayeredSteps(TorchSteps):
         self,
         name: str,
         cache: tuple[Cache, ...],
-        goes_on: Callable[[int], bool],
+        should_continue: Callable[[int], bool],
         *arguments: torch.Tensor,
     ) -> Any:
         token_ids, offset, *rest = arguments
@@ -158,8 +158,8 @@ class LayeredSteps(TorchSteps):
             of = dict(zip(programs.windows, masks, strict=True))
             every = zip(self._layers, cache, self.shape.windows, strict=True)
             for done, (weights, kept, window) in enumerate(every):
-                if not goes_on(done):
-                    raise GivenUp(cache)
+                if not should_continue(done):
+                    raise PassAbandoned(cache)
                 x = self._graph(
                     "layer", key, layer, weights, *kept, x, offset, cos, sin, of[window]
                 )

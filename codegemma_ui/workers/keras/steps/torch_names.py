@@ -118,7 +118,7 @@ def cxx_compiler() -> str | None:
 
 
 @cache
-def enter_fake_mode_to_stay() -> None:
+def enter_lasting_fake_mode() -> None:
     """Enter the first fake mode of this process on a thread that never ends.
 
     Without a GPU, torch (2.11) ties all fake modes to an object of the thread that first entered one; once
@@ -140,7 +140,7 @@ def enter_fake_mode_to_stay() -> None:
     entered.wait()
 
 
-def keep_headers_with_the_rest() -> None:
+def keep_headers_with_cache() -> None:
     """Make inductor put precompiled headers beside its other files.
 
     Otherwise they go to a temporary folder named after the user (torch 2.13), where a damaged one is never
