@@ -42,7 +42,7 @@ audit: ## ask for known advisories of what is installed
 
 bench: ## measure speed beside other engines, into benchmarks/
 	@scripts/setup all
-	@.venv/bin/python -m codegemma_ui bench --out benchmarks
+	@.venv/bin/python -m benchmarks.speed --out benchmarks
 
 real-size: ## run CodeGemma 2B's size through the page, beside llama.cpp, into docs/sizing.md
 	@scripts/setup all

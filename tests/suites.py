@@ -110,7 +110,7 @@ ROWS = (
         for version in ("torch-2.8", "jax-0.10", "jax-0.11")
     ),
     *long(
-        "bench/",
+        "benchmarks/",
         "container/",
         "contract/test_contract.py::test_the_outside_sees_what_it_saw[greedy",
         "workers/keras/test_cache_folder.py",

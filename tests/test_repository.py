@@ -55,9 +55,7 @@ def test_every_file_a_page_links_is_there(page: str) -> None:
         assert (ROOT / page).parent.joinpath(target).is_file(), target
 
 
-@pytest.mark.parametrize(
-    "command", ["", "complete", "bench", "eval", "export", "presets", "doctor"]
-)
+@pytest.mark.parametrize("command", ["", "complete", "eval", "export", "presets", "doctor"])
 def test_every_flag_that_a_page_names_is_taken(command: str) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "codegemma_ui", *([command] if command else ["serve"]), "--help"],

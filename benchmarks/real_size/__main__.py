@@ -19,11 +19,11 @@ from benchmarks.real_size.page import Failed
 from benchmarks.real_size.processes import Compilers, NoWorker, peak_bytes, worker_of
 from benchmarks.real_size.rows import KINDS, LLAMA_CPP, Kind
 from benchmarks.real_size.table import Measured
-from codegemma_ui.bench import conversation, weights
-from codegemma_ui.bench.conversation import Conversation, SubjectFailed
-from codegemma_ui.bench.prompts import Prompts
-from codegemma_ui.bench.shapes import SHAPES
-from codegemma_ui.bench.weights import Model
+from benchmarks.speed import conversation, weights
+from benchmarks.speed.conversation import Conversation, SubjectFailed
+from benchmarks.speed.prompts import Prompts
+from benchmarks.speed.shapes import SHAPES
+from benchmarks.speed.weights import Model
 from codegemma_ui.fim.vocabulary import Vocabulary
 from codegemma_ui.presets import memory
 
@@ -87,7 +87,7 @@ def _llama_cpp(model: Model, kind: Kind) -> Measured:
     prompts = Prompts(Vocabulary(model.folder))
     flags = ("--weights", str(folder), "--backend", "cpu", "--dtype", kind.dtype)
     more = ("--threads", str(THREADS), "--device", "cpu", "--context-length", "2048")
-    command = (sys.executable, "-m", "codegemma_ui.bench.engine.llama_cpp", *flags, *more)
+    command = (sys.executable, "-m", "benchmarks.speed.engine.llama_cpp", *flags, *more)
     firsts: dict[int, list[float]] = {SHORT: [], LONG: []}
     speeds = []
     with conversation.scratch_folder() as scratch:

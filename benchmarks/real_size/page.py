@@ -15,8 +15,8 @@ from typing import Any
 import psutil
 from gradio_client import Client
 
-from codegemma_ui.bench.conversation import last_line
-from codegemma_ui.bench.prompts import TEXTS
+from benchmarks.speed.conversation import last_line
+from benchmarks.speed.prompts import TEXTS
 from codegemma_ui.fim.vocabulary import Vocabulary
 
 LOOK_S = 0.2

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from importlib import import_module
+from typing import NoReturn
 
 from codegemma_ui import __version__, installation, secrets
 from codegemma_ui.commands import shell
@@ -16,7 +17,16 @@ from codegemma_ui.commands.shell import BAD_INPUT, CANCELLED, DONE, ENGINE_ERROR
 from codegemma_ui.errors import PlaygroundError
 from codegemma_ui.machine import console
 
-__all__ = ["BAD_INPUT", "CANCELLED", "COMMANDS", "DONE", "ENGINE_ERROR", "main", "parser"]
+__all__ = [
+    "BAD_INPUT",
+    "CANCELLED",
+    "COMMANDS",
+    "DONE",
+    "ENGINE_ERROR",
+    "exit_with",
+    "main",
+    "parser",
+]
 
 COMMANDS = {
     "serve": "serve",
@@ -32,19 +42,28 @@ COMMANDS = {
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command and exit with its code."""
-    installation.settle_home()
     given = list(sys.argv[1:] if arguments is None else arguments)
     if not given or given[0] not in (*COMMANDS, "-h", "--help", "--version"):
         given.insert(0, "serve")
+    exit_with(lambda: _run(given))
+
+
+def exit_with(command: Callable[[], None]) -> NoReturn:
+    """Run a command in a settled environment, and exit with the code of what it raises."""
+    installation.settle_home()
     console.settle()
     os.environ.update(secrets.cleaned(os.environ))
-    sys.exit(shell.run_quietly(lambda: _run(given)))
+    sys.exit(shell.run_quietly(lambda: _code(command)))
 
 
-def _run(given: Sequence[str]) -> int:
+def _run(given: Sequence[str]) -> None:
+    parsed = parser([given[0]] if given[0] in COMMANDS else COMMANDS).parse_args(given)
+    parsed.run(parsed)
+
+
+def _code(command: Callable[[], None]) -> int:
     try:
-        parsed = parser([given[0]] if given[0] in COMMANDS else COMMANDS).parse_args(given)
-        parsed.run(parsed)
+        command()
     except PlaygroundError as error:
         print(f"error: {error}", file=sys.stderr)
         return shell.code_of(error)

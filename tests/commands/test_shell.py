@@ -59,7 +59,7 @@ def test_a_reader_that_has_left_is_no_error(arguments: Sequence[str], nobody: in
     assert (process.wait(60), process.communicate()[1]) == (READER_GONE, b"")
 
 
-@pytest.mark.parametrize("arguments", [["presets"], ["bench", "--help"]], ids=" ".join)
+@pytest.mark.parametrize("arguments", [["presets"], ["complete", "--help"]], ids=" ".join)
 def test_nor_where_python_does_not_buffer(arguments: Sequence[str], nobody: int) -> None:
     process = start(*arguments, buffered=False, stdout=nobody)
     # argparse does not say that its help could not be written (Python 3.11, `_print_message`).
@@ -174,7 +174,6 @@ def said_of(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
         ("complete", "--prefix", "--"),
         ("eval", "--dataset", "--own.jsonl"),
         ("export", "--format", "gguf", "--out", "-out"),
-        ("bench", "--only", "--engine"),
         ("serve", "--host", "--port"),
     ],
     ids=" ".join,
@@ -204,6 +203,16 @@ def test_one_word_is_taken_as_it_is(text: str) -> None:
     parser = shell.Parser()
     parser.add_argument("--prefix")
     assert parser.parse_args([f"--prefix={text}"]).prefix == text
+
+
+@pytest.mark.parametrize("flags", [(), ("--quick", "--only", "engine-jax"), ("--help",)])
+def test_bench_says_where_it_went_whatever_its_flags(
+    flags: Sequence[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert said_of(capsys, "bench", *flags) == (
+        "error: The benchmark is not part of this package. "
+        "Run it in a checkout of the repository: python -m benchmarks.speed\n"
+    )
 
 
 def test_what_else_argparse_says_has_its_usage(capsys: pytest.CaptureFixture[str]) -> None:

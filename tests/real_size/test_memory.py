@@ -10,9 +10,9 @@ import psutil
 import pytest
 
 from benchmarks.real_size import processes
+from benchmarks.speed import weights
+from benchmarks.speed.weights import Model
 from codegemma_ui import Playground, machine
-from codegemma_ui.bench import weights
-from codegemma_ui.bench.weights import Model
 from codegemma_ui.presets import memory
 
 WITHIN = 0.15

@@ -8,8 +8,8 @@ import pytest
 
 from benchmarks.real_size import __main__ as real_size
 from benchmarks.real_size.rows import KINDS, LLAMA_CPP, Kind
-from codegemma_ui.bench import weights
-from codegemma_ui.bench.weights import Model
+from benchmarks.speed import weights
+from benchmarks.speed.weights import Model
 
 
 @pytest.fixture(scope="module")

@@ -168,7 +168,7 @@ class Reader:
         pieces = (logprobs or {}).get("tokens")
         if logprobs is None or not pieces or "".join(pieces) != text:
             return [ServedToken(one) for one in self._encoded(text)]
-        tokens: list[ServedToken] = []
+        served: list[ServedToken] = []
         for piece, logprob, others in zip(
             pieces, logprobs["token_logprobs"], _top(logprobs, len(pieces)), strict=True
         ):

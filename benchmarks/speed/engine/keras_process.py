@@ -1,0 +1,48 @@
+"""What every process with a Keras model does: choose the backend, find the device, weigh the model."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import math
+from typing import Any
+
+from benchmarks.speed.engine.subject import NO_CUDA
+from codegemma_ui.workers.keras import environment
+from codegemma_ui.workers.keras.environment import Device
+
+_BYTES = {"float32": 4, "bfloat16": 2, "float16": 2, "int8": 1, "uint8": 1, "int32": 4}
+
+
+def begin(given: argparse.Namespace) -> Device:
+    """Settle the backend before Keras is imported; where the model will live.
+
+    Raises:
+        RuntimeError: a card is wanted and the framework finds none.
+    """
+    environment.before_import(given.backend)
+    device = environment.device(given.backend)
+    if given.device == "cuda" and not device.accelerated:
+        raise RuntimeError(f"{given.backend} {NO_CUDA}")
+    return device
+
+
+def weight_bytes(backbone: Any) -> int:
+    """The bytes of all weights of a backbone, each in the precision it is kept in."""
+    standardize = importlib.import_module("keras").backend.standardize_dtype
+    return sum(
+        math.prod(variable.shape) * _BYTES[standardize(variable.dtype)]
+        for variable in backbone.weights
+    )
+
+
+def device_peak_bytes(backend: str, device: Device) -> int | None:
+    """The most GPU memory that was in use, in bytes, as the framework counts it; None on a CPU."""
+    if not device.accelerated:
+        return None
+    framework = importlib.import_module(backend)
+    if backend == "torch":
+        return int(framework.cuda.max_memory_allocated())
+    if backend == "jax":
+        return int((framework.devices()[0].memory_stats() or {}).get("peak_bytes_in_use", 0))
+    return int(framework.config.experimental.get_memory_info("GPU:0")["peak"])

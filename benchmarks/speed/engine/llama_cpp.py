@@ -1,0 +1,138 @@
+"""llama.cpp through the xllamacpp wheel: its server in this process, asked without HTTP."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import gguf
+import xllamacpp
+
+from benchmarks.speed.engine.subject import NO_CUDA, Arrivals, Facts, Generated, Request, serve
+
+_GPU = xllamacpp.ggml_backend_dev_type.GGML_BACKEND_DEVICE_TYPE_GPU
+_WARNINGS = 2  # its log level
+
+
+class LlamaCpp:
+    """A GGUF file and one slot; see `subject.Engine`."""
+
+    def __init__(self, given: argparse.Namespace) -> None:
+        started = time.perf_counter()
+        cards = [one for one in xllamacpp.get_device_info() if one["type"] == _GPU]
+        cuda = given.device == "cuda"
+        if cuda and not cards:
+            raise RuntimeError(f"xllamacpp {NO_CUDA}")
+        path = gguf_file(given.weights)
+        params = xllamacpp.CommonParams()
+        params.model.path = str(path)
+        params.n_ctx = given.context_length
+        params.n_gpu_layers = -1 if cuda else 0
+        params.cpuparams.n_threads = given.threads
+        params.cpuparams_batch.n_threads = given.threads
+        params.verbosity = _WARNINGS
+        if given.dtype == "float32":  # its cache is float16 otherwise, and tokens would differ
+            params.cache_type_k = params.cache_type_v = xllamacpp.ggml_type.GGML_TYPE_F32
+        self._server = xllamacpp.Server(params)
+        loaded = time.perf_counter()
+
+        tensors = gguf.GGUFReader(path).tensors
+        self.facts = Facts(
+            load_s=loaded - started,
+            warm_up_s=0.0,
+            parameters=sum(int(tensor.n_elements) for tensor in tensors),
+            weight_bytes=sum(int(tensor.n_bytes) for tensor in tensors),
+            device=cards[0]["description"] if cuda else "CPU",
+            note=f"its CPU code is built with {', '.join(cpu_features())}",
+            offers=("reuse",),
+            aside_s=time.perf_counter() - loaded,
+        )
+
+    def generate(self, request: Request) -> Generated:
+        stop_ids = frozenset(request.stop_ids)
+        asked = {
+            "prompt": list(request.prompt_ids),
+            "max_tokens": request.new_tokens,
+            "ignore_eos": not stop_ids,
+            "cache_prompt": bool(request.options.get("reuse")),
+            # Greedy. Only with probabilities does it tell ids. Those of the one candidate that the sampler
+            # leaves cost under one part in 200 of a token's time (256,000 pieces, 270M parameters, q8_0).
+            "samplers": ["top_k"],
+            "top_k": 1,
+            **{"logprobs": 1, "n_probs": 1, "post_sampling_probs": True},
+        }
+        arrivals = Arrivals()
+
+        def on_chunk(chunk: dict[str, Any]) -> bool:
+            token_ids = _ids(chunk)
+            arrivals.add(*token_ids)
+            return not stop_ids.isdisjoint(token_ids)  # true ends it
+
+        self._server.handle_completions({**asked, "stream": True}, on_chunk)
+        ended_s = time.perf_counter() - arrivals.started
+        if stop_ids or len(arrivals.token_ids) == request.new_tokens:
+            return arrivals.generated()
+        # While a character's bytes are incomplete it sends nothing, and their ids never come. Asked once
+        # more, whole, it tells them; each came when the next one did.
+        whole = _ids(self._server.handle_completions(asked))
+        return Generated(arrivals_s=aligned(arrivals, whole, ended_s), token_ids=whole)
+
+    def device_peak_bytes(self) -> int | None:
+        return None  # llama.cpp does not count
+
+
+def cpu_features() -> list[str]:
+    """The instruction sets and options that this build of llama.cpp has, as it names them.
+
+    A wheel from PyPI is built for any machine, without AVX-512 or AMX; its README says so.
+    """
+    return re.findall(r"(\w+) = 1", xllamacpp.get_system_info())
+
+
+def gguf_file(weights: Path) -> Path:
+    """The GGUF file itself, where a folder with one is given.
+
+    Raises:
+        FileNotFoundError: there is none.
+    """
+    if weights.is_file():
+        return weights
+    files = sorted(weights.glob("*.gguf"))
+    if not files:
+        raise FileNotFoundError(
+            f"A folder of weights should hold a .gguf file. Received: {weights}"
+        )
+    return files[0]
+
+
+def _ids(answer: Mapping[str, Any]) -> list[int]:
+    """The token ids in an answer or in a part of one."""
+    found = answer["choices"][0].get("logprobs") or {}
+    return [int(token["id"]) for token in found.get("content", ())]
+
+
+def aligned(came: Arrivals, whole: Sequence[int], ended_s: float) -> list[float]:
+    """When each of the whole ids came, where some were held back.
+
+    Args:
+        came: the ids that came one by one, in the same order.
+        whole: all ids.
+        ended_s: when the answer ended: what was held back by then came then.
+    """
+    seconds: list[float] = []
+    place = 0
+    for token_id in whole:
+        if place == len(came.token_ids):
+            seconds.append(ended_s)
+            continue
+        seconds.append(came.seconds[place])
+        place += came.token_ids[place] == token_id
+    return seconds
+
+
+if __name__ == "__main__":
+    serve(LlamaCpp)

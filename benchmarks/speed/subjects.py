@@ -1,0 +1,171 @@
+"""Who can be measured: one row a subject, with what it needs and what else it is asked.
+
+A new engine is a row here and a module in `engine/`.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from benchmarks.speed import surroundings
+from codegemma_ui import installation, machine
+from codegemma_ui.errors import BadInput
+
+Family = Literal["engine", "worker", "kerashub", "transformers", "llama.cpp"]
+Device = Literal["cpu", "cuda"]
+Extra = Literal["streaming", "logprobs", "drafting", "appending", "typing"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """One engine in one precision.
+
+    Attributes:
+        name: what `--only` takes and the tables show.
+        module: its process, in `benchmarks.speed.engine`; "" for the playground's own worker.
+        backend: what computes: a Keras backend, "torch" or "llama.cpp".
+        dtype: of weights and activations; of the weights alone where it is "q8_0".
+        weights: the form it reads: "preset", "transformers" or "gguf".
+        packages: what must be installed beside its Keras backend.
+        mode: how its engine is asked, where there is more than one way.
+        streams: hands out each token as it comes.
+        writes_stops: can generate a stop token and go on; llama.cpp's server either ends there or never
+            writes one.
+        extras: what it is asked beside the plain cases.
+    """
+
+    name: str
+    family: Family
+    module: str
+    backend: str
+    dtype: str
+    weights: Literal["preset", "transformers", "gguf"] = "preset"
+    packages: tuple[str, ...] = ()
+    mode: str = ""
+    streams: bool = True
+    writes_stops: bool = True
+    extras: tuple[Extra, ...] = ()
+
+    def missing(self, python: str | None = None) -> str | None:
+        """The line that installs what it lacks here, or None.
+
+        Args:
+            python: the interpreter of its Keras backend, or None for our own.
+        """
+        if self.backend in machine.BACKENDS:
+            backend = machine.backend(self.backend, python)
+            if not backend.installed:
+                return backend.install
+        # What another environment has besides is seen when its process starts.
+        if python is None and not all(map(surroundings.version, self.packages)):
+            return installation.install("bench")
+        return None
+
+
+_BACKENDS = ("jax", "tensorflow", "torch")
+_OUR_EXTRAS: tuple[Extra, ...] = ("streaming", "logprobs", "drafting", "appending")
+
+_ENGINE = tuple(
+    Subject(
+        name=f"engine-{backend}-{dtype}",
+        family="engine",
+        module="ours",
+        backend=backend,
+        dtype=dtype,
+        extras=_OUR_EXTRAS,
+    )
+    for dtype in ("float32", "bfloat16", "int8")
+    for backend in _BACKENDS
+)
+
+_WORKER = tuple(
+    Subject(
+        name=f"worker-{backend}",
+        family="worker",
+        module="",
+        backend=backend,
+        dtype="auto",
+        extras=("typing",),
+    )
+    for backend in _BACKENDS
+)
+
+_KERASHUB = tuple(
+    Subject(
+        name=f"kerashub-{backend}-{dtype}",
+        family="kerashub",
+        module="kerashub",
+        backend=backend,
+        dtype=dtype,
+        streams=False,
+    )
+    for dtype in ("float32", "bfloat16", "int8")
+    for backend in _BACKENDS
+)
+
+_TRANSFORMERS = tuple(
+    Subject(
+        name=f"transformers-{mode}-{dtype}",
+        family="transformers",
+        module="hf_transformers",
+        backend="torch",
+        dtype=dtype,
+        weights="transformers",
+        packages=("transformers", "safetensors"),
+        mode=mode,
+    )
+    for dtype in ("float32", "bfloat16")
+    for mode in ("dynamic", "compile", "lookup")
+)
+
+_LLAMA_CPP = tuple(
+    Subject(
+        name=f"llama.cpp-{name}",
+        family="llama.cpp",
+        module="llama_cpp",
+        backend="llama.cpp",
+        dtype=dtype,
+        weights="gguf",
+        packages=("xllamacpp", "gguf"),
+        writes_stops=False,
+        extras=("appending", "typing"),
+    )
+    for name, dtype in (("f32", "float32"), ("f16", "float16"), ("q8_0", "q8_0"))
+)
+
+SUBJECTS = (*_ENGINE, *_WORKER, *_KERASHUB, *_TRANSFORMERS, *_LLAMA_CPP)
+
+# Without --only a run on a CPU leaves these out: half precision is what cards are for.
+_CUDA_ONLY = ("kerashub-*-bfloat16", "kerashub-t*-int8", "transformers-lookup-bfloat16")
+
+
+def chosen(only: Sequence[str], device: Device) -> tuple[Subject, ...]:
+    """The subjects that a run asks for, in the table's order.
+
+    Args:
+        only: names, beginnings of names (`engine-jax`, `llama.cpp`) or patterns (`*-bfloat16`);
+            none means all that the device calls for.
+        device: "cpu" or "cuda".
+
+    Raises:
+        BadInput: a name that is none of the table's.
+    """
+    if not only:
+        return tuple(
+            subject
+            for subject in SUBJECTS
+            if device == "cuda"
+            or not any(fnmatch.fnmatchcase(subject.name, pattern) for pattern in _CUDA_ONLY)
+        )
+    for name in only:
+        if not any(_fits(subject, name) for subject in SUBJECTS):
+            names = ", ".join(subject.name for subject in SUBJECTS)
+            raise BadInput(f"--only takes names, or how they begin, of: {names}. Received: {name}")
+    return tuple(subject for subject in SUBJECTS if any(_fits(subject, name) for name in only))
+
+
+def _fits(subject: Subject, name: str) -> bool:
+    return subject.name.startswith(name) or fnmatch.fnmatchcase(subject.name, name)

@@ -1,0 +1,231 @@
+"""One visit: one subject in a fresh process, asked everything once."""
+
+from __future__ import annotations
+
+import statistics
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from benchmarks.speed import comparisons, conversation, replay
+from benchmarks.speed.comparisons import Pair
+from benchmarks.speed.conversation import Conversation, SubjectFailed
+from benchmarks.speed.plan import Case, Plan
+from benchmarks.speed.prompts import Prompts
+from benchmarks.speed.replay import Typed
+from benchmarks.speed.subjects import Device, Subject
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One answered request.
+
+    Attributes:
+        case: what was asked.
+        time: which time the case was asked; 0 is the first, when what compiles compiles.
+        arrivals_s: when each token was there.
+        token_ids: the new tokens.
+        first_inside_s: see `engine.subject.Generated`.
+    """
+
+    case: Case
+    time: int
+    arrivals_s: tuple[float, ...]
+    token_ids: tuple[int, ...]
+    first_inside_s: float | None = None
+
+    @property
+    def first_s(self) -> float:
+        return self.arrivals_s[0]
+
+    @property
+    def whole_s(self) -> float:
+        return self.arrivals_s[-1]
+
+    @property
+    def tokens_per_s(self) -> float | None:
+        """The speed of all tokens but the first; None for a single one."""
+        first = self.first_s if self.first_inside_s is None else self.first_inside_s
+        after = self.whole_s - first
+        return (len(self.token_ids) - 1) / after if after > 0 else None
+
+
+@dataclass
+class Visit:
+    """What one visit brought; as much of it as there is when something went wrong.
+
+    Attributes:
+        start_s: seconds from starting the process to its being ready.
+        facts: `engine.subject.Facts` as a dict.
+        samples: of the cases.
+        pairs: of the comparisons.
+        typed: of the typing trace.
+        peak_bytes: the most main memory its process ever had.
+        device_peak_bytes: the same of a GPU.
+        error: why it ended early, or None.
+    """
+
+    subject: Subject
+    start_s: float | None = None
+    facts: dict[str, Any] = field(default_factory=dict)
+    samples: list[Sample] = field(default_factory=list)
+    pairs: list[Pair] = field(default_factory=list)
+    typed: list[Typed] = field(default_factory=list)
+    peak_bytes: int | None = None
+    device_peak_bytes: int | None = None
+    error: str | None = None
+
+    def of(self, case: Case, *, warm: bool) -> list[Sample]:
+        """The samples of a case: the first one, or all others."""
+        return [
+            sample for sample in self.samples if sample.case == case and (sample.time > 0) == warm
+        ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setting:
+    """What is the same for all subjects of a run.
+
+    Attributes:
+        preset_folder: the model; also where the vocabulary is.
+        weights: form and dtype -> folder, for the subjects that read another form.
+        context_length: in tokens.
+        threads: cores that a subject may use.
+        time_limit_s: of one visit.
+        pythons: Keras backend -> interpreter of another environment.
+    """
+
+    preset_folder: Path
+    weights: dict[tuple[str, str], Path]
+    context_length: int
+    threads: int
+    device: Device
+    time_limit_s: float
+    pythons: dict[str, str]
+
+    def weights_of(self, subject: Subject) -> Path:
+        """Where a subject finds its weights."""
+        if subject.weights == "preset":
+            return self.preset_folder
+        return self.weights[subject.weights, subject.dtype]
+
+    def command(self, subject: Subject) -> list[str]:
+        """How its process is started."""
+        python = self.pythons.get(subject.backend, sys.executable)
+        pinned = (python, "-m", "benchmarks.speed.pinned", str(self.threads))
+        if subject.family == "worker":
+            return [
+                *(*pinned, "codegemma_ui.workers.keras.worker"),
+                *("--preset", "bench", "--folder", str(self.preset_folder)),
+                *("--backend", subject.backend, "--dtype", subject.dtype),
+                *("--context-length", str(self.context_length)),
+            ]
+        return [
+            *(*pinned, f"benchmarks.speed.engine.{subject.module}"),
+            *("--weights", str(self.weights_of(subject))),
+            *("--backend", subject.backend, "--dtype", subject.dtype, "--mode", subject.mode),
+            *("--threads", str(self.threads), "--device", self.device),
+            *("--context-length", str(self.context_length)),
+        ]
+
+
+def fill(result: Visit, setting: Setting, plan: Plan, prompts: Prompts) -> None:
+    """Start a subject, ask it all that the plan has for it, stop it.
+
+    Args:
+        result: an empty visit of the subject; has what there is by the time something goes wrong. A
+            subject that fails is no error of the run: `result.error` has it.
+        setting: see there.
+        plan: already cut to the model's context.
+        prompts: of the model's vocabulary.
+    """
+    with conversation.scratch_folder() as scratch:
+        environment = conversation.environment(setting.threads, setting.device, scratch)
+        command = setting.command(result.subject)
+        try:
+            with Conversation(command, environment, setting.time_limit_s) as talk:
+                if result.subject.family == "worker":
+                    _visit_worker(result, talk, plan, prompts)
+                else:
+                    _visit_subject(result, talk, plan, prompts)
+        except SubjectFailed as failure:
+            result.error = str(failure)
+        except KeyboardInterrupt:
+            result.error = "interrupted"
+            raise
+
+
+def _visit_subject(result: Visit, talk: Conversation, plan: Plan, prompts: Prompts) -> None:
+    # 1. Ready.
+    result.facts = talk.expect("bench", "ready")
+    result.start_s = talk.elapsed_s - result.facts["aside_s"]
+
+    # 2. Cases: each a first time, then with other prompts until there are enough or time is up.
+    times = 1 + plan.warm
+    for number, case in enumerate(plan.cases):
+        spent = 0.0
+        for time in range(times):
+            if time > 1 and spent > plan.case_s:
+                break
+            # No prompt twice, whatever the case: one that was seen may be read in no time.
+            prompt_ids = prompts.window(case.prompt_tokens, number * times + time)
+            sample = _ask(talk, case, time, prompt_ids)
+            result.samples.append(sample)
+            spent += sample.whole_s
+
+    # 3. What only some are asked.
+    for extra in result.subject.extras:
+        if extra == "typing":
+            result.typed += replay.of_subject(talk, plan, prompts)
+        else:
+            result.pairs += comparisons.compare(extra, talk, plan, prompts, result.facts["offers"])
+
+    # 4. Memory, when nothing more will be asked.
+    peak = talk.ask({"op": "peak"})
+    result.peak_bytes = peak["peak_bytes"]
+    result.device_peak_bytes = peak["device_peak_bytes"]
+
+
+def _visit_worker(result: Visit, talk: Conversation, plan: Plan, prompts: Prompts) -> None:
+    result.facts = talk.expect("worker", "loaded")
+    result.start_s = talk.elapsed_s
+    # It serves by now and compiles the rest meanwhile; what is measured is how it is from then on.
+    while talk.expect("worker", "warm")["share"] < 1:
+        pass
+    result.typed += replay.of_worker(talk, plan, prompts)
+
+
+def _ask(talk: Conversation, case: Case, time: int, prompt_ids: Sequence[int]) -> Sample:
+    answer = talk.ask(
+        {"op": "generate", "prompt_ids": list(prompt_ids), "new_tokens": case.new_tokens}
+    )
+    if len(answer["token_ids"]) != case.new_tokens:
+        raise SubjectFailed(
+            f"{case.new_tokens} new tokens were asked for. Received: {len(answer['token_ids'])}"
+        )
+    return Sample(
+        case,
+        time,
+        tuple(answer["arrivals_s"]),
+        tuple(answer["token_ids"]),
+        answer["first_inside_s"],
+    )
+
+
+def compile_s(result: Visit) -> float | None:
+    """What getting ready to compute took: the warm-up, and what each case's first time cost more.
+
+    Returns:
+        Seconds; None where the subject never was ready.
+    """
+    if not result.facts:
+        return None
+    seconds = float(result.facts["warm_up_s"])
+    for case in {sample.case for sample in result.samples}:
+        first, later = result.of(case, warm=False), result.of(case, warm=True)
+        if first and later:
+            usual = statistics.median(sample.whole_s for sample in later)
+            seconds += max(0.0, first[0].whole_s - usual)
+    return seconds
