@@ -20,7 +20,7 @@ from codegemma_ui.client import coming_up
 from codegemma_ui.client.client import EngineClient
 from codegemma_ui.commands.evaluate import execution, infilling, tasks
 from codegemma_ui.commands.evaluate.infilling import Setup
-from codegemma_ui.commands.evaluate.results import Made, Result, ResultsFile
+from codegemma_ui.commands.evaluate.results import ResultsFile, RunSettings, TaskResult
 from codegemma_ui.commands.evaluate.summary import summary
 from codegemma_ui.commands.evaluate.tasks import Dataset, Task
 from codegemma_ui.commands.shell import Cancelled, Commands
@@ -134,7 +134,7 @@ async def _run(parsed: argparse.Namespace) -> None:
     print(to_json(report) if parsed.json else as_text(report))
 
 
-def how_made(dataset: Dataset, chosen: Settings, setup: Setup) -> Made:
+def how_made(dataset: Dataset, chosen: Settings, setup: Setup) -> RunSettings:
     """Return what the results of a run depend on."""
     preset = presets.named(chosen.preset)
     model = preset.handle
@@ -142,7 +142,7 @@ def how_made(dataset: Dataset, chosen: Settings, setup: Setup) -> Made:
         with contextlib.suppress(OSError):
             saved = (Path(preset.handle) / "metadata.json").read_bytes()
             model = hashlib.sha256(saved).hexdigest()
-    return Made(
+    return RunSettings(
         dataset=dataset.name,
         dataset_sha256=dataset.sha256,
         preset=preset.name,
@@ -206,8 +206,8 @@ async def evaluate(
             progress.show(result)
 
 
-def _scored(task: Task, middle: infilling.Middle) -> Result:
-    return Result(
+def _scored(task: Task, middle: infilling.InfilledMiddle) -> TaskResult:
+    return TaskResult(
         task_id=task.task_id,
         middle=middle.text,
         stop_token=middle.stop_token,
@@ -253,7 +253,7 @@ class _Progress:
         if self._terminal and self._number:
             _say("")  # start a new line
 
-    def show(self, result: Result) -> None:
+    def show(self, result: TaskResult) -> None:
         self._number += 1
         self._exact += result.exact_match
         line = f"{self._number}/{self._total} tasks, {self._exact} exact"

@@ -36,7 +36,7 @@ class Setup:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Middle:
+class InfilledMiddle:
     """A generated middle.
 
     Attributes:
@@ -113,7 +113,7 @@ async def score(client: EngineClient, task: Task, setup: Setup) -> list[float]:
     return [token.logprob for token in tokens if token.logprob is not None]
 
 
-async def infill(client: EngineClient, task: Task, setup: Setup) -> Middle:
+async def infill(client: EngineClient, task: Task, setup: Setup) -> InfilledMiddle:
     """Generate one middle with the loaded engine.
 
     Raises:
@@ -131,7 +131,7 @@ async def infill(client: EngineClient, task: Task, setup: Setup) -> Middle:
         )
     # For a short prompt `max_length` exceeds the target, because the engine has a minimum.
     within = len(pieces) <= setup.max_new_tokens
-    return Middle(
+    return InfilledMiddle(
         text=last.middle or "" if within else "".join(pieces[: setup.max_new_tokens]),
         stop_token=last.stop_token if within else None,
         prompt_tokens=len(prompt.token_ids),

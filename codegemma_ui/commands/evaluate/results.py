@@ -28,7 +28,7 @@ _KIND = {"evaluation": 1}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Made:
+class RunSettings:
     """Settings that a middle depends on, besides the precision, which is known only after loading.
 
     Results that differ in any of it must not be in one file.
@@ -51,7 +51,7 @@ class Made:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Result:
+class TaskResult:
     """Result of one task.
 
     Attributes:
@@ -94,9 +94,9 @@ class ResultsFile:
         BadInput: it has other settings, is not a results file, is damaged, or is in use.
     """
 
-    def __init__(self, path: Path, made: Made) -> None:
+    def __init__(self, path: Path, made: RunSettings) -> None:
         self.path = path
-        self.done: dict[str, Result] = {}
+        self.done: dict[str, TaskResult] = {}
         self.dtype: str | None = None
         self._made = made
         try:
@@ -140,7 +140,7 @@ class ResultsFile:
         elif self.dtype != dtype:
             raise self._made_otherwise({"dtype": self.dtype}, {"dtype": dtype})
 
-    def add(self, result: Result) -> None:
+    def add(self, result: TaskResult) -> None:
         """Write a result; on return, the system has it."""
         self._write(asdict(result))
         self.done[result.task_id] = result
@@ -190,9 +190,9 @@ class ResultsFile:
             raise self._damaged(number, type(raw).__name__)
         return raw
 
-    def _result(self, line: bytes, number: int) -> Result:
+    def _result(self, line: bytes, number: int) -> TaskResult:
         try:
-            return Result(**self._parsed(line, number))
+            return TaskResult(**self._parsed(line, number))
         except TypeError as error:
             raise self._damaged(number, error) from error
 

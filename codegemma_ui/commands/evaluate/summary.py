@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from codegemma_ui.commands.evaluate.results import Result
+from codegemma_ui.commands.evaluate.results import TaskResult
 
 
-def summary(results: Sequence[Result], *, executed: bool) -> dict[str, Any]:
+def summary(results: Sequence[TaskResult], *, executed: bool) -> dict[str, Any]:
     """Return the figures of a report; rates and similarity from 0 to 1.
 
     Args:

@@ -17,7 +17,7 @@ from codegemma_ui.commands.export import (
     source,
     transformers_files,
 )
-from codegemma_ui.commands.export.folder import Made
+from codegemma_ui.commands.export.folder import Origin
 from codegemma_ui.commands.shell import Commands
 from codegemma_ui.download import client as download
 from codegemma_ui.errors import BackendMissing, BadInput
@@ -74,7 +74,7 @@ def export(parsed: argparse.Namespace) -> dict[str, Any]:
     )
     formats.check(form, parsed.dtype)
     folder.check(out)
-    folder.check_same(out, Made(preset.name, form.name, parsed.dtype or ""))
+    folder.check_same(out, Origin(preset.name, form.name, parsed.dtype or ""))
     if chosen.backend not in machine.BACKENDS:
         names = ", ".join(machine.BACKENDS)
         raise BadInput(f"--backend must be one of {names} here. Received: {chosen.backend}")
@@ -90,7 +90,7 @@ def export(parsed: argparse.Namespace) -> dict[str, Any]:
 
     # 3. Write.
     dtype = parsed.dtype or read.architecture.dtype
-    made = Made(preset.name, form.name, dtype)
+    made = Origin(preset.name, form.name, dtype)
     folder.check_same(out, made)
     writer = WRITERS[form]
     write = partial(writer.write, read, dtype, report=_Percent(f"{preset.name}: writing"))

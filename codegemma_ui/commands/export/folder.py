@@ -21,8 +21,8 @@ UNFINISHED = ".unfinished-export"
 
 
 @dataclass(frozen=True)
-class Made:
-    """Origin of an export."""
+class Origin:
+    """What an export was made from."""
 
     preset: str
     format: str
@@ -71,7 +71,7 @@ def _try_to_write(folder: Path) -> None:
             _remove_if_empty(one)
 
 
-def check_same(folder: Path, made: Made) -> None:
+def check_same(folder: Path, made: Origin) -> None:
     """Check that an existing export is an older version of the same one.
 
     Args:
@@ -83,7 +83,7 @@ def check_same(folder: Path, made: Made) -> None:
     mark = _read_mark(folder)
     if mark is None:
         return
-    before: Made = mark["made"]
+    before: Origin = mark["made"]
     if before != replace(made, dtype=made.dtype or before.dtype):
         raise BadInput(
             "--out must not contain another export. Received: "
@@ -92,7 +92,7 @@ def check_same(folder: Path, made: Made) -> None:
         )
 
 
-def write(folder: Path, made: Made, size: int, work: Callable[[Path], None]) -> list[Path]:
+def write(folder: Path, made: Origin, size: int, work: Callable[[Path], None]) -> list[Path]:
     """Let `work` fill an empty folder, then move its files in place.
 
     Args:
@@ -167,6 +167,6 @@ def _read_mark(folder: Path) -> dict[str, Any] | None:
     """Return the contents of the mark, or None if there is none of ours."""
     try:
         mark = json.loads((folder / MARK).read_text(encoding="utf-8"))
-        return {"made": Made(**mark["made"]), "files": [str(name) for name in mark["files"]]}
+        return {"made": Origin(**mark["made"]), "files": [str(name) for name in mark["files"]]}
     except (OSError, ValueError, TypeError, KeyError):
         return None

@@ -20,7 +20,7 @@ import numpy as np
 from codegemma_ui import fim, presets
 from codegemma_ui.commands.export.formats import WIDTHS
 from codegemma_ui.commands.export.pieces import SPACE, Kind
-from codegemma_ui.commands.export.source import Source
+from codegemma_ui.commands.export.source import LoadedPreset
 from codegemma_ui.commands.export.weights import Tensor
 from codegemma_ui.fim.vocabulary import vocabulary_file
 
@@ -38,18 +38,20 @@ _EMBEDDING = {"q4_0": "Q8_0"}
 in 6 bits (Q6_K) in a Q4_0 file, and which `gguf` can write in 8."""
 
 
-def file_name(source: Source, dtype: str) -> str:
+def file_name(source: LoadedPreset, dtype: str) -> str:
     """Return a name such as `code_gemma_2b_en-Q8_0.gguf`."""
     return f"{source.name}-{_TYPES[dtype][0]}.gguf"
 
 
-def size(source: Source, dtype: str) -> int:
+def size(source: LoadedPreset, dtype: str) -> int:
     """Return the approximate size on disk."""
     weights = sum(_bytes(tensor, dtype) for tensor in source.tensors)
     return weights + 2 * vocabulary_file(source.folder).stat().st_size
 
 
-def write(source: Source, dtype: str, folder: Path, report: Callable[[int, int], None]) -> None:
+def write(
+    source: LoadedPreset, dtype: str, folder: Path, report: Callable[[int, int], None]
+) -> None:
     """Write the file.
 
     Args:
@@ -118,7 +120,7 @@ def _values(tensor: Tensor, dtype: str) -> np.ndarray:
     return np.asarray(gguf.quantize(tensor.values("float32"), kind))
 
 
-def _add_architecture(writer: Any, source: Source, dtype: str) -> None:
+def _add_architecture(writer: Any, source: LoadedPreset, dtype: str) -> None:
     import gguf
 
     sizes = source.architecture
@@ -142,7 +144,7 @@ def _add_architecture(writer: Any, source: Source, dtype: str) -> None:
     writer.add_rope_freq_base(sizes.rope_base)
 
 
-def _add_vocabulary(writer: Any, source: Source) -> None:
+def _add_vocabulary(writer: Any, source: LoadedPreset) -> None:
     import gguf
 
     pieces, ids = source.pieces, source.pieces.ids

@@ -36,7 +36,7 @@ class Kind(IntEnum):
 
 
 @dataclass(frozen=True)
-class Piece:
+class VocabularyPiece:
     """One token; its id is its index.
 
     Attributes:
@@ -60,7 +60,7 @@ class Pieces:
         pad, eos, bos, unknown: names of four pieces that every Gemma vocabulary has.
     """
 
-    all: tuple[Piece, ...]
+    all: tuple[VocabularyPiece, ...]
     pad: str
     eos: str
     bos: str
@@ -86,7 +86,9 @@ def read(preset_folder: Path) -> Pieces:
     model = messages.ModelProto()
     model.ParseFromString(vocabulary_file(preset_folder).read_bytes())
     _check(model)
-    pieces = tuple(Piece(piece.piece, piece.score, _kind(piece)) for piece in model.pieces)
+    pieces = tuple(
+        VocabularyPiece(piece.piece, piece.score, _kind(piece)) for piece in model.pieces
+    )
     names = model.trainer_spec
     return Pieces(pieces, names.pad_piece, names.eos_piece, names.bos_piece, names.unk_piece)
 

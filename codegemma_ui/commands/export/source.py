@@ -1,4 +1,4 @@
-"""Source of an export: one preset, loaded and validated, for any format."""
+"""A preset that is loaded and validated for export, in any format."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from codegemma_ui.presets import Preset, safetensors_files
 
 
 @dataclass(frozen=True)
-class Source:
+class LoadedPreset:
     """A preset ready to be written.
 
     Attributes:
@@ -41,7 +41,7 @@ class Source:
         return sum(tensor.size for tensor in self.tensors)
 
 
-def read(preset: Preset, folder: Path, backend: str) -> Source:
+def read(preset: Preset, folder: Path, backend: str) -> LoadedPreset:
     """Load a preset.
 
     Args:
@@ -68,7 +68,7 @@ def read(preset: Preset, folder: Path, backend: str) -> Source:
             f"{architecture.vocabulary}. Received: {len(known.all)} pieces",
             code="cannot_export",
         )
-    return Source(
+    return LoadedPreset(
         preset=preset,
         folder=folder,
         architecture=architecture,

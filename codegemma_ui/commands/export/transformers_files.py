@@ -15,7 +15,7 @@ from typing import Any
 
 from codegemma_ui.commands.export import tokenizer_json
 from codegemma_ui.commands.export.formats import WIDTHS
-from codegemma_ui.commands.export.source import Source
+from codegemma_ui.commands.export.source import LoadedPreset
 from codegemma_ui.commands.export.weights import Tensor
 from codegemma_ui.fim.vocabulary import vocabulary_file
 
@@ -23,12 +23,14 @@ SHARD_BYTES = 2 * 10**9
 """Maximum size of a weight file, except with a single tensor; one file at a time is in memory."""
 
 
-def size(source: Source, dtype: str) -> int:
+def size(source: LoadedPreset, dtype: str) -> int:
     """Return the approximate size on disk."""
     return source.parameters * WIDTHS[dtype] + 2 * vocabulary_file(source.folder).stat().st_size
 
 
-def write(source: Source, dtype: str, folder: Path, report: Callable[[int, int], None]) -> None:
+def write(
+    source: LoadedPreset, dtype: str, folder: Path, report: Callable[[int, int], None]
+) -> None:
     """Write the files.
 
     Args:
@@ -72,7 +74,7 @@ def _write_weights(
         _write_json(folder / "model.safetensors.index.json", index)
 
 
-def _config(source: Source, dtype: str) -> dict[str, Any]:
+def _config(source: LoadedPreset, dtype: str) -> dict[str, Any]:
     """Return the keys of `transformers.GemmaConfig`."""
     sizes, ids = source.architecture, source.pieces.ids
     return {
@@ -98,7 +100,7 @@ def _config(source: Source, dtype: str) -> dict[str, Any]:
     }
 
 
-def _generation_config(source: Source) -> dict[str, Any]:
+def _generation_config(source: LoadedPreset) -> dict[str, Any]:
     """Make `generate()` stop where the playground does: at a FIM token, the file separator or `<eos>`."""
     ids = source.pieces.ids
     return {
@@ -108,7 +110,7 @@ def _generation_config(source: Source) -> dict[str, Any]:
     }
 
 
-def _tokenizer_config(source: Source) -> dict[str, Any]:
+def _tokenizer_config(source: LoadedPreset) -> dict[str, Any]:
     """Use the generic class: `GemmaTokenizer` adds a `<mask>` that has no embedding row."""
     pieces = source.pieces
     return {

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from codegemma_ui.workers.keras import planning, prefix_cache
-from codegemma_ui.workers.keras.pace import Pace
+from codegemma_ui.workers.keras.pace import PassTimes
 from codegemma_ui.workers.keras.planning import CHUNKS
 from codegemma_ui.workers.keras.prefix_cache import CachedPrefix, PrefixCache
 from codegemma_ui.workers.keras.prompt_lookup import Draft, DraftBudget
@@ -159,7 +159,7 @@ class Decoder:
         self.context_length = context_length
         self.cache_lengths = planning.cache_lengths(context_length)
         self.prefilled_tokens = 0
-        self.pace = Pace(steps.weight_bytes, steps.parts)
+        self.pace = PassTimes(steps.weight_bytes, steps.parts)
         self._clock = clock
         self.prefix_cache = PrefixCache(steps, self.cache_lengths[-1], cached)
         self._turn = 0

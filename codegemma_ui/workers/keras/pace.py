@@ -20,7 +20,7 @@ UNMEASURED_S = 1e-11
 """Seconds per byte of weights and token before any measurement: CodeGemma 2B in bfloat16 on two cores."""
 
 
-class Pace:
+class PassTimes:
     """Durations of passes by size.
 
     Args:

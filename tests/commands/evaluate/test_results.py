@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from codegemma_ui.commands.evaluate.results import Made, ResultsFile
+from codegemma_ui.commands.evaluate.results import ResultsFile, RunSettings
 from codegemma_ui.errors import BadInput
 
 from .test_scoring import result
 
-MADE = Made(
+MADE = RunSettings(
     dataset="own",
     dataset_sha256="d" * 64,
     preset="bundled",

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from codegemma_ui.commands.evaluate.results import Result
+from codegemma_ui.commands.evaluate.results import TaskResult
 from codegemma_ui.commands.evaluate.summary import summary
 from codegemma_ui.fim import scoring
 
 
-def result(**changes: object) -> Result:
+def result(**changes: object) -> TaskResult:
     values: dict[str, object] = {
         "task_id": "own/1",
         "middle": "",
@@ -23,7 +23,7 @@ def result(**changes: object) -> Result:
         "trimmed_tokens": 0,
         "seconds": 0.25,
     }
-    return Result(**values | changes)  # type: ignore[arg-type]
+    return TaskResult(**values | changes)  # type: ignore[arg-type]
 
 
 def test_whitespace_counts_at_the_start_and_not_at_the_end() -> None:

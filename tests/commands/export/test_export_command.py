@@ -13,7 +13,7 @@ import pytest
 
 from codegemma_ui import presets
 from codegemma_ui.commands.export import folder
-from codegemma_ui.commands.export.folder import Made
+from codegemma_ui.commands.export.folder import Origin
 from tests.support.hubs import Faults, KaggleHub, isolated_environment
 
 from .conftest import ROOT
@@ -132,7 +132,7 @@ def test_bad_input_is_exit_code_2(tmp_path: Path, arguments: list[str], said: st
 
 
 def test_another_export_in_its_place_is_refused_before_loading(tmp_path: Path) -> None:
-    folder.write(tmp_path, Made("bundled", "transformers", "float32"), 10, lambda place: None)
+    folder.write(tmp_path, Origin("bundled", "transformers", "float32"), 10, lambda place: None)
     done = run("--format", "gguf", "--out", tmp_path)
     assert done.returncode == BAD_INPUT
     assert "--out must not contain another export" in done.stderr

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from codegemma_ui.commands.export import folder
-from codegemma_ui.commands.export.folder import MARK, UNFINISHED, Made
+from codegemma_ui.commands.export.folder import MARK, UNFINISHED, Origin
 from codegemma_ui.errors import BadInput, EngineError
 
-MADE = Made("bundled", "gguf", "float16")
+MADE = Origin("bundled", "gguf", "float16")
 
 
 def writing(**files: str) -> Callable[[Path], None]:
@@ -78,7 +78,7 @@ def test_what_a_killed_export_left_is_no_hindrance(tmp_path: Path) -> None:
 def test_another_export_there_is_refused(tmp_path: Path) -> None:
     folder.write(tmp_path, MADE, 10, writing(a="1"))
     with pytest.raises(BadInput, match="with bundled as gguf in float16"):
-        folder.check_same(tmp_path, Made("bundled", "gguf", "q8_0"))
+        folder.check_same(tmp_path, Origin("bundled", "gguf", "q8_0"))
 
 
 @pytest.mark.parametrize("mark", [None, "{", '{"files": ["notes.txt"]}', '{"made": 1, "files": 2}'])

@@ -13,7 +13,7 @@ from safetensors.numpy import load_file
 
 from codegemma_ui import fim, presets
 from codegemma_ui.commands.export import gguf_file, pieces
-from codegemma_ui.commands.export.source import Source
+from codegemma_ui.commands.export.source import LoadedPreset
 from codegemma_ui.commands.export.weights import Architecture, Tensor
 from codegemma_ui.errors import EngineError
 from codegemma_ui.fim.vocabulary import Vocabulary
@@ -113,7 +113,7 @@ def test_the_file_says_what_llama_cpp_needs(exported: Exported, vocabulary: Voca
         assert kinds[token_id] == gguf.TokenType.CONTROL
 
 
-def a_source(*tensors: Tensor, **changes: Any) -> Source:
+def a_source(*tensors: Tensor, **changes: Any) -> LoadedPreset:
     """The bundled vocabulary with weights of a test's own."""
     sizes = Architecture(
         vocabulary=8192,
@@ -127,7 +127,7 @@ def a_source(*tensors: Tensor, **changes: Any) -> Source:
         rope_base=10_000.0,
         dtype="float32",
     )
-    read = Source(
+    read = LoadedPreset(
         preset=presets.bundled(),
         folder=presets.BUNDLED_FOLDER,
         architecture=sizes,
@@ -144,7 +144,7 @@ def a_tensor(values: np.ndarray) -> Tensor:
 
 def test_codegemma_carries_its_licence_and_end_of_turn(tmp_path: Path) -> None:
     known = pieces.read(presets.BUNDLED_FOLDER)
-    turn = pieces.Piece(fim.END_OF_TURN, 0.0, pieces.Kind.CONTROL)
+    turn = pieces.VocabularyPiece(fim.END_OF_TURN, 0.0, pieces.Kind.CONTROL)
     source = a_source(
         a_tensor(np.ones((4, 32), np.float32)),
         preset=presets.named("code_gemma_7b_en"),

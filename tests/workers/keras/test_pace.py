@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from codegemma_ui.workers.keras.pace import MOST_S, PASS_S, Pace
+from codegemma_ui.workers.keras.pace import MOST_S, PASS_S, PassTimes
 from codegemma_ui.workers.keras.planning import CHUNKS
 
 
@@ -13,7 +13,7 @@ from codegemma_ui.workers.keras.planning import CHUNKS
     [(24_000_000, 512), (1_000_000_000, 32), (5_000_000_000, 8), (17_000_000_000, 8)],
 )
 def test_before_anything_is_measured_the_weights_decide(weight_bytes: int, longest: int) -> None:
-    assert Pace(weight_bytes).longest() == longest
+    assert PassTimes(weight_bytes).longest() == longest
 
 
 @pytest.mark.parametrize("a_token_s", [0.0001, 0.001, 0.01, 0.05])
@@ -24,7 +24,7 @@ def test_it_settles_on_the_largest_chunk_that_keeps_the_time(
     def seconds(size: int) -> float:
         return a_pass_s + size * a_token_s
 
-    pace = Pace(5_000_000_000)
+    pace = PassTimes(5_000_000_000)
     taken = []
     for _ in range(60):
         taken.append(pace.longest())
@@ -52,14 +52,14 @@ def test_it_settles_on_the_largest_chunk_that_keeps_the_time(
 def test_a_longer_pass_is_taken_where_it_halves_a_prefill(
     seconds: dict[int, float], longest: int
 ) -> None:
-    pace = Pace(5_000_000_000)
+    pace = PassTimes(5_000_000_000)
     for size in reversed(seconds):
         pace.add(size, seconds[size])
     assert pace.longest() == longest
 
 
 def test_a_machine_that_was_busy_for_a_while_gets_its_chunks_back() -> None:
-    pace = Pace(0)
+    pace = PassTimes(0)
     for size in CHUNKS:
         pace.add(size, 0.004 * size)
     assert pace.longest() == 32
@@ -69,7 +69,7 @@ def test_a_machine_that_was_busy_for_a_while_gets_its_chunks_back() -> None:
 
 
 def test_one_pass_that_was_held_up_changes_little() -> None:
-    pace = Pace(0)
+    pace = PassTimes(0)
     for size in CHUNKS:
         pace.add(size, 0.0005 * size)
     pace.add(512, 1.0)
@@ -83,6 +83,6 @@ def test_one_pass_that_was_held_up_changes_little() -> None:
 def test_what_would_hold_a_person_up_is_a_large_models_where_it_was_measured(
     weight_bytes: int, a_token_s: float, held_up: tuple[int, ...]
 ) -> None:
-    pace = Pace(weight_bytes)
+    pace = PassTimes(weight_bytes)
     pace.add(32, 32 * a_token_s)
     assert tuple(size for size in CHUNKS if pace.too_slow_to_try(size)) == held_up

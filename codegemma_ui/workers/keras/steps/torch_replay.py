@@ -19,7 +19,7 @@ Replay = Callable[[], None]
 
 
 @dataclass(frozen=True)
-class Recording:
+class CapturedPass:
     """One pass over one cache.
 
     Attributes:
@@ -68,7 +68,7 @@ class Replayed:
 
     def __init__(self, run: Run, arguments: int, record: Any = record_on_cuda) -> None:
         self._run, self._arguments, self._record = run, arguments, record
-        self._recordings: MutableMapping[torch.Tensor, Recording] = WeakIdKeyDictionary()
+        self._recordings: MutableMapping[torch.Tensor, CapturedPass] = WeakIdKeyDictionary()
 
     def __call__(self, *tensors: torch.Tensor) -> list[torch.Tensor]:
         given, cache = tensors[: self._arguments], tensors[self._arguments :]
@@ -81,7 +81,9 @@ class Replayed:
         # Copied, because the next replay overwrites them.
         return [output.clone() for output in recording.outputs]
 
-    def _recorded(self, given: Sequence[torch.Tensor], cache: Sequence[torch.Tensor]) -> Recording:
+    def _recorded(
+        self, given: Sequence[torch.Tensor], cache: Sequence[torch.Tensor]
+    ) -> CapturedPass:
         inputs = [value.clone() for value in given]
         outputs, replay = self._record(lambda: self._run(*inputs, *cache))
-        return Recording(inputs, outputs, replay)
+        return CapturedPass(inputs, outputs, replay)
