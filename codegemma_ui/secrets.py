@@ -11,7 +11,7 @@ import os
 import unicodedata
 from collections.abc import Iterable, Mapping
 
-from codegemma_ui.errors import BadInput
+from codegemma_ui.errors import BadInput, PlaygroundError, from_dict
 
 LOGIN = "CODEGEMMA_UI_AUTH"
 
@@ -101,3 +101,11 @@ def masked(text: str, secrets: Iterable[str]) -> str:
     for secret in secrets:
         text = text.replace(secret, MASK)
     return text
+
+
+def masked_error(error: PlaygroundError) -> PlaygroundError:
+    """Return the error with its texts masked: a library may quote an address with a key in it."""
+    hidden = values()
+    if not hidden:
+        return error
+    return from_dict({name: masked(text, hidden) for name, text in error.to_dict().items()})

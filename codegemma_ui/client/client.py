@@ -1,52 +1,35 @@
-"""The page's handle on the engine: start, switch, stream, cancel, recover.
+"""The handle on the engine for the page, the shell and the library: submit, status, what is on offer.
 
-One worker process lives at a time. Requests and switches stand in one line (`queue`), so that no more
-generations run together than the worker takes, whichever door they came through, and a switch waits for
-those that run. A new worker starts only after the old one has ended; if the new one cannot load, the old
-choice comes back; if one dies or hangs, the same comes up again, after a pause where that goes on
-(`crashes`), unless it never completed anything: then the last choice that did comes back. A model that nobody
-asks for some time may leave memory, and comes back with the next request. Nothing here imports a framework or
-a web page.
+Every request goes through one queue (`queue`), so that no more run at once than the worker takes, whichever
+way they came. The worker itself, its starts, switches and crashes are in `lifecycle`. Nothing here imports a
+framework or a web page.
 """
 
 from __future__ import annotations
 
 import itertools
 import logging
-import threading
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import asdict, replace
-from functools import partial
-from pathlib import Path
 from typing import Any
 
-from codegemma_ui import machine, presets, secrets
+from codegemma_ui import machine, secrets
 from codegemma_ui.client.choice import (
     Choice,
     Command,
-    check_backend,
-    check_memory,
-    faster_backend,
-    worker_command,
 )
-from codegemma_ui.client.crashes import MAX_CRASHES, Crashes
-from codegemma_ui.client.endings import EndedWhileLoading
-from codegemma_ui.client.fetching import fetch
 from codegemma_ui.client.generation import Generation, Listener
+from codegemma_ui.client.lifecycle import Lifecycle
 from codegemma_ui.client.pace import Measured, Pace
-from codegemma_ui.client.queue import QueueFull, RequestQueue, Ticket
-from codegemma_ui.client.switch import Switch, SwitchCancelled
+from codegemma_ui.client.queue import QueueFull, RequestQueue
+from codegemma_ui.client.running import Running
+from codegemma_ui.client.switch import Switch
 from codegemma_ui.client.worker import Worker
 from codegemma_ui.errors import (
-    ChoiceFailed,
-    LoadFailed,
     NotEnoughMemory,
     NotReady,
     PlaygroundError,
-    UnknownPreset,
-    WorkerDied,
-    from_dict,
 )
 from codegemma_ui.fim.vocabulary import Vocabulary
 from codegemma_ui.ipc.messages import (
@@ -64,7 +47,7 @@ from codegemma_ui.ipc.messages import (
     event_from_dict,
     parse_request,
 )
-from codegemma_ui.presets import Preset, memory, safetensors_files
+from codegemma_ui.presets import Preset
 from codegemma_ui.presets.memory import Narrowed
 from codegemma_ui.settings import Settings
 
@@ -72,14 +55,9 @@ __all__ = ["Choice", "EngineClient"]
 
 log = logging.getLogger(__name__)
 
-STARTED_AGAIN = "It is being started again; try once more in a moment."
-
-IDLE_LOOK_S = 5.0
-"""The longest time between two looks at whether the model is idle."""
-
 
 class EngineClient:
-    """See the module. All methods may be called from any thread.
+    """A handle on one worker at a time. All methods may be called from any thread.
 
     Args:
         settings: the operator's choices.
@@ -102,86 +80,62 @@ class EngineClient:
         self.settings = settings
         self.observers: list[Callable[[], Listener]] = []
         self.submitted = 0
-        self._secrets = secrets.values()
-        self._worker_command = command or partial(worker_command, settings=settings)
-        most = settings.context_length
-        self._presets = list(presets.offered(settings.preset, *settings.extra_presets, most=most))
-        self._lock = threading.RLock()
-        self._queue = RequestQueue(most_waiting)
-        self._ids = itertools.count(1)
         self._clock = clock
-        self._worker: Worker | None = None
-        self._coming_up: Worker | None = None
-        self._worked: Worker | None = None  # the last one that completed anything
-        self._asleep: Worker | None = None  # what left memory, idle
-        self._last_used_s = clock()
-        self._pace = Pace()
-        self._paced: Choice | None = None  # the choice that the pace is of
-        self._running: dict[str, Generation] = {}  # those that the worker works on, by request
-        self._switch: Switch | None = None
-        self._error: PlaygroundError | None = None
-        self._crashes = Crashes()
-        self._retry: threading.Timer | None = None
-        self._retry_at_s = 0.0
-        self._distrusted: set[str] = set()  # backends whose compiled programs may be damaged
-        self.restarts = 0
-        """How often a worker that died was started again by itself."""
-        self.hangs = 0
-        """How often a worker was ended since it no longer answered, or went on beyond its time limit."""
-        self._vocabularies: dict[Path, Vocabulary] = {}
-        self._target = Choice(
-            presets.within(presets.named(settings.preset), most), settings.backend, settings.dtype
+        self._ids = itertools.count(1)
+        self._queue = RequestQueue(most_waiting)
+        self._running = Running(self._queue)
+        self._lifecycle = Lifecycle(
+            settings, self._queue, self._running, self._on_event, command, clock
         )
-        self._closed = False
-        self._closing = threading.Event()
+        self._measured = Pace()
+        self._measured_choice: Choice | None = None
 
     # What there is
 
     def presets(self) -> tuple[Preset, ...]:
-        """The models on offer."""
-        return tuple(self._presets)
+        """Return the models on offer."""
+        return tuple(self._lifecycle.presets)
 
     def backends(self) -> tuple[machine.Backend, ...]:
-        """Keras' three, and a server where the operator named one; installed or not."""
+        """Return Keras' three, and a server if the operator named one; installed or not."""
         return tuple(
             machine.backend(name, self.settings.pythons.get(name))
             for name in self.settings.backends
         )
 
     def vocabulary(self) -> Vocabulary:
-        """The loaded preset's; before it is there, the chosen one's, else the bundled one's."""
-        with self._lock:
-            folder = presets.BUNDLED_FOLDER
-            known = self._worker or self._asleep
-            if known is not None:
-                folder = known.folder
-            elif self._target.preset.local:
-                folder = Path(self._target.preset.handle)
-        return self._vocabulary(folder)
-
-    def _vocabulary(self, folder: Path) -> Vocabulary:
-        with self._lock:
-            if folder not in self._vocabularies:
-                self._vocabularies[folder] = Vocabulary(folder)
-            return self._vocabularies[folder]
+        """Return the loaded preset's; before it is there, the chosen one's, else the bundled one's."""
+        return self._lifecycle.vocabulary()
 
     @property
     def error(self) -> PlaygroundError | None:
         """What made the last start or switch fail, until the next one."""
-        return self._error
+        return self._lifecycle.error
+
+    @property
+    def restarts(self) -> int:
+        """How often a worker that died was started again automatically."""
+        return self._lifecycle.restarts
+
+    @property
+    def hangs(self) -> int:
+        """How often a worker was ended because it no longer answered, or exceeded its time limit."""
+        return self._lifecycle.hangs
 
     def status(self) -> Status:
-        """The state at this moment; never waits."""
-        with self._lock:
-            worker, switch, error = self._worker, self._switch, self._error
-            running = list(self._running.values())
+        """Return the state at this moment; never waits."""
+        life = self._lifecycle
+        with life.lock:
+            worker, switch, error = life.worker, life.under_way, life.error
+            running = self._running.all()
             loaded = worker.loaded if worker else None
-            choice = worker.choice if worker else self._target
-            asleep = self._asleep.loaded if self._asleep else None
+            choice = worker.choice if worker else life.target
+            asleep = life.asleep.loaded if life.asleep else None
             known = loaded or asleep
             phase = switch.phase if switch else _phase(running)
-            if any(one is not None and one.quiet for one in (worker, self._coming_up)):
+            if any(one is not None and one.quiet for one in (worker, life.coming_up)):
                 phase = "quiet"
+            retry_at_s = life.retry_at_s
             return Status(
                 state=self._state(loaded, switch),
                 preset=choice.preset.name,
@@ -198,11 +152,11 @@ class EngineClient:
                 progress=switch.progress if switch else None,
                 switching_to=switch.target.named() if switch else None,
                 returns_to=self._returns_to(switch),
-                tokens_per_s=self._pace.speed(),
+                tokens_per_s=self._pace().speed(),
                 narrowed=_narrowed(worker),
                 faster_backend=worker.faster_backend if worker else None,
-                error=self._masked(error).to_dict() if error else None,
-                retry_in_s=max(0.0, self._retry_at_s - self._clock()) if self._retry else None,
+                error=secrets.masked_error(error).to_dict() if error else None,
+                retry_in_s=None if retry_at_s is None else max(0.0, retry_at_s - self._clock()),
                 note=self._note(loaded) if loaded else None,
                 compilations=worker.compilations if worker else None,
                 warm=worker.warm if worker else None,
@@ -213,16 +167,24 @@ class EngineClient:
     def _returns_to(self, switch: Switch | None) -> dict[str, str] | None:
         if switch is None or switch.restoring or switch.because:
             return None
-        before = self._worker or switch.before
+        before = self._lifecycle.worker or switch.before
         return before.choice.named() if before else None
 
     def wait_s(self, ahead: int) -> float | None:
         """About how long until so many requests have ended; None where nothing tells, as during a switch."""
-        with self._lock:
-            if self._switch is not None:
+        with self._lifecycle.lock:
+            if self._lifecycle.under_way is not None:
                 return None
-            running = [one.measured for one in self._running.values() if one.measured]
-            return self._pace.wait_s(running, ahead, self._clock())
+            running = [one.measured for one in self._running.all() if one.measured]
+            return self._pace().wait_s(running, ahead, self._clock())
+
+    def _pace(self) -> Pace:
+        """Return how fast requests of the choice that serves went."""
+        worker = self._lifecycle.worker
+        if worker is not None and worker.choice != self._measured_choice:
+            self._measured.forget()
+            self._measured_choice = worker.choice
+        return self._measured
 
     def _note(self, loaded: Loaded) -> str | None:
         """What the worker notes, and whether it takes fewer requests at once than it was to."""
@@ -246,8 +208,8 @@ class EngineClient:
         if loaded is None:
             if switch is not None:
                 return "starting"
-            return "asleep" if self._asleep is not None else "failed"
-        return "busy" if self._running else "ready"
+            return "asleep" if self._lifecycle.asleep is not None else "failed"
+        return "busy" if self._running.all() else "ready"
 
     # Completing
 
@@ -264,17 +226,17 @@ class EngineClient:
         try:
             self.submitted += 1
             request = self._checked(raw)
-            with self._lock:  # it may not fall asleep in between
+            with self._lifecycle.lock:  # it may not fall asleep in between
                 self._queue.check_room()
                 observers = [observer() for observer in self.observers]
                 generation = Generation(name, request, self._on_cancel, self._ahead_of, observers)
-                self._last_used_s = self._clock()
-                self._wake()
+                self._lifecycle.last_used_s = self._clock()
+                self._lifecycle.wake()
                 generation.ticket = self._queue.join()
         except PlaygroundError as error:
             observers = [] if isinstance(error, QueueFull) else [one() for one in self.observers]
             generation = Generation(name, None, lambda _: None, listeners=observers)
-            generation.refuse(self._masked(error))
+            generation.refuse(error)
             return generation
         generation.ticket.add_done_callback(lambda _: self._send(generation))
         return generation
@@ -324,28 +286,27 @@ class EngineClient:
         try:
             # Once more: a switch may have come between, to a model with a shorter context.
             check_length(request, self.status().context_length)
-            with self._lock:
-                worker = self._worker
+            with self._lifecycle.lock:
+                worker = self._lifecycle.worker
                 if worker is None:
-                    raise self._error or NotReady(
+                    raise self._lifecycle.error or NotReady(
                         "No model is loaded.", "Choose a model and a backend."
                     )
                 if generation.cancelled:
                     self._queue.release(ticket)
                     return
                 generation.measured = Measured(self._clock(), request.time_limit_s, request.score)
-                self._running[generation.request_id] = generation
-                generation.watch(lambda: self._on_overdue(generation), request.time_limit_s)
+                self._running.add(generation, request.time_limit_s, self._on_overdue)
                 worker.complete(generation.request_id, asdict(request))
         except PlaygroundError as error:
             self._queue.release(ticket)
-            generation.put(ErrorEvent.of(self._masked(error)))
+            generation.put(ErrorEvent.of(error))
 
     def _on_cancel(self, generation: Generation) -> None:
         """The reader of a generation has left."""
-        with self._lock:
-            self._last_used_s = self._clock()
-            if generation.request_id not in self._running:
+        with self._lifecycle.lock:
+            self._lifecycle.last_used_s = self._clock()
+            if generation not in self._running:
                 assert generation.ticket is not None
                 self._queue.release(generation.ticket)
                 return
@@ -353,404 +314,51 @@ class EngineClient:
 
     def cancel(self) -> None:
         """Cancel the running generations; their last event is `cancelled`."""
-        for generation in list(self._running.values()):
+        for generation in self._running.all():
             self._cancel(generation)
 
     def _cancel(self, generation: Generation) -> None:
-        with self._lock:
+        with self._lifecycle.lock:
             generation.cancelled = True
-            if self._worker is not None:
-                self._worker.cancel(generation.request_id)
-
-    def _masked(self, error: PlaygroundError) -> PlaygroundError:
-        """Return the error without secrets: a library may quote an address with a key in it."""
-        if not self._secrets:
-            return error
-        fields = error.to_dict().items()
-        return from_dict({name: secrets.masked(each, self._secrets) for name, each in fields})
+            if self._lifecycle.worker is not None:
+                self._lifecycle.worker.cancel(generation.request_id)
 
     # Starting and switching
 
     def start(self) -> None:
         """Bring up the chosen model in the background."""
-        self._begin(self._target)
-        if self.settings.idle_minutes:
-            threading.Thread(target=self._watch_idle, daemon=True, name="idle").start()
-
-    def _watch_idle(self) -> None:
-        pause_s = min(IDLE_LOOK_S, 60 * self.settings.idle_minutes / 4)
-        while not self._closing.wait(pause_s):
-            self.sleep_if_idle()
+        self._lifecycle.start()
 
     def sleep_if_idle(self) -> None:
-        """Let the model leave memory where nobody has asked for anything long enough."""
-        with self._lock:
-            worker = self._worker
-            idle_s = self._clock() - self._last_used_s
-            wanted = self.settings.idle_minutes and idle_s >= 60 * self.settings.idle_minutes
-            if not wanted or worker is None or self._switch or not self._queue.unused:
-                return
-            self._worker, self._asleep = None, worker
-        log.info("asleep: nobody asked for anything in %g minutes", self.settings.idle_minutes)
-        if worker.process is not None:
-            worker.process.stop()
-
-    def _wake(self) -> None:
-        """Load again what sleeps, before the requests in the queue."""
-        if self._asleep is not None and self._switch is None:
-            self._begin(self._asleep.choice, first_in_line=True)
+        """Unload the model if nothing was requested for long enough."""
+        self._lifecycle.sleep_if_idle()
 
     def switch(
         self, preset: str | None = None, backend: str | None = None, dtype: str | None = None
     ) -> None:
-        """Change the model, the backend or the precision, in the background; None keeps it.
+        """Change the model, the backend or the precision in the background; None keeps it.
 
-        A switch that is under way is called off first.
+        A switch in progress is cancelled first.
 
         Raises:
             UnknownPreset, UnknownBackend, BackendMissing, NotEnoughMemory: at once; nothing changed.
         """
-        with self._lock:
-            current = self._worker.choice if self._worker else self._target
-            target = Choice(
-                self._offered(preset) if preset else current.preset,
-                backend or current.backend,
-                dtype or current.dtype,
-            )
-            self._check(target)
-            switch = self._switch
-            called_off = switch is not None and switch.cancelled.is_set()
-            running = switch.target if switch and not called_off else None
-            if target == running or (target == current and running is None and self._worker):
-                return
-            if self._worker is None and switch is None:
-                self._crashes.forget()
-        self._begin(target)
+        self._lifecycle.switch(preset, backend, dtype)
 
     def cancel_switch(self) -> None:
-        """Call off the start or switch under way; what was loaded before stays or comes back."""
-        switch = self._switch
-        if switch is not None and not switch.restoring:
-            switch.cancel()
+        """Cancel the start or switch in progress; what was loaded before stays or comes back."""
+        self._lifecycle.cancel_switch()
 
     def close(self) -> None:
-        """End the worker and everything under way."""
-        self._closing.set()
-        with self._lock:
-            self._closed = True
-            self._forget_retry()
-            switch = self._switch
-        if switch is not None:
-            switch.cancel()
-            switch.done.wait(10)
-        with self._lock:
-            worker, self._worker = self._worker, None
-        if worker is not None and worker.process is not None:
-            worker.process.stop()
-
-    def _offered(self, name: str) -> Preset:
-        for preset in self._presets:
-            if preset.name == name:
-                return preset
-        names = ", ".join(preset.name for preset in self._presets)
-        raise UnknownPreset(f"preset must be one of {names}. Received: {name!r}")
-
-    def _check(self, target: Choice) -> None:
-        """Whether the target can run here at all.
-
-        Raises:
-            UnknownBackend, BackendMissing, NotEnoughMemory.
-        """
-        check_backend(target, self.settings)
-        worker = self._worker
-        freed = machine.resident_bytes(worker.process.pid) if worker and worker.process else 0
-        check_memory(
-            target,
-            freed,
-            self.settings.model_parallel,
-            self.settings.max_concurrency,
-            self._presets,
-            self.settings.pythons,
-        )
-
-    def _begin(
-        self, target: Choice, *, first_in_line: bool = False, because: PlaygroundError | None = None
-    ) -> None:
-        """Start or switch, on a thread; `because` is shown meanwhile, and after it where a choice failed."""
-        switch = Switch(target)
-        switch.because = because if isinstance(because, ChoiceFailed) else None
-        with self._lock:
-            if self._closed:
-                return
-            previous, self._switch = self._switch, switch
-            self._forget_retry()
-            self._error = because
-            self._target = target if self._worker is None else self._target
-            switch.slept, self._asleep = self._asleep, None
-            if switch.slept is not None and switch.slept.choice != target:
-                switch.before = switch.slept
-        if first_in_line or self._worker is None:
-            self._join(switch, first=True)
-        elif target.preset.local:  # whoever asks from now on means the new choice
-            self._join(switch)
-        threading.Thread(
-            target=self._run, args=(switch, previous), daemon=True, name="switch"
-        ).start()
-
-    def _join(self, switch: Switch, *, first: bool = False) -> Ticket:
-        """Stand in the line of the requests, if it does not yet."""
-        with self._lock:
-            if switch.ticket is None:
-                switch.ticket = self._queue.join(first=first, alone=True)
-            return switch.ticket
-
-    def _run(self, switch: Switch, previous: Switch | None) -> None:
-        error: PlaygroundError | None = None
-        if previous is not None:
-            previous.cancel()
-            previous.done.wait()
-            switch.before = switch.before or previous.before
-            if self._worker is None:  # the previous one had stopped it already
-                self._join(switch, first=True)
-        try:
-            try:
-                self._check(switch.target)
-                folder = fetch(switch)
-                switch.target = self._learn(switch.target, folder)
-                switch.stop_if_cancelled()
-                ticket = self._join(switch)
-                switch.phase = "waiting"
-                while not switch.cancelled.is_set() and not ticket.done():
-                    switch.cancelled.wait(0.05)
-                switch.stop_if_cancelled()
-                self._replace_worker(switch, folder)
-            except Exception:
-                self._go_back(switch)
-                raise
-        except SwitchCancelled:
-            log.info("called off: %s", switch.target.words())
-        except PlaygroundError as caught:
-            error = caught
-            log.warning("could not load %s: %s", switch.target.words(), caught)
-        except Exception as caught:
-            log.exception("could not load %s", switch.target.words())
-            error = LoadFailed(f"{type(caught).__name__}: {caught}")
-        finally:
-            with self._lock:
-                if self._switch is switch:
-                    self._switch = None
-                    self._error = error or switch.because
-                    self._last_used_s = self._clock()
-                    if error is None and self._worker is None and switch.cancelled.is_set():
-                        self._error = NotReady(
-                            "Loading was cancelled.", "Choose a model and a backend."
-                        )
-                    if isinstance(error, EndedWhileLoading) and not error.explained:
-                        self._retry_after_crashes(switch.target)
-            if switch.ticket is not None:
-                self._queue.release(switch.ticket)
-            switch.done.set()
-
-    def _learn(self, choice: Choice, folder: Path) -> Choice:
-        """The choice with what its folder says of the model, such as its trained context.
-
-        Raises:
-            LoadFailed: it has no vocabulary for filling in, or its weights are not whole.
-            NotEnoughMemory: its folder says how large it is, and that does not fit.
-        """
-        try:
-            self._vocabulary(folder)
-        except (ValueError, RuntimeError, OSError) as error:
-            raise LoadFailed(
-                f"{choice.preset.label} is not a fill-in-the-middle preset. {error}",
-                "Choose a CodeGemma preset or another one with FIM control tokens.",
-            ) from error
-        if choice.backend != machine.OPENAI:  # whose weights are elsewhere
-            safetensors_files.check(folder)
-        preset = presets.within(
-            presets.fetched(choice.preset, folder), self.settings.context_length
-        )
-        with self._lock:
-            self._presets = [preset if one.name == preset.name else one for one in self._presets]
-        learned = replace(choice, preset=preset)
-        if learned != choice:
-            self._check(learned)
-        return learned
-
-    def _replace_worker(self, switch: Switch, folder: Path) -> None:
-        """Stop the old worker, start the new one."""
-        with self._lock:
-            old, self._worker = self._worker, None
-            self._target = switch.target
-        if old is not None and old.process is not None:
-            switch.before = old
-            switch.phase = "stopping"
-            old.process.stop()
-        if switch.slept is not None and switch.slept.process is not None:
-            switch.slept.process.stop()  # it may still be ending
-        self._bring_up(switch, folder)
-
-    def _go_back(self, switch: Switch) -> None:
-        """Bring back what served before, if it was stopped and no later switch is to decide."""
-        with self._lock:
-            before = switch.before
-            superseded = self._switch is not switch
-            if before is None or self._worker is not None or superseded or self._closed:
-                return
-            ticket = self._join(switch, first=True)
-            going_back = Switch(before.choice, ticket, before=before, restoring=True)
-            self._switch, self._target = going_back, before.choice
-        log.info("going back to %s", before.choice.words())
-        try:
-            self._bring_up(going_back, before.folder)
-        finally:
-            going_back.done.set()
-            with self._lock:
-                if self._switch is going_back:
-                    self._switch = switch
-
-    def _bring_up(self, switch: Switch, folder: Path) -> None:
-        """Start a worker and wait until it serves; one that dies is started again, unless there is
-        another choice to go back to.
-
-        Raises:
-            PlaygroundError: it could not load; it is gone.
-            SwitchCancelled: it is gone.
-        """
-        last_resort = switch.before is None or switch.restoring
-        times = 0
-        while True:
-            times += 1
-            needs_less = self._needs_less(switch.target)
-            worker = Worker(switch.target, folder, needs_less, self.settings.max_concurrency)
-            before = switch.before
-            if before is not None and before.choice != worker.choice:
-                worker.replaced = before
-            distrusted = switch.target.backend in self._distrusted
-            try:
-                self._start(worker, switch)
-            except EndedWhileLoading as died:
-                log.error(
-                    "worker ended while loading (%s): %s", died.exit_code, worker.last_words()
-                )
-                self.hangs += worker.hung
-                if self._distrust(worker, distrusted, died.explained):
-                    continue
-                self._crashes.note(loading=True)
-                if not last_resort or self._crashes.too_often or died.explained:
-                    raise worker.ended_while_loading(times) from died
-                with self._lock:
-                    self.restarts += 1
-                    if self._switch is switch:
-                        self._error = WorkerDied(died.message, STARTED_AGAIN)
-            except PlaygroundError:
-                if words := worker.last_words():
-                    log.warning("worker could not load: %s", words)
-                if not self._distrust(worker, distrusted):
-                    raise
-            else:
-                self._crashes.came_up()
-                self._distrusted.discard(switch.target.backend)
-                return
-
-    def _retry_after_crashes(self, choice: Choice) -> None:
-        """Load what kept ending once more, after a pause, unless somebody chooses before that."""
-        with self._lock:
-            if self._worker is not None or self._closed or not self._crashes.too_often:
-                return
-            pause_s = self._crashes.pause_s()
-            log.warning("loading %s again in %g s", choice.words(), pause_s)
-            self._retry_at_s = self._clock() + pause_s
-            self._retry = threading.Timer(pause_s, self._begin, (choice,), {"first_in_line": True})
-            self._retry.daemon = True
-            self._retry.start()
-
-    def _forget_retry(self) -> None:
-        if self._retry is not None:
-            self._retry.cancel()
-            self._retry = None
-
-    def _needs_less(
-        self, choice: Choice, dtype: str | None = None, max_length: int | None = None
-    ) -> str:
-        """What to do where a choice does not fit into memory."""
-        dtype = dtype or choice.settled_dtype()
-        worker = self._worker
-        freed = machine.resident_bytes(worker.process.pid) if worker and worker.process else 0
-        free = memory.free_bytes(freed, self.settings.model_parallel)
-        return memory.hint(
-            choice.preset,
-            choice.backend,
-            dtype,
-            self._presets,
-            max_length,
-            free,
-            self.settings.pythons,
-            self.settings.max_concurrency,
-        )
-
-    def _distrust(self, worker: Worker, already: bool, explained: bool = False) -> bool:
-        """Whether to start a worker that failed once more, without what earlier ones have compiled."""
-        backend = worker.choice.backend
-        self._distrusted.discard(backend)
-        if already or explained or not worker.suspects_cache:
-            return False
-        self._distrusted.add(backend)
-        return True
-
-    def _start(self, worker: Worker, switch: Switch) -> None:
-        switch.report("loading")
-        worker.narrowed = worker.choice.narrowed()
-        process = worker.start(
-            self._command(worker),
-            switch.report,
-            self._on_event,
-            lambda code: self._on_crash(worker, code),
-        )
-        switch.waits_for(process)
-        self._coming_up = worker
-        try:
-            worker.wait_until_up()
-        except PlaygroundError:
-            process.stop()
-            switch.stop_if_cancelled()
-            raise
-        finally:
-            self._coming_up = None
-            switch.waits_for(None)
-        if worker.loaded is not None:
-            dtype = worker.loaded.dtype
-            worker.faster_backend = faster_backend(worker.choice, dtype, self.settings)
-        with self._lock:
-            exit_code = worker.exit_code
-            if not self._closed and exit_code is None:
-                self._worker = worker
-                assert worker.loaded is not None
-                self._queue.admit(worker.loaded.at_once)
-                if worker.choice != self._paced:
-                    self._pace.forget()
-                self._paced = worker.choice
-        if self._closed:
-            process.stop()
-        if exit_code is not None:  # as soon as it was up
-            switch.stop_if_cancelled()
-            raise worker.ended_while_loading()
-
-    def _command(self, worker: Worker) -> Sequence[str]:
-        command = list(self._worker_command(worker.choice, worker.folder))
-        if self.settings.max_concurrency > 1 and worker.choice.backend in machine.BACKENDS:
-            command += ["--max-concurrency", str(self.settings.max_concurrency)]
-        if worker.choice.backend in self._distrusted:
-            command += ["--kept-programs", "distrust"]
-        python = self.settings.pythons.get(worker.choice.backend)
-        return [python, *command[1:]] if python else command
+        """End the worker and everything in progress."""
+        self._lifecycle.close()
 
     # What the worker says
 
     def _on_event(self, message: dict[str, Any]) -> None:
         generation = self._running.get(message.get("request_id", ""))
         if generation is None:
-            return  # a stale token: its request has ended here
+            return  # a stale event: its request has ended here
         event = event_from_dict(message)
         measured, request = generation.measured, generation.request
         assert measured is not None  # since it was sent
@@ -762,103 +370,20 @@ class EngineClient:
             case TokenEvent() if not event.forced:
                 measured.add_token(self._clock())
             case ErrorEvent() if event.code == NotEnoughMemory.code:
-                event = self._on_out_of_memory(event, request)
-        if isinstance(event, LAST_EVENTS):
-            with self._lock:
-                self._running.pop(generation.request_id, None)
-                self._pace.add(measured)
-                self._last_used_s = self._clock()
-                if isinstance(event, DoneEvent):
-                    self._on_completed()
-            self._free(generation)
-        if isinstance(event, ErrorEvent):
-            event = ErrorEvent.of(self._masked(event.error()))
-        generation.put(event)
-
-    def _free(self, generation: Generation) -> None:
-        """Give back the slot of a generation that the worker has ended."""
-        generation.unwatch()
-        assert generation.ticket is not None
-        self._queue.release(generation.ticket)
-
-    def _on_completed(self) -> None:
-        """The choice that runs works."""
-        if self._worker is not None:
-            self._worker.completed = True
-            self._worked = self._worker
-            self._crashes.worked()
-        if isinstance(self._error, ChoiceFailed) and self._switch is None:
-            self._error = None  # whoever asks now has seen what runs
-
-    def _on_out_of_memory(self, event: ErrorEvent, request: CompletionRequest) -> ErrorEvent:
-        """Say what would need less; where the choice never completed anything, bring back what did."""
-        with self._lock:
-            worker = self._worker
-            if worker is None or worker.loaded is None:
-                return event
-            back = self._what_worked(worker)
-            if back is not None and self._switch is None:
-                failed = _choice_failed(worker, event.message, back)
-                self._begin(back.choice, first_in_line=True, because=failed)
-                return ErrorEvent.of(failed)
-            hint = self._needs_less(worker.choice, worker.loaded.dtype, request.max_length)
-            return replace(event, hint=hint)
-
-    def _what_worked(self, worker: Worker) -> Worker | None:
-        """What comes back where this one fails: another choice, if it never completed anything."""
-        if worker.completed:
-            return None
-        back = self._worked or worker.replaced
-        return back if back is not None and back.choice != worker.choice else None
+                event = self._lifecycle.out_of_memory(event, request.max_length)
+        if not isinstance(event, LAST_EVENTS):
+            generation.put(event)
+            return
+        with self._lifecycle.lock:
+            self._pace().add(measured)
+            self._lifecycle.last_used_s = self._clock()
+            if isinstance(event, DoneEvent):
+                self._lifecycle.completed()
+        self._running.end(generation, event)
 
     def _on_overdue(self, generation: Generation) -> None:
-        worker = self._worker
-        served = generation.request_id in self._running
-        if served and worker is not None and worker.process is not None:
-            log.error("a completion did not end within its time limit: its worker is replaced")
-            worker.end_hung()
-
-    def _on_crash(self, worker: Worker, code: int) -> None:
-        """A worker that served is gone."""
-        with self._lock:
-            if self._worker is not worker or self._closed:
-                return  # it was told to stop
-            self._worker = None
-            running, self._running = list(self._running.values()), {}
-            back = self._what_worked(worker) if running else None
-            if back is None:
-                self._crashes.note()
-            if worker.suspects_cache:
-                self._distrusted.add(worker.choice.backend)
-        log.error("worker died (exit code %s): %s", code, worker.last_words())
-        said = f"The model's process ended unexpectedly (exit code {code})."
-        if worker.hung:
-            said = "The model's process no longer answered, and was ended."
-        next_step = STARTED_AGAIN
-        self.hangs += worker.hung
-        if worker.killed_for_memory and worker.loaded is not None:
-            said += " The system killed it since memory ran out."
-            most = max((one.request.max_length for one in running if one.request), default=None)
-            next_step += " " + self._needs_less(worker.choice, worker.loaded.dtype, most)
-        died: PlaygroundError = WorkerDied(said, next_step)
-        if back is not None:
-            died = _choice_failed(worker, said, back)
-        if back is None and self._crashes.too_often:
-            self._error = died = WorkerDied(
-                f"The model's process ended {MAX_CRASHES} times within a minute.",
-                "It is loaded again after a while. Choose a model and a backend to try at once.",
-                code="worker_gone",
-            )
-            self._retry_after_crashes(worker.choice)
-        elif (under_way := self._switch) is None:
-            self.restarts += back is None
-            self._begin((back or worker).choice, first_in_line=True, because=died)
-        else:  # a download: requests wait for it, and should it fail, for this one to come back
-            under_way.before = back or worker
-            self._join(under_way, first=True)
-        for generation in running:
-            self._free(generation)
-            generation.put(ErrorEvent.of(self._masked(died)))
+        if generation in self._running:
+            self._lifecycle.end_hung()
 
 
 def _context_length(choice: Choice, loaded: Loaded | None) -> int:
@@ -877,14 +402,6 @@ def _phase(generations: Sequence[Generation]) -> str | None:
     if running and not any(one.tokens for one in running):
         return "prefill"
     return None
-
-
-def _choice_failed(worker: Worker, said: str, back: Worker) -> ChoiceFailed:
-    return ChoiceFailed(
-        f"{worker.choice.label()} could not complete anything, and {back.choice.label()} takes its place "
-        f"again. {said}",
-        f"Try again with {back.choice.preset.title}, or choose another model, backend or precision.",
-    )
 
 
 def _narrowed(worker: Worker | None) -> Narrowed | None:

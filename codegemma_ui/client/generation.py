@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Protocol
 
+from codegemma_ui import secrets
 from codegemma_ui.client.pace import Measured
 from codegemma_ui.client.queue import Ticket
 from codegemma_ui.errors import PlaygroundError
@@ -133,6 +134,8 @@ class Generation:
     def put(self, event: Event) -> None:
         """Hand an event to the reader, from any thread; after the end, or once the reader has left, it is
         dropped."""
+        if isinstance(event, ErrorEvent):
+            event = ErrorEvent.of(secrets.masked_error(event.error()))
         with self._lock:
             if self._ended:
                 return
@@ -144,7 +147,7 @@ class Generation:
 
     def refuse(self, error: PlaygroundError) -> None:
         """Make an error its only event; called by whoever made it, in the reader's event loop."""
-        self.refusal = ErrorEvent.of(error)
+        self.refusal = ErrorEvent.of(secrets.masked_error(error))
         self.put(self.refusal)
 
     def watch(self, overdue: Callable[[], None], limit_s: float) -> None:

@@ -495,9 +495,10 @@ def test_what_cannot_run_is_refused_at_once(
 
 def test_the_worker_ends_when_the_client_does(client: EngineClient) -> None:
     wait_for(client, "ready")
-    assert client._worker is not None
-    assert client._worker.process is not None
-    pid = client._worker.process.pid
+    worker = client._lifecycle.worker
+    assert worker is not None
+    assert worker.process is not None
+    pid = worker.process.pid
     client.close()
     with pytest.raises(ProcessLookupError):
         os.kill(pid, signal.SIG_DFL)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from codegemma_ui import Playground
-from codegemma_ui.client import client
+from codegemma_ui.client import lifecycle
 from codegemma_ui.client.choice import Choice
 from codegemma_ui.settings import Settings
 from tests.support import WORKER
@@ -42,7 +42,7 @@ class Scripted:
 @pytest.fixture
 def scripted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scripted]:
     made = Scripted(tmp_path)
-    monkeypatch.setattr(client, "worker_command", made.command)
+    monkeypatch.setattr(lifecycle, "worker_command", made.command)
     yield made
     for playground in made.made:
         playground.close()

@@ -261,8 +261,8 @@ def test_it_ends_when_nobody_holds_it(scripted: Scripted) -> None:
 PROGRAM = f"""
 import sys
 from codegemma_ui import Playground
-from codegemma_ui.client import client
-client.worker_command = lambda choice, folder, settings: [
+from codegemma_ui.client import lifecycle
+lifecycle.worker_command = lambda choice, folder, settings: [
     sys.executable, {str(WORKER)!r}, "--preset", "bundled", "--backend", "jax"
 ]
 playground = Playground(backend="jax")

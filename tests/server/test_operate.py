@@ -163,7 +163,7 @@ def test_a_login_closes_everything_but_health() -> None:
             assert http.post("/gradio_api/call/status", json=call).status_code == 422
             assert http.post("/gradio_api/call/complete", json={"data": ["a"]}).status_code == 200
         client = Client(page.url, auth=pair, verbose=False)
-        assert client.predict(api_name="/status")["state"] == "ready"
+        wait_until(lambda: client.predict(api_name="/status")["state"] == "ready")
         assert SECRET not in page.log()
 
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from codegemma_ui.client import client
+from codegemma_ui.client import lifecycle
 from codegemma_ui.client.choice import Choice
 from codegemma_ui.commands import main
 from tests.support import WORKER
@@ -23,5 +23,5 @@ def command(choice: Choice, folder: Path, settings: Any) -> Sequence[str]:
 
 
 if __name__ == "__main__":
-    client.worker_command = command  # type: ignore[assignment]
+    lifecycle.worker_command = command  # type: ignore[assignment]
     main.main()
