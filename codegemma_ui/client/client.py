@@ -1,12 +1,11 @@
-"""The page's handle on the engine: start, switch, stream, cancel, recover.
+"""The handle on the engine: start, switch, stream, cancel, recover.
 
-One worker process lives at a time. Requests and switches stand in one line (`queue`), so that no more
-generations run together than the worker takes, whichever door they came through, and a switch waits for
-those that run. A new worker starts only after the old one has ended; if the new one cannot load, the old
-choice comes back; if one dies or hangs, the same comes up again, after a pause where that goes on
-(`crashes`), unless it never completed anything: then the last choice that did comes back. A model that nobody
-asks for some time may leave memory, and comes back with the next request. Nothing here imports a framework or
-a web page.
+One worker process lives at a time. Requests and switches share one queue (`queue`), so that no more
+generations run at once than the worker takes, wherever they come from, and a switch waits for running ones. A
+new worker starts only after the old one has ended; if the new one cannot load, the old choice is restored. A
+worker that dies or hangs is restarted, after a pause if that repeats (`crashes`), unless it never completed
+anything: then the last choice that did is restored. An idle model may be unloaded, and is loaded again with
+the next request. Nothing here imports a framework or Gradio.
 """
 
 from __future__ import annotations
@@ -72,24 +71,24 @@ __all__ = ["Choice", "EngineClient"]
 
 log = logging.getLogger(__name__)
 
-STARTED_AGAIN = "It is being started again; try once more in a moment."
+STARTED_AGAIN = "It is being restarted; try again in a moment."
 
 IDLE_LOOK_S = 5.0
-"""The longest time between two looks at whether the model is idle."""
+"""The longest time between two checks for an idle model."""
 
 
 class EngineClient:
-    """See the module. All methods may be called from any thread.
+    """The handle on the engine. All methods may be called from any thread.
 
     Args:
-        settings: the operator's choices.
-        command: builds the worker's command; tests put a scripted worker here.
+        settings: the operator's settings.
+        command: builds the worker's command; tests pass a scripted worker.
         clock: seconds; only differences count.
         most_waiting: requests that may wait behind those that run; None sets no limit.
 
     Attributes:
-        observers: each is called for every request that joins the queue, and returns what observes it.
-        submitted: how many requests have come so far, refused ones among them.
+        observers: each is called for every request that joins the queue, and returns a listener for it.
+        submitted: number of requests so far, refused ones included.
     """
 
     def __init__(
@@ -113,7 +112,7 @@ class EngineClient:
         self._worker: Worker | None = None
         self._coming_up: Worker | None = None
         self._worked: Worker | None = None  # the last one that completed anything
-        self._asleep: Worker | None = None  # what left memory, idle
+        self._asleep: Worker | None = None  # unloaded while idle
         self._last_used_s = clock()
         self._pace = Pace()
         self._paced: Choice | None = None  # the choice that the pace is of
@@ -125,9 +124,9 @@ class EngineClient:
         self._retry_at_s = 0.0
         self._distrusted: set[str] = set()  # backends whose compiled programs may be damaged
         self.restarts = 0
-        """How often a worker that died was started again by itself."""
+        """Number of automatic restarts of a worker that died."""
         self.hangs = 0
-        """How often a worker was ended since it no longer answered, or went on beyond its time limit."""
+        """Number of workers ended because they no longer responded or exceeded a time limit."""
         self._vocabularies: dict[Path, Vocabulary] = {}
         self._target = Choice(
             presets.within(presets.named(settings.preset), most), settings.backend, settings.dtype
@@ -135,21 +134,21 @@ class EngineClient:
         self._closed = False
         self._closing = threading.Event()
 
-    # What there is
+    # Models, backends and status
 
     def presets(self) -> tuple[Preset, ...]:
         """The models on offer."""
         return tuple(self._presets)
 
     def backends(self) -> tuple[machine.Backend, ...]:
-        """Keras' three, and a server where the operator named one; installed or not."""
+        """Keras' three, and a server if the operator named one; installed or not."""
         return tuple(
             machine.backend(name, self.settings.pythons.get(name))
             for name in self.settings.backends
         )
 
     def vocabulary(self) -> Vocabulary:
-        """The loaded preset's; before it is there, the chosen one's, else the bundled one's."""
+        """Return the vocabulary of the loaded preset; until then of the chosen one, else the bundled one."""
         with self._lock:
             folder = presets.BUNDLED_FOLDER
             known = self._worker or self._asleep
@@ -167,11 +166,11 @@ class EngineClient:
 
     @property
     def error(self) -> PlaygroundError | None:
-        """What made the last start or switch fail, until the next one."""
+        """The error of the last start or switch, until the next one."""
         return self._error
 
     def status(self) -> Status:
-        """The state at this moment; never waits."""
+        """Return the current state; never blocks."""
         with self._lock:
             worker, switch, error = self._worker, self._switch, self._error
             running = list(self._running.values())
@@ -217,7 +216,8 @@ class EngineClient:
         return before.choice.named() if before else None
 
     def wait_s(self, ahead: int) -> float | None:
-        """About how long until so many requests have ended; None where nothing tells, as during a switch."""
+        """Return about how many seconds until so many requests have ended; None if unknown, as during a
+        switch."""
         with self._lock:
             if self._switch is not None:
                 return None
@@ -225,11 +225,11 @@ class EngineClient:
             return self._pace.wait_s(running, ahead, self._clock())
 
     def _note(self, loaded: Loaded) -> str | None:
-        """What the worker notes, and whether it takes fewer requests at once than it was to."""
+        """Return the worker's note, and one if it takes fewer requests at once than requested."""
         wanted = self.settings.max_concurrency
         fewer = (
-            f"{loaded.backend} takes one request at a time, though {wanted} at once were asked for. "
-            f"These take several: {', '.join(machine.TOGETHER)}."
+            f"{loaded.backend} takes one request at a time, although {wanted} at once were requested. "
+            f"Backends that take several: {', '.join(machine.TOGETHER)}."
         )
         notes = (loaded.note, fewer if loaded.at_once < wanted else None)
         return " ".join(filter(None, notes)) or None
@@ -254,10 +254,10 @@ class EngineClient:
     def submit(self, raw: Mapping[str, object] | CompletionRequest) -> Generation:
         """Queue a request, and return it as a generation whose events can be read.
 
-        Trouble of any kind is one last `error` event. Called in the event loop that reads the events.
+        Any failure is one last `error` event. Called in the event loop that reads the events.
 
         Args:
-            raw: a request, or the fields of one, not yet checked.
+            raw: a request, or its unchecked fields.
         """
         generation: Generation
         name = f"r{next(self._ids)}"
@@ -288,10 +288,10 @@ class EngineClient:
                 yield event
 
     def refusal(self, expected: int = 0) -> ErrorEvent | None:
-        """Return what one more request would be told if no more may wait, else None.
+        """Return the error that one more request would get if the queue is full, else None.
 
         Args:
-            expected: requests that are known to come before it.
+            expected: requests that are known to arrive before it.
         """
         try:
             self._queue.check_room(expected)
@@ -300,7 +300,7 @@ class EngineClient:
         return None
 
     def _checked(self, raw: Mapping[str, object] | CompletionRequest) -> CompletionRequest:
-        """Return the request, within what the operator allows: a caller can only ask for less.
+        """Return the request, within the operator's limits: a caller can only lower them.
 
         Raises:
             BadInput: as `messages.parse_request`.
@@ -317,12 +317,12 @@ class EngineClient:
         return self._queue.ahead_of(generation.ticket) if generation.ticket else 0
 
     def _send(self, generation: Generation) -> None:
-        """Give a request whose turn has come to the worker."""
+        """Send a request whose turn has come to the worker."""
         request, ticket = generation.request, generation.ticket
         assert request is not None
         assert ticket is not None
         try:
-            # Once more: a switch may have come between, to a model with a shorter context.
+            # Checked again: a switch to a model with a shorter context may have come between.
             check_length(request, self.status().context_length)
             with self._lock:
                 worker = self._worker
@@ -342,14 +342,14 @@ class EngineClient:
             generation.put(ErrorEvent.of(self._masked(error)))
 
     def _on_cancel(self, generation: Generation) -> None:
-        """The reader of a generation has left."""
+        """Handle the departure of a generation's reader."""
         with self._lock:
             self._last_used_s = self._clock()
             if generation.request_id not in self._running:
                 assert generation.ticket is not None
                 self._queue.release(generation.ticket)
                 return
-        self._cancel(generation)  # the slot is released when the worker says that it has stopped
+        self._cancel(generation)  # the slot is released when the worker reports that it has stopped
 
     def cancel(self) -> None:
         """Cancel the running generations; their last event is `cancelled`."""
@@ -383,7 +383,7 @@ class EngineClient:
             self.sleep_if_idle()
 
     def sleep_if_idle(self) -> None:
-        """Let the model leave memory where nobody has asked for anything long enough."""
+        """Unload the model if it has been idle long enough."""
         with self._lock:
             worker = self._worker
             idle_s = self._clock() - self._last_used_s
@@ -391,12 +391,12 @@ class EngineClient:
             if not wanted or worker is None or self._switch or not self._queue.unused:
                 return
             self._worker, self._asleep = None, worker
-        log.info("asleep: nobody asked for anything in %g minutes", self.settings.idle_minutes)
+        log.info("asleep: no request for %g minutes", self.settings.idle_minutes)
         if worker.process is not None:
             worker.process.stop()
 
     def _wake(self) -> None:
-        """Load again what sleeps, before the requests in the queue."""
+        """Load a sleeping model again, before the requests in the queue."""
         if self._asleep is not None and self._switch is None:
             self._begin(self._asleep.choice, first_in_line=True)
 
@@ -405,7 +405,7 @@ class EngineClient:
     ) -> None:
         """Change the model, the backend or the precision, in the background; None keeps it.
 
-        A switch that is under way is called off first.
+        A switch in progress is cancelled first.
 
         Raises:
             UnknownPreset, UnknownBackend, BackendMissing, NotEnoughMemory: at once; nothing changed.
@@ -419,8 +419,8 @@ class EngineClient:
             )
             self._check(target)
             switch = self._switch
-            called_off = switch is not None and switch.cancelled.is_set()
-            running = switch.target if switch and not called_off else None
+            cancelled = switch is not None and switch.cancelled.is_set()
+            running = switch.target if switch and not cancelled else None
             if target == running or (target == current and running is None and self._worker):
                 return
             if self._worker is None and switch is None:
@@ -428,13 +428,13 @@ class EngineClient:
         self._begin(target)
 
     def cancel_switch(self) -> None:
-        """Call off the start or switch under way; what was loaded before stays or comes back."""
+        """Cancel the start or switch in progress; the previous choice stays or is restored."""
         switch = self._switch
         if switch is not None and not switch.restoring:
             switch.cancel()
 
     def close(self) -> None:
-        """End the worker and everything under way."""
+        """End the worker and everything in progress."""
         self._closing.set()
         with self._lock:
             self._closed = True
@@ -456,10 +456,10 @@ class EngineClient:
         raise UnknownPreset(f"preset must be one of {names}. Received: {name!r}")
 
     def _check(self, target: Choice) -> None:
-        """Whether the target can run here at all.
+        """Check that the target can run here at all.
 
         Raises:
-            UnknownBackend, BackendMissing, NotEnoughMemory.
+            UnknownBackend, BackendMissing, NotEnoughMemory: it cannot.
         """
         check_backend(target, self.settings)
         worker = self._worker
@@ -476,7 +476,7 @@ class EngineClient:
     def _begin(
         self, target: Choice, *, first_in_line: bool = False, because: PlaygroundError | None = None
     ) -> None:
-        """Start or switch, on a thread; `because` is shown meanwhile, and after it where a choice failed."""
+        """Start or switch, on a thread; `because` is shown meanwhile, and afterwards if a choice failed."""
         switch = Switch(target)
         switch.because = because if isinstance(because, ChoiceFailed) else None
         with self._lock:
@@ -491,14 +491,14 @@ class EngineClient:
                 switch.before = switch.slept
         if first_in_line or self._worker is None:
             self._join(switch, first=True)
-        elif target.preset.local:  # whoever asks from now on means the new choice
+        elif target.preset.local:  # later requests are for the new choice
             self._join(switch)
         threading.Thread(
             target=self._run, args=(switch, previous), daemon=True, name="switch"
         ).start()
 
     def _join(self, switch: Switch, *, first: bool = False) -> Ticket:
-        """Stand in the line of the requests, if it does not yet."""
+        """Join the queue of requests, unless it already has."""
         with self._lock:
             if switch.ticket is None:
                 switch.ticket = self._queue.join(first=first, alone=True)
@@ -528,7 +528,7 @@ class EngineClient:
                 self._go_back(switch)
                 raise
         except SwitchCancelled:
-            log.info("called off: %s", switch.target.words())
+            log.info("cancelled: %s", switch.target.words())
         except PlaygroundError as caught:
             error = caught
             log.warning("could not load %s: %s", switch.target.words(), caught)
@@ -552,11 +552,11 @@ class EngineClient:
             switch.done.set()
 
     def _learn(self, choice: Choice, folder: Path) -> Choice:
-        """The choice with what its folder says of the model, such as its trained context.
+        """Return the choice with the facts in its folder, such as the trained context.
 
         Raises:
-            LoadFailed: it has no vocabulary for filling in, or its weights are not whole.
-            NotEnoughMemory: its folder says how large it is, and that does not fit.
+            LoadFailed: it has no FIM vocabulary, or its weights are incomplete.
+            NotEnoughMemory: by the size in its folder it does not fit.
         """
         try:
             self._vocabulary(folder)
@@ -565,7 +565,7 @@ class EngineClient:
                 f"{choice.preset.label} is not a fill-in-the-middle preset. {error}",
                 "Choose a CodeGemma preset or another one with FIM control tokens.",
             ) from error
-        if choice.backend != machine.OPENAI:  # whose weights are elsewhere
+        if choice.backend != machine.OPENAI:  # its weights are elsewhere
             safetensors_files.check(folder)
         preset = presets.within(
             presets.fetched(choice.preset, folder), self.settings.context_length
@@ -591,7 +591,7 @@ class EngineClient:
         self._bring_up(switch, folder)
 
     def _go_back(self, switch: Switch) -> None:
-        """Bring back what served before, if it was stopped and no later switch is to decide."""
+        """Restore the previous worker, if it was stopped and no later switch follows."""
         with self._lock:
             before = switch.before
             superseded = self._switch is not switch
@@ -610,12 +610,12 @@ class EngineClient:
                     self._switch = switch
 
     def _bring_up(self, switch: Switch, folder: Path) -> None:
-        """Start a worker and wait until it serves; one that dies is started again, unless there is
-        another choice to go back to.
+        """Start a worker and wait until it serves; one that dies is restarted, unless there is another choice
+        to go back to.
 
         Raises:
-            PlaygroundError: it could not load; it is gone.
-            SwitchCancelled: it is gone.
+            PlaygroundError: it could not load, and has ended.
+            SwitchCancelled: the switch was cancelled, and it has ended.
         """
         last_resort = switch.before is None or switch.restoring
         times = 0
@@ -654,7 +654,7 @@ class EngineClient:
                 return
 
     def _retry_after_crashes(self, choice: Choice) -> None:
-        """Load what kept ending once more, after a pause, unless somebody chooses before that."""
+        """Load a choice that kept crashing again after a pause, unless a user makes a choice before that."""
         with self._lock:
             if self._worker is not None or self._closed or not self._crashes.too_often:
                 return
@@ -673,7 +673,7 @@ class EngineClient:
     def _needs_less(
         self, choice: Choice, dtype: str | None = None, max_length: int | None = None
     ) -> str:
-        """What to do where a choice does not fit into memory."""
+        """Return the hint for a choice that does not fit into memory."""
         dtype = dtype or choice.settled_dtype()
         worker = self._worker
         freed = machine.resident_bytes(worker.process.pid) if worker and worker.process else 0
@@ -690,7 +690,7 @@ class EngineClient:
         )
 
     def _distrust(self, worker: Worker, already: bool, explained: bool = False) -> bool:
-        """Whether to start a worker that failed once more, without what earlier ones have compiled."""
+        """Return whether to start a failed worker again, without the compiled programs of earlier ones."""
         backend = worker.choice.backend
         self._distrusted.discard(backend)
         if already or explained or not worker.suspects_cache:
@@ -745,7 +745,7 @@ class EngineClient:
         python = self.settings.pythons.get(worker.choice.backend)
         return [python, *command[1:]] if python else command
 
-    # What the worker says
+    # Messages of the worker
 
     def _on_event(self, message: dict[str, Any]) -> None:
         generation = self._running.get(message.get("request_id", ""))
@@ -776,22 +776,22 @@ class EngineClient:
         generation.put(event)
 
     def _free(self, generation: Generation) -> None:
-        """Give back the slot of a generation that the worker has ended."""
+        """Release the slot of a generation that the worker has ended."""
         generation.unwatch()
         assert generation.ticket is not None
         self._queue.release(generation.ticket)
 
     def _on_completed(self) -> None:
-        """The choice that runs works."""
+        """Record that the running choice works."""
         if self._worker is not None:
             self._worker.completed = True
             self._worked = self._worker
             self._crashes.worked()
         if isinstance(self._error, ChoiceFailed) and self._switch is None:
-            self._error = None  # whoever asks now has seen what runs
+            self._error = None  # the user has seen which choice runs
 
     def _on_out_of_memory(self, event: ErrorEvent, request: CompletionRequest) -> ErrorEvent:
-        """Say what would need less; where the choice never completed anything, bring back what did."""
+        """Add a hint to the error; if the choice never completed anything, restore one that did."""
         with self._lock:
             worker = self._worker
             if worker is None or worker.loaded is None:
@@ -805,7 +805,8 @@ class EngineClient:
             return replace(event, hint=hint)
 
     def _what_worked(self, worker: Worker) -> Worker | None:
-        """What comes back where this one fails: another choice, if it never completed anything."""
+        """Return the worker to restore if this one fails: another choice, if this never completed
+        anything."""
         if worker.completed:
             return None
         back = self._worked or worker.replaced
@@ -819,10 +820,10 @@ class EngineClient:
             worker.end_hung()
 
     def _on_crash(self, worker: Worker, code: int) -> None:
-        """A worker that served is gone."""
+        """Handle the exit of a worker that served."""
         with self._lock:
             if self._worker is not worker or self._closed:
-                return  # it was told to stop
+                return  # it was stopped on purpose
             self._worker = None
             running, self._running = list(self._running.values()), {}
             back = self._what_worked(worker) if running else None
@@ -831,18 +832,18 @@ class EngineClient:
             if worker.suspects_cache:
                 self._distrusted.add(worker.choice.backend)
         log.error("worker died (exit code %s): %s", code, worker.last_words())
-        said = f"The model's process ended unexpectedly (exit code {code})."
+        message = f"The model's process ended unexpectedly (exit code {code})."
         if worker.hung:
-            said = "The model's process no longer answered, and was ended."
+            message = "The model's process stopped responding and was ended."
         next_step = STARTED_AGAIN
         self.hangs += worker.hung
         if worker.killed_for_memory and worker.loaded is not None:
-            said += " The system killed it since memory ran out."
+            message += " The system killed it because memory ran out."
             most = max((one.request.max_length for one in running if one.request), default=None)
             next_step += " " + self._needs_less(worker.choice, worker.loaded.dtype, most)
-        died: PlaygroundError = WorkerDied(said, next_step)
+        died: PlaygroundError = WorkerDied(message, next_step)
         if back is not None:
-            died = _choice_failed(worker, said, back)
+            died = _choice_failed(worker, message, back)
         if back is None and self._crashes.too_often:
             self._error = died = WorkerDied(
                 f"The model's process ended {MAX_CRASHES} times within a minute.",
@@ -850,25 +851,25 @@ class EngineClient:
                 code="worker_gone",
             )
             self._retry_after_crashes(worker.choice)
-        elif (under_way := self._switch) is None:
+        elif (switch := self._switch) is None:
             self.restarts += back is None
             self._begin((back or worker).choice, first_in_line=True, because=died)
-        else:  # a download: requests wait for it, and should it fail, for this one to come back
-            under_way.before = back or worker
-            self._join(under_way, first=True)
+        else:  # a download: requests wait for it or, if it fails, for this choice to be restored
+            switch.before = back or worker
+            self._join(switch, first=True)
         for generation in running:
             self._free(generation)
             generation.put(ErrorEvent.of(self._masked(died)))
 
 
 def _context_length(choice: Choice, loaded: Loaded | None) -> int:
-    """What the preset was trained for; a server may have less room."""
-    told = loaded.context_length if loaded and choice.backend == machine.OPENAI else None
-    return told or choice.preset.context_length
+    """Return the context length of the preset, or the server's own."""
+    reported = loaded.context_length if loaded and choice.backend == machine.OPENAI else None
+    return reported or choice.preset.context_length
 
 
 def _phase(generations: Sequence[Generation]) -> str | None:
-    """What the model does, where that is not writing."""
+    """Return what the model does, if that is not generating."""
     running = [one.measured for one in generations if one.measured]
     if any(one.cancelled for one in generations):
         return "ending"
@@ -879,16 +880,16 @@ def _phase(generations: Sequence[Generation]) -> str | None:
     return None
 
 
-def _choice_failed(worker: Worker, said: str, back: Worker) -> ChoiceFailed:
+def _choice_failed(worker: Worker, reason: str, back: Worker) -> ChoiceFailed:
     return ChoiceFailed(
-        f"{worker.choice.label()} could not complete anything, and {back.choice.label()} takes its place "
-        f"again. {said}",
+        f"{worker.choice.label()} could not complete anything, so {back.choice.label()} is restored. "
+        f"{reason}",
         f"Try again with {back.choice.preset.title}, or choose another model, backend or precision.",
     )
 
 
 def _narrowed(worker: Worker | None) -> Narrowed | None:
-    """Why "auto" was narrowed, where the worker took what it came to."""
+    """Return why "auto" was narrowed, if the worker uses the resulting precision."""
     if worker is None or worker.loaded is None or worker.narrowed is None:
         return None
     return worker.narrowed if worker.narrowed.dtype == worker.loaded.dtype else None

@@ -99,7 +99,7 @@ async def _race(
 
 
 def _trained(client: EngineClient, name: str | None, layout: fim.Layout) -> bool:
-    """Whether a model was trained on prompts of this order."""
+    """Return whether a model was trained on prompts of this order."""
     return all(preset.knows(layout) for preset in client.presets() if preset.name == name)
 
 

@@ -80,7 +80,7 @@ class OverloadMiddleware:
         return sent
 
     def _count(self) -> int:
-        """How many were let in and have not begun yet: Gradio takes them one by one."""
+        """Return how many were let in and have not begun yet: Gradio takes them one by one."""
         while self._on_the_way and self._begun < self._client.submitted:
             self._on_the_way.popleft()
             self._begun += 1
@@ -90,7 +90,7 @@ class OverloadMiddleware:
         return len(self._on_the_way)
 
     def _has_time(self) -> bool:
-        """Whether a refusal may go to the page; takes one of those places if so."""
+        """Return whether a refusal may go to the page; takes one of those places if so."""
         now = time.monotonic()
         if len(self._gently) == GENTLE and now - self._gently[0] < 1.0:
             return False

@@ -153,7 +153,7 @@ class Run:
 
     @property
     def unfinished(self) -> bool:
-        """Whether a limit ended it before the model did."""
+        """Return whether a limit ended it before the model did."""
         last = self.progress.last if self.progress else None
         return isinstance(last, DoneEvent) and last.stop_reason in ("time_limit", "max_length")
 

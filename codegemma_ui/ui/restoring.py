@@ -178,7 +178,8 @@ def _lesson(kept: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 def _is_text(value: object) -> TypeGuard[str]:
-    """Whether it is text that a page can be sent: JSON can spell half of a character, no encoding can."""
+    """Return whether it is text that can be sent to a page: JSON can hold lone surrogates, encodings
+    cannot."""
     try:
         return isinstance(value, str) and value.encode() is not None
     except UnicodeEncodeError:
