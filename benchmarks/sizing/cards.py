@@ -38,7 +38,7 @@ CARDS = (
 
 
 def fits(preset: Preset, dtype: str, card: Card) -> bool:
-    """Whether weights, a full cache and a tenth more have room, as the playground reckons before it loads."""
+    """Return whether weights, a full cache and a tenth more fit, by the playground's own estimate."""
     need = preset.memory_bytes(dtype, dtype)
     return need is not None and need <= card.memory_bytes
 

@@ -252,7 +252,7 @@ class Figures:
 
 
 def common_start(one: Sequence[int], other: Sequence[int]) -> int:
-    """How many tokens two sequences begin with alike."""
+    """Return how many tokens two sequences begin with alike."""
     for index, (left, right) in enumerate(zip(one, other, strict=False)):
         if left != right:
             return index

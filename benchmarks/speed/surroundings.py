@@ -29,7 +29,7 @@ def version(package: str) -> str | None:
 
 
 def usable_cores() -> int:
-    """How many cores this process may run on: its affinity where the system has such, else all."""
+    """Return how many cores this process may run on: its affinity where the system has such, else all."""
     process = psutil.Process()
     if hasattr(process, "cpu_affinity"):  # not on macOS
         return len(process.cpu_affinity())

@@ -1,4 +1,4 @@
-"""What runs or is to run: a model on a backend in a precision, and whether this machine can run it at all."""
+"""A choice of model, backend and precision, and checks that this machine can run it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from codegemma_ui.settings import PARALLEL, Settings
 
 @dataclass(frozen=True)
 class Choice:
-    """What runs, or is to run."""
+    """A model on a backend in a precision."""
 
     preset: Preset
     backend: str
@@ -31,23 +31,23 @@ class Choice:
         return {"preset": self.preset.name, "backend": self.backend, "dtype": self.dtype}
 
     def words(self) -> str:
-        """As the log names it."""
+        """Return its name in the log."""
         return f"{self.preset.name} on {self.backend} in {self.dtype}"
 
     def settled_dtype(self, freed: int = 0) -> str:
-        """The precision that it comes to on this machine; see `memory.settled`."""
+        """Return the precision it resolves to on this machine; see `memory.settled`."""
         return memory.settled(self.preset, self.backend, self.dtype, freed)
 
     def narrowed(self) -> Narrowed | None:
-        """Why "auto" is narrower than it would be with more memory; see `memory.settle`."""
+        """Return why "auto" is narrower than with more memory; see `memory.settle`."""
         return memory.settle(self.preset, self.backend, self.dtype)[1]
 
     def need_bytes(self, at_once: int = 1) -> int | None:
-        """Return the memory that it needs on this machine, for so many requests at once; None if unknown."""
+        """Return the memory it needs on this machine for so many requests at once; None if unknown."""
         return memory.needed(self.preset, self.backend, self.settled_dtype(), at_once)
 
     def label(self) -> str:
-        """As a sentence names it."""
+        """Return its name in a sentence."""
         return f"{self.preset.title} ({self.backend}, {self.dtype})"
 
 
@@ -56,11 +56,10 @@ Command = Callable[[Choice, Path], Sequence[str]]
 
 
 def worker_command(choice: Choice, folder: Path, settings: Settings) -> list[str]:
-    """The real worker's.
+    """Return the command of the real worker.
 
     Args:
-        settings: name the server that the backend "openai" asks, how many devices jax takes and which one
-            torch does.
+        settings: the server of the backend "openai", the number of devices for jax, the device of torch.
     """
     remote = choice.backend == machine.OPENAI
     command = [
@@ -75,14 +74,14 @@ def worker_command(choice: Choice, folder: Path, settings: Settings) -> list[str
     ]
     if not remote:
         devices = settings.model_parallel
-        parted = ["--model-parallel", str(devices)] if devices > 1 else []
+        parallel = ["--model-parallel", str(devices)] if devices > 1 else []
         device = ["--torch-device", settings.torch_device] if choice.backend == "torch" else []
-        # Of a card, or of a model that nobody knows here, the worker knows more.
+        # On a GPU, or with an unknown model, the worker knows more.
         known = choice.preset.parameters is not None and not machine.gpus()
         dtype = choice.settled_dtype() if known else choice.dtype
-        return [*command, "--backend", choice.backend, "--dtype", dtype, *parted, *device]
+        return [*command, "--backend", choice.backend, "--dtype", dtype, *parallel, *device]
     server = settings.server
-    assert server is not None  # `check_backend` has seen to it
+    assert server is not None  # ensured by `check_backend`
     return [
         *command,
         *("--base-url", server.base_url),
@@ -94,10 +93,12 @@ def worker_command(choice: Choice, folder: Path, settings: Settings) -> list[str
 
 
 def check_backend(choice: Choice, settings: Settings) -> None:
-    """Whether the backend is there, and does what the operator asks for.
+    """Check that the backend is installed and supports the operator's options.
 
     Raises:
-        UnknownBackend, BackendMissing.
+        UnknownBackend: it is not offered, or not with these options.
+        BackendMissing: it is not installed.
+        UnsupportedPrecision: it does not support the precision.
     """
     offered = settings.backends
     if choice.backend not in offered:
@@ -115,14 +116,14 @@ def check_backend(choice: Choice, settings: Settings) -> None:
     if choice.dtype not in ("auto", *memory.precisions(choice.backend)):
         where = f"the backend {choice.backend}" if choice.backend != "torch" else "a GPU"
         raise UnsupportedPrecision(
-            f"{choice.dtype} runs on torch and a CPU. Received: {where}, whose compiler widens whole "
+            f"{choice.dtype} needs torch on a CPU. Received: {where}, whose compiler dequantises whole "
             "matrices of four bits before it multiplies.",
             _without_int4(settings),
         )
 
 
 def _without_int4(settings: Settings) -> str:
-    """What to choose where int4 does not run."""
+    """Return the hint where int4 does not run."""
     torch = machine.backend("torch", settings.pythons.get("torch"))
     if machine.gpus():
         return "Choose int8."
@@ -132,19 +133,20 @@ def _without_int4(settings: Settings) -> str:
 
 
 LARGE_TOKENS_PER_S = {"torch": 6.5, "jax": 5.4, "tensorflow": 4.7}
-"""Tokens a second of CodeGemma 2B's shape in bfloat16 on two cores, by the page: docs/sizing.md."""
+"""Tokens per second of CodeGemma 2B's shape in bfloat16 on two cores, measured on the page:
+docs/sizing.md."""
 
 CLEARLY = 1.25
-"""How many times as fast a backend must be for the page to name it."""
+"""The speedup from which the page recommends a backend."""
 
 
 def faster_backend(choice: Choice, dtype: str, settings: Settings) -> str | None:
-    """torch, where it is installed and clearly faster with a large model on this CPU; else None.
+    """Return torch if it is installed and clearly faster with a large model on this CPU, else None.
 
-    In int8 it is not: jax writes 8.4 tokens a second there, torch 8.3.
+    In int8 it is not: jax decodes 8.4 tokens per second, torch 8.3.
 
     Args:
-        dtype: that the model is loaded in; float32 is slower than bfloat16, which is its measure here.
+        dtype: the model's precision; float32, which is slower, is judged by the figures of bfloat16.
     """
     speed, torch = LARGE_TOKENS_PER_S.get(choice.backend), LARGE_TOKENS_PER_S["torch"]
     if speed is None or dtype not in ("float32", "bfloat16") or torch < CLEARLY * speed:
@@ -162,17 +164,17 @@ def check_memory(
     offered: Sequence[Preset] = (),
     pythons: Mapping[str, str] | None = None,
 ) -> None:
-    """Whether the model fits, before anything is loaded.
+    """Check that the model fits into memory, before anything is loaded.
 
     Args:
-        freed: bytes that what runs now gives back when it ends.
-        devices: that the model is parted over.
-        at_once: requests that it is to work on at once, where its backend can.
+        freed: bytes that the running worker will free when it ends.
+        devices: the number of devices the model is sharded over.
+        at_once: requests to run at once, where the backend can.
         offered: the models to choose from.
-        pythons: the interpreter of each backend that has an environment of its own.
+        pythons: the interpreter of each backend that has its own environment.
 
     Raises:
-        NotEnoughMemory: with the sum.
+        NotEnoughMemory: with the calculation.
     """
     preset = choice.preset
     dtype = choice.settled_dtype(freed)
@@ -188,7 +190,7 @@ def check_memory(
         raise NotEnoughMemory(
             f"{preset.label} needs about {need / 1e9:.1f} GB in {dtype} ({weights / 1e9:.1f} of weights + "
             f"{(1 + rows) * cache / 1e9:.1f} of cache for {times}{preset.context_length:,} tokens, a "
-            f"tenth, and what {choice.backend} takes); {most / 1e9:.1f} GB are free here.",
+            f"tenth, and what {choice.backend} takes). Only {most / 1e9:.1f} GB are free here.",
             memory.hint(
                 preset,
                 choice.backend,

@@ -60,14 +60,14 @@ class EngineClient:
     """A handle on one worker at a time. All methods may be called from any thread.
 
     Args:
-        settings: the operator's choices.
-        command: builds the worker's command; tests put a scripted worker here.
+        settings: the operator's settings.
+        command: builds the worker's command; tests pass a scripted worker.
         clock: seconds; only differences count.
         most_waiting: requests that may wait behind those that run; None sets no limit.
 
     Attributes:
-        observers: each is called for every request that joins the queue, and returns what observes it.
-        submitted: how many requests have come so far, refused ones among them.
+        observers: each is called for every request that joins the queue, and returns a listener for it.
+        submitted: number of requests so far, refused ones included.
     """
 
     def __init__(
@@ -90,7 +90,7 @@ class EngineClient:
         self._measured = Pace()
         self._measured_choice: Choice | None = None
 
-    # What there is
+    # Models, backends and status
 
     def presets(self) -> tuple[Preset, ...]:
         """Return the models on offer."""
@@ -109,7 +109,7 @@ class EngineClient:
 
     @property
     def error(self) -> PlaygroundError | None:
-        """What made the last start or switch fail, until the next one."""
+        """The error of the last start or switch, until the next one."""
         return self._lifecycle.error
 
     @property
@@ -171,7 +171,8 @@ class EngineClient:
         return before.choice.named() if before else None
 
     def wait_s(self, ahead: int) -> float | None:
-        """About how long until so many requests have ended; None where nothing tells, as during a switch."""
+        """Return about how many seconds until so many requests have ended; None if unknown, as during a
+        switch."""
         with self._lifecycle.lock:
             if self._lifecycle.under_way is not None:
                 return None
@@ -187,11 +188,11 @@ class EngineClient:
         return self._measured
 
     def _note(self, loaded: Loaded) -> str | None:
-        """What the worker notes, and whether it takes fewer requests at once than it was to."""
+        """Return the worker's note, and one if it takes fewer requests at once than requested."""
         wanted = self.settings.max_concurrency
         fewer = (
-            f"{loaded.backend} takes one request at a time, though {wanted} at once were asked for. "
-            f"These take several: {', '.join(machine.TOGETHER)}."
+            f"{loaded.backend} takes one request at a time, although {wanted} at once were requested. "
+            f"Backends that take several: {', '.join(machine.TOGETHER)}."
         )
         notes = (loaded.note, fewer if loaded.at_once < wanted else None)
         return " ".join(filter(None, notes)) or None
@@ -216,10 +217,10 @@ class EngineClient:
     def submit(self, raw: Mapping[str, object] | CompletionRequest) -> Generation:
         """Queue a request, and return it as a generation whose events can be read.
 
-        Trouble of any kind is one last `error` event. Called in the event loop that reads the events.
+        Any failure is one last `error` event. Called in the event loop that reads the events.
 
         Args:
-            raw: a request, or the fields of one, not yet checked.
+            raw: a request, or its unchecked fields.
         """
         generation: Generation
         name = f"r{next(self._ids)}"
@@ -250,10 +251,10 @@ class EngineClient:
                 yield event
 
     def refusal(self, expected: int = 0) -> ErrorEvent | None:
-        """Return what one more request would be told if no more may wait, else None.
+        """Return the error that one more request would get if the queue is full, else None.
 
         Args:
-            expected: requests that are known to come before it.
+            expected: requests that are known to arrive before it.
         """
         try:
             self._queue.check_room(expected)
@@ -262,7 +263,7 @@ class EngineClient:
         return None
 
     def _checked(self, raw: Mapping[str, object] | CompletionRequest) -> CompletionRequest:
-        """Return the request, within what the operator allows: a caller can only ask for less.
+        """Return the request, within the operator's limits: a caller can only lower them.
 
         Raises:
             BadInput: as `messages.parse_request`.
@@ -279,12 +280,12 @@ class EngineClient:
         return self._queue.ahead_of(generation.ticket) if generation.ticket else 0
 
     def _send(self, generation: Generation) -> None:
-        """Give a request whose turn has come to the worker."""
+        """Send a request whose turn has come to the worker."""
         request, ticket = generation.request, generation.ticket
         assert request is not None
         assert ticket is not None
         try:
-            # Once more: a switch may have come between, to a model with a shorter context.
+            # Checked again: a switch to a model with a shorter context may have come between.
             check_length(request, self.status().context_length)
             with self._lifecycle.lock:
                 worker = self._lifecycle.worker
@@ -303,14 +304,14 @@ class EngineClient:
             generation.put(ErrorEvent.of(error))
 
     def _on_cancel(self, generation: Generation) -> None:
-        """The reader of a generation has left."""
+        """Handle the departure of a generation's reader."""
         with self._lifecycle.lock:
             self._lifecycle.last_used_s = self._clock()
             if generation not in self._running:
                 assert generation.ticket is not None
                 self._queue.release(generation.ticket)
                 return
-        self._cancel(generation)  # the slot is released when the worker says that it has stopped
+        self._cancel(generation)  # the slot is released when the worker reports that it has stopped
 
     def cancel(self) -> None:
         """Cancel the running generations; their last event is `cancelled`."""
@@ -353,7 +354,7 @@ class EngineClient:
         """End the worker and everything in progress."""
         self._lifecycle.close()
 
-    # What the worker says
+    # Messages of the worker
 
     def _on_event(self, message: dict[str, Any]) -> None:
         generation = self._running.get(message.get("request_id", ""))
@@ -387,13 +388,13 @@ class EngineClient:
 
 
 def _context_length(choice: Choice, loaded: Loaded | None) -> int:
-    """What the preset was trained for; a server may have less room."""
-    told = loaded.context_length if loaded and choice.backend == machine.OPENAI else None
-    return told or choice.preset.context_length
+    """Return the context length of the preset, or the server's own."""
+    reported = loaded.context_length if loaded and choice.backend == machine.OPENAI else None
+    return reported or choice.preset.context_length
 
 
 def _phase(generations: Sequence[Generation]) -> str | None:
-    """What the model does, where that is not writing."""
+    """Return what the model does, if that is not generating."""
     running = [one.measured for one in generations if one.measured]
     if any(one.cancelled for one in generations):
         return "ending"
@@ -405,7 +406,7 @@ def _phase(generations: Sequence[Generation]) -> str | None:
 
 
 def _narrowed(worker: Worker | None) -> Narrowed | None:
-    """Why "auto" was narrowed, where the worker took what it came to."""
+    """Return why "auto" was narrowed, if the worker uses the resulting precision."""
     if worker is None or worker.loaded is None or worker.narrowed is None:
         return None
     return worker.narrowed if worker.narrowed.dtype == worker.loaded.dtype else None

@@ -1,4 +1,4 @@
-"""Waiting for a model that is on its way, and what it does as one line of a shell."""
+"""Waiting for a model that is starting, and its progress as one line in a terminal."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from codegemma_ui.errors import NotReady
 from codegemma_ui.ipc.messages import State, Status
 
 LOOK_S = 0.05
-"""Seconds between two looks."""
+"""Seconds between two polls."""
 
 COMING_UP: tuple[State, ...] = ("starting", "downloading", "loading", "warming")
 
 
 def statuses(client: EngineClient) -> Iterator[Status]:
-    """Yield the status until the model serves; whoever waits sleeps in between.
+    """Yield the status until the model serves; the caller sleeps between two.
 
     Raises:
-        PlaygroundError: it could not be loaded.
+        PlaygroundError: the model could not be loaded.
     """
     while (status := client.status()).state in COMING_UP:
         yield status
@@ -29,15 +29,15 @@ def statuses(client: EngineClient) -> Iterator[Status]:
 
 
 def step(status: Status) -> str:
-    """Return the model, and how far it is in steps of 10%."""
-    said = f"{status.preset} on {status.backend}: {status.state}"
+    """Return the model, its state and its progress in steps of 10%."""
+    line = f"{status.preset} on {status.backend}: {status.state}"
     if status.progress is None:
-        return said
-    return f"{said} {10 * int(10 * status.progress + 1e-9)}%"
+        return line
+    return f"{line} {10 * int(10 * status.progress + 1e-9)}%"
 
 
 class Line:
-    """The same, written over in a terminal and taken away at the end; a pipe or a file gets none of it."""
+    """The same line, overwritten in a terminal and erased at the end; not written to a pipe or a file."""
 
     def __init__(self) -> None:
         self._shown = ""
@@ -46,14 +46,14 @@ class Line:
         return self
 
     def show(self, status: Status) -> None:
-        """Tell how far it is."""
+        """Show the progress."""
         if sys.stderr.isatty():
             self._write(step(status))
 
-    def _write(self, said: str) -> None:
-        if said != self._shown:
-            print(f"\r{said:<{len(self._shown)}}", end="", file=sys.stderr, flush=True)
-            self._shown = said
+    def _write(self, line: str) -> None:
+        if line != self._shown:
+            print(f"\r{line:<{len(self._shown)}}", end="", file=sys.stderr, flush=True)
+            self._shown = line
 
     def __exit__(
         self,

@@ -1,7 +1,7 @@
-"""Why a model's process ended, as far as anything shows it.
+"""The reason why a model's process ended, as far as it can be determined.
 
-An exit code alone says little: -9 is what the system does where memory runs out, and what a person or a
-container's keeper does too. Memory is named where the system counted a kill for it, or where the sum says so.
+An exit code alone says little: -9 is an out-of-memory kill, or one by a user or a container runtime. Memory
+is named as the cause if the system counted an out-of-memory kill, or if the estimate suggests it.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from codegemma_ui.errors import LoadFailed
 from codegemma_ui.machine import framework_variables
 
 NEAR = 0.8
-"""The share of the free memory that a model's sum must come to, to be the likely reason for a kill."""
+"""The share of free memory that a model must need for memory to be the likely reason for a kill."""
 
 _OF_A_PROGRAM = ("SIGSEGV", "SIGBUS", "SIGILL", "SIGFPE", "SIGABRT", "SIGTRAP")
-"""Signals that a process brings on itself, as one does that runs damaged machine code."""
+"""Signals that a process causes itself, e.g. by running damaged machine code."""
 
 _FATAL = re.compile(
     r"^F\d{4} |\bfatal\b|terminate called|what\(\):|Check failed|Aborted|^\w*(Error|Exception)\b"
@@ -26,14 +26,13 @@ _FATAL = re.compile(
     re.IGNORECASE,
 )
 _LOG_PREFIX = re.compile(r"^[A-Z]\d{4} [\d:. ]*\d+ +\S+:\d+\] ")
-"""Of glog and absl: level, day, time, thread and source."""
+"""The prefix of glog and absl: level, day, time, thread and source."""
 
 
 def oom_kills() -> int | None:
-    """How often this machine, or this container, has killed a process for want of memory.
+    """Return the number of out-of-memory kills on this machine or in this container; None if unknown.
 
-    None where no file says:
-    cgroup v2's memory.events (https://docs.kernel.org/admin-guide/cgroup-v2.html), else /proc/vmstat.
+    Source: cgroup v2's memory.events (https://docs.kernel.org/admin-guide/cgroup-v2.html), else /proc/vmstat.
     """
     for place in ("/sys/fs/cgroup/memory.events", "/proc/vmstat"):
         try:
@@ -48,15 +47,15 @@ def oom_kills() -> int | None:
 
 
 def last_line(stderr: str) -> str:
-    """What a process said of its end: the last line that speaks of one; empty where none does."""
+    """Return the last line of stderr that looks like a fatal error; empty if none does."""
     lines = [line.strip() for line in stderr.splitlines()]
-    said = next((line for line in reversed(lines) if _FATAL.search(line)), "")
-    shown = secrets.masked(_LOG_PREFIX.sub("", said), secrets.values())
+    fatal = next((line for line in reversed(lines) if _FATAL.search(line)), "")
+    shown = secrets.masked(_LOG_PREFIX.sub("", fatal), secrets.values())
     return shown if len(shown) <= 300 else f"{shown[:297]}..."
 
 
 def signal_of(exit_code: int) -> str | None:
-    """The name of the signal that ended a process, or None where none did."""
+    """Return the name of the signal that ended a process, or None if none did."""
     try:
         return signal.Signals(-exit_code).name if exit_code < 0 else None
     except ValueError:
@@ -64,25 +63,25 @@ def signal_of(exit_code: int) -> str | None:
 
 
 def is_a_programs_own(exit_code: int) -> bool:
-    """Whether a signal ended it that a process brings on itself."""
+    """Return whether it was ended by a signal that a process causes itself."""
     return signal_of(exit_code) in _OF_A_PROGRAM
 
 
 class EndedWhileLoading(LoadFailed):
-    """A model's process ended before its model was up, without telling why.
+    """A model's process ended before its model was up, without an error message of its own.
 
     Args:
         exit_code: its exit code.
-        stderr: the last that it wrote there.
+        stderr: the end of its stderr.
         times: how often in a row.
-        hung: it was ended here, since it no longer answered.
-        killed_for_memory: the system counted a kill for want of memory meanwhile.
-        need_bytes: what its model needs by the table, where known.
-        free_bytes: what was free when it started, where known.
-        needs_less: what to do where memory was too little.
+        hung: whether it was ended here because it no longer responded.
+        killed_for_memory: whether the system counted an out-of-memory kill meanwhile.
+        need_bytes: estimated memory of its model, if known.
+        free_bytes: free memory when it started, if known.
+        needs_less: the hint if memory was too little.
 
     Attributes:
-        explained: its last words say what is wrong: it would end so again.
+        explained: whether its last output names the cause, so that a restart would fail too.
     """
 
     def __init__(
@@ -97,16 +96,16 @@ class EndedWhileLoading(LoadFailed):
         free_bytes: int | None = None,
         needs_less: str = "",
     ) -> None:
-        said, name = last_line(stderr), signal_of(exit_code)
-        variables = framework_variables.named_in(said)
+        last_output, name = last_line(stderr), signal_of(exit_code)
+        variables = framework_variables.named_in(last_output)
         often = f" {times} times" if times > 1 else ""
         message = f"The model's process ended{often} while loading (exit code {exit_code})."
         if hung:
-            message = f"The model's process no longer answered while loading, and was ended{often}."
+            message = f"The model's process stopped responding while loading and was ended{often}."
         elif name:
-            message += f" {name} ended it."
-        if said:
-            message += f" Its last words: {said.rstrip('.')}."
+            message += f" It was ended by {name}."
+        if last_output:
+            message += f" Its last output: {last_output.rstrip('.')}."
         super().__init__(
             message,
             _hint(
@@ -132,12 +131,12 @@ def _hint(
     if variables:
         return framework_variables.correct(variables)
     if name == "SIGKILL" and killed_for_memory:
-        return f"The system killed it since memory ran out. {needs_less}".strip()
+        return f"The system killed it because memory ran out. {needs_less}".strip()
     if name == "SIGKILL" and need_bytes and free_bytes and need_bytes > NEAR * free_bytes:
         return (
             f"The system killed it. It needs about {need_bytes / 1e9:.1f} GB of the "
             f"{free_bytes / 1e9:.1f} GB that were free, so memory is the likely reason. {needs_less}"
         ).strip()
     if name in ("SIGKILL", "SIGTERM"):
-        return "The system, or somebody on it, ended it; nothing here says why."
-    return "The log has the rest of what it said."
+        return "The system or a user ended it; the reason is unknown."
+    return "See the log for the rest of its output."

@@ -1,4 +1,4 @@
-"""The download that a switch may need, which a cancel ends."""
+"""The download that a switch may need, which ends when the switch is cancelled."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from codegemma_ui.machine import OPENAI
 
 
 def fetch(switch: Switch) -> Path:
-    """Find the folder of the target's preset. For a server to ask, its vocabulary alone is downloaded.
+    """Return the folder of the target's preset. For the backend "openai" only the vocabulary is downloaded.
 
     Raises:
-        DownloadFailed: its code says why.
-        SwitchCancelled: meanwhile.
+        DownloadFailed: its code gives the reason.
+        SwitchCancelled: the switch was cancelled meanwhile.
     """
     preset = switch.target.preset
     if preset.local:

@@ -1,7 +1,7 @@
 """One generation: its place in the queue, its events, and its end.
 
-`EngineClient.submit` makes it, in the event loop that reads it. It knows neither the worker nor the queue: it
-is given two functions that do.
+`EngineClient.submit` creates it, in the event loop that reads it. It knows neither the worker nor the queue,
+only two functions that do.
 """
 
 from __future__ import annotations
@@ -23,38 +23,38 @@ log = logging.getLogger(__name__)
 
 GRACE_S = 30.0
 """Seconds beyond its time limit after which a generation is considered hung, counted from when it is sent,
-and again from its first dispatch. The engine keeps the limit itself, between two dispatches; it cannot where
-a dispatch never ends, or where a request is never begun."""
+and again from its first dispatch. The engine enforces the limit itself, between two dispatches; it cannot if
+a dispatch never ends, or if a request is never started."""
 
 _END = object()
 
 
 class Listener(Protocol):
-    """What observes one generation; called from any thread, one call at a time."""
+    """Observes one generation; called from any thread, one call at a time."""
 
     def event(self, event: Event) -> None:
-        """Take an event, before the reader does."""
+        """Receive an event, before the reader does."""
 
     def ended(self) -> None:
-        """The last event has come, or the reader has left before it."""
+        """Called when the last event has arrived, or the reader has left before it."""
 
 
 class Generation:
-    """One request under way: an asynchronous iterator of its events, of which the last one ends it.
+    """One running request: an asynchronous iterator of its events.
 
-    Used as a context manager it is cancelled on leaving, which does nothing once it has ended.
+    Leaving its context manager cancels it, which does nothing once it has ended.
 
     Args:
-        request: as it goes to the worker; None where what came was no request.
+        request: as sent to the worker; None if it was invalid.
         cancel: ends it wherever it is; called at most once.
-        ahead: returns how many requests must end before its turn comes.
+        ahead: returns the number of requests that must end before its turn.
         listeners: observe it.
 
     Attributes:
-        request_id: its name on the pipe.
-        ticket: its place in the queue; None where it was refused.
-        measured: how fast it goes, once the worker has it.
-        cancelled: the worker was told to end it, or its reader has left.
+        request_id: its id on the pipe.
+        ticket: its place in the queue; None if it was refused.
+        measured: its speed, once the worker has it.
+        cancelled: whether it was cancelled, or its reader has left.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class Generation:
         self.measured: Measured | None = None
         self.cancelled = False
         self.refusal: ErrorEvent | None = None
-        """Why it was refused at once: then this is its only event."""
+        """The error if it was refused at once; then this is its only event."""
         self._loop, self._thread = asyncio.get_running_loop(), threading.get_ident()
         self._events: asyncio.Queue[Event | object] = asyncio.Queue()
         self._lock = threading.RLock()
@@ -81,10 +81,10 @@ class Generation:
 
     @property
     def ahead(self) -> int:
-        """How many requests must end before its turn comes."""
+        """Return the number of requests that must end before its turn."""
         return self._ahead(self)
 
-    # For whoever reads it
+    # For the reader
 
     def __aiter__(self) -> Generation:
         return self
@@ -108,8 +108,8 @@ class Generation:
         return None if item is _END else item  # type: ignore[return-value]
 
     def cancel(self) -> None:
-        """End it, from any thread: its reader gets no further event, and the slot is given back as soon as
-        the worker has stopped."""
+        """End it, from any thread: its reader gets no further event, and the slot is released as soon as the
+        worker has stopped."""
         with self._lock:
             if self._ended:
                 return
@@ -129,10 +129,10 @@ class Generation:
     ) -> None:
         self.cancel()
 
-    # For whoever runs it
+    # For the client
 
     def put(self, event: Event) -> None:
-        """Hand an event to the reader, from any thread; after the end, or once the reader has left, it is
+        """Pass an event to the reader, from any thread; after the end, or once the reader has left, it is
         dropped."""
         if isinstance(event, ErrorEvent):
             event = ErrorEvent.of(secrets.masked_error(event.error()))
@@ -146,7 +146,7 @@ class Generation:
         self._put(event)
 
     def refuse(self, error: PlaygroundError) -> None:
-        """Make an error its only event; called by whoever made it, in the reader's event loop."""
+        """Make an error its only event; called by its creator, in the reader's event loop."""
         self.refusal = ErrorEvent.of(secrets.masked_error(error))
         self.put(self.refusal)
 
@@ -158,7 +158,7 @@ class Generation:
         self._timer.start()
 
     def unwatch(self) -> None:
-        """Call nothing any more: the worker has ended it."""
+        """Cancel the watch: the worker has ended it."""
         if self._timer is not None:
             self._timer.cancel()
 

@@ -1,6 +1,6 @@
-"""Whether a worker still hears: it is asked every few seconds, and answers on a thread of its own.
+"""Detection of a hung worker: it is pinged every second, and responds on a separate thread.
 
-An exit tells of itself; a process that was stopped, or that hangs with the interpreter's lock held, does not.
+An exit is noticed by itself; a process that was stopped, or that hangs while it holds the GIL, is not.
 """
 
 from __future__ import annotations
@@ -12,61 +12,61 @@ from collections.abc import Callable
 log = logging.getLogger(__name__)
 
 BEAT_S = 1.0
-"""Seconds between two questions."""
+"""Seconds between two pings."""
 
 QUIET_S = 10.0
-"""Seconds without a word after which that is told."""
+"""Seconds without a message after which the status reports it."""
 
 SERVING_S = 30.0
-"""Seconds without a word after which a worker that serves is taken to hang."""
+"""Seconds without a message after which a serving worker is considered hung."""
 
 COMING_UP_QUIET_S = 60.0
 COMING_UP_S = 180.0
-"""The same two of one that comes up: a library imported from a slow disk holds the interpreter's lock."""
+"""The same two for a starting worker: importing a library from a slow disk holds the GIL."""
 
 
 class Heartbeat:
-    """One worker's.
+    """The heartbeat of one worker.
 
-    Silence is counted in beats and not on a clock, so that a machine that slept finds nobody silent.
+    Silence is counted in beats and not on a clock, so that a suspended machine finds no worker silent.
 
     Args:
-        ask: sends the worker a question; whatever it says is an answer.
-        hung: is called, once, where it is taken to hang.
+        ping: sends the worker a ping; any message counts as a response.
+        hung: called once, when the worker is considered hung.
     """
 
-    def __init__(self, ask: Callable[[], None], hung: Callable[[], None]) -> None:
-        self._ask, self._hung = ask, hung
-        self._over = threading.Event()
+    def __init__(self, ping: Callable[[], None], hung: Callable[[], None]) -> None:
+        self._ping, self._hung = ping, hung
+        self._ended = threading.Event()
         self._beats = 0
         self._serving = False
 
     def start(self) -> None:
-        """Begin to ask."""
+        """Start pinging."""
         threading.Thread(target=self._run, daemon=True, name="heartbeat").start()
 
     def heard(self) -> None:
-        """It said something."""
+        """Record a message from the worker."""
         self._beats = 0
 
     def serves(self) -> None:
-        """It came up: it has less time to answer from now on."""
+        """Record that the worker is up: it has less time to respond from now on."""
         self._serving = True
 
     def end(self) -> None:
-        """It is gone."""
-        self._over.set()
+        """Stop: the worker is gone."""
+        self._ended.set()
 
     @property
     def quiet(self) -> bool:
-        """Whether no word came for longer than is usual."""
+        """Return whether no message has arrived for unusually long."""
         return self._beats * BEAT_S >= (QUIET_S if self._serving else COMING_UP_QUIET_S)
 
     def _run(self) -> None:
-        while not self._over.wait(BEAT_S):
+        while not self._ended.wait(BEAT_S):
             if self._beats * BEAT_S >= (SERVING_S if self._serving else COMING_UP_S):
-                log.error("a worker said nothing for %g s", self._beats * BEAT_S)
+                log.error("a worker has not responded for %g s", self._beats * BEAT_S)
                 self._hung()
                 return
             self._beats += 1
-            self._ask()
+            self._ping()

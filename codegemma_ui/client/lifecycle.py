@@ -49,7 +49,7 @@ from codegemma_ui.settings import Settings
 
 log = logging.getLogger(__name__)
 
-STARTED_AGAIN = "It is being started again; try once more in a moment."
+STARTED_AGAIN = "It is being restarted; try again in a moment."
 
 IDLE_LOOK_S = 5.0
 """Longest time between two checks of whether the model is idle."""
@@ -146,7 +146,7 @@ class Lifecycle:
             self.sleep_if_idle()
 
     def sleep_if_idle(self) -> None:
-        """Let the model leave memory where nobody has asked for anything long enough."""
+        """Unload the model if it has been idle long enough."""
         with self.lock:
             worker = self.worker
             idle_s = self._clock() - self.last_used_s
@@ -154,12 +154,12 @@ class Lifecycle:
             if not wanted or worker is None or self.under_way or not self._queue.unused:
                 return
             self.worker, self.asleep = None, worker
-        log.info("asleep: nobody asked for anything in %g minutes", self._settings.idle_minutes)
+        log.info("asleep: no request for %g minutes", self._settings.idle_minutes)
         if worker.process is not None:
             worker.process.stop()
 
     def wake(self) -> None:
-        """Load again what sleeps, before the requests in the queue."""
+        """Load a sleeping model again, before the requests in the queue."""
         if self.asleep is not None and self.under_way is None:
             self._begin(self.asleep.choice, first_in_line=True)
 
@@ -168,7 +168,7 @@ class Lifecycle:
     ) -> None:
         """Change the model, the backend or the precision, in the background; None keeps it.
 
-        A switch that is under way is called off first.
+        A switch in progress is cancelled first.
 
         Raises:
             UnknownPreset, UnknownBackend, BackendMissing, NotEnoughMemory: at once; nothing changed.
@@ -182,8 +182,8 @@ class Lifecycle:
             )
             self._check(target)
             switch = self.under_way
-            called_off = switch is not None and switch.cancelled.is_set()
-            running = switch.target if switch and not called_off else None
+            cancelled = switch is not None and switch.cancelled.is_set()
+            running = switch.target if switch and not cancelled else None
             if target == running or (target == current and running is None and self.worker):
                 return
             if self.worker is None and switch is None:
@@ -191,13 +191,13 @@ class Lifecycle:
         self._begin(target)
 
     def cancel_switch(self) -> None:
-        """Call off the start or switch under way; what was loaded before stays or comes back."""
+        """Cancel the start or switch in progress; the previous choice stays or is restored."""
         switch = self.under_way
         if switch is not None and not switch.restoring:
             switch.cancel()
 
     def close(self) -> None:
-        """End the worker and everything under way."""
+        """End the worker and everything in progress."""
         self._closing.set()
         with self.lock:
             self._closed = True
@@ -219,10 +219,10 @@ class Lifecycle:
         raise UnknownPreset(f"preset must be one of {names}. Received: {name!r}")
 
     def _check(self, target: Choice) -> None:
-        """Whether the target can run here at all.
+        """Check that the target can run here at all.
 
         Raises:
-            UnknownBackend, BackendMissing, NotEnoughMemory.
+            UnknownBackend, BackendMissing, NotEnoughMemory: it cannot.
         """
         check_backend(target, self._settings)
         worker = self.worker
@@ -239,7 +239,7 @@ class Lifecycle:
     def _begin(
         self, target: Choice, *, first_in_line: bool = False, because: PlaygroundError | None = None
     ) -> None:
-        """Start or switch, on a thread; `because` is shown meanwhile, and after it where a choice failed."""
+        """Start or switch, on a thread; `because` is shown meanwhile, and afterwards if a choice failed."""
         switch = Switch(target)
         switch.because = because if isinstance(because, ChoiceFailed) else None
         with self.lock:
@@ -254,14 +254,14 @@ class Lifecycle:
                 switch.before = switch.slept
         if first_in_line or self.worker is None:
             self._join(switch, first=True)
-        elif target.preset.local:  # whoever asks from now on means the new choice
+        elif target.preset.local:  # later requests are for the new choice
             self._join(switch)
         threading.Thread(
             target=self._run, args=(switch, previous), daemon=True, name="switch"
         ).start()
 
     def _join(self, switch: Switch, *, first: bool = False) -> Ticket:
-        """Stand in the line of the requests, if it does not yet."""
+        """Join the queue of requests, unless it already has."""
         with self.lock:
             if switch.ticket is None:
                 switch.ticket = self._queue.join(first=first, alone=True)
@@ -291,7 +291,7 @@ class Lifecycle:
                 self._go_back(switch)
                 raise
         except SwitchCancelled:
-            log.info("called off: %s", switch.target.words())
+            log.info("cancelled: %s", switch.target.words())
         except PlaygroundError as caught:
             error = caught
             log.warning("could not load %s: %s", switch.target.words(), caught)
@@ -315,11 +315,11 @@ class Lifecycle:
             switch.done.set()
 
     def _learn(self, choice: Choice, folder: Path) -> Choice:
-        """The choice with what its folder says of the model, such as its trained context.
+        """Return the choice with the facts in its folder, such as the trained context.
 
         Raises:
-            LoadFailed: it has no vocabulary for filling in, or its weights are not whole.
-            NotEnoughMemory: its folder says how large it is, and that does not fit.
+            LoadFailed: it has no FIM vocabulary, or its weights are incomplete.
+            NotEnoughMemory: by the size in its folder it does not fit.
         """
         try:
             self._vocabulary(folder)
@@ -328,7 +328,7 @@ class Lifecycle:
                 f"{choice.preset.label} is not a fill-in-the-middle preset. {error}",
                 "Choose a CodeGemma preset or another one with FIM control tokens.",
             ) from error
-        if choice.backend != machine.OPENAI:  # whose weights are elsewhere
+        if choice.backend != machine.OPENAI:  # its weights are elsewhere
             safetensors_files.check(folder)
         preset = presets.within(
             presets.fetched(choice.preset, folder), self._settings.context_length
@@ -354,7 +354,7 @@ class Lifecycle:
         self._bring_up(switch, folder)
 
     def _go_back(self, switch: Switch) -> None:
-        """Bring back what served before, if it was stopped and no later switch is to decide."""
+        """Restore the previous worker, if it was stopped and no later switch follows."""
         with self.lock:
             before = switch.before
             superseded = self.under_way is not switch
@@ -373,12 +373,12 @@ class Lifecycle:
                     self.under_way = switch
 
     def _bring_up(self, switch: Switch, folder: Path) -> None:
-        """Start a worker and wait until it serves; one that dies is started again, unless there is
-        another choice to go back to.
+        """Start a worker and wait until it serves; one that dies is restarted, unless there is another choice
+        to go back to.
 
         Raises:
-            PlaygroundError: it could not load; it is gone.
-            SwitchCancelled: it is gone.
+            PlaygroundError: it could not load, and has ended.
+            SwitchCancelled: the switch was cancelled, and it has ended.
         """
         last_resort = switch.before is None or switch.restoring
         times = 0
@@ -417,7 +417,7 @@ class Lifecycle:
                 return
 
     def _retry_after_crashes(self, choice: Choice) -> None:
-        """Load what kept ending once more, after a pause, unless somebody chooses before that."""
+        """Load a choice that kept crashing again after a pause, unless a user makes a choice before that."""
         with self.lock:
             if self.worker is not None or self._closed or not self._crashes.too_often:
                 return
@@ -436,7 +436,7 @@ class Lifecycle:
     def _needs_less(
         self, choice: Choice, dtype: str | None = None, max_length: int | None = None
     ) -> str:
-        """What to do where a choice does not fit into memory."""
+        """Return the hint for a choice that does not fit into memory."""
         dtype = dtype or choice.settled_dtype()
         worker = self.worker
         freed = machine.resident_bytes(worker.process.pid) if worker and worker.process else 0
@@ -453,7 +453,7 @@ class Lifecycle:
         )
 
     def _distrust(self, worker: Worker, already: bool, explained: bool = False) -> bool:
-        """Whether to start a worker that failed once more, without what earlier ones have compiled."""
+        """Return whether to start a failed worker again, without the compiled programs of earlier ones."""
         backend = worker.choice.backend
         self._distrusted.discard(backend)
         if already or explained or not worker.suspects_cache:
@@ -514,7 +514,7 @@ class Lifecycle:
             self._worked = self.worker
             self._crashes.worked()
         if isinstance(self.error, ChoiceFailed) and self.under_way is None:
-            self.error = None  # whoever asks now has seen what runs
+            self.error = None  # the user has seen which choice runs
 
     def out_of_memory(self, event: ErrorEvent, max_length: int) -> ErrorEvent:
         """Return what to report of a request that ran out of memory; if the choice never completed anything,
@@ -553,7 +553,7 @@ class Lifecycle:
         """Handle the end of a worker that served."""
         with self.lock:
             if self.worker is not worker or self._closed:
-                return  # it was told to stop
+                return  # it was stopped on purpose
             self.worker = None
             running = self._running.take_all()
             back = self._what_worked(worker) if running else None
@@ -562,18 +562,18 @@ class Lifecycle:
             if worker.suspects_cache:
                 self._distrusted.add(worker.choice.backend)
         log.error("worker died (exit code %s): %s", code, worker.last_words())
-        said = f"The model's process ended unexpectedly (exit code {code})."
+        message = f"The model's process ended unexpectedly (exit code {code})."
         if worker.hung:
-            said = "The model's process no longer answered, and was ended."
+            message = "The model's process stopped responding and was ended."
         next_step = STARTED_AGAIN
         self.hangs += worker.hung
         if worker.killed_for_memory and worker.loaded is not None:
-            said += " The system killed it since memory ran out."
+            message += " The system killed it because memory ran out."
             most = max((one.request.max_length for one in running if one.request), default=None)
             next_step += " " + self._needs_less(worker.choice, worker.loaded.dtype, most)
-        died: PlaygroundError = WorkerDied(said, next_step)
+        died: PlaygroundError = WorkerDied(message, next_step)
         if back is not None:
-            died = _choice_failed(worker, said, back)
+            died = _choice_failed(worker, message, back)
         if back is None and self._crashes.too_often:
             self.error = died = WorkerDied(
                 f"The model's process ended {MAX_CRASHES} times within a minute.",
@@ -581,19 +581,19 @@ class Lifecycle:
                 code="worker_gone",
             )
             self._retry_after_crashes(worker.choice)
-        elif (under_way := self.under_way) is None:
+        elif (switch := self.under_way) is None:
             self.restarts += back is None
             self._begin((back or worker).choice, first_in_line=True, because=died)
-        else:  # a download: requests wait for it, and should it fail, for this one to come back
-            under_way.before = back or worker
-            self._join(under_way, first=True)
+        else:  # a download: requests wait for it or, if it fails, for this choice to be restored
+            switch.before = back or worker
+            self._join(switch, first=True)
         for generation in running:
             self._running.end(generation, ErrorEvent.of(died))
 
 
-def _choice_failed(worker: Worker, said: str, back: Worker) -> ChoiceFailed:
+def _choice_failed(worker: Worker, reason: str, back: Worker) -> ChoiceFailed:
     return ChoiceFailed(
-        f"{worker.choice.label()} could not complete anything, and {back.choice.label()} takes its place "
-        f"again. {said}",
+        f"{worker.choice.label()} could not complete anything, so {back.choice.label()} is restored. "
+        f"{reason}",
         f"Try again with {back.choice.preset.title}, or choose another model, backend or precision.",
     )

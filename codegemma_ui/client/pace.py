@@ -1,4 +1,4 @@
-"""How fast requests went, and what that says of those that run and of those in the queue. Pure."""
+"""Speed of recent requests, and estimates from it for running and waiting ones. Pure."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 RECENT = 20
-"""Ended requests that estimates are made from."""
+"""Number of ended requests used for estimates."""
 
 LEAST_TOKENS = 3
-"""Fewer tokens give no speed: the time between two of them is as much the pipe's as the model's."""
+"""Fewer tokens give no speed: the time between two is due to the pipe as much as to the model."""
 
 
 @dataclass(eq=False)
 class Measured:
-    """One request as it goes; times in seconds of one clock.
+    """Measurements of one request; times in seconds of one clock.
 
     Attributes:
-        begun_s: when the model got it.
-        limit_s: how long it may take.
-        score: it scores what is forced, and writes nothing.
-        room: the most tokens that it may write, once its prompt is known.
-        tokens: those written so far; forced ones do not count.
-        first_s, last_s: when the first and the latest of them came.
+        begun_s: when it was sent to the worker.
+        limit_s: its time limit.
+        score: whether it only scores forced tokens.
+        room: maximum number of tokens to generate, once its prompt is known.
+        tokens: tokens generated so far, without forced ones.
+        first_s, last_s: when the first and the latest of them arrived.
     """
 
     begun_s: float
@@ -36,43 +36,43 @@ class Measured:
     last_s: float = 0.0
 
     def add_token(self, now_s: float) -> None:
-        """Count a token that was written."""
+        """Count a generated token."""
         self.first_s = self.first_s if self.tokens else now_s
         self.last_s = now_s
         self.tokens += 1
 
     def speed(self) -> float | None:
-        """Tokens a second; None while that cannot be told."""
+        """Return tokens per second; None while unknown."""
         if self.tokens < LEAST_TOKENS or self.last_s <= self.first_s:
             return None
         return (self.tokens - 1) / (self.last_s - self.first_s)
 
 
 class Pace:
-    """The last few requests that wrote something."""
+    """The last few requests that generated tokens."""
 
     def __init__(self) -> None:
         self._recent: deque[Measured] = deque(maxlen=RECENT)
 
     def add(self, ended: Measured) -> None:
-        """Take a request that has ended."""
+        """Add a request that has ended."""
         if ended.tokens and not ended.score:
             self._recent.append(ended)
 
     def forget(self) -> None:
-        """Another model runs."""
+        """Start over, since another model runs."""
         self._recent.clear()
 
     def speed(self) -> float | None:
-        """Tokens a second of the last request that was long enough to tell."""
+        """Return tokens per second of the latest request that was long enough."""
         speeds = (one.speed() for one in reversed(self._recent))
         return next((one for one in speeds if one is not None), None)
 
     def left_s(self, running: Measured, now_s: float) -> float | None:
-        """About how long a running request still takes; None where nothing tells.
+        """Return about how many seconds a running request still takes; None if unknown.
 
         It is expected to become as long as recent requests that were longer than it is now, else to fill its
-        room; never longer than its limit allows.
+        room; never beyond its time limit.
         """
         speed = running.speed() or self.speed()
         longer = [one.tokens for one in self._recent if one.tokens > running.tokens]
@@ -90,7 +90,7 @@ class Pace:
         return max(0.0, min(seconds, running.begun_s + running.limit_s - now_s))
 
     def wait_s(self, running: Sequence[Measured], ahead: int, now_s: float) -> float | None:
-        """About how long until so many requests have ended: those that run, then those that follow them."""
+        """Return about how many seconds until so many requests have ended, running ones first."""
         lefts = [self.left_s(one, now_s) for one in running]
         known = [one for one in lefts if one is not None]
         if not known or len(known) < len(lefts) or ahead < 1:
@@ -111,7 +111,7 @@ class Pace:
 def most_left_s(
     room_left: int, speed: float | None, limit_left_s: float | None = None
 ) -> float | None:
-    """The longest that a request can still take, at a speed in tokens a second; None where none is known."""
+    """Return the most seconds a request can still take at a speed in tokens per second; None if unknown."""
     if speed is None or speed <= 0:
         return None
     seconds = room_left / speed

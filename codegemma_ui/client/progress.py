@@ -1,7 +1,7 @@
-"""A stream of events, folded into what is known so far, at a pace a browser can take.
+"""A stream of events, folded into the state so far, at a rate that a browser can handle.
 
-Each update of a page replaces a whole document, so a page wants 10 to 20 of them a second and a model
-may give a thousand tokens. The page and the HTTP API both read from here.
+Each update of a page replaces a whole document, so a page needs 10 to 20 updates per second, while a model
+may generate a thousand tokens. The page and the HTTP API both use this.
 """
 
 from __future__ import annotations
@@ -29,21 +29,21 @@ from codegemma_ui.ipc.messages import (
 )
 
 UPDATE_INTERVAL_S = 0.07
-"""Seconds between two updates while tokens come; the contract promises 0.1 at most."""
+"""Seconds between two updates while tokens arrive; the API promises at most 0.1."""
 
 HEARTBEAT_S = 0.25
-"""Seconds between two updates while nothing comes: a closed tab is noticed at the next one."""
+"""Seconds between two updates while nothing arrives: a closed tab is noticed at the next one."""
 
 
 class Progress:
-    """One generation as known so far.
+    """The state of one generation so far.
 
     Attributes:
         completion: the fields of `done`, filled as they become known.
-        prompt: the prompt event, once it came.
-        prefill: the latest prefill event, if any came.
-        tokens: every token event so far.
-        last: the event that ended the stream, once it came.
+        prompt: the prompt event, once it has arrived.
+        prefill: the latest prefill event, if any.
+        tokens: all token events so far.
+        last: the event that ended the stream, once it has arrived.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class Progress:
         self.last: DoneEvent | CancelledEvent | ErrorEvent | None = None
 
     def add(self, event: Event) -> None:
-        """Take the next event of the stream."""
+        """Add the next event of the stream."""
         match event:
             case PromptEvent():
                 self.prompt = event
@@ -80,7 +80,7 @@ class Progress:
 
     @property
     def prefill_left_s(self) -> float | None:
-        """Seconds until the prompt is prefilled, at the speed so far; None where that is not known yet."""
+        """Return the seconds until the prompt is prefilled, at the speed so far; None if not yet known."""
         if self.prefill is None or len(self._prefills) < 2:
             return None
         (began_s, before), (now_s, tokens) = self._prefills
@@ -89,7 +89,7 @@ class Progress:
         return (self.prefill.total_tokens - tokens) * (now_s - began_s) / (tokens - before)
 
     def refresh(self) -> None:
-        """Bring `completion` up to the tokens that came; the last event does it by itself."""
+        """Update `completion` from the tokens so far; the last event does it by itself."""
         if self.last is not None or not self.tokens:
             return
         middle = "".join(token.text for token in self.tokens if not token.past_end)
@@ -103,7 +103,7 @@ class Progress:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """All of `done`'s keys with the values so far, those of `prefill` during it, or the flat error
+        """Return all keys of `done` with the values so far, those of `prefill` during it, or the flat error
         event."""
         if self.last is not None:
             return event_to_dict(self.last)
@@ -116,11 +116,11 @@ class Progress:
 async def updates(
     generation: Generation, has_listener: Callable[[], bool] = lambda: True
 ) -> AsyncGenerator[Progress]:
-    """Yield the same `Progress` again and again: on acceptance, at the first token, then at least every
-    0.1 s while tokens come, every 0.25 s while none do, and once at the end. A refusal is the only update.
+    """Yield the same `Progress` repeatedly: on acceptance, at the first token, then at least every 0.1 s
+    while tokens arrive, every 0.25 s while none do, and once at the end. A refusal is the only update.
 
-    Closing this generator cancels the generation. Where that was cancelled elsewhere, or nobody listens any
-    more, this ends with `Progress.last` still None, and what came so far stays in it.
+    Closing this generator cancels the generation. If it was cancelled elsewhere, or has no listener any more,
+    this ends with `Progress.last` still None, and the state so far is kept.
 
     Args:
         has_listener: called before each update; the first False ends the generation.
@@ -140,7 +140,7 @@ async def updates(
                 if event is None:
                     return
                 progress.add(event)
-            first_token = first and progress.tokens  # shown by itself, whatever came after it
+            first_token = first and progress.tokens  # shown by itself, whatever follows
             while not first_token and (event := generation.arrived()) is not None:
                 progress.add(event)
                 first_token = first and progress.tokens

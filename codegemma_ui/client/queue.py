@@ -1,7 +1,7 @@
 """The one queue of requests and switches: first come, first served, across threads and event loops.
 
-Gradio's own limit can be passed through its other endpoints, and by a cancelled generator that has not ended
-yet. So the client keeps the queue, and a request's place in it is the only count of what waits.
+Gradio's own limit can be bypassed through its other endpoints, and by a cancelled generator that has not
+ended yet. So the client keeps the queue, which alone counts the requests that wait.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from codegemma_ui.errors import EngineError
 
 
 class QueueFull(EngineError):
-    """As many requests wait as may."""
+    """The queue is full."""
 
     code = "queue_full"
 
@@ -23,7 +23,7 @@ class Ticket(Future[None]):
     """A place in the queue. The future completes when its turn has come.
 
     Args:
-        alone: whether nothing else may run meanwhile, as a switch needs it.
+        alone: whether nothing else may run meanwhile, as during a switch.
     """
 
     def __init__(self, alone: bool = False) -> None:
@@ -47,18 +47,18 @@ class RequestQueue:
 
     @property
     def waiting(self) -> int:
-        """The number of requests that wait; a switch is not counted."""
+        """The number of waiting requests; a switch is not counted."""
         with self._lock:
             return sum(not ticket.alone for ticket in self._waiting)
 
     @property
     def unused(self) -> bool:
-        """Whether nothing holds a slot and nothing waits."""
+        """Return whether nothing holds a slot and nothing waits."""
         with self._lock:
             return not self._holders and not self._waiting
 
     def ahead_of(self, ticket: Ticket) -> int:
-        """Return how many requests must end before this one's turn comes; 0 once it has come."""
+        """Return the number of requests that must end before this one's turn; 0 once it has come."""
         with self._lock:
             if ticket not in self._waiting:
                 return 0
@@ -72,7 +72,7 @@ class RequestQueue:
             expected: requests that are known to join before it.
 
         Raises:
-            QueueFull: `most_waiting` of them wait already.
+            QueueFull: `most_waiting` requests are already waiting.
         """
         if self.most_waiting is None:
             return
@@ -80,12 +80,12 @@ class RequestQueue:
             requests = sum(not one.alone for one in (*self._holders, *self._waiting))
         if requests + expected >= self.most_waiting + self._at_once:
             raise QueueFull(
-                f"At most {self.most_waiting} requests may wait, and that many do.",
+                f"At most {self.most_waiting} requests may wait. Received: one more.",
                 "Try again in a moment.",
             )
 
     def admit(self, at_once: int) -> None:
-        """Set the number of slots; who holds one keeps it."""
+        """Set the number of slots; a ticket that holds one keeps it."""
         with self._lock:
             self._at_once = at_once
         self._advance()
@@ -99,7 +99,7 @@ class RequestQueue:
         return ticket
 
     def release(self, ticket: Ticket) -> None:
-        """Give back a slot, or leave the queue; releasing twice does nothing."""
+        """Release a slot, or leave the queue; releasing twice does nothing."""
         with self._lock:
             if ticket in self._holders:
                 self._holders.remove(ticket)

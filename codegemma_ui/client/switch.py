@@ -1,4 +1,4 @@
-"""A start or switch under way, and how it is called off."""
+"""A start or switch in progress, and its cancellation."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from codegemma_ui.ipc.parent import LineProcess
 
 
 class SwitchCancelled(Exception):
-    """A start or switch was called off."""
+    """A start or switch was cancelled."""
 
 
 @dataclass(eq=False)
@@ -22,12 +22,12 @@ class Switch:
     """A start or switch, on a thread of its own.
 
     Attributes:
-        ticket: while it holds the floor, requests wait.
+        ticket: its place in the queue; while it holds a slot, requests wait.
         phase, progress: as in `messages.Status`.
-        before: what served until this or an earlier switch took its place.
-        restoring: it brings `before` back, and cannot be called off.
-        slept: what had left memory, idle, until this began.
-        because: what failed, where that made it necessary; still told once it is done.
+        before: the worker that served until this or an earlier switch replaced it.
+        restoring: whether it restores `before`; then it cannot be cancelled.
+        slept: the worker that was asleep until this began.
+        because: the failure that made it necessary, if any; still reported once it is done.
     """
 
     target: Choice
@@ -43,24 +43,25 @@ class Switch:
     _end_process: Callable[[], None] | None = None
 
     def cancel(self) -> None:
-        """Call it off, and end the process it waits for."""
+        """Cancel it, and end the process it waits for."""
         self.cancelled.set()
         end_process = self._end_process
         if end_process is not None:
             end_process()
 
     def waits_for(self, process: LineProcess | None) -> None:
-        """What a cancel ends from now on."""
+        """Set the process that a cancel ends."""
         self._end_process = process.kill if process else None
         if process is not None and self.cancelled.is_set():
-            process.kill()  # the cancel came before the process could be named
+            process.kill()  # it was cancelled before the process was set
 
     def report(self, phase: str | None, progress: float | None = None) -> None:
-        """How far it is."""
+        """Record phase and progress."""
         self.phase, self.progress = phase, progress
 
     def stop_if_cancelled(self) -> None:
-        """
+        """Stop the switch if it was cancelled.
+
         Raises:
             SwitchCancelled: it was.
         """

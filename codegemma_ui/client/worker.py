@@ -1,7 +1,7 @@
-"""One worker process as the client sees it: started, spoken to, listened to, until it ends.
+"""The client's side of one worker process, from its start to its end.
 
-What it says of itself is kept here; what it says of a request is handed on. `workers/keras/worker.py`
-documents the messages.
+Messages about the worker itself are handled here; those about a request are passed on.
+`workers/keras/worker.py` documents the messages.
 """
 
 from __future__ import annotations
@@ -27,24 +27,24 @@ log = logging.getLogger(__name__)
 
 
 class Worker:
-    """See the module.
+    """One worker process.
 
     Args:
-        choice: what it runs.
-        folder: the preset's.
-        needs_less: what to do where its memory is too little to load.
-        at_once: requests that it is to work on at once, where its backend can.
+        choice: its model, backend and precision.
+        folder: of the preset.
+        needs_less: the hint if memory is too little to load.
+        at_once: requests to run at once, where its backend can.
 
     Attributes:
-        process: once it was started.
-        loaded: what it said of its model, once that is up.
+        process: set once it was started.
+        loaded: its description of the model, once that is up.
         compilations, warm: as in `messages.Status`.
-        exit_code: once it is gone.
-        hung: whether it said nothing for so long that it was ended.
-        suspects_cache: once it failed: it may come up without the compiled programs of earlier ones.
-        completed: whether it has completed anything.
-        narrowed, faster_backend: as in `messages.Status`, of the moment at which it was started.
-        replaced: the one whose place it took, where that served another choice.
+        exit_code: set once it is gone.
+        hung: whether it was ended because it no longer responded.
+        suspects_cache: set once it failed: whether it might start without cached compiled programs.
+        completed: whether it has completed a request.
+        narrowed, faster_backend: as in `messages.Status`, at the time of its start.
+        replaced: the worker it replaced, if that served another choice.
     """
 
     def __init__(
@@ -76,13 +76,13 @@ class Worker:
         on_event: Callable[[dict[str, Any]], None],
         on_crash: Callable[[int], None],
     ) -> LineProcess:
-        """Start the process. What it says is told on a thread of its own.
+        """Start the process. The callbacks are called on a separate thread.
 
         Args:
             command: program and arguments.
-            on_state: gets phase and progress while it comes up.
-            on_event: gets what it says of requests.
-            on_crash: gets its exit code, where it had come up.
+            on_state: gets phase and progress while it starts.
+            on_event: gets messages about requests.
+            on_crash: gets its exit code, if it had come up.
         """
 
         def on_message(message: dict[str, Any]) -> None:
@@ -127,32 +127,33 @@ class Worker:
         return self.process
 
     def wait_until_up(self) -> None:
-        """
+        """Wait until it serves.
+
         Raises:
             EndedWhileLoading: it is gone.
-            LoadFailed: it says why it could not load, and ends.
+            LoadFailed: it reported why it could not load, and ends.
         """
         self._came_up.result()
 
     @property
     def quiet(self) -> bool:
-        """Whether it has said nothing for longer than is usual, though it was asked."""
+        """Return whether it has not responded for unusually long."""
         return self._heartbeat.quiet
 
     def end_hung(self) -> None:
-        """End it: it no longer answers, or does not end what it works on."""
+        """End it, since it no longer responds or does not finish a request."""
         self.hung = True
         if self.process is not None:
             self.process.kill()
 
     @property
     def killed_for_memory(self) -> bool:
-        """Whether the system counted a kill for want of memory since it was started, and a kill ended it."""
+        """Return whether it was killed and the system has counted an out-of-memory kill since its start."""
         killed = self.exit_code is not None and endings.signal_of(self.exit_code) == "SIGKILL"
         return killed and not self.hung and (endings.oom_kills() or 0) > (self._oom_kills or 0)
 
     def ended_while_loading(self, times: int = 1) -> EndedWhileLoading:
-        """The error, once it is gone.
+        """Return the error, once it is gone.
 
         Args:
             times: how often in a row.
@@ -170,11 +171,11 @@ class Worker:
         )
 
     def complete(self, request_id: str, request: Mapping[str, Any]) -> None:
-        """Hand it a request. If it is gone by now, its end tells so."""
+        """Send it a request. If it is gone by now, its exit is handled as usual."""
         self._send({"op": "complete", "request_id": request_id, "request": request})
 
     def cancel(self, request_id: str) -> None:
-        """Ask it to end a request; it answers with that request's last event."""
+        """Tell it to end a request; it responds with that request's last event."""
         self._send({"op": "cancel", "request_id": request_id})
 
     def _send(self, message: Mapping[str, Any]) -> None:
@@ -182,5 +183,5 @@ class Worker:
         self.process.send(message)
 
     def last_words(self) -> str:
-        """The end of what it wrote to stderr: for the log, and once it serves never for the page."""
+        """Return the end of its stderr: for the log, and never for the page once it serves."""
         return self.process.stderr_tail[-4000:] if self.process else ""

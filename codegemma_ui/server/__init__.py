@@ -1,7 +1,7 @@
-"""Serving the page: Gradio's server with its extras off, and walls around it.
+"""Serving the page: Gradio's server with its extras off, behind our own middleware.
 
-`serving` launches it and ends it; `assets` is the look it hands to Gradio. A request passes, in this order
-(`guard`): health, hosts, metrics, routes, login, origins, bodies; then it is Gradio's. What other tools ask
-for (`openai_api`, `mcp_tool`) turns off behind hosts and origins. Every answer carries the headers of
-`policy` and one line of `logs`.
+`serving` starts and stops it; `assets` holds the theme, stylesheets and scripts. A request passes these
+checks in order (`guard`): health, hosts, metrics, routes, login, origins, bodies; then it reaches Gradio.
+Requests of other tools (`openai_api`, `mcp_tool`) branch off after hosts and origins. Every response carries
+the headers of `policy` and writes one line to `logs`.
 """

@@ -1,4 +1,4 @@
-"""Where the page is to listen, tried before anything is loaded: what is wrong is told by its flag."""
+"""Checks of the listening address before anything is loaded; an error names the flag that is wrong."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _KEY = "--ssl-keyfile (CODEGEMMA_UI_SSL_KEYFILE)"
 
 
 def check(settings: Settings) -> int:
-    """The port to listen on, which is free; where a unix socket is asked for, any.
+    """Return a free port to listen on; with a unix socket, the port is not checked.
 
     Raises:
-        BadInput: it cannot be listened on, or not with these TLS files, and why.
+        BadInput: the address cannot be listened on, or the TLS files are invalid.
     """
     _check_tls(settings.ssl_certfile, settings.ssl_keyfile)
     if settings.uds:
@@ -35,16 +35,16 @@ def check(settings: Settings) -> int:
 
 
 def free_port(host: str, port: int) -> int:
-    """The port to listen on, which is free.
+    """Return a free port to listen on.
 
-    Gradio (6.31) wants a port free on 127.0.0.1 too, wherever it listens.
+    Gradio (6.31) needs the port to be free on 127.0.0.1 too, wherever it listens.
 
     Args:
         host: an address or a name of this machine; IPv6 with or without brackets.
         port: 0 takes any free one.
 
     Raises:
-        BadInput: it cannot be listened on, and why.
+        BadInput: the address cannot be listened on.
     """
     host = host.strip("[]")
     found = port
@@ -55,7 +55,7 @@ def free_port(host: str, port: int) -> int:
 
 
 def refused(host: str, port: int) -> BadInput:
-    """The error where Gradio could not listen though the address was free a moment ago."""
+    """Return the error for an address that was free a moment ago but that Gradio could not bind."""
     try:
         free_port(host, port)
     except BadInput as error:
@@ -72,7 +72,7 @@ def _check_tls(certificate: str, key: str) -> None:
     if not certificate:
         return
     try:
-        # A password for the key would be asked for in the terminal; an empty one is refused.
+        # Without a password OpenSSL would prompt in the terminal; an empty one is rejected.
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(
             certificate, key or None, password=""
         )
@@ -85,25 +85,27 @@ def _check_tls(certificate: str, key: str) -> None:
 
 
 def _make_free(path: Path) -> None:
-    """Take away a unix socket at which nobody listens any more, and see that one can be made there."""
+    """Remove a stale unix socket, and check that one can be created there."""
     if sys.platform == "win32":
-        raise BadInput(f"{_UDS} needs a system that has unix sockets. Received: {str(path)!r}")
+        raise BadInput(f"{_UDS} needs a system with unix sockets. Received: {str(path)!r}")
     try:
         if path.exists() or path.is_symlink():
             if not stat.S_ISSOCK(path.stat().st_mode):
-                raise BadInput(f"{_UDS} must be free. Received: {str(path)!r}, which is no socket.")
+                raise BadInput(
+                    f"{_UDS} must be free. Received: {str(path)!r}, which is not a socket."
+                )
             if _answers(path):
                 raise BadInput(
-                    f"{_UDS} must be free. Received: {str(path)!r}, where another program listens."
+                    f"{_UDS} must be free. Received: {str(path)!r}, which another program uses."
                 )
             path.unlink()
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
             probe.bind(str(path))
         path.unlink()
     except (OSError, ValueError) as error:
-        said = getattr(error, "strerror", None) or error
+        reason = getattr(error, "strerror", None) or error
         raise BadInput(
-            f"{_UDS} must be where a socket can be made. Received: {str(path)!r}: {said}"
+            f"{_UDS} must be a path where a socket can be created. Received: {str(path)!r}: {reason}"
         ) from error
 
 
@@ -119,7 +121,7 @@ def _answers(path: Path) -> bool:
 
 
 def _addresses(host: str) -> list[tuple[socket.AddressFamily, tuple[str, int, *tuple[int, ...]]]]:
-    """What a host means, as asyncio asks for it."""
+    """Resolve a host as asyncio does."""
     try:
         found = socket.getaddrinfo(
             host or None, 0, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -127,18 +129,18 @@ def _addresses(host: str) -> list[tuple[socket.AddressFamily, tuple[str, int, *t
     except (OSError, UnicodeError, ValueError) as error:
         raise BadInput(
             f"{_HOST} must be an address or a name of this machine. "
-            f"Received: {host!r}, which means no address.",
-            "127.0.0.1 is for this machine alone, 0.0.0.0 for all networks that it is in.",
+            f"Received: {host!r}, which does not resolve.",
+            "Use 127.0.0.1 for this machine only, 0.0.0.0 for all its networks.",
         ) from error
     return [(family, address) for family, _, _, _, address in found]  # type: ignore[misc]
 
 
 def _try(family: socket.AddressFamily, address: tuple[object, ...], host: str) -> int:
-    """Listen there for a moment; returns the port."""
+    """Bind an address for a moment, and return the port."""
     port = address[1]
     try:
         with socket.socket(family, socket.SOCK_STREAM) as probe:
-            if os.name == "posix":  # as asyncio does; elsewhere it would share a port that is taken
+            if os.name == "posix":  # as asyncio does; on other systems this shares a port in use
                 probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             if family == socket.AF_INET6:
                 probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
@@ -148,21 +150,21 @@ def _try(family: socket.AddressFamily, address: tuple[object, ...], host: str) -
         match error.errno:
             case errno.EADDRINUSE:
                 raise BadInput(
-                    f"{_PORT} must be free on {host}. Received: {port}, where another program listens.",
+                    f"{_PORT} must be free on {host}. Received: {port}, which another program uses.",
                     "Choose another, or 0 for any free one.",
                 ) from error
             case errno.EACCES:
                 raise BadInput(
                     f"{_PORT} must be one that this user may listen on. Received: {port}.",
-                    "From 1024 on every user may.",
+                    "Any user may listen on ports from 1024 up.",
                 ) from error
             case errno.EADDRNOTAVAIL | errno.EAFNOSUPPORT:
                 raise BadInput(
                     f"{_HOST} must be an address of this machine. Received: {host!r}.",
-                    "127.0.0.1 is for this machine alone, 0.0.0.0 for all networks that it is in.",
+                    "Use 127.0.0.1 for this machine only, 0.0.0.0 for all its networks.",
                 ) from error
         raise BadInput(
             f"{_HOST} and {_PORT} must be where this machine can listen. "
             f"Received: {host!r} and {port}: {error.strerror or error}.",
-            "127.0.0.1 is for this machine alone, 0.0.0.0 for all networks that it is in.",
+            "Use 127.0.0.1 for this machine only, 0.0.0.0 for all its networks.",
         ) from error

@@ -1,8 +1,8 @@
-"""The routes of Gradio's server that the page and the API use; every other path is closed.
+"""The allowlist of Gradio routes that the page and the API use; every other path is closed.
 
 Gradio 6.31 has some sixty routes: files, uploads, proxies, deep links, monitoring, run history, server
-functions of components, an editor of its own source. The page needs none of them, and what cannot be
-reached needs no defence. Pure.
+functions of components, an editor of its own source. The page needs none of those, and an unreachable route
+needs no protection. Pure.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ SEND = frozenset({"POST"})
 _NAME = r"[\w.-]{1,100}"
 _FILE = r"[\w./@+-]{1,200}"
 
-# What a browser needs to show the page and to follow the engine.
+# What a browser needs to show the page and poll the engine's status.
 _PAGE = (
     (READ, r"/"),
     (READ, r"/config/?"),
@@ -36,7 +36,7 @@ _PAGE = (
     (SEND, r"/logout/?"),
 )
 
-# What a program needs beside that, to find the two endpoints and to call them by name.
+# What an API client needs in addition, to discover the two endpoints and call them by name.
 _API = (
     (READ, r"/gradio_api/(?:info|openapi\.json)/?"),
     (SEND, rf"/gradio_api/call/(?:v2/)?{_NAME}/?"),
@@ -45,12 +45,16 @@ _API = (
 
 MAX_QUERY_BYTES = 4000
 
-# Query parameters that make Gradio's page read a saved state, or another page of a many-paged app.
+# Query parameters that make Gradio's page load a saved state, or another page of a multi-page app.
 _IGNORED = frozenset({"deep_link", "page"})
 
 
 class RouteAllowlist:
-    """Args: api: whether the public API is open beside the page."""
+    """The routes that are open.
+
+    Args:
+        api: whether the public API is open in addition to the page.
+    """
 
     def __init__(self, *, api: bool = True) -> None:
         self._routes = [
@@ -58,7 +62,7 @@ class RouteAllowlist:
         ]
 
     def judge(self, method: str, path: str) -> Verdict:
-        """Whether a request may go on to Gradio."""
+        """Return whether a request may reach Gradio."""
         if ".." in path or "//" in path:
             return "closed"
         found: Verdict = "closed"
@@ -71,8 +75,8 @@ class RouteAllowlist:
 
 
 def query_for_gradio(query: bytes) -> bytes:
-    """A query string without what a visitor must not choose."""
-    # Names are compared as Gradio reads them: one that is percent-encoded is the same name.
+    """Return a query string without the parameters that a client must not set."""
+    # Names are compared percent-decoded, as Gradio does.
     pairs = parse_qsl(query.decode("latin-1"), keep_blank_values=True)
     kept = [pair for pair in pairs if pair[0] not in _IGNORED]
     return query if len(kept) == len(pairs) else urlencode(kept).encode()

@@ -11,11 +11,11 @@ from codegemma_ui.server import bodies
 async def refuse(
     response: Response, scope: Scope, receive: Receive, send: Send, *, unread: bool
 ) -> None:
-    """Send a whole response, and only then end it.
+    """Send a whole response, and only then close it.
 
     Args:
-        unread: the body has not been read. What the client is still sending is read, up to a bound, because
-            it would not read the response of a connection that is closed on it.
+        unread: whether the request body has not been read. The rest of it is drained, up to a limit, because
+            a client whose connection is closed while it sends does not read the response.
     """
     if not unread:
         await response(scope, receive, send)

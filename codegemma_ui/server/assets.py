@@ -1,4 +1,4 @@
-"""The look of the page, as Gradio's `launch` takes it: theme, stylesheets, scripts."""
+"""The page's theme, stylesheets and scripts, as Gradio's `launch` takes them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _SANS = (
 
 
 def theme() -> gr.themes.Base:
-    """Gradio's plainest theme on system fonts; `static/*.css` does the rest."""
+    """Return Gradio's plainest theme with system fonts; `static/*.css` does the rest."""
     return gr.themes.Base(
         primary_hue="emerald",
         neutral_hue="slate",
@@ -40,11 +40,11 @@ def theme() -> gr.themes.Base:
 
 
 def scripts() -> list[str]:
-    """Our scripts, as they stand between the tags; the page's policy allows each by its hash."""
+    """Return our scripts as they appear between the tags; the content policy allows each by its hash."""
     return [f"\n{path.read_text(encoding='utf-8')}" for path in sorted(STATIC.glob("*.js"))]
 
 
 def page_assets() -> dict[str, Any]:
-    """Our stylesheets and scripts, as `launch` takes them."""
+    """Return the theme, stylesheets and scripts as keyword arguments of `launch`."""
     head = "\n".join(f"<script>{script}</script>" for script in scripts())
     return {"theme": theme(), "css_paths": [STATIC / name for name in STYLESHEETS], "head": head}

@@ -1,9 +1,9 @@
-"""What a request may carry: how many bytes, and JSON that is plain enough for what stands behind.
+"""Limits on request bodies: their size, and the JSON they may hold.
 
-Gradio reads a body of any size, takes NaN and lone surrogates for values, and walks whatever it was sent
-with a recursion in Python. A request of the page or of the API is a flat object with one short list, and at
-most one long one of token ids, so anything else is refused before it is walked. What the values mean is
-`messages.parse_request`'s to judge.
+Gradio reads a body of any size, accepts NaN and lone surrogates as values, and walks a payload recursively
+in Python. A request of the page or of the API is a flat object with one short list, and at most one long list
+of token ids, so anything else is refused before it is walked. The values themselves are validated by
+`messages.parse_request`.
 """
 
 from __future__ import annotations
@@ -17,68 +17,68 @@ from starlette.types import Message, Receive
 from codegemma_ui.machine import returned_memory
 
 MAX_BODY_BYTES = 5 * 2**20
-"""Two sides of 200,000 characters, at most twelve bytes each in JSON, and room to spare."""
+"""Two sides of 200,000 characters, at most twelve bytes each in JSON, with room to spare."""
 
 MAX_SMALL_BODY_BYTES = 64 * 2**10
-"""For requests that carry no text of a program: a login, a cancel."""
+"""For requests that carry no code: a login, a cancel."""
 
 MAX_DRAINED_BYTES = 64 * 2**20
-"""Read, and forgotten, after a refusal: a client that is still sending hears it only then."""
+"""Bytes drained after a refusal: a client that is still sending reads the response only then."""
 
 SHORT_BYTES = 2**16
-"""A body that is no longer waits for nobody."""
+"""The longest body that never has to wait for others."""
 
 MAX_AT_ONCE_BYTES = 6 * 2**20
-"""Of the longer bodies that are in memory at one time; each becomes several times its size on its way."""
+"""Total of the longer bodies in memory at one time; each grows to several times its size when processed."""
 
 MAX_ARRIVING_BYTES = 16 * 2**20
-"""Of those that come, or wait for room."""
+"""Total of the longer bodies that are arriving or waiting for room."""
 
 WAIT_S = 10.0
-"""Seconds that a longer one waits for the others."""
+"""Seconds that a longer body waits for the others."""
 
 GIVEN_BACK_BYTES = 8 * 2**20
-"""Of longer bodies that were handled, after which memory is given back."""
+"""Bytes of longer bodies handled, after which memory is returned to the system."""
 
 EVENT_S = 5.0
-"""Seconds for which an event that was accepted keeps the room of its body: one that goes on for longer has
-texts that are no longer than a completion may have, and its place in a line that is bounded."""
+"""Seconds for which an accepted event keeps the room of its body. The texts of a longer event are bounded by
+the limits of a completion, and its place by the length of the queue."""
 
 EVENT_LOOK_S = 0.02
 
 MAX_VALUES = 200
-"""Beside token ids."""
+"""Not counting token ids."""
 
 MAX_TOKEN_IDS = 1 << 17
-"""More than any model's context (`recording.LONGEST`); `parse_request` says how many the loaded one takes."""
+"""More than any model's context (`recording.LONGEST`); `parse_request` checks against the loaded model's."""
 
 MAX_DEPTH = 8
 READ_TIMEOUT_S = 20.0
 
 
 class Refused(Exception):
-    """A body that goes no further.
+    """A refused request.
 
     Args:
-        status: of the answer.
-        said: why, in a sentence for a person.
+        status: HTTP status of the response.
+        reason: a sentence for a person.
         unread: whether the client may still be sending.
     """
 
-    def __init__(self, status: int, said: str, *, unread: bool = False) -> None:
-        super().__init__(said)
-        self.status, self.said, self.unread = status, said, unread
+    def __init__(self, status: int, reason: str, *, unread: bool = False) -> None:
+        super().__init__(reason)
+        self.status, self.reason, self.unread = status, reason, unread
 
 
 class LongBodies:
-    """Room for the longer bodies of all requests together, while they come and until they are handled.
+    """Shared memory limit for the longer bodies of all requests, from arrival until they are handled.
 
-    One that comes slowly keeps no room from others: it takes what has come of it, and where all that is
-    coming is too much, the one that began first is refused.
+    A slow body does not block others: it counts only the bytes received so far, and when all arriving bodies
+    together are too many, the one that began first is refused.
 
     Args:
-        most: bytes that are handled at one time.
-        most_arriving: bytes of those that come or wait.
+        most: bytes handled at one time.
+        most_arriving: bytes that are arriving or waiting.
     """
 
     def __init__(
@@ -90,14 +90,14 @@ class LongBodies:
         self._changed = asyncio.Condition()
 
     def body(self, receive: Receive) -> Body:
-        """The body of a request; none of it is read before somebody asks."""
+        """Return the body of a request; nothing is read until `receive` is called."""
         return Body(self, receive)
 
     def came(self, body: Body, size: int) -> None:
-        """So much more of a body came.
+        """Record the arrival of more bytes of a body.
 
         Raises:
-            Refused: it is the one for which there is no room.
+            Refused: there is no room for this body.
         """
         self._arriving[body] = self._arriving.get(body, 0) + size
         while sum(self._arriving.values()) > self._most_arriving:
@@ -109,11 +109,11 @@ class LongBodies:
             first.refuse()
 
     def gone(self, body: Body) -> None:
-        """It comes no more."""
+        """Record that a body has stopped arriving."""
         self._arriving.pop(body, None)
 
     async def take(self, size: int) -> None:
-        """Take room for a body that came, when there is some.
+        """Wait for room for a body that has arrived, and take it.
 
         Raises:
             Refused: the others took too long.
@@ -126,7 +126,7 @@ class LongBodies:
             raise _busy() from None
 
     async def release(self, size: int) -> None:
-        """Give the room back of a body that was handled."""
+        """Free the room of a body that was handled."""
         self._handled += size
         if self._handled >= GIVEN_BACK_BYTES:
             self._handled = 0
@@ -137,7 +137,7 @@ class LongBodies:
 
 
 class Body:
-    """One request's, read whole when it is first asked for, with room for it until the block ends."""
+    """The body of one request, read whole on first use; its room is held until the block ends."""
 
     def __init__(self, all_of_them: LongBodies, receive: Receive) -> None:
         self._all, self._receive = all_of_them, receive
@@ -154,18 +154,18 @@ class Body:
 
     @property
     def long(self) -> bool:
-        """Whether it takes room."""
+        """Return whether it takes room."""
         return self._took > 0
 
     def refuse(self) -> None:
-        """There is no more room for it while it comes."""
+        """Refuse it while it is still arriving, for lack of room."""
         self._patience.reschedule(asyncio.get_running_loop().time())
 
     async def receive(self) -> Message:
-        """As ASGI has it: the whole body, then what the server says.
+        """Receive as in ASGI: first the whole body, then the server's own messages.
 
         Raises:
-            Refused: it is too large, or there is no room for it.
+            Refused: the body is too large, or there is no room for it.
         """
         if self._was_read:
             return await self._receive()
@@ -201,14 +201,14 @@ class Body:
 
 
 async def read(receive: Receive, declared: bytes | None, most: int) -> bytes:
-    """The whole body.
+    """Read the whole body.
 
     Args:
         declared: the `Content-Length` header, if there is one.
-        most: bytes that it may have.
+        most: maximum size in bytes.
 
     Raises:
-        Refused: it is too large, or does not come.
+        Refused: the body is too large, or does not arrive in time.
     """
     if declared is not None and (not declared.isdigit() or int(declared[:20]) > most):
         raise _too_large(most)
@@ -228,11 +228,11 @@ async def read(receive: Receive, declared: bytes | None, most: int) -> bytes:
                 if not message.get("more_body"):
                     return b"".join(parts)
     except TimeoutError:
-        raise Refused(408, f"The body did not come within {READ_TIMEOUT_S:g} s.") from None
+        raise Refused(408, f"The body did not arrive within {READ_TIMEOUT_S:g} s.") from None
 
 
 async def drain(receive: Receive) -> None:
-    """Take what the client is still sending, up to a bound, so that it can hear the refusal."""
+    """Read what the client is still sending, up to a limit, so that it can read the refusal."""
     left = MAX_DRAINED_BYTES
     try:
         async with asyncio.timeout(READ_TIMEOUT_S):
@@ -246,7 +246,7 @@ async def drain(receive: Receive) -> None:
 
 
 def again(body: bytes, receive: Receive) -> Receive:
-    """A `receive` that gives a body that was read, then waits for the disconnect as the real one does."""
+    """Return a `receive` that replays a body, then waits for the disconnect as the real one does."""
     given = False
 
     async def from_memory() -> Message:
@@ -262,15 +262,15 @@ def again(body: bytes, receive: Receive) -> Receive:
 def parse_json(
     kind: str, body: bytes, most_values: int = MAX_VALUES, *, token_ids: str = "forced"
 ) -> dict[str, Any]:
-    """A body as an object that Gradio can be given.
+    """Parse a body into an object that is safe to pass to Gradio.
 
     Args:
         kind: the `Content-Type` header.
-        most_values: that it may hold, beside token ids.
-        token_ids: the field that may hold them, for a refusal to name.
+        most_values: the most values it may hold, not counting token ids.
+        token_ids: the field that may hold token ids, named in a refusal.
 
     Raises:
-        Refused: with what was expected and what came, never with the text that came.
+        Refused: states what was expected and received, never the received text.
     """
     if kind.split(";")[0].strip().lower() != "application/json":
         raise Refused(415, "The body must be application/json.")
@@ -278,8 +278,8 @@ def parse_json(
         parsed = orjson.loads(body)
     except orjson.JSONDecodeError as error:
         if "surrogate in string" in error.msg:
-            said = "Text must be valid Unicode. Received: half of a character (a lone surrogate)."
-            raise Refused(422, said) from None
+            reason = "Text must be valid Unicode. Received: half of a character (a lone surrogate)."
+            raise Refused(422, reason) from None
         raise Refused(422, f"The body must be valid JSON. Received: {error.msg}.") from None
     if not isinstance(parsed, dict):
         raise Refused(422, f"The body must be an object. Received: {type(parsed).__name__}.")
@@ -295,7 +295,7 @@ def _check_shape(parsed: dict[str, Any], most_values: int, token_ids: str) -> No
         for value in level:
             if _is_gradios_file(value):
                 raise Refused(
-                    422, "The body may hold no gradio.FileData; nothing here takes files."
+                    422, "The body must not hold gradio.FileData; nothing here takes files."
                 )
             if isinstance(value, list) and value and all(type(one) is int for one in value):
                 ids += len(value)
@@ -309,7 +309,7 @@ def _check_shape(parsed: dict[str, Any], most_values: int, token_ids: str) -> No
                 if values > most_values:
                     raise Refused(
                         422,
-                        f"The body may hold at most {most_values:,} values, beside the token ids of "
+                        f"The body may hold at most {most_values:,} values, not counting the token ids of "
                         f"{token_ids}.",
                     )
                 deeper += value.values() if isinstance(value, dict) else value
@@ -320,16 +320,16 @@ def _check_shape(parsed: dict[str, Any], most_values: int, token_ids: str) -> No
 
 
 def _is_gradios_file(value: Any) -> bool:
-    """Whether Gradio (6.31) takes a value for one of its files, and looks for it on the disk.
+    """Return whether Gradio (6.31) would treat a value as one of its files and look for it on disk.
 
-    Where it did not give the file out itself, the caller is told null.
+    Where Gradio did not create the file, the caller receives null.
     """
     meta = value.get("meta") if isinstance(value, dict) else None
     return isinstance(meta, dict) and meta.get("_type") == "gradio.FileData"
 
 
 def _busy() -> Refused:
-    return Refused(503, "Many long requests are being read. Try again in a moment.", unread=True)
+    return Refused(503, "Too many long requests at once. Try again in a moment.", unread=True)
 
 
 def _too_large(most: int) -> Refused:

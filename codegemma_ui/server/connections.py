@@ -1,6 +1,6 @@
-"""How long a connection may say nothing, and how many there may be: uvicorn (0.54) bounds neither.
+"""Limits on idle time and number of connections, neither of which uvicorn (0.54) has.
 
-Its own timeout is for connections whose last answer is out; one that never sends a whole request stays.
+Its own timeout applies after a response; a connection that never sends a whole request stays open.
 """
 
 from __future__ import annotations
@@ -15,25 +15,25 @@ from typing import Any
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 HEAD_S = 20.0
-"""Seconds in which the head of a request has to come, from the connection or from its first byte."""
+"""Seconds in which the head of a request has to arrive, from the connection or from its first byte."""
 
 WANTED_DESCRIPTORS = 65_536
-"""Open files to ask the system for; many shells allow 1,024 and would allow more."""
+"""Open files to request from the system; many shells default to 1,024 and allow more."""
 
 OTHER_DESCRIPTORS = 64
-"""Open files that are no visitor's: the program's own, its workers' pipes, what is being read."""
+"""Open files that are not client connections: the program's own, its workers' pipes, files being read."""
 
 BACKLOG = 2048
-"""Connections that wait to be taken, uvicorn's own default."""
+"""Connections that wait to be accepted; uvicorn's default."""
 
 
 @dataclass(frozen=True)
 class Room:
-    """How many connections a process may have.
+    """The number of connections a process may have.
 
     Attributes:
-        most: at once.
-        backlog: that asyncio takes from the system before it looks at one of them.
+        most: open at once.
+        backlog: accepted by asyncio from the system before it handles one of them.
     """
 
     most: int
@@ -41,14 +41,14 @@ class Room:
 
     @classmethod
     def of(cls, descriptors: int) -> Room:
-        """What so many open files have room for."""
+        """Return the number of connections that so many open files allow."""
         backlog = min(BACKLOG, descriptors // 8)
         return cls(max(descriptors - OTHER_DESCRIPTORS - backlog, descriptors // 2), backlog)
 
 
 def open_files() -> int:
-    """Ask the system for as many as we want, as far as it lets us; returns what it does."""
-    if sys.platform == "win32":  # it tells no limit
+    """Raise the limit of open files as far as the system allows, and return it."""
+    if sys.platform == "win32":  # has no such limit
         return WANTED_DESCRIPTORS
     import resource
 
@@ -58,21 +58,21 @@ def open_files() -> int:
     unbounded = hard == resource.RLIM_INFINITY
     wanted = WANTED_DESCRIPTORS if unbounded else min(hard, WANTED_DESCRIPTORS)
     if wanted > soft:
-        with contextlib.suppress(OSError, ValueError):  # macOS has another bound beside this one
+        with contextlib.suppress(OSError, ValueError):  # macOS has a second limit
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
             soft = wanted
     return soft
 
 
 class Connection(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
-    """One connection, which is closed where it says nothing for too long, or where there are too many.
+    """A connection that is closed when it idles for too long, or when there are too many.
 
-    Of too many that one goes which has waited longest for a request, or whose request has come for longest;
-    where all are at work, the new one.
+    When there are too many, the one that has waited longest for a request is closed, else the one whose
+    request has been arriving for longest; if all are busy, the new one.
     """
 
     most = Room.of(WANTED_DESCRIPTORS).most
-    """How many there may be."""
+    """Maximum number of connections."""
 
     def __init__(self, *given: Any, **named: Any) -> None:
         super().__init__(*given, **named)
@@ -95,12 +95,12 @@ class Connection(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
 
     @property
     def works(self) -> bool:
-        """Whether it has a request that is not answered yet."""
+        """Return whether it has a request without a complete response."""
         return self.cycle is not None and not self.cycle.response_complete
 
     @property
     def comes(self) -> bool:
-        """Whether the body of its request has not come whole."""
+        """Return whether the body of its request is still arriving."""
         return self.works and self.cycle.more_body
 
     def _make_room(self) -> None:

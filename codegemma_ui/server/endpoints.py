@@ -1,8 +1,8 @@
-"""Which of Gradio's events a request may name, and with which values: those that there are.
+"""Checks that a request names an existing Gradio event, with the values it takes.
 
-Gradio 6.31 looks an event up by whatever number, name or parameter came, and fails with a server error
-where there is none. It quotes a choice that it does not offer, however long, and keeps a session by whatever
-name it has, so those are bounded here, before anything is made of them.
+Gradio 6.31 looks an event up by any number, name or parameter it receives, and fails with a server error if
+there is none. It quotes an invalid choice of any length, and keeps a session under any name, so both are
+bounded here first.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ _RUN = "/gradio_api/run/"
 _CALL = "/gradio_api/call/"
 
 MAX_WORD_CHARACTERS = 100
-"""Of a session's name and of all else that a request names itself by."""
+"""Of a session's name and of other identifiers in a request."""
 
 MAX_CHOICE_CHARACTERS = 1000
-"""Of a value that is no text: a choice, a number, a switch, a state, which the browser never holds."""
+"""Of a value that is not text: a choice, a number, a checkbox, a state (which the browser never holds)."""
 
 _WORDS = ("session_hash", "event_id")
 _SENT = {"data", "fn_index", "event_data", "trigger_id", *_WORDS}
-"""What a page sends with an event; of the rest Gradio makes nothing that is needed here."""
+"""Fields that a page sends with an event; Gradio does nothing with others that is needed here."""
 
 
 @dataclass(frozen=True)
@@ -36,8 +36,8 @@ class Parameter:
     """A parameter of a public endpoint.
 
     Attributes:
-        required: it has no default.
-        default: as `/info` tells it.
+        required: whether it has no default.
+        default: as `/info` reports it.
     """
 
     name: str
@@ -50,9 +50,9 @@ class Endpoints:
     """The events of a page and its API.
 
     Attributes:
-        inputs: number of an event of the page -> the most characters of each value that it takes; None where
-            the body's bound is enough.
-        public: name -> parameters of those that programs may call.
+        inputs: number of an event of the page -> the most characters of each of its values; None where the
+            limit of the body suffices.
+        public: name -> parameters of the endpoints that programs may call.
         names: number of a public event -> its name.
     """
 
@@ -62,7 +62,7 @@ class Endpoints:
 
     @classmethod
     def of(cls, blocks: gr.Blocks) -> Endpoints:
-        """Those of a page that is laid out."""
+        """Return the endpoints of a page that is laid out."""
         public = {
             name.removeprefix("/"): tuple(
                 Parameter(
@@ -82,17 +82,17 @@ class Endpoints:
         inputs = {
             number: tuple(map(_most_characters, event.inputs))
             for number, event in blocks.fns.items()
-            if number not in names and event.fn is not None  # the others are the browser's alone
+            if number not in names and event.fn is not None  # the others run in the browser only
         }
         return cls(inputs, public, names)
 
     def check(self, path: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
-        """The body as Gradio is to be given it: with a value for each parameter.
+        """Return the body to pass to Gradio, with a value for each parameter.
 
-        Gradio (6.31) fails at fewer, and tells the caller null; it leaves out those that are too many.
+        Gradio (6.31) fails on missing values, and the caller receives null; it drops surplus ones.
 
         Raises:
-            Refused: it names no event, or has other values than that takes.
+            Refused: the body names no event, or its values do not fit the event.
         """
         for name in _WORDS:
             if body.get(name) is not None and not _is_word(body[name]):
@@ -127,14 +127,14 @@ class Endpoints:
             known = {each.name for each in self._known(name.removeprefix("v2/"))}
             if not known.issuperset(body):
                 listed = ", ".join(sorted(known)) or "none"
-                raise Refused(422, f"The parameters are {listed}. Received: others.")
+                raise Refused(422, f"The parameters must be among {listed}. Received: others.")
         return body
 
     def _filled(self, name: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
-        """The body of a call by position, with the defaults of the parameters that it leaves out.
+        """Return the body of a positional call, with defaults for the parameters that it leaves out.
 
         Raises:
-            Refused.
+            Refused: the values do not fit the parameters.
         """
         parameters, data = self._known(name), body.get("data")
         order = ", ".join(each.name for each in parameters)
@@ -148,28 +148,29 @@ class Endpoints:
         if len(data) > len(parameters):
             raise Refused(
                 422,
-                f"data must be {values}. Received: {len(data)} values, {len(parameters)} are the most.",
+                f"data must be {values}, at most {len(parameters)}. Received: {len(data)}.",
             )
         left_out = parameters[len(data) :]
         required = ", ".join(each.name for each in left_out if each.required)
         if required:
-            raise Refused(422, f"data must also have values for {required}.")
+            raise Refused(422, f"data must also hold values for {required}.")
         return {**body, "data": [*data, *(each.default for each in left_out)]} if left_out else body
 
     def _known(self, name: str) -> tuple[Parameter, ...]:
-        """The parameters of a public endpoint.
+        """Return the parameters of a public endpoint.
 
         Raises:
-            Refused: there is none of this name.
+            Refused: there is no such endpoint.
         """
         parameters = self.public.get(name)
         if parameters is None:
-            raise Refused(404, f"There are /{', /'.join(self.public)}. Received: another one.")
+            endpoints = ", ".join(f"/{each}" for each in self.public)
+            raise Refused(404, f"The endpoint must be one of {endpoints}. Received: another name.")
         return parameters
 
 
 def _most_characters(component: object) -> int | None:
-    """Of a value of a component: a text is bounded by the body, and by whoever makes something of it."""
+    """Return the most characters of a component's value; a text is bounded by the body and by its handler."""
     if isinstance(component, gr.Code | gr.Textbox):
         return None
     return MAX_CHOICE_CHARACTERS

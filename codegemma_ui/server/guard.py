@@ -1,7 +1,7 @@
-"""What a request meets before Gradio does: the outermost ASGI layer.
+"""The outermost ASGI middleware: every check that a request passes before it reaches Gradio.
 
-Each wall is a file of its own; here they stand in their order. An answer of a wall is a short JSON object,
-and so is what is left of an exception that Gradio did not catch.
+Each check has its own file; this one runs them in order. A refusal is a short JSON object, and so is the
+response to an exception that Gradio did not catch.
 """
 
 from __future__ import annotations
@@ -36,22 +36,22 @@ _EVENTS = "/gradio_api/run/"
 
 _CALL = "/gradio_api/call/"
 
-# Bodies of these carry a program; of all others, a few words.
+# The bodies of these requests carry code; those of all others are short.
 _LONG_BODIES = ("/gradio_api/queue/join", _EVENTS, _CALL)
 
 
 @dataclass(frozen=True)
 class GuardConfig:
-    """What the walls stand around.
+    """The configuration of `GuardMiddleware`.
 
     Attributes:
-        status: the engine's.
+        status: returns the engine's status.
         metrics: None closes `/metrics`.
         login: None is open to everyone.
-        other_tools: None closes the addresses for other tools.
-        mcp: None closes the one for MCP.
-        root_path: what a proxy puts before each path; one that takes it away again is served too.
-        runs: whether an event has not ended yet, by its id.
+        other_tools: None closes the routes for other tools.
+        mcp: None closes the MCP route.
+        root_path: the prefix a proxy adds to each path; a proxy that strips it is served too.
+        runs: returns whether the event with an id is still running.
     """
 
     hosts: Hosts
@@ -67,7 +67,7 @@ class GuardConfig:
 
 
 class GuardMiddleware:
-    """ASGI: see the module."""
+    """ASGI middleware that runs every check in order."""
 
     def __init__(self, app: ASGIApp, config: GuardConfig) -> None:
         self._app, self._config = app, config
@@ -90,25 +90,26 @@ class GuardMiddleware:
         return {**scope, "path": path.removeprefix(prefix) or "/", "raw_path": raw}
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        said = _Said(scope, send)
+        response = _Response(scope, send)
         try:
-            await self._pass(scope, receive, said.send)
+            await self._pass(scope, receive, response.send)
         except bodies.Refused as refused:
             # In the shape of Gradio's own refusals.
-            response = JSONResponse({"detail": refused.said}, refused.status)
-            await refuse(response, scope, receive, said.send, unread=refused.unread)
+            refusal = JSONResponse({"detail": refused.reason}, refused.status)
+            await refuse(refusal, scope, receive, response.send, unread=refused.unread)
         except Exception as error:
-            log.warning("request failed", extra={"fields": {**said.fields(), **logs.frames(error)}})
-            if said.status is None:
-                failed = f"The server failed at this (request {said.request_id})."
-                await JSONResponse({"detail": failed}, 500)(scope, receive, said.send)
+            fields = {**response.fields(), **logs.frames(error)}
+            log.warning("request failed", extra={"fields": fields})
+            if response.status is None:
+                failed = f"The server failed on this request ({response.request_id})."
+                await JSONResponse({"detail": failed}, 500)(scope, receive, response.send)
             else:
-                await said.end()
+                await response.end()
         finally:
-            if said.status is not None and said.status >= 400 and self._config.metrics:
-                self._config.metrics.refusals.labels(str(said.status)).inc()
-            level = logging.INFO if (said.status or 0) >= 400 else logging.DEBUG
-            log.log(level, "request", extra={"fields": said.fields()})
+            if response.status is not None and response.status >= 400 and self._config.metrics:
+                self._config.metrics.refusals.labels(str(response.status)).inc()
+            level = logging.INFO if (response.status or 0) >= 400 else logging.DEBUG
+            log.log(level, "request", extra={"fields": response.fields()})
 
     async def _pass(self, scope: Scope, receive: Receive, send: Send) -> None:
         config, headers = self._config, Headers(scope=scope)
@@ -120,7 +121,7 @@ class GuardMiddleware:
         host = headers.get("host")
         if not config.hosts.knows(host) or len(headers.getlist("host")) != 1:
             raise bodies.Refused(
-                400, "This host is not served here. The operator can name it: --allowed-host."
+                400, "This host is not served here. The operator can add it with --allowed-host."
             )
         if path == metrics.PATH and method in allowlist.READ and config.metrics is not None:
             await self._scrape(config.metrics, headers)(scope, receive, send)
@@ -139,19 +140,19 @@ class GuardMiddleware:
                 await self._until_ended(event)
 
     async def _until_ended(self, event: str) -> None:
-        """An event that was accepted has its body until it ends; its caller has had the answer."""
+        """Hold the room of an accepted event's body until it ends; its caller already has the response."""
         until_s = time.monotonic() + bodies.EVENT_S
         while self._config.runs(event) and time.monotonic() < until_s:
             await asyncio.sleep(bodies.EVENT_LOOK_S)
 
     async def _enter(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """What is asked of a host of ours."""
+        """Handle a request to one of our hosts."""
         config, headers = self._config, Headers(scope=scope)
         method, path, host = scope["method"], scope["path"], headers.get("host")
         origin = headers.get("origin")
         if origin is not None:
             foreign = not config.hosts.trusts(origin, host or "")
-        else:  # a program, or a browser that says at least from where it asks
+        else:  # a program, or a browser that sends at least its site
             foreign = headers.get("sec-fetch-site", "none") not in ("none", "same-origin")
         if config.other_tools is not None and config.other_tools.has(path):
             await config.other_tools(scope, receive, send, foreign)
@@ -165,7 +166,7 @@ class GuardMiddleware:
             case "closed":
                 raise bodies.Refused(404, "Not found.")
             case "wrong_method":
-                raise bodies.Refused(405, "This address does not take that method.")
+                raise bodies.Refused(405, "This address does not allow that method.")
         if config.login is not None and not admits(scope):
             raise bodies.Refused(401, UNKNOWN, unread=method == "POST")
         if method == "POST":
@@ -186,7 +187,7 @@ class GuardMiddleware:
 
 
 class _Accepted:
-    """Hears the event that a request began, as Gradio (6.31) answers it: `{"event_id": …}`."""
+    """Captures the id of the event that a request began, from Gradio's (6.31) response: `{"event_id": …}`."""
 
     _MOST_BYTES = 200
 
@@ -209,8 +210,8 @@ class _Accepted:
         return event if isinstance(event, str) else None
 
 
-class _Said:
-    """What was answered, and the headers that every answer carries."""
+class _Response:
+    """The response to one request: adds the common headers, and records it for the log."""
 
     def __init__(self, scope: Scope, send: Send) -> None:
         self.request_id = uuid.uuid4().hex[:12]
@@ -234,17 +235,17 @@ class _Said:
             self._took_s = time.monotonic() - self._began_s
 
     def _status(self, status: int) -> int:
-        """Gradio (6.31) says 500 where an event could not take the values that came for it."""
+        """Correct Gradio's (6.31) 500 for an event that could not take its values."""
         return 422 if status == 500 and self._scope["path"].startswith(_EVENTS) else status
 
     async def end(self) -> None:
-        """End a stream that broke off, so that its reader sees what came and an end."""
+        """End a stream that broke off, so that the client gets what was sent and an end."""
         if not self._ended:
-            with contextlib.suppress(Exception):  # where a length was promised it cannot be kept
+            with contextlib.suppress(Exception):  # a declared length cannot be kept
                 await self._send({"type": "http.response.body", "body": b""})
 
     def fields(self) -> dict[str, object]:
-        """For the log: neither a query nor a body."""
+        """Return the fields for the log, without query and body."""
         return {
             "request_id": self.request_id,
             "method": self._scope["method"],
@@ -255,10 +256,10 @@ class _Said:
 
 
 async def _body(scope: Scope, receive: Receive, config: GuardConfig) -> tuple[Scope, Receive]:
-    """Read and judge the body, and give it again, with what it leaves out.
+    """Read and check the body; return a scope and a `receive` that replay it, with defaults added.
 
     Raises:
-        bodies.Refused.
+        bodies.Refused: the body cannot be accepted.
     """
     path, headers = scope["path"], MutableHeaders(raw=list(scope["headers"]))
     most = bodies.MAX_BODY_BYTES if path.startswith(_LONG_BODIES) else bodies.MAX_SMALL_BODY_BYTES
@@ -275,11 +276,11 @@ async def _body(scope: Scope, receive: Receive, config: GuardConfig) -> tuple[Sc
 
 
 def _for_gradio(scope: Scope, hosts: Hosts) -> Scope:
-    """The request as Gradio is to see it.
+    """Return the request as Gradio is to see it.
 
-    Its own CORS layer (6.31) lets every origin in, with cookies, unless the host is a loopback name; without
-    an `Origin` it says nothing, and the browser keeps other pages out. It writes the name in
-    `X-Forwarded-Host` into the page as its own address, so that must be one of ours; and so what stands in
+    Gradio's CORS middleware (6.31) allows every origin, with cookies, unless the host is a loopback name;
+    without an `Origin` it adds no header, and the browser keeps other pages out. It writes the name in
+    `X-Forwarded-Host` into the page as its own address, so that must be one of ours. It does the same with
     `X-Gradio-Server`, which is for a server of its own that we do not start.
     """
     headers = [

@@ -1,6 +1,6 @@
-"""`GET /healthz`: whether the engine serves, or is on its way to; free of login and of the Host check.
+"""`GET /healthz`: whether the engine serves or is starting; exempt from login and Host check.
 
-It tells nothing that a stranger could use: no preset's path, no error's words.
+It reveals nothing sensitive: no preset path, no error message.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ PATH = "/healthz"
 
 
 def report(status: Status) -> tuple[int, dict[str, Any]]:
-    """The answer's status code, and its body.
+    """Return the status code and body of the response.
 
     Returns:
-        200 while the engine is ready, busy or on its way; 503 when it could not come up and nothing serves,
-        and while the model's process does not answer.
+        200 while the engine is ready, busy or starting; 503 when it failed to start and nothing serves, and
+        while the model's process does not respond.
     """
     failed, quiet = status.state == "failed", status.phase == "quiet"
     body: dict[str, Any] = {

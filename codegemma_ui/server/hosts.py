@@ -1,8 +1,8 @@
-"""Which names this page answers to, and which pages may ask it for something.
+"""Checks of the `Host` and `Origin` headers.
 
-A page of another site can make a browser send requests to a server in the visitor's own network: by a name
-that it points there (DNS rebinding), or across origins. So a request must name a host that is ours, and
-what changes anything must come from a page of ours. Pure.
+A page of another site can make a browser send requests to a server in the visitor's own network: through a
+name that it points there (DNS rebinding), or across origins. So a request must name one of our hosts, and a
+request that changes anything must come from one of our pages. Pure.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _NAME = re.compile(r"[a-z0-9_][a-z0-9_.-]*")
 _NUMBERS = re.compile(r"[0-9.]+")
 
 FOREIGN = "Pages of other sites may not send anything here."
-"""What is said to them."""
+"""The message of a refusal."""
 
 
 @dataclass(frozen=True)
@@ -28,10 +28,10 @@ class Hosts:
     """The hosts of one server.
 
     Attributes:
-        named: what the operator named, in small letters, without ports.
-        listens: where it listens, the same; empty where that is every address.
-        every_address: it listens on all addresses of the machine, so that any of them may be asked for;
-            an address cannot be rebound, only a name can.
+        named: the hosts that the operator allowed, lowercase, without ports.
+        listens: the address it listens on, lowercase; empty if that is every address.
+        every_address: whether it listens on all addresses of the machine, so that any of them is accepted;
+            only a name can be rebound, an address cannot.
     """
 
     named: frozenset[str]
@@ -40,11 +40,11 @@ class Hosts:
 
     @classmethod
     def of(cls, host: str, allowed: Iterable[str]) -> Hosts:
-        """The hosts of a server.
+        """Return the hosts of a server.
 
         Args:
-            host: where it listens.
-            allowed: further names that lead to it; "*" is every name.
+            host: the address it listens on.
+            allowed: further names of it; "*" allows every name.
         """
         listens = host.strip("[]").lower()
         wildcard = listens in ("0.0.0.0", "::", "")
@@ -52,7 +52,7 @@ class Hosts:
         return cls(named, "" if wildcard else listens, wildcard)
 
     def knows(self, host: str | None) -> bool:
-        """Whether a `Host` header is one of ours, whatever its port."""
+        """Return whether a `Host` header is one of ours, whatever its port."""
         name = hostname(host)
         if name is None:
             return False
@@ -61,10 +61,10 @@ class Hosts:
         return self.every_address and _is_address(name)
 
     def trusts(self, origin: str, host: str) -> bool:
-        """Whether a page of `origin` may send what changes something to `host`.
+        """Return whether a page of `origin` may send a request that changes something to `host`.
 
-        It may if it is the page of that very host and port, or of a host that the operator named, since
-        behind a proxy the two can differ. Another port of this machine is another program's.
+        It may if it is of the same host and port, or of a host that the operator allowed, since the two can
+        differ behind a proxy. Another port of this machine belongs to another program.
         """
         scheme, separator, rest = origin.partition("://")
         if not separator or scheme not in ("http", "https"):
@@ -73,17 +73,17 @@ class Hosts:
 
 
 def hostname(host: str | None) -> str | None:
-    """The name or address in a `Host` header, without its port; None where it is no host.
+    """Return the name or address in a `Host` header, without its port; None if it is invalid.
 
-    Gradio (6.31) answers with a server error where httpx does not take a name: one with other characters than
-    DNS has (a browser sends the ASCII form of those), or an address out of range.
+    Gradio (6.31) responds with a server error to a name that httpx rejects: one with characters that DNS does
+    not have (a browser sends their ASCII form), or an address out of range.
     """
     if not host:
         return None
     try:
         split = urlsplit(f"//{host}")
         name = split.hostname
-        _ = split.port  # raises where it is no number
+        _ = split.port  # raises if it is not a number
     except ValueError:
         return None
     if not name or split.netloc != host or "@" in host:

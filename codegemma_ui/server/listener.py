@@ -1,7 +1,7 @@
-"""Where the page listens: uvicorn's server with what Gradio's `launch` (6.31) does not hand on to it.
+"""The uvicorn server of the page, with options that Gradio's `launch` (6.31) does not pass on.
 
-`launch` makes its server in `gradio.http_server.start_server`, from a host, a port and TLS files alone. For
-the time of the launch ours stands there, which bounds connections and can listen on a unix socket.
+`launch` creates its server in `gradio.http_server.start_server`, from a host, a port and TLS files only.
+During the launch that function is replaced by ours, which limits connections and can listen on a unix socket.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from codegemma_ui.server.connections import Connection, Room, open_files
 from codegemma_ui.settings import Settings
 
 GRACE_S = 3
-"""Seconds that connections get to end by themselves once a signal came."""
+"""Seconds that connections have to finish after a signal."""
 
 
 class Listener:
     """Starts the server of one page.
 
     Args:
-        settings: where it is to listen; what is wrong with that was said before (`addresses`).
+        settings: where it is to listen, already checked (`addresses`).
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -39,7 +39,7 @@ class Listener:
 
     @property
     def url(self) -> str:
-        """Where a person on this machine reaches it."""
+        """The address to open on this machine."""
         assert self._server is not None
         if self._settings.uds:
             return f"unix:{self._settings.uds}"
@@ -47,7 +47,7 @@ class Listener:
 
     @contextlib.contextmanager
     def in_gradios_place(self) -> Iterator[None]:
-        """A `launch` in here starts our server."""
+        """Make `launch` start our server inside this block."""
         theirs = gradio.http_server.start_server
         gradio.http_server.start_server = self._start  # type: ignore[assignment]
         try:
@@ -58,13 +58,13 @@ class Listener:
             self._server.leave_loopback()
 
     def end(self) -> None:
-        """Once the server has ended: a unix socket leaves no file behind."""
+        """Remove the file of a unix socket, once the server has ended."""
         if self._settings.uds:
             with contextlib.suppress(OSError):
                 Path(self._settings.uds).unlink()
 
     def _start(self, app: ASGIApp, server_name: str, server_port: int, **_: Any) -> tuple[Any, ...]:
-        """Gradio's `start_server`: returns the host, the port, the address and the server."""
+        """Replace Gradio's `start_server`; return the host, the port, the URL and the server."""
         settings, room = self._settings, Room.of(open_files())
         config = uvicorn.Config(
             app,
@@ -76,7 +76,7 @@ class Listener:
             timeout_graceful_shutdown=GRACE_S,
             http=type("Connection", (Connection,), {"most": room.most}),
             backlog=room.backlog,
-            # Whoever speaks on a unix socket is the proxy.
+            # The client of a unix socket is the proxy.
             forwarded_allow_ips="*" if settings.uds else None,
         )
         scheme = "https" if settings.ssl_certfile else "http"
@@ -90,7 +90,7 @@ class Listener:
 
 
 class _Server(gradio.http_server.Server):
-    """Gradio's, on sockets that are open already where there are some."""
+    """Gradio's server, on sockets that are already open if there are any."""
 
     url = ""
 
@@ -106,23 +106,23 @@ class _Server(gradio.http_server.Server):
         await super().startup(sockets)
 
     def loopback_address(self) -> tuple[str, int]:
-        """Where Gradio finds the server, of a unix socket too, to tell it to begin."""
+        """Return the address at which Gradio sends its startup request, also with a unix socket."""
         assert self._sockets
         host, port = self._sockets[-1].getsockname()
         return host, port
 
     def leave_loopback(self) -> None:
-        """Listen on the unix socket alone from now on."""
+        """Listen only on the unix socket from now on."""
         self._loop.call_soon_threadsafe(self.servers[-1].close)
 
 
 def _sockets(settings: Settings) -> list[socket.socket]:
-    """The unix socket, and one on loopback for the time of the launch."""
-    if sys.platform == "win32":  # `addresses` has refused it
+    """Open the unix socket, and one on loopback for the launch."""
+    if sys.platform == "win32":  # already refused by `addresses`
         return []
     unix = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     unix.bind(settings.uds)
-    Path(settings.uds).chmod(0o666)  # as uvicorn does: its folder says who may reach it
+    Path(settings.uds).chmod(0o666)  # as uvicorn does: access is controlled by its folder
     loopback = socket.socket()
     loopback.bind((addresses.LOOPBACK, 0))
     return [unix, loopback]

@@ -1,8 +1,8 @@
-"""The one login of a private playground, from `CODEGEMMA_UI_AUTH`, and what answers without it.
+"""The login of a private playground, from `CODEGEMMA_UI_AUTH`, and the routes that are open without it.
 
-Gradio (6.31) asks for a login at most of its addresses, not at all: `heartbeat`, `cancel` and `reset` serve
-everyone who knows a session's name, and its login page describes the API. So a request without a login
-goes no further than to what the login form needs.
+Gradio (6.31) requires a login on most of its routes, but not on all: `heartbeat`, `cancel` and `reset` serve
+anyone who knows a session's name, and its login page describes the API. So a request without a login reaches
+only what the login form needs.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from starlette.requests import HTTPConnection
 from starlette.types import Scope
 
 UNKNOWN = "Not authenticated."
-"""What a request without a login is told."""
+"""The message for a request without a login."""
 
-# The form with its files; the number by which a page that is open notices a restart, after which it is to
-# show the form; and what Gradio asks itself when it starts, which answers true or false.
+# The form with its files; the id by which an open page notices a restart, after which it is to show the form;
+# and the request that Gradio sends itself at startup, whose response is true or false.
 _OPEN = re.compile(
     r"/|/login/?|/(?:static|assets|svelte)/.+|/(?:gradio_api/)?theme\.css"
     r"|/(?:favicon\.ico|robots\.txt|manifest\.json)|/gradio_api/(?:app_id|startup-events)/?"
@@ -32,12 +32,12 @@ _logged_in: ContextVar[bool] = ContextVar("logged_in", default=True)
 
 
 def cookie_names(app: Any) -> tuple[str, str]:
-    """Gradio's cookies for a login: over https, and over plain http."""
+    """Return the names of Gradio's login cookies: over https, and over plain http."""
     return f"access-token-{app.cookie_id}", f"access-token-unsecure-{app.cookie_id}"
 
 
 def admits(scope: Scope) -> bool:
-    """Whether a request may go on to Gradio: it comes with a login, or asks for what the form needs."""
+    """Return whether a request may reach Gradio: it has a login, or is for what the form needs."""
     app = scope["app"]
     cookies = HTTPConnection(scope).cookies
     secure, plain = (cookies.get(name) for name in cookie_names(app))
@@ -47,7 +47,7 @@ def admits(scope: Scope) -> bool:
 
 
 class PageApiInfo(dict[tuple[str, bool], Any]):
-    """What Gradio (6.31) writes into a page of the API and of its events: nothing into the login page."""
+    """The API description that Gradio (6.31) writes into a page: empty for the login page."""
 
     def __contains__(self, key: object) -> bool:
         return not _logged_in.get() or super().__contains__(key)
@@ -60,7 +60,7 @@ class PageApiInfo(dict[tuple[str, bool], Any]):
 
 
 class Login:
-    """Compares in constant time, so that an answer's delay tells nothing of the right one.
+    """Checks credentials in constant time, so that the delay reveals nothing.
 
     Args:
         user, password: as the operator chose them.
@@ -70,13 +70,13 @@ class Login:
         self._user, self._password = user.encode(), password.encode()
 
     def __call__(self, user: str, password: str) -> bool:
-        """Whether this is it; the form that Gradio's `auth` takes."""
+        """Return whether the pair is right; the signature of Gradio's `auth`."""
         right_user = hmac.compare_digest(_bytes(user), self._user)
         right_password = hmac.compare_digest(_bytes(password), self._password)
         return right_user and right_password
 
     def accepts(self, authorization: str | None) -> bool:
-        """Whether an `Authorization` header is HTTP Basic with the right pair, as scrapers send it."""
+        """Return whether an `Authorization` header is HTTP Basic with the right pair, as scrapers send."""
         scheme, _, encoded = (authorization or "").partition(" ")
         if scheme.lower() != "basic":
             return False

@@ -1,6 +1,6 @@
-"""`POST /logout`: ends the session that asks, and no other.
+"""`POST /logout`: ends the session of the request, and no other.
 
-Gradio's (6.31) answers to a GET, which any page can cause with an image, and ends every session of the user.
+Gradio's own (6.31) accepts a GET, which any page can cause with an image, and ends every session of the user.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ PATHS = ("/logout", "/logout/")
 
 
 async def end_session(scope: Scope, receive: Receive, send: Send) -> None:
-    """Forget the login that a request brings, and show the form."""
+    """Revoke the login of a request, and redirect to the form."""
     app, cookies = scope["app"], HTTPConnection(scope).cookies
     answer = RedirectResponse("./", 303)
     for name in cookie_names(app):

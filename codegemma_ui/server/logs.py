@@ -1,9 +1,9 @@
-"""The server's log: one JSON object a line on stderr, with request ids, without anybody's text.
+"""The server's log: one JSON object per line on stderr, with request ids and no user text.
 
-What a person typed and what a model wrote never enters it. Gradio prints tracebacks by itself, and the
-last line of a traceback often quotes a value; here they come as the error's type and its frames. The mcp
-package quotes what a caller sent; here its lines say where it wrote them. Values of the operator's secrets
-are masked in every line, whoever wrote it, and characters that a terminal obeys or does not show are escaped.
+Typed and generated text never enters it. Gradio prints tracebacks by itself, and the last line of a traceback
+often quotes a value; here they are logged as the error's type and frames. The mcp package quotes requests;
+its messages are replaced by their source location. The operator's secrets are masked in every line, and
+control and invisible characters are escaped.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ _UNSEEN = re.compile(
     "\u2060-\u206f\ud800-\udfff\ufeff\ufff9-\ufffb\U000110bd\U000110cd\U00013430-\U0001343f"
     "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0001-\U000e007f]"
 )
-"""Controls that JSON leaves as they are, marks of direction and what else formats text, line separators, and
-halves of a character: of a path that somebody asked for, they would move a cursor or reorder a line."""
+"""Control characters that JSON does not escape, direction marks and other format characters, line separators,
+and lone surrogates: in a requested path they would move the terminal's cursor or reorder a line."""
 
 
 class JsonLines(logging.Formatter):
-    """A record as one line; `extra={"fields": {…}}` adds keys.
+    """Formats a record as one line; `extra={"fields": {…}}` adds keys.
 
     Args:
-        secrets: values that must not be seen.
+        secrets: values to mask.
     """
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
@@ -50,7 +50,7 @@ class JsonLines(logging.Formatter):
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "logger": record.name,
-            "message": _said(record),
+            "message": _message(record),
             **getattr(record, "fields", {}),
         }
         error = record.exc_info[1] if record.exc_info else None
@@ -69,18 +69,18 @@ def _escaped(found: re.Match[str]) -> str:
 _MCP = re.compile(r"[/\\](?:site|dist)-packages[/\\]mcp[/\\]")
 
 
-def _said(record: logging.LogRecord) -> str:
-    """A record's message, without what a caller of MCP said."""
+def _message(record: logging.LogRecord) -> str:
+    """Return a record's message, without the content of MCP requests."""
     if _MCP.search(record.pathname):
         return f"mcp: {record.module}:{record.lineno}"
     return record.getMessage()
 
 
 def configure(level: str) -> None:
-    """Write our log, and what libraries log in its place; `take_over_gradio` has what Gradio prints.
+    """Set up our log, and send the logs of libraries to it; `take_over_gradio` handles what Gradio prints.
 
     Args:
-        level: of `settings.LOG_LEVELS`; "info" has a line for each completion, "debug" one for each request.
+        level: one of `settings.LOG_LEVELS`; "info" logs each completion, "debug" each request.
     """
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines(secrets.values()))
@@ -92,14 +92,14 @@ def configure(level: str) -> None:
 
 
 def take_over_uvicorn() -> None:
-    """Let what uvicorn logs come as our lines too; it sets up its own when it starts."""
+    """Send uvicorn's log to ours; uvicorn sets up its own handlers when it starts."""
     for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
         logger = logging.getLogger(name)
         logger.handlers, logger.propagate = [], True
 
 
 def frames(error: BaseException) -> dict[str, Any]:
-    """An error without its message, which may quote a person's text: its type, and where it came from."""
+    """Return an error's type and frames, without its message, which may quote user text."""
     where = [
         f"{frame.filename}:{frame.lineno} {frame.name}"
         for frame in traceback.extract_tb(error.__traceback__)
@@ -108,7 +108,7 @@ def frames(error: BaseException) -> dict[str, Any]:
 
 
 class _Frames(types.ModuleType):
-    """Stands in Gradio's modules where they have `traceback`: `print_exc` logs instead of printing."""
+    """Replaces `traceback` in Gradio's modules: `print_exc` logs instead of printing."""
 
     def __getattr__(self, name: str) -> Any:
         return getattr(traceback, name)
@@ -121,7 +121,7 @@ class _Frames(types.ModuleType):
 
 
 def take_over_gradio() -> None:
-    """Let what Gradio prints come as our lines too; importing it takes seconds."""
+    """Send what Gradio prints to our log; the import takes seconds."""
     from gradio import queueing, route_utils, routes
 
     for module in (queueing, route_utils, routes):
@@ -131,6 +131,6 @@ def take_over_gradio() -> None:
 def _log_warning(
     message: Warning | str, category: type[Warning], filename: str, lineno: int, *_: Any
 ) -> None:
-    first = str(message).strip().partition("\n")[0]  # what follows may list the values that came
+    first = str(message).strip().partition("\n")[0]  # further lines may list received values
     fields = {"category": category.__name__, "at": f"{filename}:{lineno}"}
     log.debug("%s", first, extra={"fields": fields})

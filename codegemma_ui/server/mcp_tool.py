@@ -1,10 +1,10 @@
-"""The model as a tool over MCP, under `--mcp`: Gradio's own MCP server, around one function.
+"""The model as an MCP tool, under `--mcp`: Gradio's own MCP server, around one function.
 
-Under `launch(mcp_server=True)` Gradio (6.31) makes a tool of each public endpoint of a page, and calls those
-that queue over HTTP from itself, where a login stands in the way and a caller who leaves is not noticed. So
-the tool is a page of its own without a face: it is never served, its one endpoint does not queue, and it goes
-through the queue that all others use. Of Gradio's addresses for MCP only that of streamable HTTP is open, and
-it keeps no sessions (https://www.gradio.app/guides/config-mcp-server-with-gradio).
+With `launch(mcp_server=True)` Gradio (6.31) makes each public endpoint of a page a tool, and calls those that
+queue over HTTP from itself, where a login blocks it and a disconnect of the caller goes unnoticed. So the
+tool is a separate `Blocks` that is never served: its one endpoint does not use Gradio's queue but the
+client's, as everything else does. Only Gradio's streamable HTTP route for MCP is open, and it keeps no
+sessions (https://www.gradio.app/guides/config-mcp-server-with-gradio).
 """
 
 from __future__ import annotations
@@ -31,21 +31,21 @@ from codegemma_ui.server.openai_api.key import ApiKey
 PATHS = ("/gradio_api/mcp", "/gradio_api/mcp/")
 
 METHODS = ("initialize", "ping", "tools/list", "tools/call")
-"""What is answered beside notifications. For `resources/read` and `prompts/get` Gradio (6.31) makes a client
-of itself, with the operator's token for the hub, at the address that the caller's headers name."""
+"""The methods allowed in addition to notifications. For `resources/read` and `prompts/get` Gradio (6.31)
+creates a client of itself, with the operator's Hub token, at the address in the caller's headers."""
 
 _NO_SUCH_METHOD = -32601  # https://www.jsonrpc.org/specification#error_object
 
 _ADDRESSES = (b"host", b"x-gradio-server")
-"""Headers from which Gradio reckons its own address, beside those that begin with `x-forwarded-`."""
+"""Headers from which Gradio derives its own address, in addition to `x-forwarded-*`."""
 
 
 class McpTool:
-    """ASGI: see the module.
+    """ASGI application that serves the model as an MCP tool.
 
     Args:
-        client: the engine's handle.
-        key: that callers must bring; None lets everyone in.
+        client: the handle on the engine.
+        key: required of callers; None lets everyone in.
 
     Raises:
         BadInput: the package is not installed.
@@ -55,7 +55,7 @@ class McpTool:
         try:
             from gradio.mcp import GradioMCPServer
 
-            self._server = GradioMCPServer(_faceless(client))
+            self._server = GradioMCPServer(_tool_blocks(client))
         except ImportError as error:
             raise BadInput(
                 f"--mcp needs a package that is not installed. Received: {error}",
@@ -65,39 +65,39 @@ class McpTool:
 
     @contextlib.asynccontextmanager
     async def lifespan(self, app: Any) -> AsyncGenerator[None]:
-        """What must be open while the server runs, as Gradio's `launch` takes it."""
+        """Return the context that must be open while the server runs, as Gradio's `launch` takes it."""
         async with self._server.lifespan(app):
             yield
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request of this server's own pages or of a program.
+        """Handle a request of this server's own pages or of a program.
 
         Raises:
-            bodies.Refused.
+            bodies.Refused: the method, the key or the body is wrong.
         """
         headers = Headers(scope=scope)
         if scope["method"] != "POST":
             raise bodies.Refused(
-                405, "This address takes POST, as streamable HTTP without sessions."
+                405, "This address accepts only POST: streamable HTTP without sessions."
             )
         if not self._key.accepts(headers):
             raise bodies.Refused(401, "The key is missing or wrong: Authorization: Bearer KEY.")
         length = headers.get("content-length")
         declared = None if length is None else length.encode()
         body = await bodies.read(receive, declared, bodies.MAX_BODY_BYTES)
-        asked = bodies.parse_json(headers.get("content-type", ""), body)
-        method = str(asked.get("method"))
+        payload = bodies.parse_json(headers.get("content-type", ""), body)
+        method = str(payload.get("method"))
         if method not in METHODS and not method.startswith("notifications/"):
-            error = {"code": _NO_SUCH_METHOD, "message": "This server has tools alone."}
-            refusal = {"jsonrpc": "2.0", "id": asked.get("id"), "error": error}
+            error = {"code": _NO_SUCH_METHOD, "message": "This server has only tools."}
+            refusal = {"jsonrpc": "2.0", "id": payload.get("id"), "error": error}
             await JSONResponse(refusal)(scope, receive, send)
             return
-        own = {**scope, "headers": _of_nobody(scope["headers"])}
+        own = {**scope, "headers": _without_address(scope["headers"])}
         await self._server.handle_streamable_http(own, bodies.again(body, receive), send)
 
 
-def _of_nobody(headers: Sequence[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-    """A request's headers with none of the caller's that decides an address."""
+def _without_address(headers: Sequence[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """Return a request's headers with a fixed host instead of those from which Gradio derives an address."""
     kept = [
         (name, value)
         for name, value in headers
@@ -106,8 +106,8 @@ def _of_nobody(headers: Sequence[tuple[bytes, bytes]]) -> list[tuple[bytes, byte
     return [(b"host", b"localhost"), *kept]
 
 
-def _faceless(client: EngineClient) -> gr.Blocks:
-    """The page that is never shown."""
+def _tool_blocks(client: EngineClient) -> gr.Blocks:
+    """Return the `Blocks` that hold the tool; they are never served."""
 
     async def complete(
         prefix: str,
@@ -151,9 +151,9 @@ def _faceless(client: EngineClient) -> gr.Blocks:
                 },
                 ensure_ascii=False,
             )
-        if isinstance(last, ErrorEvent):  # the caller is told its words
+        if isinstance(last, ErrorEvent):  # the caller receives its message
             raise PlaygroundError(last.message, last.hint)
-        raise PlaygroundError("It was stopped.")
+        raise PlaygroundError("The completion was cancelled.")
 
     blocks: gr.Blocks
     with gr.Blocks(analytics_enabled=False) as blocks:

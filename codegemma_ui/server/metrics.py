@@ -1,4 +1,4 @@
-"""`GET /metrics`, under `--metrics`: what was asked and how fast it was answered, for Prometheus."""
+"""`GET /metrics`, under `--metrics`: counts and latencies of completions, for Prometheus."""
 
 from __future__ import annotations
 
@@ -31,22 +31,22 @@ def _is_state(state: str, status: Callable[[], Status]) -> float:
 
 
 class _Kept(Collector):
-    """A counter that somebody else keeps."""
+    """A counter whose value is kept elsewhere."""
 
-    def __init__(self, name: str, says: str, count: Callable[[], int]) -> None:
-        self._name, self._says, self._count = name, says, count
+    def __init__(self, name: str, documentation: str, count: Callable[[], int]) -> None:
+        self._name, self._documentation, self._count = name, documentation, count
 
     def collect(self) -> Iterator[CounterMetricFamily]:
-        yield CounterMetricFamily(self._name, self._says, value=self._count())
+        yield CounterMetricFamily(self._name, self._documentation, value=self._count())
 
 
 class Metrics:
-    """The counts of one server, in a registry of their own.
+    """The metrics of one server, in their own registry. Each argument is called at every scrape.
 
     Args:
-        status: the engine's, asked for at each scrape.
-        restarts: how often a worker that died was started again, asked for at each scrape.
-        hangs: how often one was ended since it no longer answered, asked for at each scrape.
+        status: returns the engine's status.
+        restarts: returns how often a worker that died was restarted.
+        hangs: returns how often a worker was ended because it no longer responded.
     """
 
     def __init__(
@@ -79,15 +79,15 @@ class Metrics:
         )
         self.refusals = Counter(
             f"{prefix}_http_refusals",
-            "HTTP answers of 400 and above, by status code",
+            "HTTP responses with status 400 and above, by status code",
             ["status"],
             registry=registry,
         )
         waiting = Gauge(
-            f"{prefix}_queue_length", "Requests that wait for their turn", registry=registry
+            f"{prefix}_queue_length", "Requests waiting in the queue", registry=registry
         )
         waiting.set_function(lambda: status().queue_length)
-        serving = Gauge(f"{prefix}_serving", "Requests that the model works on", registry=registry)
+        serving = Gauge(f"{prefix}_serving", "Requests being generated", registry=registry)
         serving.set_function(lambda: status().serving)
         state = Gauge(
             f"{prefix}_state",
@@ -99,16 +99,16 @@ class Metrics:
             state.labels(each).set_function(partial(_is_state, each, status))
         quiet = Gauge(
             f"{prefix}_worker_quiet",
-            "1 while the model's process does not answer",
+            "1 while the model's process does not respond",
             registry=registry,
         )
         quiet.set_function(lambda: float(status().phase == "quiet"))
-        for name, says, count in (
-            ("restarts", "Times that a worker which died was started again", restarts),
-            ("hangs", "Times that a worker was ended since it no longer answered", hangs),
+        for name, documentation, count in (
+            ("restarts", "Restarts of a worker that died", restarts),
+            ("hangs", "Workers ended because they no longer responded", hangs),
         ):
-            registry.register(_Kept(f"{prefix}_worker_{name}", says, count))
+            registry.register(_Kept(f"{prefix}_worker_{name}", documentation, count))
 
     def page(self) -> bytes:
-        """The text that Prometheus scrapes."""
+        """Return the text that Prometheus scrapes."""
         return generate_latest(self._registry)

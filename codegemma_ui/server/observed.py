@@ -1,4 +1,4 @@
-"""Every completion of a client observed: a line in the log, and the metrics."""
+"""Logging and metrics for every completion of a client."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from codegemma_ui.server.metrics import Metrics
 log = logging.getLogger(__name__)
 
 ABANDONED = "abandoned"
-"""The result of a completion whose reader left, or had all it wanted, as where a stop string came."""
+"""The result of a completion whose consumer left, or had all it needed, e.g. after a stop string."""
 
 
 @dataclass

@@ -1,9 +1,9 @@
-"""The security headers, and a content policy as tight as Gradio 6.31 runs under.
+"""The security headers, and the strictest content policy that Gradio 6.31 works under.
 
-No inline script runs but those that the server itself wrote: each is allowed by the hash of its text, so
-that markup which slipped into the page would still run nothing. Gradio compiles its HTML templates with
-`Function`, which takes 'unsafe-eval', and styles its elements one by one, which takes 'unsafe-inline' for
-styles. On a Space the page is shown inside a frame of huggingface.co; nowhere else may another site frame it.
+Only inline scripts written by the server run: each is allowed by its hash, so that injected markup could not
+run anything. Gradio compiles its HTML templates with `Function`, which needs 'unsafe-eval', and styles
+elements inline, which needs 'unsafe-inline' for styles. A Space is shown in a frame of huggingface.co;
+elsewhere no other site may frame the page.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ _INLINE_SCRIPT = re.compile(rb"<script(?![^>]*\ssrc=)[^>]*>(.*?)</script>", re.D
 
 
 def content_policy(scripts: Iterable[bytes] = ()) -> bytes:
-    """The policy of a response.
+    """Return the policy of a response.
 
     Args:
-        scripts: the inline scripts that it may run, as they stand between their tags.
+        scripts: the inline scripts that it may run, as they appear between their tags.
     """
     allowed = " ".join(dict.fromkeys(_hash(script) for script in scripts))
     return "; ".join(
@@ -54,7 +54,7 @@ def content_policy(scripts: Iterable[bytes] = ()) -> bytes:
 
 
 def _frames() -> str:
-    """Which pages may frame ours; Hugging Face sets `SPACE_ID` where it runs a Space."""
+    """Return the origins that may frame our pages; Hugging Face sets `SPACE_ID` on a Space."""
     on_a_space = bool(os.environ.get("SPACE_ID"))
     return "'self' https://huggingface.co https://*.hf.space" if on_a_space else "'self'"
 
@@ -64,10 +64,10 @@ def _hash(script: bytes) -> str:
 
 
 class PagePolicy:
-    """ASGI middleware inside Gradio's own: an HTML answer allows the scripts that stand in it, and ours.
+    """ASGI middleware inside Gradio's own: an HTML response allows the scripts it contains, and ours.
 
-    Ours travel in Gradio's configuration and become elements in the browser, so they do not stand in the
-    HTML as scripts.
+    Ours are sent in Gradio's configuration and inserted by the browser, so the HTML does not contain them as
+    scripts.
     """
 
     def __init__(self, app: ASGIApp) -> None:

@@ -1,4 +1,4 @@
-"""Beginning and ending: Gradio's `launch` with its extras off, inside our walls, until a signal comes."""
+"""Start and shutdown: Gradio's `launch` with its extras off, behind our middleware, until a signal."""
 
 from __future__ import annotations
 
@@ -35,18 +35,19 @@ from codegemma_ui.settings import Settings
 from codegemma_ui.ui import layout
 
 MAX_SESSIONS = 400
-"""Pages whose state Gradio (6.31) keeps, those asked for latest; each takes 0.1 MB, and every page opened, or
-name of one made up, begins another. A page whose state is dropped is shown everything at its next look."""
+"""Sessions whose state Gradio (6.31) keeps, the most recently used; each takes 0.1 MB, and every opened page
+or invented session name begins one. A page whose state is dropped is sent everything at its next status
+poll."""
 
 LOOK_S = 0.5
-"""Seconds between two looks for a signal: on Windows none is heard while a wait without an end goes on."""
+"""Seconds between two checks for a signal: on Windows none is delivered during an unbounded wait."""
 
 
 _api_info: ContextVar[Any] = ContextVar("api_info", default=None)
 
 
 class GuardedApp(App):
-    """Gradio's application with our walls outside of its own middleware, which `app_kwargs` cannot do."""
+    """Gradio's application with our middleware outside its own, which `app_kwargs` cannot do."""
 
     def __init__(self, config: GuardConfig, inside: Sequence[Middleware]) -> None:
         super().__init__(
@@ -58,9 +59,9 @@ class GuardedApp(App):
 
     @property
     def api_info(self) -> Any:
-        """What `/info` tells, with the address in it by which this caller reached us: made for each anew.
+        """The response of `/info`, with the address by which this caller reached us; built for each caller.
 
-        Gradio (6.31) keeps the first caller's for all.
+        Gradio (6.31) would cache the first caller's for all.
         """
         return _api_info.get()
 
@@ -75,16 +76,16 @@ class GuardedApp(App):
 def start(
     blocks: gr.Blocks, client: EngineClient, settings: Settings, metrics: Metrics | None = None
 ) -> Listener:
-    """Begin to serve.
+    """Start serving.
 
     Args:
         blocks: from `ui.layout.build`.
-        client: of the same engine; health asks it.
-        settings: host and port, of which 0 takes any free one, or a unix socket.
+        client: the handle on the same engine; health uses its status.
+        settings: host and port (0 for any free port), or a unix socket.
         metrics: of the same engine, from `observed.observe`.
 
     Raises:
-        BadInput: nothing can listen there, or not with these TLS files.
+        BadInput: the address cannot be listened on, or the TLS files are invalid.
     """
     port = addresses.check(settings)
     host = settings.host.strip("[]")
@@ -110,7 +111,7 @@ def start(
                 server_name=f"[{host}]" if ":" in host else host,
                 server_port=port,
                 root_path=settings.root_path,
-                ssl_verify=False,  # what it asks of itself at its start, by an address of no certificate
+                ssl_verify=False,  # its startup request to itself, at an address without a certificate
                 auth=login,
                 prevent_thread_lock=True,
                 quiet=True,
@@ -120,10 +121,10 @@ def start(
                 ssr_mode=False,
                 share=False,
                 pwa=False,
-                mcp_server=False,  # ours is another page's: see `mcp_tool`
+                mcp_server=False,  # `mcp_tool` has its own `Blocks`
                 max_file_size=0,
                 state_session_capacity=MAX_SESSIONS,
-                # Each that runs or waits takes one of Gradio's places, as does one on its way to a refusal.
+                # Each running or waiting request takes a Gradio thread, as does one that will be refused.
                 max_threads=settings.queue_size + 64,
                 app_kwargs={"lifespan": mcp.lifespan} if mcp else None,
                 _app=GuardedApp(config, layout.middleware(blocks, client)),
@@ -131,7 +132,7 @@ def start(
             )
         returned_memory.keep_what_is_here()
     except (OSError, ServerFailedToStartError) as error:
-        if getattr(error, "errno", None) is not None:  # not Gradio's own, which is of the port
+        if getattr(error, "errno", None) is not None:  # not Gradio's own, which is about the port
             raise
         raise addresses.refused(settings.host, port) from error
     return listener
@@ -141,15 +142,15 @@ def launch(
     blocks: gr.Blocks, client: EngineClient, settings: Settings, metrics: Metrics | None = None
 ) -> None:
     """Serve until a signal of `interrupts.ENDING`, then close the engine and the page."""
-    over = threading.Event()
+    stopped = threading.Event()
     for name in interrupts.ENDING:
-        signal.signal(name, lambda *_: over.set())
+        signal.signal(name, lambda *_: stopped.set())
     logs.take_over_gradio()
     listener = start(blocks, client, settings, metrics)
     logs.take_over_uvicorn()
-    with contextlib.suppress(BrokenPipeError):  # whoever read it has left; the page is still wanted
+    with contextlib.suppress(BrokenPipeError):  # its reader is gone; keep serving
         print(f"CodeGemma FIM Playground: {listener.url}", flush=True)
-    while not over.wait(LOOK_S):
+    while not stopped.wait(LOOK_S):
         pass
     client.close()  # first: it ends the streams that hold connections open
     blocks.close(verbose=False)

@@ -1,8 +1,8 @@
-"""What Gradio (6.31) keeps for each page that is open: little, and of all together no more than a bound.
+"""Session state of Gradio (6.31), reduced and bounded over all sessions.
 
-It keeps the last value of every control of every session, whatever name that has, to save a page for a deep
-link, which is closed here; a control of its own for each that an event gave another label, choice or look,
-some 3.5 kB; and what a `State` holds, which here is the last run.
+Gradio keeps the last value of every control of every session, under any session name, to save a page for a
+deep link, which is closed here; a copy of each control to which an event gave another label, choices or
+style, some 3.5 kB; and the content of each `State`, which here is the last run.
 """
 
 from __future__ import annotations
@@ -18,23 +18,23 @@ import gradio as gr
 from gradio.state_holder import SessionState, StateHolder
 
 MAX_BYTES = 24 * 2**20
-"""Of the states of all sessions together; those asked for longest ago go first, and none takes half of it. A
-page whose state is dropped is shown everything at its next look."""
+"""Of the states of all sessions together; the least recently used are dropped first, and none may take half
+of it. A page whose state is dropped is sent everything at its next status poll."""
 
 
 CHECKED = (gr.Dropdown, gr.Radio, gr.Slider, gr.Number)
-"""Controls whose values are checked by what an event may have changed, such as the choices that there are."""
+"""Controls whose values are checked against what an event may have changed, such as their choices."""
 
 
 class Session(SessionState):
-    """One page's state, without the values of its controls, and with those controls alone that are `CHECKED`.
+    """The state of one page, without the values of its controls, and with `CHECKED` controls only.
 
     Attributes:
-        bytes: that its states take, about.
+        bytes: approximate size of its states.
     """
 
     _last: tuple[int, Any] | None = None
-    """The last other control that an event changed: Gradio reads from it at once what to send."""
+    """The last other control that an event changed: Gradio reads it at once to know what to send."""
 
     def __init__(self, blocks: gr.Blocks) -> None:
         super().__init__(blocks)
@@ -65,7 +65,7 @@ class Session(SessionState):
 
 
 class Sessions(StateHolder):
-    """Those of all pages."""
+    """The states of all pages."""
 
     def __getitem__(self, session_id: str) -> SessionState:
         if session_id not in self.session_data:
@@ -83,7 +83,7 @@ class Sessions(StateHolder):
 
 
 def size(value: Any, most: float = inf) -> int:
-    """About how many bytes a value takes, with what it holds; no further than `most`."""
+    """Return the approximate size of a value and its contents in bytes; counting stops at `most`."""
     seen: set[int] = set()
     total, left = 0, [value]
     while left and total <= most:

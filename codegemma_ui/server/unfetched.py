@@ -1,7 +1,7 @@
-"""What events have sent and nobody has fetched yet: of all callers together no more than a bound.
+"""A limit on event messages that have not been fetched yet, over all callers.
 
-Gradio (6.31) keeps what an event sends for a caller who never asks for it, of 2,000 callers, and where a long
-text is shown that is several times as much as came. Who has not fetched for longest is told so instead.
+Gradio (6.31) keeps the messages of an event for callers that never fetch them, of up to 2,000 callers, and a
+long text grows to several times its size. The messages that have waited longest are replaced by an error.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from codegemma_ui.server.sessions import size
 
 MAX_BYTES = 16 * 2**20
 
-SAID = "The answer was not fetched in time."
+NOT_FETCHED = "The response was not fetched in time."
 
 
 class Unfetched:
-    """Keeps a queue's messages within the bound.
+    """Keeps a queue's messages within the limit.
 
     Args:
         queue: of a page that is laid out.
-        most: bytes.
+        most: the limit in bytes.
     """
 
     def __init__(self, queue: Queue, most: int = MAX_BYTES) -> None:
@@ -42,12 +42,12 @@ class Unfetched:
         self._sizes.setdefault(event.session_hash, deque()).append(taken)
         self._total += taken
         if self._total > self._most:
-            self._look()
+            self._update_sizes()
             self._drop(event.session_hash)
         self._forget_ids()
 
-    def _look(self) -> None:
-        """See what was fetched since: a session's messages leave it in the order in which they came."""
+    def _update_sizes(self) -> None:
+        """Account for what was fetched since: a session's messages are fetched in their order."""
         for session, sizes in list(self._sizes.items()):
             messages = self._messages(session)
             left = messages.qsize() if messages is not None else 0
@@ -58,7 +58,7 @@ class Unfetched:
         self._total = sum(map(sum, self._sizes.values()))
 
     def _drop(self, latest: str) -> None:
-        """Drop what has waited longest until the rest fits; the latest message is kept in any case."""
+        """Drop what has waited longest until the rest fits; the latest message is always kept."""
         for session in list(self._sizes):
             if self._total <= self._most:
                 return
@@ -71,7 +71,7 @@ class Unfetched:
             self._total = sum(self._sizes[latest])
 
     def _empty(self, messages: Any, keep: int) -> None:
-        """Take messages away but for the last; who still asks hears the end of each event that had one."""
+        """Remove all messages but the last `keep`; each event that had ended ends with an error instead."""
         if messages is None:
             return
         ended = []
@@ -80,15 +80,15 @@ class Unfetched:
             if isinstance(message, ProcessCompletedMessage):
                 ended.append(message.event_id)
         for event_id in ended:
-            told = ProcessCompletedMessage(output={"error": SAID}, success=False)
-            told.event_id = event_id
-            messages.put_nowait(told)
+            error = ProcessCompletedMessage(output={"error": NOT_FETCHED}, success=False)
+            error.event_id = event_id
+            messages.put_nowait(error)
 
     def _messages(self, session: str) -> Any:
         return self._queue.pending_messages_per_session.get(session)
 
     def _forget_ids(self) -> None:
-        """Gradio keeps the ids of events whose end nobody fetched, without a bound."""
+        """Drop the ids of events whose end was never fetched; Gradio keeps them without limit."""
         kept, ids = self._queue.pending_messages_per_session, self._queue.pending_event_ids_session
         if len(ids) > 2 * kept.max_size:
             for session in [each for each in ids if each not in kept]:

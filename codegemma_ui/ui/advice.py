@@ -1,6 +1,6 @@
-"""What a person should know of the precision and the backend of a large model, in a sentence each. Pure.
+"""Advice on the precision and the backend of a large model, one sentence each. Pure.
 
-The page, `complete` and `doctor` say the same, from the same facts.
+The page, `complete` and `doctor` show the same sentences.
 """
 
 from __future__ import annotations
@@ -14,27 +14,28 @@ from codegemma_ui.ui.strings import Language, text
 def sentences(
     narrowed: Narrowed | None, backend: str | None, faster: str | None, language: Language = "en"
 ) -> tuple[str, ...]:
-    """Why "auto" took int8 or int4 and what that costs, and which backend is faster; none where all is well.
+    """Return why "auto" chose int8 or int4 and what that costs, and which backend is faster; empty if neither
+    applies.
 
     Args:
         narrowed, faster: as in `messages.Status`.
         backend: of the loaded model.
     """
-    said = []
+    advice = []
     if narrowed is not None:
-        said.append(_narrowed(narrowed, backend, language))
+        advice.append(_narrowed(narrowed, backend, language))
     if faster is not None and backend is not None:
         speeds = {
             "speed": f"{LARGE_TOKENS_PER_S[faster]:g}",
             "slower": f"{LARGE_TOKENS_PER_S[backend]:g}",
         }
-        said.append(text("faster_backend", language, name=faster, backend=backend, **speeds))
-    return tuple(said)
+        advice.append(text("faster_backend", language, name=faster, backend=backend, **speeds))
+    return tuple(advice)
 
 
 def _narrowed(narrowed: Narrowed, backend: str | None, language: Language) -> str:
-    """The reason in gigabytes, and what that precision costs the bundled model, where it was measured."""
-    said = text(
+    """Return the reason in gigabytes, and the cost of that precision for the bundled model, if measured."""
+    reason = text(
         "narrowed",
         language,
         dtype=narrowed.dtype,
@@ -44,7 +45,7 @@ def _narrowed(narrowed: Narrowed, backend: str | None, language: Language) -> st
     )
     measured, whole = quality.of(narrowed.dtype, backend), quality.of("float32", backend)
     if measured is None or whole is None:
-        return said
+        return reason
     cost = text(
         "narrowed_cost",
         language,
@@ -54,4 +55,4 @@ def _narrowed(narrowed: Narrowed, backend: str | None, language: Language) -> st
         perplexity=f"{measured.perplexity:.2f}",
         perplexity_in_float32=f"{whole.perplexity:.2f}",
     )
-    return f"{said} {cost}"
+    return f"{reason} {cost}"

@@ -1,4 +1,4 @@
-"""The HTTP API: `/complete` and `/status`, for `gradio_client` or any program that speaks Gradio's queue."""
+"""The HTTP API: `/complete` and `/status`, for `gradio_client` or any client of Gradio's queue."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def wire(client: EngineClient) -> None:
                     yield progress.to_dict()
 
     def status() -> dict[str, Any]:
-        """The state of the playground at this moment, even while it is busy."""
+        """Return the current state of the playground, even while it is busy."""
         return asdict(client.status())
 
     api(complete, api_name="complete", concurrency_limit=None)

@@ -1,7 +1,7 @@
-"""What a page has under way, by session: the Stop button ends all of it, at once.
+"""The running calls of a page, by session: the Stop button ends all of them at once.
 
-One call may make several requests, one after the other, as a race does. Each ends as soon as its call is
-stopped, or where nobody listens to the call any more.
+One call may make several requests in sequence, as a race does. Each ends as soon as its call is stopped or
+has no listener any more.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from codegemma_ui.ui.listeners import listening
 
 
 class Calls:
-    """The calls under way.
+    """The running calls.
 
     Args:
-        client: what their requests go to.
-        blocks: whose queue holds what a caller has not fetched yet.
+        client: receives their requests.
+        blocks: its queue holds what a caller has not fetched yet.
     """
 
     def __init__(self, client: EngineClient, blocks: gr.Blocks) -> None:
@@ -58,7 +58,7 @@ class Call:
     """One call of a page, from its first update to its last.
 
     Args:
-        client: what its requests go to.
+        client: receives its requests.
         has_listener: called at each update; the first False ends its generation.
     """
 

@@ -1,4 +1,4 @@
-"""Gradio's code editor, with its text left alone."""
+"""Gradio's code editor, with its text unchanged."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Comparisons, from the click to their last word: the layout race, and what the suffix bought."""
+"""Handlers of the comparisons: the layout race, and the gain from the suffix."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from codegemma_ui.ui.views.race import Lane
 
 
 def wire(page: Page, client: EngineClient, calls: Calls) -> None:
-    """Connect both views. While one of them asks the engine, the page's own button rests."""
+    """Connect both views. While one of them runs, the Complete button is disabled."""
     _wire_race(page, client, calls)
     _wire_gain(page, client, calls)
 
@@ -77,7 +77,7 @@ def _wire_race(page: Page, client: EngineClient, calls: Calls) -> None:
 async def _race(
     lanes: Sequence[Lane], truth: str, client: EngineClient, call: Call, language: Language
 ) -> AsyncGenerator[None]:
-    """Every lane in turn, until one is stopped or fails; yields at each update."""
+    """Run every lane in turn, until one is stopped or fails; yields at each update."""
     for lane in lanes:
         lane.trained = _trained(client, client.status().preset, lane.layout)
         generation = call.submit(lane.run.request)
@@ -99,12 +99,12 @@ async def _race(
 
 
 def _trained(client: EngineClient, name: str | None, layout: fim.Layout) -> bool:
-    """Whether a model was trained on prompts of this order."""
+    """Return whether a model was trained on prompts of this order."""
     return all(preset.knows(layout) for preset in client.presets() if preset.name == name)
 
 
 def _score_of(truth: str, lane: Lane, client: EngineClient) -> dict[str, Any]:
-    """The request that scores a true middle, and an end after it, under the prompt of a lane that ran."""
+    """Return the request that scores a true middle, and an end after it, under a finished lane's prompt."""
     assert lane.run.prompt is not None
     vocabulary = client.vocabulary()
     token_ids = [*vocabulary.encode(truth), vocabulary.control_id(fim.FILE_SEPARATOR)]
@@ -158,7 +158,7 @@ def _wire_gain(page: Page, client: EngineClient, calls: Calls) -> None:
 def _asked(
     recording: Recording | None, client: EngineClient
 ) -> tuple[Recording, likelihood.Pair] | suffix.Missing:
-    """What is to be scored, or why nothing is."""
+    """Return what is to be scored, or the reason why nothing is."""
     if recording is None:
         return "nothing"
     vocabulary, status = client.vocabulary(), client.status()

@@ -1,4 +1,4 @@
-"""Complete and Stop: one completion, from the click to its last word on the page."""
+"""Complete and Stop: one completion, from the click to its last update on the page."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ from codegemma_ui.ui.views import suffix, take, tokens
 from codegemma_ui.ui.views.take import Unfinished
 
 LIVE_PROGRAM_CHARACTERS = 20_000
-"""A longer program is shown when the stream ends: each update sends the whole of it."""
+"""A longer program is shown when the stream ends, since each update sends all of it."""
 
 
 Complete = Callable[[render.Run, Language, str | None], AsyncGenerator[Updates]]
-"""Runs a completion for a session, and yields what the page is to show of it."""
+"""Runs a completion for a session, and yields the updates of the page."""
 
 
 def results(page: Page) -> list[Any]:
@@ -53,10 +53,10 @@ def results(page: Page) -> list[Any]:
 
 
 def wire(page: Page, client: EngineClient, calls: Calls) -> Complete:
-    """Connect both buttons, and what the views ask for.
+    """Connect both buttons, and the requests of the views.
 
     Returns:
-        What completes, for others who want a completion shown; it updates the controls of `results`.
+        The function that completes, for other handlers; it updates the controls of `results`.
     """
     outputs = results(page)
     # Sessions whose completion runs: another press of the button does nothing.
@@ -89,7 +89,7 @@ def wire(page: Page, client: EngineClient, calls: Calls) -> Complete:
     async def show_completion(
         request: gr.Request, ending: str, language: Language, *given: Any
     ) -> AsyncGenerator[Updates]:
-        # Not Gradio's trigger_mode "once": that also drops a press that comes between a run's last update,
+        # Not Gradio's trigger_mode "once": that also drops a press between a run's last update,
         # which enables the button, and the end of the event.
         if request.session_hash in pressed:
             yield SKIP
@@ -112,17 +112,17 @@ def wire(page: Page, client: EngineClient, calls: Calls) -> Complete:
             pressed.discard(request.session_hash)
 
     async def show_branch(
-        asked: str, language: Language, request: gr.Request
+        sent: str, language: Language, request: gr.Request
     ) -> AsyncGenerator[Updates]:
-        """Write on from forced tokens: `{"request": …, "ending": …, "forced": […], "parent": …}`.
+        """Continue from forced tokens: `{"request": …, "ending": …, "forced": […], "parent": …}`.
 
-        `otherwise` may hold the `preset` whose tokens these are, and their `text` for every other one.
+        `otherwise` may hold the `preset` of these tokens, and their `text` for every other preset.
         """
         try:
-            question = received.mapping(asked)
-            raw = {**question["request"], "forced": _forced(question, client)}
+            payload = received.mapping(sent)
+            raw = {**payload["request"], "forced": _forced(payload, client)}
             parse_request(raw, LONGEST)
-            run = render.Run(raw, _ending(question), _parent(question))
+            run = render.Run(raw, _ending(payload), _parent(payload))
         except (ValueError, KeyError, TypeError, RecursionError):
             yield SKIP
             return
@@ -133,11 +133,11 @@ def wire(page: Page, client: EngineClient, calls: Calls) -> Complete:
             async for updates in steps:
                 yield updates
 
-    def show_recording(asked: str, language: Language) -> Updates:
-        """Show what has ended before: `{"recording": …, "parent": …}`."""
+    def show_recording(sent: str, language: Language) -> Updates:
+        """Show an ended completion: `{"recording": …, "parent": …}`."""
         try:
-            question = received.mapping(asked)
-            run = render.Run.of(recording.from_dict(question["recording"]), _parent(question))
+            payload = received.mapping(sent)
+            run = render.Run.of(recording.from_dict(payload["recording"]), _parent(payload))
             run.time_limit_s = client.settings.time_limit_s
             run.context_length = client.status().context_length
         except (ValueError, KeyError, TypeError, RecursionError):
@@ -147,8 +147,8 @@ def wire(page: Page, client: EngineClient, calls: Calls) -> Complete:
         return ended(page, run, language)
 
     def refused(error: BadInput, language: Language) -> Updates:
-        said = render.error_notice(error, language)
-        return {page.outcome: said}
+        notice = render.error_notice(error, language)
+        return {page.outcome: notice}
 
     def stop(request: gr.Request) -> None:
         calls.stop(request.session_hash)
@@ -180,17 +180,17 @@ def wire(page: Page, client: EngineClient, calls: Calls) -> Complete:
 
 
 def check_sides(raw: Mapping[str, Any]) -> None:
-    """What is too long to complete is neither shown nor kept: that takes many times its size.
+    """Refuse texts that are too long before they are shown or kept, which takes many times their size.
 
     Raises:
-        BadInput: as `parse_request` says it.
+        BadInput: from `parse_request`.
     """
     if any(len(str(raw[side] or "")) > fim.MAX_SIDE_CHARACTERS for side in ("prefix", "suffix")):
         parse_request({side: raw[side] for side in ("prefix", "suffix")}, LONGEST)
 
 
 def asked_by(page: Page) -> dict[str, Any]:
-    """The controls that make a request, by its fields."""
+    """Return the controls that make a request, by its fields."""
     return {
         "prefix": page.before,
         "suffix": page.after,
@@ -208,27 +208,27 @@ def asked_by(page: Page) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class News:
-    """What an update of a run brought: its prompt, or more of its middle."""
+    """The content of an update: the prompt, or more of the middle."""
 
     prompt: bool
     middle: bool
 
 
-def _ending(question: Mapping[str, Any]) -> str:
-    """How the program's lines end.
+def _ending(payload: Mapping[str, Any]) -> str:
+    """Return the line ending of the program.
 
     Raises:
-        ValueError: it is told otherwise than a page does; so does `_parent`.
+        ValueError: the payload is malformed; `_parent` raises it too.
     """
-    ending = question["ending"]
+    ending = payload["ending"]
     if ending not in ENDINGS:
         raise ValueError("ending")
     return str(ending)
 
 
-def _parent(question: Mapping[str, Any]) -> dict[str, int] | None:
-    """Which completion of the page it branched off, and at which token."""
-    parent = question["parent"]
+def _parent(payload: Mapping[str, Any]) -> dict[str, int] | None:
+    """Return the completion of the page it branched off, and the token."""
+    parent = payload["parent"]
     if parent is None:
         return None
     branch, at = parent["branch"], parent["at"]
@@ -237,22 +237,22 @@ def _parent(question: Mapping[str, Any]) -> dict[str, int] | None:
     return {"branch": branch, "at": at}
 
 
-def _forced(question: Mapping[str, Any], client: EngineClient) -> Any:
-    """What a branch begins with: token ids, or their text where these ids mean nothing to what runs."""
-    otherwise, status = question.get("otherwise"), client.status()
+def _forced(payload: Mapping[str, Any], client: EngineClient) -> Any:
+    """Return the start of a branch: token ids, or their text if the running model has other ids."""
+    otherwise, status = payload.get("otherwise"), client.status()
     if otherwise is None or (
         otherwise["preset"] == status.preset and "token_ids" not in status.lacks
     ):
-        return question["forced"]
+        return payload["forced"]
     return otherwise["text"]
 
 
 async def follow(
     run: render.Run, call: Call, generation: Generation, client: EngineClient, language: Language
 ) -> AsyncGenerator[News]:
-    """Keep a run up to date with its generation, and tell of each update but the last.
+    """Keep a run up to date with its generation, and yield each update but the last.
 
-    Where it ends without a last event, a person stopped it or nobody listens any more.
+    If it ends without a last event, a person stopped it or there is no listener any more.
     """
     middle = ""
     run.time_limit_s = client.settings.time_limit_s
@@ -280,7 +280,7 @@ async def follow(
 
 
 def started(page: Page, run: render.Run, preset: str | None, language: Language) -> Updates:
-    """Return what is shown of a completion that begins; `preset` is to write it."""
+    """Return the page's updates for a completion that begins with the model `preset`."""
     unfinished = Unfinished(run.request, run.ending, preset)
     return {
         page.middle: "",
@@ -298,7 +298,7 @@ def started(page: Page, run: render.Run, preset: str | None, language: Language)
 
 
 def nothing(page: Page, language: Language) -> Updates:
-    """Return a page that shows no completion; one that runs goes on."""
+    """Return the page's updates that show no completion; a running one continues."""
     return {
         page.middle: "",
         page.caption: render.caption(None, language),
@@ -314,10 +314,10 @@ def nothing(page: Page, language: Language) -> Updates:
 
 
 def ended(page: Page, run: render.Run, language: Language, opened: str = "") -> Updates:
-    """Return all that is shown of a completion that has ended.
+    """Return the page's updates for a completion that has ended.
 
     Args:
-        opened: what is said, as HTML, of one that ran elsewhere.
+        opened: a note on a completion that ran elsewhere, as HTML.
     """
     error, recorded = run.error, run.recording
     failed = None

@@ -1,7 +1,7 @@
-"""The page's controls by name, and the strings each of them carries.
+"""The page's controls by name, and their labels in each language.
 
-`Page.relabel` gives every control its strings in a language without touching any value: switching the
-language of a page loses nothing that was typed.
+`Page.relabel` changes the labels of all controls without touching any value: switching the language loses
+nothing that was typed.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ Label = Callable[[Language], Any]
 
 
 class Page:
-    """Everything on the page that a handler reads or writes; see `layout` for where it stands.
+    """All controls that a handler reads or writes; `layout` arranges them.
 
     Attributes:
         controls: the same by name.
-        labels: by name, each labelled property of a control in a language.
+        labels: name of a control -> its labelled properties, each a function of the language.
     """
 
-    # The head of the page
+    # Header
     title: gr.HTML
     language_choice: gr.Radio
     theme: gr.Button
@@ -47,7 +47,7 @@ class Page:
     cancel_switch: gr.Button
     lesson: gr.HTML
 
-    # The editors, and what stands at them
+    # The editors, and what is around them
     before: CodeEditor
     after: CodeEditor
     middle: CodeEditor
@@ -98,7 +98,7 @@ class Page:
     summary: gr.HTML
     footer: gr.HTML
 
-    # Hidden: what the page's scripts send to the server and get from it
+    # Hidden: exchanged between the page's scripts and the server
     words: gr.HTML
     recorded: gr.HTML
     paste_report: gr.Textbox
@@ -113,7 +113,7 @@ class Page:
     kept: gr.Textbox
     counts_by: gr.Textbox
 
-    # Without a face
+    # Not visible
     timer: gr.Timer
     shown: gr.State
     result: gr.State
@@ -124,7 +124,7 @@ class Page:
         self.labels: dict[str, dict[str, Label]] = {}
 
     def hold(self, name: str, control: Any) -> None:
-        """Remember a control as the attribute of that name."""
+        """Register a control as the attribute of that name."""
         assert name in Page.__annotations__, name
         setattr(self, name, control)
         self.controls[name] = control
@@ -132,13 +132,13 @@ class Page:
     def add(
         self, name: str, kind: Callable[..., T], *, labels: dict[str, Any], **arguments: Any
     ) -> T:
-        """Make a control, remember it under a name, and label it in English.
+        """Create a control, register it under a name, and label it in English.
 
         Args:
             name: its attribute; with dashes it is its `elem_id`.
             kind: the component class.
             labels: property -> a key of `strings.TABLE`, or a function from the language to its value.
-            arguments: of the component, beside the labelled properties.
+            arguments: of the component, without the labelled properties.
         """
         by_language: dict[str, Label] = {
             key: label if callable(label) else _from_table(label) for key, label in labels.items()
@@ -153,11 +153,11 @@ class Page:
         return control
 
     def labelled(self) -> list[Component]:
-        """The controls that `relabel` updates, in its order."""
+        """Return the controls that `relabel` updates, in its order."""
         return [self.controls[name] for name, labels in self.labels.items() if labels]
 
     def relabel(self, language: Language) -> list[Any]:
-        """One update for each of `labelled`."""
+        """Return one update for each of `labelled`."""
         return [
             gr.update(**{key: label(language) for key, label in labels.items()})
             for labels in self.labels.values()

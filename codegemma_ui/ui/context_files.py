@@ -1,7 +1,7 @@
-"""Other files of the project in one field, written as the model reads them.
+"""Other files of the project in one text field, in the model's prompt format.
 
-The form is that of the CodeGemma report (section 2.1, figure 3): a file's path on a line of its own, its
-text, `<|file_separator|>`, the next one. In this text, unlike in an editor, the separator's name separates.
+The format is that of the CodeGemma report (section 2.1, figure 3): a file's path on a line of its own, its
+text, `<|file_separator|>`, the next file. In this field, unlike in an editor, the separator's name separates.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ class ContextFiles(gr.Textbox):
 
 
 def read(text: str | None) -> list[dict[str, str]]:
-    """The files of a text.
+    """Parse a text into files.
 
-    Blank lines before a path are no part of anything, nor is a byte-order mark before it or at the head of a
-    file; the rest of a file is kept byte for byte.
+    Blank lines before a path are ignored, and so is a byte-order mark before it or at the start of a file;
+    the rest of a file is kept byte for byte.
 
     Returns:
         `{"path": …, "text": …}` of each, as `messages.CompletionRequest.files` takes them.
@@ -45,5 +45,5 @@ def read(text: str | None) -> list[dict[str, str]]:
 
 
 def write(files: Iterable[Mapping[str, str]]) -> str:
-    """The text of files; `read` gives them back."""
+    """Return the text of files; the inverse of `read`."""
     return f"{FILE_SEPARATOR}\n".join(f"{one['path']}\n{one['text']}" for one in files)

@@ -1,4 +1,4 @@
-"""What follows the editors: the token sum, the highlighting, examples, line endings."""
+"""Handlers of the editors: token sum, highlighting, examples, line endings."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from codegemma_ui.ui.views import xray
 
 
 def wire(page: Page, client: EngineClient) -> None:
-    """Connect the editors and what stands around them."""
+    """Connect the editors and the controls around them."""
     _wire_counting(page, client)
     _wire_editing(page)
 
@@ -143,11 +143,11 @@ def _wire_editing(page: Page) -> None:
 
 
 def pasted(report: str, ending: str, language: Language) -> list[Any]:
-    """Take over the line ending of a pasted text, or say that it was converted.
+    """Adopt the line ending of a pasted text, or report that it was converted.
 
     Args:
-        report: `{"crlf": 3, "lf": 0, "cr": 0, "fresh": true}` from `static/line_endings.js`: how the
-            pasted lines end, and whether the editors held no line break of their own.
+        report: `{"crlf": 3, "lf": 0, "cr": 0, "fresh": true}` from `static/line_endings.js`: the line endings
+            of the pasted text, and whether the editors held no line break before.
         ending: the program's, "LF" or "CRLF".
         language: of the page.
     """
@@ -161,9 +161,9 @@ def pasted(report: str, ending: str, language: Language) -> list[Any]:
     new = most if fresh else ending
     kinds = sum(count > 0 for count in counts.values())
     if kinds > 1 or counts["cr"]:
-        said = text("ending_mixed", language, ending=new, **counts)
+        message = text("ending_mixed", language, ending=new, **counts)
     elif most != new:
-        said = text("ending_joined", language, pasted=most, ending=new)
+        message = text("ending_joined", language, pasted=most, ending=new)
     else:
-        said = ""
-    return [new if new != ending else SKIP, render.notice(said)]
+        message = ""
+    return [new if new != ending else SKIP, render.notice(message)]

@@ -1,4 +1,4 @@
-"""Things to try: loading one fills the editors and starts nothing. Pure.
+"""Examples: loading one fills the editors and starts nothing. Pure.
 
 The quickstart and the multiplication table are Google's own
 (https://ai.google.dev/gemma/docs/codegemma/keras_quickstart).
@@ -116,9 +116,9 @@ EXAMPLES = (
 
 
 def by_key(key: str) -> Example:
-    """The example of a key.
+    """Return the example of a key.
 
     Raises:
-        KeyError: if there is none.
+        KeyError: there is none.
     """
     return {example.key: example for example in EXAMPLES}[key]

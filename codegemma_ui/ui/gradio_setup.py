@@ -1,4 +1,4 @@
-"""The environment variables that Gradio (6.31) reads, set so that only our settings govern it."""
+"""The environment variables that Gradio (6.31) reads, set so that only our settings apply."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _KEPT = ("GRADIO_ROOT_PATH", "GRADIO_TEMP_DIR")
 
 
 def before_import() -> None:
-    """Set what is read when Gradio is imported; called by whoever serves.
+    """Set what is read when Gradio is imported; called before serving.
 
     A malformed `GRADIO_SERVER_PORT` or proxy ends that import, and `GRADIO_DEBUG`, `GRADIO_SERVER_NAME` or
     `GRADIO_NUM_WORKERS`, set for another program, keep the page from starting or serve it without our checks.
@@ -23,21 +23,21 @@ def before_import() -> None:
     for name in [name for name in os.environ if name.startswith("GRADIO_")]:
         if name not in _KEPT:
             del os.environ[name]
-    # Gradio records each event for a page that is closed here, and sums 10,000 of them up after each.
+    # Gradio records each event for a page that is closed here, and aggregates 10,000 of them after each.
     os.environ["GRADIO_ANALYTICS_MAX_EVENTS"] = "1"
     os.environ["GRADIO_ANALYTICS_CACHE_FREQUENCY"] = str(2**62)
-    # Else each client that Gradio makes takes the operator's token for the hub along, wherever it goes.
+    # Otherwise each client that Gradio creates sends the operator's Hub token to any server.
     os.environ["HF_HUB_DISABLE_IMPLICIT_TOKEN"] = "1"
     cache_folder.settle_matplotlib()
-    # Gradio makes /tmp/gradio at its import, which is another user's where two run it.
-    with contextlib.suppress(OSError):  # without room for temporary files there is no better place
+    # Gradio creates /tmp/gradio at its import, which belongs to another user if two run it.
+    with contextlib.suppress(OSError):  # without a temporary folder there is no better place
         folder = cache_folder.usable("gradio").folder or cache_folder.private_temporary("gradio")
         os.environ.setdefault("GRADIO_TEMP_DIR", str(folder))
 
 
 def before_blocks() -> None:
     """Set what is read when Blocks are built, and at each event."""
-    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # else it asks its own server for news
-    # It asks matplotlib, where that is installed, for its backend at every event, and the first answer
-    # imports all of it: half a second in which nobody is served.
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # otherwise it contacts Gradio's server
+    # If matplotlib is installed, Gradio queries its backend at every event, and the first query imports all
+    # of it: half a second in which no request is served.
     os.environ.setdefault("MPLBACKEND", "agg")

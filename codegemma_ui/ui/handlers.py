@@ -1,4 +1,4 @@
-"""What the page does, put together. All of its events are private: the public API is in `api`."""
+"""All handlers of the page, connected. All of these events are private: the public API is in `api`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The page's language: at its first load, and by the switch in the header."""
+"""The language of the page: at its first load, and by the switch in the header."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from codegemma_ui.ui.views import lessons, quiz, race, suffix, tokens
 
 
 def wire(page: Page, settings: Settings, follower: Follower) -> Dependency:
-    """Connect the switch in the header, and the page's first load; returns the last event of that."""
+    """Connect the switch in the header and the page's first load; return the last event of the load."""
     results = [
         page.caption,
         page.program,
@@ -31,7 +31,7 @@ def wire(page: Page, settings: Settings, follower: Follower) -> Dependency:
     ]
     outputs = [*page.labelled(), *results]
 
-    def speak(
+    def translate(
         language: Language, result: render.Run | None, opened: dict[str, str | None] | None
     ) -> list[Any]:
         return [
@@ -55,10 +55,10 @@ def wire(page: Page, settings: Settings, follower: Follower) -> Dependency:
             settings.language,
             request.headers.get("accept-language"),
         )
-        return [language, *speak(language, None, None)]
+        return [language, *translate(language, None, None)]
 
     chosen = page.language_choice.input(
-        speak,
+        translate,
         inputs=[page.language_choice, page.result, page.lesson_open],
         outputs=outputs,
         **AT_ONCE,

@@ -1,6 +1,6 @@
-"""Where everything stands. Left is the person's, right is the model's, below is the truth about both.
+"""The layout of the page: the user's code on the left, the model's on the right, the details below.
 
-The look is in `static/*.css`, the behaviour in `handlers`; every string comes from `strings`.
+The styles are in `static/*.css`, the behaviour in `handlers`; every string comes from `strings`.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ STATUS_INTERVAL_S = 0.7
 
 
 def build(client: EngineClient, settings: Settings) -> gr.Blocks:
-    """The page and the API over one engine client.
+    """Build the page and the API for one engine client.
 
     Args:
-        client: started or not; the page tells its state.
-        settings: the operator's choices.
+        client: started or not; the page shows its state.
+        settings: the operator's settings.
     """
     gradio_setup.before_blocks()
     page = Page()
@@ -62,13 +62,13 @@ def build(client: EngineClient, settings: Settings) -> gr.Blocks:
         handlers.wire(page, client, settings)
         if settings.api:
             api.wire(client)
-    # The client refuses what is too many, in words; Gradio's own limit is for what it cannot start.
+    # The client refuses excess requests with a message; Gradio's own limit is for what it cannot start.
     blocks.queue(max_size=1000, api_open=False, default_concurrency_limit=None)
     return blocks
 
 
 def middleware(blocks: gr.Blocks, client: EngineClient) -> list[Middleware]:
-    """Return what stands before the queue of a page from `build`."""
+    """Return the middleware in front of the queue of a page from `build`."""
     return [Middleware(OverloadMiddleware, blocks=blocks, client=client)]
 
 
@@ -328,7 +328,7 @@ def _panes(page: Page) -> None:
         *("lesson_ask", "quiz_ask", "take_ask", "open_ask", "kept"),
     ):
         page.add(name, gr.Textbox, labels={"label": name}, visible="hidden")
-    # No `gr.State`: its change is not heard where an event outside the queue made it (6.31).
+    # Not a `gr.State`: its change event does not fire if an event outside the queue changed it (6.31).
     page.add("counts_by", gr.Textbox, labels={"label": "counts_by"}, visible="hidden")
     page.add("recorded", gr.HTML, labels={}, visible="hidden")
     with page.add("summary_fold", gr.Accordion, labels={"label": "summary"}, open=False):

@@ -1,4 +1,4 @@
-"""Lessons on the page: opening one sets the editors and the settings, clears what was written before, and
+"""Handlers of the lessons: opening one sets the editors and the settings, clears the last completion, and
 starts nothing."""
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from codegemma_ui.ui.views import lessons as lessons_view
 
 
 def wire(page: Page) -> None:
-    """Connect what the tab and the open lesson ask for."""
+    """Connect the tab and the open lesson."""
     outputs = [
         *_values(page, State()),
         *completing.results(page),
@@ -20,19 +20,19 @@ def wire(page: Page) -> None:
         page.lesson_open,
     ]
 
-    def open_lesson(asked: str, language: Language) -> Updates:
-        """`{"lesson": key, "try": key or null}` opens one, `{"lesson": null}` closes it, and
-        `{"program": 0}` loads a whole program."""
+    def open_lesson(sent: str, language: Language) -> Updates:
+        """Open `{"lesson": key, "try": key or null}`, close at `{"lesson": null}`, or load the whole program
+        `{"program": 0}`."""
         none = completing.nothing(page, language)
         try:
-            question = received.mapping(asked)
-            if "program" in question:
-                program = lessons.PROGRAMS[int(question["program"]) % len(lessons.PROGRAMS)]
+            payload = received.mapping(sent)
+            if "program" in payload:
+                program = lessons.PROGRAMS[int(payload["program"]) % len(lessons.PROGRAMS)]
                 return _values(page, State(prefix=program)) | none
-            if question["lesson"] is None:
+            if payload["lesson"] is None:
                 return {page.lesson: "", page.lesson_open: None}
-            lesson = lessons.by_key(question["lesson"])
-            tried = question.get("try")
+            lesson = lessons.by_key(payload["lesson"])
+            tried = payload.get("try")
             values = _values(page, lesson.tries[tried] if tried is not None else lesson.state)
         except (ValueError, KeyError, TypeError):
             return SKIP
@@ -46,7 +46,7 @@ def wire(page: Page) -> None:
 
 
 def _values(page: Page, state: State) -> Updates:
-    """Return the controls as a lesson sets them: greedy, in Python, with LF."""
+    """Return the values of the controls in a lesson: greedy, in Python, with LF."""
     return {
         page.before: state.prefix,
         page.after: state.suffix,

@@ -1,8 +1,8 @@
 """Six short lessons, each a state of the page, and programs for the quiz. Pure.
 
-Whatever a lesson says of the model is so for the bundled one, greedily, in float32:
-`tests/ui/test_lessons_for_real.py` asks it. The words are in `strings`: `lesson_<key>` is a lesson's title,
-`lesson_<key>_says` what it says, and `lesson_<key>_<try>` names a variation.
+The statements of a lesson hold for the bundled model, greedy, in float32:
+`tests/ui/test_lessons_for_real.py` checks them. The texts are in `strings`: `lesson_<key>` is a lesson's
+title, `lesson_<key>_says` its text, and `lesson_<key>_<try>` the name of a variation.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from codegemma_ui.ui.examples import by_key as example
 
 @dataclass(frozen=True, kw_only=True)
 class State:
-    """What a lesson sets; everything else goes back to its default.
+    """The state that a lesson sets; everything else returns to its default.
 
     Attributes:
         prefix, suffix: the two editors, with LF.
         max_length: in tokens.
-        path, files: what the model reads before the prefix.
+        path, files: the context before the prefix.
     """
 
     prefix: str = ""
@@ -38,8 +38,8 @@ class Lesson:
     """One lesson.
 
     Attributes:
-        tab: where to look: "program", "raw_prompt" or a view.
-        tries: variations, by name; each says another thing about the same hole.
+        tab: the tab it refers to: "program", "raw_prompt" or a view.
+        tries: variations of the same hole, by name.
     """
 
     key: str
@@ -133,13 +133,13 @@ PROGRAMS = (
     "    for number in numbers:\n        if number % 2 == 0:\n            result.append(number)\n"
     "    return result\n\n\nprint(even_numbers(range(10)))\n",
 )
-"""Whole programs to punch holes in."""
+"""Whole programs for the quiz."""
 
 
 def by_key(key: str) -> Lesson:
-    """The lesson of a key.
+    """Return the lesson of a key.
 
     Raises:
-        KeyError: if there is none.
+        KeyError: there is none.
     """
     return {lesson.key: lesson for lesson in LESSONS}[key]

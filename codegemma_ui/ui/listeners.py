@@ -1,8 +1,8 @@
-"""Whether anybody takes what a call sends.
+"""Detection of calls whose updates are not fetched.
 
-Gradio runs a call whose caller never asks for its events, and keeps every update for them, of up to 2,000
-callers (6.31; measured: 10 MB for one completion of long texts). Here such a call is ended by what piles up,
-and what nobody came for is dropped; so is the state of a page that Gradio makes for every call of the API.
+Gradio runs a call whose caller never fetches its events, and keeps every update, of up to 2,000 callers
+(6.31; measured: 10 MB for one completion of long texts). Here such a call ends when too many updates pile up,
+and unfetched updates are dropped; so is the page state that Gradio creates for every call of the API.
 """
 
 from __future__ import annotations
@@ -16,23 +16,23 @@ from functools import partial
 import gradio as gr
 
 UNHEARD = 200
-"""Updates that may wait for their listener: a quarter of a minute while tokens come. A network that fails
-for a moment does not lose a completion."""
+"""Updates that may wait for their listener: a quarter of a minute while tokens arrive, so that a short
+network failure does not lose a completion."""
 
 FORGOTTEN_S = 15.0
-"""Seconds after its end for which what a call leaves behind is kept."""
+"""Seconds for which the remains of an ended call are kept."""
 
 
 @contextlib.contextmanager
 def listening(
     blocks: gr.Blocks, session: str | None, page: bool = True
 ) -> Generator[Callable[[], bool]]:
-    """While a call runs: a question to ask at each update, whether to go on.
+    """Provide, while a call runs, a function that returns whether it has a listener; clean up afterwards.
 
     Args:
-        blocks: whose queue.
+        blocks: of the call.
         session: Gradio's name of the caller.
-        page: the caller is a page, which has a state to keep.
+        page: whether the caller is a page, whose state is kept.
     """
 
     def waiting() -> int:
@@ -43,7 +43,7 @@ def listening(
         yield lambda: waiting() <= UNHEARD
     finally:
         left = waiting()
-        # In a context of its own: that of the call holds its request, with the whole body, for as long.
+        # In a new context: the call's own would keep its request, with the whole body, alive.
         call_later = asyncio.get_running_loop().call_later
         later = partial(call_later, FORGOTTEN_S, context=contextvars.Context())
         if session and left:
@@ -55,12 +55,12 @@ def listening(
 def _forget_messages(blocks: gr.Blocks, session: str, left: int) -> None:
     kept = blocks._queue.pending_messages_per_session
     messages = kept.get(session)
-    if messages is not None and messages.qsize() >= left:  # nobody has taken any since
+    if messages is not None and messages.qsize() >= left:  # none was fetched since
         kept.pop(session, None)
 
 
 def _forget_state(blocks: gr.Blocks, session: str) -> None:
-    """One that calls again meanwhile gets a new one."""
+    """Drop the state; a caller that calls again meanwhile gets a new one."""
     holder = blocks.state_holder
     with holder.lock:
         holder.session_data.pop(session, None)

@@ -1,7 +1,7 @@
-"""ASGI middleware: in a flood, a completion that would be refused anyway is refused before Gradio sees it.
+"""ASGI middleware: under overload, a completion that would be refused anyway is refused before Gradio.
 
-One refusal costs Gradio 12 ms (6.31, measured), which a few people a second may be worth: theirs is a notice
-on the page, in their language. A crowd is answered 503, in well under one.
+One refusal costs Gradio 12 ms (6.31, measured), which is affordable for a few per second: those become a
+notice on the page, in its language. The rest get a 503, in well under 1 ms.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from codegemma_ui.errors import sentences
 from codegemma_ui.ipc.messages import event_to_dict
 
 GENTLE = 3
-"""Refusals in a second that Gradio may bring to the page."""
+"""Refusals per second that Gradio may show on the page."""
 
 ON_THE_WAY_S = 2.0
-"""Seconds after which a request that was let in and has not begun is no longer counted."""
+"""Seconds after which an admitted request that has not begun is no longer counted."""
 
 _CALLS = ("/gradio_api/call/complete", "/gradio_api/call/v2/complete")
 _JOIN = "/gradio_api/queue/join"
@@ -34,12 +34,12 @@ BODY = "codegemma_ui.body"
 
 
 class OverloadMiddleware:
-    """See the module.
+    """Refuses completions under overload.
 
     Args:
-        app: Gradio's.
-        blocks: whose queue it stands before.
-        client: what is let in goes to it.
+        app: Gradio's application.
+        blocks: the page whose queue it protects.
+        client: receives the admitted requests.
     """
 
     def __init__(
@@ -55,19 +55,19 @@ class OverloadMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = scope.get("path", "").rstrip("/")
-        asks = scope["type"] == "http" and scope["method"] == "POST" and path in (*_CALLS, _JOIN)
-        if asks and path == _JOIN:
-            asks = self._completes(scope.get(BODY, {}))
-        refusal = self._client.refusal(self._count()) if asks else None
+        submits = scope["type"] == "http" and scope["method"] == "POST" and path in (*_CALLS, _JOIN)
+        if submits and path == _JOIN:
+            submits = self._completes(scope.get(BODY, {}))
+        refusal = self._client.refusal(self._count()) if submits else None
         if refusal is not None and not self._has_time():
             detail = {"detail": sentences(refusal.message, refusal.hint)}
-            answer = JSONResponse(event_to_dict(refusal) | detail, 503, {"Retry-After": "2"})
-            await answer(scope, receive, send)
+            response = JSONResponse(event_to_dict(refusal) | detail, 503, {"Retry-After": "2"})
+            await response(scope, receive, send)
             return
-        await self._app(scope, receive, self._counting(send) if asks else send)
+        await self._app(scope, receive, self._counting(send) if submits else send)
 
     def _counting(self, send: Send) -> Send:
-        """Count a request as on its way, until it is answered that it does not come."""
+        """Count a request as on its way, until it is refused."""
         came_s = time.monotonic()
         self._on_the_way.append(came_s)
 
@@ -80,7 +80,7 @@ class OverloadMiddleware:
         return sent
 
     def _count(self) -> int:
-        """How many were let in and have not begun yet: Gradio takes them one by one."""
+        """Return the number of admitted requests that have not begun yet: Gradio starts them one by one."""
         while self._on_the_way and self._begun < self._client.submitted:
             self._on_the_way.popleft()
             self._begun += 1
@@ -90,7 +90,7 @@ class OverloadMiddleware:
         return len(self._on_the_way)
 
     def _has_time(self) -> bool:
-        """Whether a refusal may go to the page; takes one of those places if so."""
+        """Return whether a refusal may be shown on the page, and count it if so."""
         now = time.monotonic()
         if len(self._gently) == GENTLE and now - self._gently[0] < 1.0:
             return False
@@ -100,4 +100,4 @@ class OverloadMiddleware:
     def _completes(self, body: Mapping[str, Any]) -> bool:
         number = body.get("fn_index")
         event = self._blocks.fns.get(number) if isinstance(number, int) else None
-        return event is not None and event.queue  # all others are answered at once
+        return event is not None and event.queue  # all others are handled at once

@@ -1,4 +1,4 @@
-"""Who may change the model, which every visitor of an instance shares. Pure."""
+"""Permission to change the model, which all visitors of an instance share. Pure."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from codegemma_ui.ui.strings import Language, text
 
 
 def why_locked(settings: Settings, username: str | None, language: Language) -> str:
-    """Why this visitor may not switch, in words; empty where they may.
+    """Return the reason why this visitor may not switch; empty if they may.
 
     Args:
-        username: who is logged in, if anybody is.
+        username: of the login, if any.
     """
     match settings.allow_switch:
         case "everyone":
@@ -25,9 +25,10 @@ def why_locked(settings: Settings, username: str | None, language: Language) -> 
 
 
 def check(settings: Settings, username: str | None, language: Language) -> None:
-    """
+    """Check that this visitor may switch.
+
     Raises:
-        NotAllowed: a control that is locked was used all the same.
+        NotAllowed: a locked control was used.
     """
     reason = why_locked(settings, username, language)
     if reason:

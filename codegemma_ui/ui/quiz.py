@@ -1,4 +1,4 @@
-"""Hole quiz: the page's own completion fills the hole, then each text for it is scored like any request."""
+"""Handlers of the hole quiz: a normal completion fills the hole, then each text for it is scored."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ from codegemma_ui.ui.views import quiz as quiz_view
 from codegemma_ui.ui.views.quiz import Attempt, Comparison
 
 MOST_PARSED = 50_000
-"""Characters of a program that is parsed: Python's parser holds everybody up while it reads."""
+"""Maximum characters of a program that is parsed: Python's parser holds the GIL."""
 
 LEAST_LIKELY = 1e-30
-"""Stands for a probability that a float took for 0."""
+"""Replaces a probability that underflowed to 0."""
 
 
 def wire(page: Page, client: EngineClient, calls: Calls, complete: Complete) -> None:
     """Connect the quiz.
 
     Args:
-        complete: runs a completion, and yields what the page is to show of it.
+        complete: runs a completion, and yields the updates of the page.
     """
 
     async def show_quiz(
         request: gr.Request,
-        asked: str,
+        sent: str,
         ending: str,
         code_language: str,
         language: Language,
@@ -48,16 +48,16 @@ def wire(page: Page, client: EngineClient, calls: Calls, complete: Complete) -> 
     ) -> AsyncGenerator[Updates]:
         """Fill in and compare: `{"prefix": …, "suffix": …, "truth": …, "guess": …}`."""
         try:
-            question = received.mapping(asked)
+            payload = received.mapping(sent)
             prefix, suffix, truth, guess = (
-                str(question[name]) for name in ("prefix", "suffix", "truth", "guess")
+                str(payload[name]) for name in ("prefix", "suffix", "truth", "guess")
             )
             truth, guess = truth[: fim.MAX_SIDE_CHARACTERS], guess[: fim.MAX_SIDE_CHARACTERS]
         except (ValueError, KeyError, TypeError):
             yield SKIP
             return
-        asked_for = dict(zip(asked_by(page), given, strict=True))
-        run = render.Run({**asked_for, "prefix": prefix, "suffix": suffix}, ending)
+        fields = dict(zip(asked_by(page), given, strict=True))
+        run = render.Run({**fields, "prefix": prefix, "suffix": suffix}, ending)
         yield {page.quiz: quiz_view.view(None, language, state="busy")}
         async with aclosing(complete(run, language, request.session_hash)) as steps:
             async for updates in steps:
@@ -79,7 +79,7 @@ def wire(page: Page, client: EngineClient, calls: Calls, complete: Complete) -> 
     async def attempt(
         who: Any, text: str, truth: str, run: render.Run, session: str | None
     ) -> Attempt:
-        """A text that somebody thought of, and how likely the model held it and an end after it."""
+        """Return a text for the hole, with the likelihood of it and an end after it."""
         vocabulary = client.vocabulary()
         forced = [*vocabulary.encode(text), vocabulary.control_id(fim.FILE_SEPARATOR)]
         raw = {**run.request, "forced": forced, "score": True, "max_length": _room(run, forced)}
@@ -99,11 +99,12 @@ def wire(page: Page, client: EngineClient, calls: Calls, complete: Complete) -> 
         )
 
     def _room(run: render.Run, forced: Sequence[int]) -> int:
-        """`max_length` that holds the prompt and what is forced, where that leaves the prompt as it is."""
-        asked, prompt = int(run.request["max_length"]), run.prompt
+        """Return a `max_length` that fits the prompt and the forced tokens, if that does not change the
+        prompt."""
+        max_length, prompt = int(run.request["max_length"]), run.prompt
         if prompt is None or prompt.trimmed:
-            return asked
-        needed = max(asked, len(prompt.tokens) + len(forced))
+            return max_length
+        needed = max(max_length, len(prompt.tokens) + len(forced))
         return min(needed, client.status().context_length)
 
     page.quiz_ask.change(
@@ -123,7 +124,7 @@ def wire(page: Page, client: EngineClient, calls: Calls, complete: Complete) -> 
 
 
 def written(run: render.Run, truth: str) -> Attempt:
-    """What the model wrote, and how likely it held that."""
+    """Return the model's middle, with its likelihood."""
     assert run.recording is not None
     tokens, last = run.recording.tokens, run.recording.last
     ended = last.stop_reason == "stop_token" and last.stop_token is not None
@@ -138,16 +139,16 @@ def written(run: render.Run, truth: str) -> Attempt:
 
 
 def _logprob(tokens: Sequence[TokenEvent]) -> float | None:
-    """Of tokens and an end after them, whichever stop token that is; None where a server did not tell it."""
+    """Return the logprob of tokens and any stop token after them; None if a server did not report it."""
     *before, end = tokens
-    said = logprob_of(before)
-    if said is None or end.stop_probability is None:
+    logprob = logprob_of(before)
+    if logprob is None or end.stop_probability is None:
         return None
-    return said + math.log(max(end.stop_probability, LEAST_LIKELY))
+    return logprob + math.log(max(end.stop_probability, LEAST_LIKELY))
 
 
 async def parsed(row: Attempt, prefix: str, suffix: str) -> Attempt:
-    """The same, with whether Python takes the program."""
+    """Return the attempt with `parses` set: whether the program is valid Python."""
     program = fim.splice(prefix, row.text, suffix)
     if len(program) > MOST_PARSED:
         return row

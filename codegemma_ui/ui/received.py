@@ -1,4 +1,4 @@
-"""What the page's scripts send as JSON in a text, read with a bound on what it becomes."""
+"""Parser for the JSON that the page's scripts send, with a limit on its size in memory."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from collections.abc import Mapping
 from typing import Any
 
 MAX_PARTS = 300_000
-"""Values that an object may hold, all levels together: more than `static/restore.js` keeps of a completion,
-and than one that fills CodeGemma's context has, with its alternatives. Each takes some 60 bytes once read."""
+"""Values that an object may hold, over all levels: more than `static/restore.js` keeps of a completion, and
+more than one that fills CodeGemma's context has, with alternatives. Each takes some 60 bytes once parsed."""
 
 _OPENING = ",[{"
 _TEXT = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 
 
 def mapping(sent: object) -> Mapping[str, Any]:
-    """Return the object that a text spells; an empty one where it spells none, or one beyond `MAX_PARTS`."""
+    """Return the JSON object of a text; an empty one if it is invalid or beyond `MAX_PARTS`."""
     if not isinstance(sent, str) or _parts(sent) > MAX_PARTS:
         return {}
     try:
@@ -27,6 +27,6 @@ def mapping(sent: object) -> Mapping[str, Any]:
 
 
 def _parts(text: str) -> int:
-    """Count what separates and opens values, outside of texts where the count matters."""
+    """Count the characters that separate or open values; outside of strings if the count matters."""
     most = sum(map(text.count, _OPENING))
     return most if most <= MAX_PARTS else sum(map(_TEXT.sub("", text).count, _OPENING))

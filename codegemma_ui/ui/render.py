@@ -1,8 +1,8 @@
-"""What is known, as HTML: captions, panes, the status line. Pure.
+"""HTML of captions, panes, the status line and notices. Pure.
 
-Everything that came from a person or a model goes through `escape`. `gr.HTML` runs its *template* as a
-JavaScript template literal and as Handlebars; the value is data to both (6.31), and `escape` still leaves
-it none of their characters.
+All text of users and models goes through `escape`. `gr.HTML` runs its *template* as a JavaScript template
+literal and as Handlebars; the value is data to both (6.31), and `escape` removes their special characters
+too.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from codegemma_ui.ui import durations
 from codegemma_ui.ui.strings import Language, error_hint, error_title, template, text
 
 TOLD_QUEUE_S = 0.5
-"""A shorter wait in the queue is not worth a word."""
+"""A shorter wait in the queue is not mentioned."""
 
 _TEMPLATE_CHARACTERS = str.maketrans(
     {"$": "&#36;", "{": "&#123;", "}": "&#125;", "`": "&#96;", "\\": "&#92;", "\r": "&#13;"}
@@ -41,12 +41,12 @@ _TEMPLATE_CHARACTERS = str.maketrans(
 
 
 def escape(value: object) -> str:
-    """Text as HTML that no parser and no template takes for anything but text."""
+    """Return text as HTML that no parser and no template interprets."""
     return html.escape(str(value)).translate(_TEMPLATE_CHARACTERS)
 
 
 def with_ending(value: str, ending: str) -> str:
-    """A text with all its lines ended in "LF" or "CRLF"; LF texts stay as they are."""
+    """Return a text with all lines ended in "LF" or "CRLF"; LF texts are unchanged."""
     return value if ending == "LF" else value.replace("\r\n", "\n").replace("\n", "\r\n")
 
 
@@ -55,22 +55,22 @@ class Run:
     """One completion as the page shows it.
 
     Attributes:
-        request: as it goes to the engine, unchecked; its texts are in LF, as the editors held them.
+        request: as sent to the engine, unchecked; its texts are in LF, as in the editors.
         ending: "LF" or "CRLF", for the program.
-        parent: which completion of the page it branched off and at which token, as the page told it.
-        prompt: as the model gets it.
-        progress: what is known so far; None before anything is.
-        ahead: how many requests stand before this one, at this moment.
-        wait_s: about how long these take; None where nothing tells.
-        waits_for: what the engine does before this one's turn, in words; empty where nothing can be told.
-        time_limit_s: how long it may take, from its first dispatch on.
-        context_length: the most `max_length` may be.
-        arrived_s: `time.monotonic()` when it was asked for.
-        begun_s: the same when the model got it.
-        stopped: a person stopped it.
-        cut: what it had written when a reload of its page ended it; the tokens went with that page.
-        first_token_s: the same when the page saw the first token that was not forced.
-        seen_s: the same when it saw the latest.
+        parent: the completion of the page it branched off and the token, as sent by the page.
+        prompt: as the model receives it.
+        progress: the state so far; None at first.
+        ahead: number of requests before this one at the moment.
+        wait_s: about how long these take; None if unknown.
+        waits_for: what the engine does before this one's turn, in words; empty if unknown.
+        time_limit_s: time limit, from its first dispatch.
+        context_length: maximum of `max_length`.
+        arrived_s: `time.monotonic()` when it was requested.
+        begun_s: the same when it was sent to the model.
+        stopped: whether a person stopped it.
+        cut: the middle so far when a reload of its page ended it; its tokens were lost with that page.
+        first_token_s: `time.monotonic()` when the page received the first token that was not forced.
+        seen_s: the same for the latest update.
     """
 
     request: Mapping[str, Any]
@@ -92,7 +92,7 @@ class Run:
 
     @classmethod
     def of(cls, recording: Recording, parent: dict[str, int] | None) -> Run:
-        """A completion that has ended before, here or elsewhere."""
+        """Return the run of a completion that ended earlier, here or elsewhere."""
         request = recording.request
         progress = Progress(request.prefix, request.suffix)
         for event in (*recording.tokens, recording.last):
@@ -104,22 +104,22 @@ class Run:
 
     @property
     def prefix(self) -> str:
-        """With its lines ended as the program's."""
+        """The prefix with the program's line endings."""
         return with_ending(self.request.get("prefix") or "", self.ending)
 
     @property
     def suffix(self) -> str:
-        """With its lines ended as the program's."""
+        """The suffix with the program's line endings."""
         return with_ending(self.request.get("suffix") or "", self.ending)
 
     @property
     def over(self) -> bool:
-        """Nothing more comes: it has ended, failed or been stopped."""
+        """Return whether it has ended, failed or been stopped."""
         return self.stopped or (self.progress is not None and self.progress.last is not None)
 
     @property
     def recording(self) -> Recording | None:
-        """Once it has ended, by itself or because somebody stopped it."""
+        """The recording, once it has ended by itself or was stopped."""
         if self.progress is None or self.prompt is None:
             return None
         last = self.progress.last
@@ -153,7 +153,7 @@ class Run:
 
     @property
     def unfinished(self) -> bool:
-        """Whether a limit ended it before the model did."""
+        """Return whether a limit ended it before the model did."""
         last = self.progress.last if self.progress else None
         return isinstance(last, DoneEvent) and last.stop_reason in ("time_limit", "max_length")
 
@@ -164,14 +164,14 @@ class Run:
         return [token for token in tokens if not token.forced]
 
     def slim(self) -> None:
-        """Let go of what no view shows: the page keeps this for as long as it is open, and an hour longer."""
+        """Drop what no view shows: Gradio keeps this while the page is open, and an hour longer."""
         if self.progress is not None:
             self.progress.tokens = [
                 replace(token, alternatives=()) for token in self.progress.tokens
             ]
 
     def speed(self) -> float | None:
-        """Tokens a second: the engine's own figure at the end, the page's view until then."""
+        """Return tokens per second: the engine's figure at the end, the page's estimate until then."""
         if self.progress is None:
             return None
         known = self.progress.completion.tokens_per_s
@@ -183,20 +183,20 @@ class Run:
         return (count - 1) / (self.seen_s - self.first_token_s)
 
     def limit_left_s(self) -> float:
-        """Time that its limit still leaves."""
+        """Return the seconds left of its time limit."""
         begun_s = self.seen_s if self.begun_s is None else self.begun_s
         return max(0.0, begun_s + self.time_limit_s - self.seen_s)
 
     def room_left(self) -> int:
-        """Tokens that `max_length` still leaves, once the prompt is known."""
+        """Return the tokens left of `max_length`, once the prompt is known."""
         if self.progress is None or self.progress.prompt is None:
             return 0
-        told = self.progress.prompt
-        return max(0, told.max_length - told.prompt_tokens - len(self.progress.tokens))
+        prompt = self.progress.prompt
+        return max(0, prompt.max_length - prompt.prompt_tokens - len(self.progress.tokens))
 
 
 def dotted(parts: Iterable[str]) -> str:
-    """Parts of a line, already HTML, with dots between them."""
+    """Join the parts of a line, already HTML, with dots."""
     return '<i class="dot"> · </i>'.join(f"<span>{part}</span>" for part in parts)
 
 
@@ -204,7 +204,7 @@ def dotted(parts: Iterable[str]) -> str:
 
 
 def caption(run: Run | None, language: Language) -> str:
-    """Why it stopped, how much, how fast: one line that is always there."""
+    """Return the line under the middle: stop reason, tokens, speed; it is always present."""
     if run is None:
         key = "<kbd>Ctrl</kbd>+<kbd>Enter</kbd>"
         return _line("idle", [text("caption_idle", language, key=key)])
@@ -217,9 +217,9 @@ def caption(run: Run | None, language: Language) -> str:
 
 
 def doing(run: Run, language: Language) -> list[str]:
-    """What a run that has not ended is doing and how long that may take, in parts, as text.
+    """Return what a run in progress is doing and how long that may take, in parts, as text.
 
-    Every view that shows a run says it in these words.
+    Every view that shows a run uses this text.
     """
     parts = [_doing(run, language)]
     progress = run.progress
@@ -241,7 +241,7 @@ def _doing(run: Run, language: Language) -> str:
 
 
 def _figures(run: Run, language: Language) -> list[str]:
-    """How much was written, how fast, and when it began."""
+    """Return the number of tokens, the speed and the time to first token."""
     parts = []
     count = len(run.progress.tokens) if run.progress else 0
     if count:
@@ -255,25 +255,24 @@ def _figures(run: Run, language: Language) -> list[str]:
 
 
 def _first_token(run: Run, language: Language) -> list[str]:
-    """When the first token came, and how long the request stood in the queue before that."""
+    """Return the time to first token, and the time in the queue before that."""
     ttft_s = run.progress.completion.ttft_s if run.progress else None
     if ttft_s is None and run.first_token_s is not None and run.begun_s is not None:
         ttft_s = run.first_token_s - run.begun_s
-        if (
-            ttft_s < UPDATE_INTERVAL_S
-        ):  # the page does not look more often; the engine tells it at the end
+        # The page is not updated more often; the engine reports the exact figure at the end.
+        if ttft_s < UPDATE_INTERVAL_S:
             return []
     if ttft_s is None:
         return []
-    told = {"seconds": durations.seconds(ttft_s)}
+    values = {"seconds": durations.seconds(ttft_s)}
     queued_s = 0.0 if run.begun_s is None else run.begun_s - run.arrived_s
     if queued_s < TOLD_QUEUE_S:
-        return [text("first_token", language, **told)]
-    return [text("first_token_queued", language, **told, queued=durations.seconds(queued_s))]
+        return [text("first_token", language, **values)]
+    return [text("first_token_queued", language, **values, queued=durations.seconds(queued_s))]
 
 
 def _left(run: Run, language: Language) -> list[str]:
-    """How long a run may still take; of one in the queue, about how long until its turn."""
+    """Return how long a run may still take; in the queue, about how long until its turn."""
     speed = run.speed()
     if run.ahead and run.wait_s is not None:
         return [text("about", language, time=durations.about(run.wait_s, language))]
@@ -329,7 +328,7 @@ def _role(role: str, value: str) -> str:
 def _pane(
     name: str, body: str, language: Language, roles: Iterable[str], ending: str = "LF"
 ) -> str:
-    """A pane with its legend and its own copy button; `copying.js` copies from the `pre`."""
+    """Return a pane with its legend and copy button; `copying.js` copies from the `pre`."""
     legend = "".join(
         f'<li class="{role}">{escape(text(f"legend_{role}", language))}</li>' for role in roles
     )
@@ -351,12 +350,13 @@ def _pane(
 
 
 def empty_pane(name: str, language: Language) -> str:
-    """What a pane says before there is anything to show."""
+    """Return a pane before there is anything to show."""
     return f'<div class="pane empty"><p>{escape(text(f"{name}_empty", language))}</p></div>'
 
 
 def program(run: Run | None, language: Language) -> str:
-    """The spliced program, the middle marked; `pre`'s data-ending is written into copies."""
+    """Return the spliced program, the middle marked; copies use the line ending in the `pre`'s
+    data-ending."""
     if run is None:
         return empty_pane("program", language)
     middle = _role("middle", run.middle)
@@ -367,7 +367,7 @@ def program(run: Run | None, language: Language) -> str:
 
 
 def raw_prompt(run: Run | None, language: Language) -> str:
-    """The prompt; only real control tokens are marked, their names typed by a person are not."""
+    """Return the prompt; only real control tokens are marked, not their names typed by a user."""
     if run is None or run.prompt is None:
         return empty_pane("raw_prompt", language)
     body = "".join(
@@ -380,7 +380,7 @@ def raw_prompt(run: Run | None, language: Language) -> str:
 
 
 def raw_output(run: Run | None, language: Language) -> str:
-    """All that was generated, with stop tokens marked, and what was asked for past the first one."""
+    """Return all generated text, with stop tokens marked, and what was requested past the first one."""
     if run is not None and run.cut:
         return _pane("raw_output", _role("middle", run.cut), language, ("middle",))
     if run is None or run.progress is None or not run.progress.tokens:
@@ -401,7 +401,7 @@ def raw_output(run: Run | None, language: Language) -> str:
     return _pane("raw_output", body, language, roles)
 
 
-# The sum, notices, the foot of the page
+# The sum, notices, the footer
 
 
 _TOO_LONG = {
@@ -409,7 +409,7 @@ _TOO_LONG = {
     "suffix": ("suffix_too_long", fim.MAX_SIDE_CHARACTERS),
     "files": ("files_too_long", MAX_FILES_CHARACTERS),
 }
-"""What may be too long to complete: what is said of it, and how many characters it may have."""
+"""Texts that may be too long: the key of the message, and the maximum number of characters."""
 
 
 def token_sum(
@@ -422,13 +422,13 @@ def token_sum(
     tokens_per_s: float | None = None,
     time_limit_s: float = DEFAULT_TIME_LIMIT_S,
 ) -> str:
-    """`prompt 22 + room 106 = 128`, how much was cut, and whether the model knows the prompt's order.
+    """Return `prompt 22 + room 106 = 128`, how much was cut, and whether the model knows the prompt's order.
 
     Args:
-        characters: of `prefix`, `suffix` and `files` as they stand in the page. Where one has more than a
-            completion takes, nothing is cut, and that is said instead.
-        tokens_per_s: how fast the last completion was written, where one was.
-        time_limit_s: how long a completion may take: said where that allows less than the room.
+        characters: of `prefix`, `suffix` and `files` on the page. If one has more than a completion takes,
+            nothing is cut, and a message says so.
+        tokens_per_s: speed of the last completion, if any.
+        time_limit_s: of a completion; mentioned if it allows less than the room.
     """
     used = len(prompt.token_ids)
     numbers = {
@@ -441,8 +441,8 @@ def token_sum(
         name: count for name, count in (characters or {}).items() if count > _TOO_LONG[name][1]
     }
     for name, count in too_long.items():
-        said, limit = _TOO_LONG[name]
-        refused = text(said, language, count=f"{count:,}", limit=f"{limit:,}")
+        key, limit = _TOO_LONG[name]
+        refused = text(key, language, count=f"{count:,}", limit=f"{limit:,}")
         line += f'<div class="trimmed">{escape(refused)}</div>'
     if not too_long and (prompt.trimmed_prefix_tokens or prompt.trimmed_suffix_tokens):
         cut = text(
@@ -467,17 +467,17 @@ def token_sum(
 
 
 def _rounded(count: float) -> int:
-    """To tens: it is an estimate."""
+    """Return an estimate, rounded to tens from 20 up."""
     return max(1, round(count)) if count < 20 else 10 * round(count / 10)
 
 
 def error_notice(error: PlaygroundError, language: Language) -> str:
-    """Return what happened and what to do next; the engine's English details stand below a translation."""
+    """Return an error and its hint; a translation precedes the engine's English details."""
     code, message, hint = error.code, error.message, error.hint
     title, translated = escape(error_title(code, language)), error_hint(code, language)
-    said = f"<p>{escape(translated)}</p>" if translated else ""
+    body = f"<p>{escape(translated)}</p>" if translated else ""
     return (
-        f'<div class="notice error" role="alert" data-code="{escape(code)}"><strong>{title}</strong>{said}'
+        f'<div class="notice error" role="alert" data-code="{escape(code)}"><strong>{title}</strong>{body}'
         f"<p>{escape(message)}</p>{_hint(hint)}</div>"
     )
 
@@ -487,33 +487,33 @@ def _hint(hint: str) -> str:
 
 
 def install_notice(name: str, command: str, language: Language) -> str:
-    """The pip line of a backend that is not installed."""
-    said = escape(text("install", language, name=name))
-    return f'<div class="notice"><p>{said}</p><pre><code>{escape(command)}</code></pre></div>'
+    """Return the pip command of a backend that is not installed."""
+    message = escape(text("install", language, name=name))
+    return f'<div class="notice"><p>{message}</p><pre><code>{escape(command)}</code></pre></div>'
 
 
 def notice(message: str) -> str:
-    """Something a person should know, such as converted line endings."""
+    """Return a notice, such as one about converted line endings."""
     return f'<div class="notice"><p>{escape(message)}</p></div>' if message else ""
 
 
 def advice(message: str) -> str:
-    """Something about the loaded model that is as it should be: quieter than a notice."""
+    """Return advice on the loaded model, less prominent than a notice."""
     return f'<p class="notice advice">{escape(message)}</p>'
 
 
 def cut_notice(written: bool, language: Language) -> str:
-    """That the completion in view was cut off by a reload; `static/restore.js` has its button write on."""
+    """Return the notice of a completion cut off by a reload; `static/restore.js` handles its button."""
     if not written:
         return notice(text("cut_early", language))
-    said, more = escape(text("cut", language)), escape(text("cut_write_on", language))
+    message, more = escape(text("cut", language)), escape(text("cut_write_on", language))
     button = f'<button type="button" class="act" data-write-on>{more}</button>'
-    return f'<div class="notice"><p>{said}</p><p>{button}</p></div>'
+    return f'<div class="notice"><p>{message}</p><p>{button}</p></div>'
 
 
 def connection(language: Language) -> str:
-    """That the server is lost; shown while it is, with one of the first two paragraphs, and that Complete was
-    pressed in vain, which is shown until it is pressed again (`static/connection.js`)."""
+    """Return the notice of a lost server, shown while it is lost with one of the first two paragraphs; the
+    last one, after a press of Complete in vain, is shown until the next press (`static/connection.js`)."""
     lost, kept, unkept, unsent = (
         escape(text(key, language)) for key in ("lost", "lost_kept", "lost_unkept", "lost_unsent")
     )
@@ -525,7 +525,7 @@ def connection(language: Language) -> str:
 
 
 def footer(preset: presets.Preset | None, language: Language) -> str:
-    """Links to Google's terms, while a CodeGemma model is chosen."""
+    """Return links to Google's terms, while a CodeGemma model is chosen."""
     if preset is None or not preset.codegemma:
         return ""
     links = " · ".join(
@@ -539,7 +539,7 @@ def footer(preset: presets.Preset | None, language: Language) -> str:
 
 
 def summary(value: str | None, language: Language) -> str:
-    """The model's own `summary()`."""
+    """Return the output of the model's `summary()`."""
     if not value:
         return f"<p>{escape(text('summary_empty', language))}</p>"
     title = escape(text("summary", language))
@@ -547,7 +547,7 @@ def summary(value: str | None, language: Language) -> str:
 
 
 def header(language: Language) -> str:
-    """The name of the page."""
+    """Return the title of the page."""
     return (
         "<h1>CodeGemma FIM Playground</h1>"
         f'<p lang="{language}">{escape(text("tagline", language))}</p>'

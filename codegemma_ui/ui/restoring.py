@@ -1,7 +1,7 @@
-"""Coming back after a reload: the settings, the lesson and the last run that a tab kept, shown again.
+"""Restoring after a reload: the settings, the lesson and the last run that a tab kept.
 
-The tab keeps them itself, and puts its texts back by itself (`static/restore.js`). Nothing of it stays here,
-and since anybody can send anything, all of it is checked.
+The tab keeps them itself, and restores its texts by itself (`static/restore.js`). The server stores nothing,
+and since the payload is untrusted, all of it is checked.
 """
 
 from __future__ import annotations
@@ -33,17 +33,17 @@ SETTINGS = (
 """Kept controls that hold one field of a request, of the same name."""
 
 CONTROLS = (*SETTINGS, "ending", "code_language", "example", "files", "truth")
-"""What is put back by the server. The model, its backend and its precision are not a tab's."""
+"""Controls restored by the server. The model, its backend and its precision are shared by all tabs."""
 
 MAX_CHARACTERS = 1_000_000
-"""Of a text that is put back; a tab sends no more (`MOST_CONTROLS` in `static/restore.js`)."""
+"""Of a restored text; a tab sends no more (`MOST_CONTROLS` in `static/restore.js`)."""
 
 
 def wire(page: Page, client: EngineClient, settled: Dependency) -> None:
-    """Connect what a tab keeps, and what is shown of it when the page opens.
+    """Connect what a tab keeps, and its restoration when the page opens.
 
     Args:
-        settled: the last event of a page's first load: what is shown before it would be overwritten.
+        settled: the last event of a page's first load, which would overwrite an earlier restoration.
     """
     restorer = Restorer(page, client)
     names = ("language_choice", *CONTROLS)
@@ -62,7 +62,7 @@ def wire(page: Page, client: EngineClient, settled: Dependency) -> None:
 
 
 def spoken(kept: object) -> str | None:
-    """The language that a tab spoke before it was loaded again, if it tells one."""
+    """Return the language of a tab before it was reloaded, if it sent one."""
     return kept if isinstance(kept, str) and kept else None
 
 
@@ -84,17 +84,17 @@ class Restorer:
         ]
 
     def restore(self, kept: str, language: Language) -> Updates:
-        """Show `{"controls": {name: value}, "advanced": bool, "lesson": {"lesson", "try"}, "run": …}`; what
-        is not understood is left out."""
-        question = received.mapping(kept)
-        controls = _mapping(question.get("controls"))
-        updates = self._run(_mapping(question.get("run")), language)
+        """Show `{"controls": {name: value}, "advanced": bool, "lesson": {"lesson", "try"}, "run": …}`;
+        invalid parts are ignored."""
+        payload = received.mapping(kept)
+        controls = _mapping(payload.get("controls"))
+        updates = self._run(_mapping(payload.get("run")), language)
         for name in CONTROLS:
             if name in controls:
                 updates[self._page.controls[name]] = self._value(name, controls[name])
-        if question.get("advanced") is True:
+        if payload.get("advanced") is True:
             updates[self._page.advanced] = gr.update(open=True)
-        opened = _lesson(_mapping(question.get("lesson")))
+        opened = _lesson(_mapping(payload.get("lesson")))
         if opened is not None:
             updates[self._page.lesson] = lessons_view.card(opened, language)
             updates[self._page.lesson_open] = opened
@@ -128,17 +128,17 @@ class Restorer:
                 pass
             else:
                 opened = kept.get("opened") is True
-                said = share.opened(recorded, self._client, language) if opened else ""
+                note = share.opened(recorded, self._client, language) if opened else ""
                 run = render.Run.of(recorded, None)
                 run.time_limit_s = self._client.settings.time_limit_s
                 run.context_length = self._client.status().context_length
-                updates = completing.ended(page, run, language, opened=said)
+                updates = completing.ended(page, run, language, opened=note)
                 recorded_view = take.recorded(recorded, opened=opened, ready=True)
         elif kept:
             cut = self._cut(kept)
             if cut is not None:
-                said = render.cut_notice(bool(cut.middle), language)
-                updates = completing.ended(page, cut, language, opened=said)
+                note = render.cut_notice(bool(cut.middle), language)
+                updates = completing.ended(page, cut, language, opened=note)
                 unfinished = take.Unfinished(cut.request, cut.ending, None)
                 recorded_view = take.recorded(None, unfinished=unfinished, ready=True)
         updates[page.recorded] = recorded_view
@@ -159,11 +159,11 @@ class Restorer:
                 return None
         error = _mapping(kept.get("error"))
         if error:
-            said = {name: str(error.get(name) or "") for name in ("code", "message", "hint")}
-            if not all(map(_is_text, said.values())):
+            fields = {name: str(error.get(name) or "") for name in ("code", "message", "hint")}
+            if not all(map(_is_text, fields.values())):
                 return None
             run.progress = Progress(run.prefix, run.suffix)
-            run.progress.add(ErrorEvent(**said))
+            run.progress.add(ErrorEvent(**fields))
         return run
 
 
@@ -178,7 +178,8 @@ def _lesson(kept: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 def _is_text(value: object) -> TypeGuard[str]:
-    """Whether it is text that a page can be sent: JSON can spell half of a character, no encoding can."""
+    """Return whether it is text that can be sent to a page: JSON can hold lone surrogates, encodings
+    cannot."""
     try:
         return isinstance(value, str) and value.encode() is not None
     except UnicodeEncodeError:

@@ -1,4 +1,4 @@
-"""Taking a completion along: its code on request, and a link or a file that is opened again."""
+"""Sharing a completion: its code on request, and opening a link or a file."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from codegemma_ui.ui.views.take import Code
 
 MAX_ADDRESS_CHARACTERS = 500
 TROUBLES = ("broken", "foreign", "too_large", "busy")
-"""Why the page could not open something, by its own account."""
+"""Reasons of the page for not opening a link or a file."""
 
 
 def wire(page: Page, client: EngineClient, settings: Settings) -> None:
@@ -37,15 +37,15 @@ def wire(page: Page, client: EngineClient, settings: Settings) -> None:
 
 
 def _wire_code(page: Page, client: EngineClient, settings: Settings) -> None:
-    def write(asked: str, language: Language) -> Any:
-        """`{"recording": …, "of": number, "address": of the page}`."""
-        question = received.mapping(asked)
-        number = question.get("of")
+    def write(sent: str, language: Language) -> Any:
+        """Write the code for `{"recording": …, "of": number, "address": of the page}`."""
+        payload = received.mapping(sent)
+        number = payload.get("of")
         if not isinstance(number, int):
             return SKIP
         try:
-            recorded = recording.from_dict(question["recording"])
-            code, further = _code(recorded, number, question.get("address"), language)
+            recorded = recording.from_dict(payload["recording"])
+            code, further = _code(recorded, number, payload.get("address"), language)
         except BadInput as error:
             return take.view(language, Code(number, refusal=error.message))
         except (KeyError, TypeError):
@@ -56,14 +56,14 @@ def _wire_code(page: Page, client: EngineClient, settings: Settings) -> None:
         recorded: Recording, number: int, address: object, language: Language
     ) -> tuple[Code, list[str]]:
         status = client.status()
-        if recorded.last.preset is None:  # stopped before the engine said which model it was
+        if recorded.last.preset is None:  # stopped before the engine reported the model
             last = replace(
                 recorded.last, preset=status.preset, backend=status.backend, dtype=status.dtype
             )
             recorded = replace(recorded, last=last)
         name = recorded.last.preset or ""
         offered = {preset.name: preset for preset in client.presets()}
-        if name not in offered:  # a stranger's: nobody is shown a script that loads just anything
+        if name not in offered:  # untrusted: no script that loads an unknown model is shown
             refusal = text("take_unknown_model", language, name=name[:100])
             return Code(number, refusal=refusal), []
         taken = Taken.of(recorded, offered[name])
@@ -79,12 +79,12 @@ def _wire_code(page: Page, client: EngineClient, settings: Settings) -> None:
 
 
 def _wire_opening(page: Page, client: EngineClient) -> None:
-    def open_recording(asked: str, language: Language) -> Updates:
-        """`{"recording": …}` of a link or a file, or `{"trouble": one of TROUBLES}`."""
-        question = received.mapping(asked)
-        trouble = question.get("trouble", "foreign")
+    def open_recording(sent: str, language: Language) -> Updates:
+        """Show `{"recording": …}` of a link or a file, or `{"trouble": one of TROUBLES}`."""
+        payload = received.mapping(sent)
+        trouble = payload.get("trouble", "foreign")
         try:
-            raw = question["recording"]
+            raw = payload["recording"]
             recorded = recording.from_dict(raw)
         except (BadInput, KeyError, TypeError) as error:
             trouble = trouble if trouble in TROUBLES else "foreign"
@@ -92,9 +92,9 @@ def _wire_opening(page: Page, client: EngineClient) -> None:
                 trouble = error.why
             return {page.outcome: render.notice(text(f"open_{trouble}", language))}
         filled = _filled(recorded, raw.get("code_language"), client.status().context_length)
-        said = opened(recorded, client, language)
+        note = opened(recorded, client, language)
         run = render.Run.of(recorded, None)
-        return filled | completing.ended(page, run, language, opened=said)
+        return filled | completing.ended(page, run, language, opened=note)
 
     def _filled(recorded: Recording, code_language: object, most: int) -> Updates:
         request, default = recorded.request, CompletionRequest()
@@ -146,7 +146,7 @@ def _wire_opening(page: Page, client: EngineClient) -> None:
 
 
 def opened(recorded: Recording, client: EngineClient, language: Language) -> str:
-    """That this is a recording, and what wrote it, by its own account."""
+    """Return the notice that this is a recording, and the model it claims."""
     last = recorded.last
     labels = {preset.name: preset.label.split(" · ")[0] for preset in client.presets()}
     name = labels.get(last.preset or "", last.preset or "?")
@@ -155,7 +155,7 @@ def opened(recorded: Recording, client: EngineClient, language: Language) -> str
 
 
 def _address(value: object) -> str:
-    """The page's own address, as its browser tells it: on a Space or behind a proxy only that knows."""
+    """Return the page's address as sent by its browser: on a Space or behind a proxy only that knows it."""
     address = value if isinstance(value, str) and value.isprintable() else ""
     if len(address) > MAX_ADDRESS_CHARACTERS or urlsplit(address).scheme not in ("http", "https"):
         return DEFAULT_ADDRESS

@@ -1,7 +1,7 @@
-"""What the page says about the engine, folded from one `Status`: a line, the choices, the notices. Pure.
+"""The page's view of a `Status`: the status line, the choices, the notices. Pure.
 
-`Shown` holds all that the page shows of a status. The timer of every open page compares the last `Shown`
-with the next, and touches only the parts that differ: a control in use is left alone.
+`Shown` holds all that the page shows of a status. The timer of every open page compares the last `Shown` with
+the next, and updates only the parts that differ, so that a control in use is left alone.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ from codegemma_ui.ui.strings import Language, text
 
 @dataclass(frozen=True)
 class Shown:
-    """The parts of the page that follow the engine.
+    """The parts of the page that depend on the engine.
 
     Attributes:
         line: the status line, HTML.
         choice: (preset, backend, dtype) for the dropdowns.
-        context_length: the slider's end, in tokens.
-        cancellable: a switch is under way, and there is something to go back to.
-        notices: what a person should know, HTML.
+        context_length: the slider's maximum, in tokens.
+        cancellable: whether a switch is in progress with a choice to go back to.
+        notices: HTML.
         summary: of the loaded model, HTML.
         footer: HTML.
-        counts_by: what the token sum depends on: the preset whose vocabulary counts, and the speed where a
-            completion may meet its time limit.
-        precisions: what the choice of a precision means, and what it cost the bundled model.
-        locked: why this visitor may not switch; empty where they may.
+        counts_by: what the token sum depends on: the preset for its vocabulary, and the speed if a completion
+            may reach its time limit.
+        precisions: explanation of the precisions, with their cost for the bundled model.
+        locked: the reason why this visitor may not switch; empty if they may.
     """
 
     line: str
@@ -56,7 +56,7 @@ def shown(
     locked: str = "",
     time_limit_s: float = DEFAULT_TIME_LIMIT_S,
 ) -> Shown:
-    """Fold a status into what the page shows of it."""
+    """Return what the page shows of a status."""
     by_name = {preset.name: preset for preset in offered}
     target = status.switching_to
     choice = (
@@ -80,7 +80,7 @@ def shown(
 
 
 def waits_for(status: Status, offered: Sequence[Preset], language: Language) -> str:
-    """What the engine does while the first in line waits; empty where there is nothing to tell."""
+    """Return what the engine does while the first request in the queue waits; empty if there is nothing."""
     by_name = {preset.name: preset for preset in offered}
     if status.switching_to:
         return _state(status, status.switching_to, by_name, language)
@@ -115,7 +115,7 @@ def _line(status: Status, by_name: dict[str, Preset], language: Language) -> str
         dtype = text("as_served", language) if status.dtype == AS_SERVED else status.dtype
         if status.narrowed is not None:
             dtype = text("chosen_by_auto", language, dtype=status.narrowed.dtype)
-        if not target:  # else the state names both
+        if not target:  # otherwise the state names both
             parts.extend(filter(None, (_label(status.preset, None, by_name), status.backend)))
         # Before a model is loaded its device and size are not known yet.
         parts.extend(filter(None, (dtype, status.device)))
@@ -167,13 +167,15 @@ def _label(preset: str | None, backend: str | None, by_name: dict[str, Preset]) 
 
 def _notices(status: Status, chosen: Preset | None, language: Language) -> str:
     notices = []
-    # A switch has done with what was said before it; a restart is what an error speaks of.
+    # A switch makes earlier errors obsolete; the error of a restart is about the restart itself.
     restarting = status.error and status.error["code"] in (WorkerDied.code, ChoiceFailed.code)
     if status.error and (not status.switching_to or restarting):
         notices.append(render.error_notice(errors.from_dict(status.error), language))
     if not status.switching_to:
-        said = advice.sentences(status.narrowed, status.backend, status.faster_backend, language)
-        notices.extend(map(render.advice, said))
+        sentences = advice.sentences(
+            status.narrowed, status.backend, status.faster_backend, language
+        )
+        notices.extend(map(render.advice, sentences))
     if chosen and chosen.instruct:
         notices.append(render.notice(text("instruct", language)))
     if status.lacks:

@@ -1,4 +1,4 @@
-"""What follows the engine: the status line, the choices of model and backend, every open page alike."""
+"""Status polling: updates the status line and the choices of model and backend on every open page."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from codegemma_ui.ui.strings import Language
 
 
 class Follower:
-    """Looks at the engine for a page, and updates what differs from its last look.
+    """Polls the engine's status for a page, and updates what differs from the last poll.
 
     Attributes:
-        outputs: the controls that a look updates, in order.
+        outputs: the controls that a poll updates, in order.
     """
 
     def __init__(self, page: Page, client: EngineClient, settings: Settings) -> None:
@@ -49,7 +49,7 @@ class Follower:
     def look(
         self, last: Shown | None, max_length: float, language: Language, request: gr.Request
     ) -> list[Any]:
-        """Updates for what differs; everything else is left alone."""
+        """Return updates for what differs; everything else is left alone."""
         locked = permission.why_locked(self._settings, request.username, language)
         status, limit_s = self._client.status(), self._settings.time_limit_s
         now = shown(status, self._client.presets(), language, locked, limit_s)
@@ -81,11 +81,11 @@ class Follower:
         ]
 
     def look_anew(self, max_length: float, language: Language, request: gr.Request) -> list[Any]:
-        """Everything, for a page that has just opened or speaks another language."""
+        """Return updates for everything, after the page was opened or its language changed."""
         return self.look(None, max_length, language, request)
 
     def _choices(self, now: Shown, values: bool, infos: bool) -> list[Any]:
-        """The three dropdowns: what is chosen, and what is said of it."""
+        """Return updates of the three dropdowns: values and descriptions."""
         updates: list[dict[str, Any]] = [{}, {}, {}]
         if values:
             for update, value in zip(updates, now.choice, strict=True):

@@ -1,4 +1,4 @@
-"""The choices of model, backend and precision: a switch for everybody, by whoever may."""
+"""Handlers of the choices of model, backend and precision, which all visitors share."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from codegemma_ui.ui.strings import Language
 
 
 def wire(page: Page, client: EngineClient, settings: Settings, follower: Follower) -> None:
-    """Connect the three dropdowns and the button that calls a switch off."""
+    """Connect the three dropdowns and the button that cancels a switch."""
 
     def chosen(kind: str) -> Any:
         # Not `functools.partial`: Gradio does not find the request among its parameters (6.31).
@@ -29,18 +29,18 @@ def wire(page: Page, client: EngineClient, settings: Settings, follower: Followe
             language: Language,
             request: gr.Request,
         ) -> list[Any]:
-            said = ""
+            notice = ""
             try:
                 permission.check(settings, request.username, language)
                 client.switch(**{kind: value})
             except BackendMissing as error:
-                # The dropdown goes back below, because what is loaded has not changed.
-                said = render.install_notice(value, error.hint, language)
+                # The dropdown is reset below, because the loaded model has not changed.
+                notice = render.install_notice(value, error.hint, language)
                 last = None
             except PlaygroundError as error:
-                said = render.error_notice(error, language)
+                notice = render.error_notice(error, language)
                 last = None
-            return [said, *follower.look(last, max_length, language, request)]
+            return [notice, *follower.look(last, max_length, language, request)]
 
         return switch
 
@@ -57,7 +57,7 @@ def wire(page: Page, client: EngineClient, settings: Settings, follower: Followe
             **AT_ONCE,
         )
 
-    def call_off(language: Language, request: gr.Request) -> str:
+    def cancel(language: Language, request: gr.Request) -> str:
         try:
             permission.check(settings, request.username, language)
         except PlaygroundError as error:
@@ -66,5 +66,5 @@ def wire(page: Page, client: EngineClient, settings: Settings, follower: Followe
         return ""
 
     page.cancel_switch.click(
-        call_off, inputs=[page.language_choice], outputs=[page.answer], **AT_ONCE
+        cancel, inputs=[page.language_choice], outputs=[page.answer], **AT_ONCE
     )

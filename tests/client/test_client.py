@@ -222,7 +222,7 @@ def test_a_crash_is_told_and_the_next_request_is_served(client: EngineClient) ->
     events = complete(client, prefix="crash")
     assert isinstance(events[-1], ErrorEvent)
     assert events[-1].code == "worker_died"
-    assert "last words" not in events[-1].message  # those are for the operator's log
+    assert "last output" not in events[-1].message  # those are for the operator's log
     assert complete(client, prefix="after")[-1].event == "done"
 
 
@@ -247,7 +247,7 @@ def test_a_kill_for_want_of_memory_is_told_with_what_would_need_less(
 
     told = asyncio.run(killed())[-1]
     assert isinstance(told, ErrorEvent)
-    assert "exit code -9). The system killed it since memory ran out." in told.message
+    assert "exit code -9). The system killed it because memory ran out." in told.message
     assert "ower max_length, which is 256" in told.hint
 
 

@@ -87,7 +87,7 @@ def test_after_a_crash_while_serving_the_next_one_is_without_them(
 def test_once_more_is_enough(begin: Callable[[str], EngineClient], tmp_path: Path) -> None:
     status = failed(begin("always"))
     assert status.error is not None
-    assert "while loading (exit code -11). SIGSEGV ended it." in status.error["message"]
+    assert "while loading (exit code -11). It was ended by SIGSEGV." in status.error["message"]
     assert "memory" not in str(status.error)
     assert starts(tmp_path)[:2] == ["with", "without"]
 

@@ -19,8 +19,8 @@ def test_what_it_said_last_is_told_and_the_variable_is_named(
 ) -> None:
     monkeypatch.setenv("XLA_FLAGS", "--xla_no_such_flag=1")
     died = EndedWhileLoading(-6, XLA)
-    assert "exit code -6). SIGABRT ended it." in died.message
-    assert "last words: Unknown flag in XLA_FLAGS: --xla_no_such_flag=1." in died.message
+    assert "exit code -6). It was ended by SIGABRT." in died.message
+    assert "last output: Unknown flag in XLA_FLAGS: --xla_no_such_flag=1." in died.message
     assert died.hint.startswith("XLA_FLAGS is set in the environment")
     assert died.explained
 
@@ -28,7 +28,7 @@ def test_what_it_said_last_is_told_and_the_variable_is_named(
 def test_a_variable_that_is_not_set_is_not_blamed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("XLA_FLAGS", raising=False)
     died = EndedWhileLoading(1, XLA)
-    assert died.hint == "The log has the rest of what it said."
+    assert died.hint == "See the log for the rest of its output."
     assert not died.explained
 
 
@@ -64,12 +64,12 @@ class TestAKill:
 
     def test_that_the_system_counted_is(self) -> None:
         died = EndedWhileLoading(-9, killed_for_memory=True)
-        assert "since memory ran out" in died.hint
+        assert "because memory ran out" in died.hint
 
     def test_names_what_would_need_less(self) -> None:
         said = "Choose the precision bfloat16 or close other programs."
         died = EndedWhileLoading(-9, killed_for_memory=True, needs_less=said)
-        assert died.hint == f"The system killed it since memory ran out. {said}"
+        assert died.hint == f"The system killed it because memory ran out. {said}"
 
     def test_of_a_model_that_nearly_fills_it_likely_is(self) -> None:
         died = EndedWhileLoading(-9, need_bytes=9 * 10**9, free_bytes=10**10)

@@ -57,8 +57,8 @@ def test_what_worked_comes_back_and_one_sentence_says_so(
     switch(client, "tensorflow")
     told = fails(client, prefix=failure)
     assert told.code == "choice_failed"
-    assert "(tensorflow, auto) could not complete anything, and" in told.message
-    assert "(jax, auto) takes its place again." in told.message
+    assert "(tensorflow, auto) could not complete anything, so" in told.message
+    assert "(jax, auto) is restored." in told.message
     cause = {"crash": "exit code 3", "oom": "not enough memory"}[failure]
     assert cause in told.message
     until_it_serves(client, "jax")

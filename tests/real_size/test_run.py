@@ -32,7 +32,7 @@ def test_a_page_is_asked_everything(model: Model) -> None:
 
 def test_what_a_backend_refuses_is_told_in_its_words(model: Model) -> None:
     got = real_size.run(model, Kind("jax", "int4"))
-    assert got.failed.startswith("int4 runs on torch and a CPU.")
+    assert got.failed.startswith("int4 needs torch on a CPU.")
     assert got.tokens_per_s is None
 
 

@@ -136,7 +136,7 @@ def test_no_header_of_a_caller_decides_whom_the_server_asks(
     answer = httpx.post(page.url + PATH, json=message, headers=headers, timeout=20)
     assert heard == []
     if method.startswith(("resources", "prompts")):
-        error = {"code": -32601, "message": "This server has tools alone."}
+        error = {"code": -32601, "message": "This server has only tools."}
         assert answer.json() == {"jsonrpc": "2.0", "id": 7, "error": error}
     else:
         assert "result" in answer.text

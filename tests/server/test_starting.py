@@ -64,16 +64,14 @@ def test_a_taken_port_is_one_line_and_exit_code_2(taken: int) -> None:
     done = serve("--port", str(taken))
     assert (done.returncode, done.stdout) == (main.BAD_INPUT, "")
     assert done.stderr == (
-        f"error: --port (CODEGEMMA_UI_PORT) must be free on 127.0.0.1. Received: {taken}, where another "
-        "program listens. Choose another, or 0 for any free one.\n"
+        f"error: --port (CODEGEMMA_UI_PORT) must be free on 127.0.0.1. Received: {taken}, which another "
+        "program uses. Choose another, or 0 for any free one.\n"
     )
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "0.0.0.0", ""])
 def test_a_taken_port_is_named_wherever_it_is_taken(host: str, taken: int) -> None:
-    with pytest.raises(
-        BadInput, match=r"^--port .* must be free on .* where another program listens"
-    ):
+    with pytest.raises(BadInput, match=r"^--port .* must be free on .* which another program uses"):
         addresses.free_port(host, taken)
 
 
@@ -81,12 +79,12 @@ def test_a_taken_port_is_named_wherever_it_is_taken(host: str, taken: int) -> No
     ("host", "said"),
     [
         ("192.0.2.1", "must be an address of this machine. Received: '192.0.2.1'."),
-        ("no.such.name.invalid", "Received: 'no.such.name.invalid', which means no address."),
-        ("a..b", "Received: 'a..b', which means no address."),
-        ("x" * 64, "which means no address."),
-        ("127.0.0.1:8000", "which means no address."),
-        ("http://127.0.0.1", "which means no address."),
-        ("a\0b", "which means no address."),
+        ("no.such.name.invalid", "Received: 'no.such.name.invalid', which does not resolve."),
+        ("a..b", "Received: 'a..b', which does not resolve."),
+        ("x" * 64, "which does not resolve."),
+        ("127.0.0.1:8000", "which does not resolve."),
+        ("http://127.0.0.1", "which does not resolve."),
+        ("a\0b", "which does not resolve."),
     ],
 )
 def test_a_host_that_is_not_ours(host: str, said: str) -> None:
@@ -150,7 +148,7 @@ def test_one_that_is_taken_a_moment_later_is_told_as_well(
     looks = iter([taken])
     real = addresses.free_port
     monkeypatch.setattr(addresses, "free_port", lambda *given: next(looks, None) or real(*given))
-    with pytest.raises(BadInput, match="where another program listens"):
+    with pytest.raises(BadInput, match="which another program uses"):
         serving_module.start(layout.build(client, chosen), client, chosen)
 
 

@@ -9,7 +9,7 @@ import pytest
 from gradio.queueing import AsyncQueue, Queue
 from gradio.server_messages import ProcessCompletedMessage
 
-from codegemma_ui.server.unfetched import SAID, Unfetched
+from codegemma_ui.server.unfetched import NOT_FETCHED, Unfetched
 
 TEXT = "x" * 100_000
 ROOM = 250_000
@@ -40,7 +40,7 @@ def test_the_oldest_are_dropped_and_told(queue: Queue) -> None:
     for session in ("a", "b", "c"):
         send(queue, session)
     (told,) = waiting(queue, "a")
-    assert (told.success, told.output, told.event_id) == (False, {"error": SAID}, "a")
+    assert (told.success, told.output, told.event_id) == (False, {"error": NOT_FETCHED}, "a")
     assert [one.output["data"] for one in waiting(queue, "c")] == [[TEXT]]
 
 

@@ -88,7 +88,7 @@ def test_a_socket_that_a_killed_page_left_is_taken_over(tmp_path: Path) -> None:
         ({"ssl_certfile": "certificate.pem"}, "must be a certificate and its key in PEM"),
         ({"ssl_keyfile": "key.pem"}, "ssl-keyfile .* needs --ssl-certfile"),
         ({"ssl_certfile": "both.pem", "ssl_keyfile": "authority.pem"}, "must be a certificate"),
-        ({"uds": "text.pem"}, "which is no socket"),
+        ({"uds": "text.pem"}, "which is not a socket"),
         ({"uds": "gone/page.sock"}, "No such file"),
         ({"uds": "x" * 200}, "too long"),
         ({"uds": "a\0b"}, "where a socket can be made"),
@@ -105,6 +105,6 @@ def test_a_socket_where_somebody_listens_is_left_alone(tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as theirs:
         theirs.bind(str(path))
         theirs.listen()
-        with pytest.raises(BadInput, match="another program listens"):
+        with pytest.raises(BadInput, match="another program uses"):
             addresses.check(Settings(uds=str(path)))
     assert path.exists()

@@ -167,7 +167,7 @@ def made(folder: Path) -> Path:
 
 
 def sent(name: str) -> bool:
-    """Whether .dockerignore, which names what is let through, lets a file at the root through."""
+    """Return whether .dockerignore, which names what is let through, lets a file at the root through."""
     lines = (ROOT / ".dockerignore").read_text().splitlines()
     return any(Path(name).match(line[1:]) for line in lines if line.startswith("!"))
 

@@ -35,7 +35,7 @@ class Question:
         return self.extra or {}
 
     def is_stale(self, middle: str) -> bool:
-        """Whether something in a middle is another request's."""
+        """Return whether something in a middle is another request's."""
         return self.own is not None and middle.replace(self.own, "") != ""
 
 

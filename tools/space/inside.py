@@ -137,7 +137,7 @@ def _arrange(folder: Path) -> Path:
 
 
 def _may_pass(folder: str) -> bool:
-    """Whether everybody may read what lies there."""
+    """Return whether everybody may read what lies there."""
     places = [Path(folder), *Path(folder).parents]
     return all(place.stat().st_mode & 0o005 == 0o005 for place in places)
 

@@ -1,4 +1,4 @@
-"""What a tool asks for, whichever form it came in, and how it becomes a request of ours."""
+"""A tool's completion request, independent of its format, and its conversion to our own."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from codegemma_ui.ipc.messages import CompletionRequest, parse_request
 from codegemma_ui.server.openai_api.problems import Problem
 
 ROOM_SHARE = 4
-"""Where a prompt is cut to fit, up to one in so many tokens of the context stays free for the middle."""
+"""When a prompt is cut to fit, up to 1/4 of the context stays free for the middle."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Ask:
-    """A completion to be written.
+    """A requested completion.
 
     Attributes:
-        request: fields of `messages.CompletionRequest` but `max_length`, unchecked.
-        max_tokens: the most that may be written.
-        stops: strings that end it.
-        line_time_s: seconds after its first token from which a written line break ends it.
-        cuts: whether a prompt that is too long is cut; else it is refused.
+        request: fields of `messages.CompletionRequest` without `max_length`, unchecked.
+        max_tokens: maximum number of generated tokens.
+        stops: stop strings.
+        line_time_s: seconds after the first token from which a line break ends it.
+        cuts: whether a prompt that is too long is cut instead of refused.
     """
 
     request: Mapping[str, Any]
@@ -38,22 +38,22 @@ class Ask:
 def fields_for(
     ask: Ask, vocabulary: Vocabulary, context_length: int
 ) -> tuple[dict[str, Any], bool]:
-    """All fields of the request, and whether its texts were cut. `max_length` counts prompt and middle
-    together, other tools the middle alone.
+    """Return all fields of the request, and whether its texts were cut. `max_length` counts prompt and
+    middle; other tools count the middle only.
 
     Args:
-        vocabulary: of the model that will answer.
-        context_length: its, in tokens.
+        vocabulary: of the served model.
+        context_length: of the served model, in tokens.
 
     Raises:
-        Problem: something cannot be taken, or the prompt does not fit.
+        Problem: a field is invalid, or the prompt does not fit.
     """
     try:
-        asked = parse_request(ask.request, context_length)
+        request = parse_request(ask.request, context_length)
     except BadInput as error:
         raise Problem.bad_input(error) from None
     most = context_length - fim.MIN_ROOM
-    prompt = _prompt_tokens(asked, vocabulary)
+    prompt = _prompt_tokens(request, vocabulary)
     given = dict(ask.request)
     if prompt > most and not ask.cuts:
         raise Problem.wrong(
@@ -65,32 +65,38 @@ def fields_for(
     room = max(fim.MIN_ROOM, min(ask.max_tokens, context_length // ROOM_SHARE))
     cut = ask.cuts and prompt > context_length - room
     if cut:
-        given |= _cut(asked, vocabulary, context_length - room)
+        given |= _cut(request, vocabulary, context_length - room)
         prompt = context_length - room
-    # A path that takes more than a quarter of the room is left out, which is not to depend on max_tokens.
-    for_path = 4 * vocabulary.count(f"{asked.path}\n") + fim.MIN_ROOM + 4 if asked.path else 0
+    # A path longer than a quarter of max_length is left out; this must not depend on max_tokens.
+    for_path = 4 * vocabulary.count(f"{request.path}\n") + fim.MIN_ROOM + 4 if request.path else 0
     wanted = max(prompt + max(ask.max_tokens, fim.MIN_ROOM), for_path, fim.MIN_MAX_LENGTH)
     return {**given, "max_length": min(context_length, wanted)}, cut
 
 
-def _prompt_tokens(asked: CompletionRequest, vocabulary: Vocabulary) -> int:
-    """Tokens of the whole prompt, `<bos>`, control tokens and what is forced counted."""
-    sides = vocabulary.count(asked.prefix)
-    if asked.layout != "ltr":
-        sides += 3 + vocabulary.count(asked.suffix)
-    paths = [one.path for one in asked.files if one.path] + ([asked.path] if asked.path else [])
+def _prompt_tokens(request: CompletionRequest, vocabulary: Vocabulary) -> int:
+    """Return the number of tokens of the whole prompt, with `<bos>`, control tokens and forced tokens."""
+    sides = vocabulary.count(request.prefix)
+    if request.layout != "ltr":
+        sides += 3 + vocabulary.count(request.suffix)
+    paths = [one.path for one in request.files if one.path]
+    paths += [request.path] if request.path else []
     return (
         1
         + sides
-        + len(asked.forced)
+        + len(request.forced)
         + sum(vocabulary.count(f"{path}\n") for path in paths)
-        + sum(vocabulary.count(one.text) + 1 for one in asked.files)
+        + sum(vocabulary.count(one.text) + 1 for one in request.files)
     )
 
 
-def _cut(asked: CompletionRequest, vocabulary: Vocabulary, most: int) -> dict[str, Any]:
-    """The texts of a prompt that has at most so many tokens, cut as they are everywhere here."""
+def _cut(request: CompletionRequest, vocabulary: Vocabulary, most: int) -> dict[str, Any]:
+    """Return the texts of a prompt, cut to at most so many tokens by the usual rules."""
     prompt = vocabulary.prompt(
-        asked.prefix, asked.suffix, most + fim.MIN_ROOM, asked.layout, asked.path, asked.files
+        request.prefix,
+        request.suffix,
+        most + fim.MIN_ROOM,
+        request.layout,
+        request.path,
+        request.files,
     )
     return asdict(fim.sides_of(prompt.segments))

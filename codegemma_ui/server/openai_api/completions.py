@@ -1,10 +1,10 @@
-"""OpenAI's legacy completions: the request, and the object that answers it.
+"""OpenAI's legacy completions: the request and the response object.
 
 Source: https://developers.openai.com/api/reference/resources/completions, and the types of the `openai`
-package (3.57, `openai/types/completion*.py`). What would change an answer and is not done here is refused,
-never ignored; what other servers take beside it may stand there as long as it asks for nothing (`neutral`).
-Beyond it: `top_k`, llama.cpp's `t_max_predict_ms`, more stop strings, a whole fill-in-the-middle prompt as
-`prompt` (`fim_prompt`), and `max_tokens` that is more than fits, which ends at the context's end as `length`.
+package (3.57, `openai/types/completion*.py`). An unsupported option that would change the response is
+refused, never ignored; options of other servers are accepted at values that have no effect (`neutral`).
+Extensions: `top_k`, llama.cpp's `t_max_predict_ms`, more stop strings, a whole fill-in-the-middle prompt as
+`prompt` (`fim_prompt`), and a `max_tokens` larger than fits, which ends at the context's end as `length`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from codegemma_ui.server.openai_api.writing import Piece, Writing
 DEFAULT_MAX_TOKENS = 16
 MAX_LOGPROBS = 5
 
-_SHARED = ("temperature", "top_p", "stop_on_repetition")  # mean here what they mean to `/complete`
+_SHARED = ("temperature", "top_p", "stop_on_repetition")  # same meaning as for `/complete`
 _READ = (
     *("model", "prompt", "suffix", "max_tokens", "stop", "stream", "stream_options", "logprobs"),
     *("top_k", "seed", "t_max_predict_ms"),
@@ -33,19 +33,19 @@ _READ = (
 
 
 class Form:
-    """One request, and the objects of its answer.
+    """One request, and the objects of its response.
 
     Args:
         given: the body.
-        served: the name of the model that answers.
+        served: the name of the served model.
         vocabulary: of that model.
 
     Attributes:
-        stream: whether the answer is to come in pieces.
-        ask: what is to be written.
+        stream: whether the response is to be streamed.
+        ask: the requested completion.
 
     Raises:
-        Problem: names what was expected and what came.
+        Problem: states what was expected and what was received.
     """
 
     closing = b"data: [DONE]\n\n"
@@ -79,19 +79,19 @@ class Form:
         }
 
     def whole(self, piece: Piece, writing: Writing) -> dict[str, Any]:
-        """The answer at once."""
+        """Return the whole response."""
         return self._object(piece, _reason(writing)) | {"usage": _usage(writing)}
 
     def tells(self, piece: Piece) -> bool:
-        """Whether a stream has a chunk for a piece: one without text has logprobs at the most."""
+        """Return whether a stream has a chunk for a piece: one without text can only carry logprobs."""
         return piece.progress is None and (bool(piece.text) or self._logprobs is not None)
 
     def part(self, piece: Piece) -> dict[str, Any]:
-        """A chunk of a stream."""
+        """Return a chunk of a stream."""
         return self._chunk(piece, None)
 
     def last(self, writing: Writing) -> list[dict[str, Any]]:
-        """The chunks that end a stream: the reason, then what was used if that was asked for."""
+        """Return the chunks that end a stream: the finish reason, then the usage if requested."""
         last = self._chunk(Piece(), _reason(writing))
         if not self._usage_chunk:
             return [last]
@@ -111,7 +111,7 @@ class Form:
         return {**self._head, "choices": [choice]}
 
     def _logprobs_of(self, piece: Piece, most: int) -> dict[str, Any]:
-        """Of the tokens of a text; offsets are characters from the start of the prompt."""
+        """Return the logprobs of a piece's tokens; offsets are characters from the start of the prompt."""
         return {
             "tokens": [_name(token) for token, _ in piece.tokens],
             "token_logprobs": [token.logprob for token, _ in piece.tokens],
@@ -145,10 +145,10 @@ def _wants_usage(given: Mapping[str, Any], stream: bool) -> bool:
 
 
 def _sides(given: Mapping[str, Any], vocabulary: Vocabulary) -> tuple[dict[str, Any], int]:
-    """Fields of our request, and how many characters the prompt has.
+    """Return the fields of our request, and the number of characters of the prompt.
 
-    A prompt without a suffix is continued, which is what OpenAI means by one: it stands alone, as `ltr`.
-    Token ids are forced upon the model, so that they stay these very ids.
+    A prompt without a suffix is continued left to right (`ltr`), as OpenAI does. Token ids become forced
+    tokens, so that they are not retokenised.
     """
     prompt = given.get("prompt")
     if isinstance(prompt, list) and len(prompt) == 1 and not _is_id(prompt[0]):
@@ -157,7 +157,7 @@ def _sides(given: Mapping[str, Any], vocabulary: Vocabulary) -> tuple[dict[str, 
     if isinstance(prompt, list) and prompt and all(map(_is_id, prompt)):
         if suffix is not None:
             raise Problem.wrong(
-                "suffix", "suffix must stand beside a prompt of text, not of token ids."
+                "suffix", "suffix needs a prompt of text. Received: a prompt of token ids."
             )
         if max(prompt) >= vocabulary.size:
             raise Problem.wrong(
@@ -187,7 +187,7 @@ def _reason(writing: Writing) -> str:
 
 
 def _usage(writing: Writing) -> dict[str, int]:
-    """Tokens; one that ended the text is counted, as it was written too."""
+    """Return the token counts; the token that ended the text counts, as it was generated too."""
     return {
         "prompt_tokens": writing.prompt_tokens,
         "completion_tokens": writing.count,
@@ -200,6 +200,6 @@ def _name(token: TokenEvent) -> str:
 
 
 def _likeliest(token: TokenEvent, most: int) -> dict[str, float]:
-    """The likeliest tokens, and the chosen one where it is not among them, as far as a server told."""
+    """Return the likeliest tokens and the chosen one, as far as a server reported them."""
     found = {each.text: each.logprob for each in token.alternatives[:most]}
     return found if token.logprob is None else {**found, _name(token): token.logprob}

@@ -1,4 +1,4 @@
-"""Values of a request's own fields; what it shares with `/complete` is left to `messages.parse_request`."""
+"""Parsers of request fields; those shared with `/complete` are left to `messages.parse_request`."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from codegemma_ui.ipc import checks
 from codegemma_ui.server.openai_api.problems import Problem
 
 MAX_STOPS = 32
-"""OpenAI takes 4. Continue sends all of its own, eleven and more, to servers other than OpenAI's
+"""OpenAI allows 4. Continue sends all of its own, eleven and more, to servers other than OpenAI's
 (https://github.com/continuedev/continue/blob/main/core/autocomplete/templating/getStopTokens.ts)."""
 
 MAX_STOP_CHARACTERS = 200
 
 MAX_COUNT = 2**31 - 1
-"""Of tokens and milliseconds: the most that a 32-bit client can say."""
+"""Of tokens and milliseconds: the largest 32-bit integer."""
 
 ANY_MODEL = ("", "default", "codegemma")
-"""Names that mean whatever model is served. By `codegemma` Continue knows how to write its prompt."""
+"""Names that mean any served model. Continue derives its prompt format from `codegemma`."""
 
 
 def whole(given: Mapping[str, Any], name: str, default: int, least: int, most: int) -> int:
-    """A whole number.
+    """Return a whole number.
 
     Raises:
-        Problem.
+        Problem: it is invalid.
     """
     value = given.get(name)
     with _named(name):
@@ -35,20 +35,20 @@ def whole(given: Mapping[str, Any], name: str, default: int, least: int, most: i
 
 
 def flag(given: Mapping[str, Any], name: str) -> bool:
-    """True or false; missing is false.
+    """Return a boolean; missing is false.
 
     Raises:
-        Problem.
+        Problem: it is invalid.
     """
     with _named(name):
         return checks.flag(given.get(name) or False, name)
 
 
 def text(given: Mapping[str, Any], name: str) -> str:
-    """A text; missing is empty.
+    """Return a string; missing is empty.
 
     Raises:
-        Problem.
+        Problem: it is invalid.
     """
     value = given.get(name)
     with _named(name):
@@ -56,10 +56,10 @@ def text(given: Mapping[str, Any], name: str) -> str:
 
 
 def stops(given: Mapping[str, Any]) -> tuple[str, ...]:
-    """The strings that end an answer, from one or a list of them; empty ones end nothing.
+    """Return the stop strings, given as one string or a list; empty ones are dropped.
 
     Raises:
-        Problem.
+        Problem: it is invalid.
     """
     value = given.get("stop") or []
     listed = [value] if isinstance(value, str) else value
@@ -77,26 +77,26 @@ def stops(given: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def check_model(given: Mapping[str, Any], served: str) -> None:
-    """Whether the model that a request names is the one that answers.
+    """Check that a request names the served model.
 
-    A request for another model is refused: an answer by one that was not asked for would look like its own.
+    A request for another model is refused, since the response would pass for that model's.
 
     Raises:
-        Problem.
+        Problem: it is invalid.
     """
     name = text(given, "model")
     if name not in (served, *ANY_MODEL):
         raise Problem(
             404,
             f"The model that is served is {served!r}; 'codegemma' and 'default' mean it too. "
-            f"Received: {checks.shown(name)}. The model is changed on the page.",
+            f"Received: {checks.shown(name)}. Change the model on the page.",
             code="model_not_found",
             param="model",
         )
 
 
 def top_k(given: Mapping[str, Any], default: int) -> Any:
-    """How many tokens are drawn from, unchecked; 0 for all of them, which others write -1."""
+    """Return top_k, unchecked; 0 means all tokens, which other servers write as -1."""
     value = given.get("top_k")
     if value is None:
         return default
@@ -105,9 +105,9 @@ def top_k(given: Mapping[str, Any], default: int) -> Any:
 
 
 def seed(given: Mapping[str, Any]) -> Any:
-    """The seed, unchecked, as a whole number from 0; None, also written -1, draws one.
+    """Return the seed, unchecked, as a whole number from 0; None, also written as -1, is random.
 
-    Of other numbers below 0 llama.cpp takes the 32 bits, which others write without a sign.
+    Other negative numbers are read as unsigned 32-bit integers, as llama.cpp does.
     """
     value = given.get("seed")
     if isinstance(value, bool) or not isinstance(value, int | float) or value >= 0:
@@ -118,20 +118,20 @@ def seed(given: Mapping[str, Any]) -> Any:
 
 
 def line_time_s(given: Mapping[str, Any]) -> float | None:
-    """Seconds from the first token after which a line break ends an answer, of `t_max_predict_ms`.
+    """Return `t_max_predict_ms` in seconds: from the first token, after which a line break ends the response.
 
     Raises:
-        Problem.
+        Problem: it is invalid.
     """
     limit_ms = whole(given, "t_max_predict_ms", 0, -1, MAX_COUNT)
     return limit_ms / 1000 if limit_ms > 0 else None
 
 
 def names(given: Mapping[str, Any], name: str) -> tuple[str, ...]:
-    """A list of strings; missing is empty.
+    """Return a list of strings; missing is empty.
 
     Raises:
-        Problem.
+        Problem: it is invalid.
     """
     value = given.get(name) or []
     if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
@@ -143,7 +143,7 @@ def names(given: Mapping[str, Any], name: str) -> tuple[str, ...]:
 
 @contextlib.contextmanager
 def _named(name: str) -> Iterator[None]:
-    """Raise what `checks` says of a field as a `Problem` with its name."""
+    """Raise an error of `checks` as a `Problem` with the field's name."""
     try:
         yield
     except BadInput as error:

@@ -1,9 +1,9 @@
-"""A prompt that a tool wrote out with CodeGemma's control tokens, read back into its sides. Pure.
+"""Parser for a prompt written out with CodeGemma's control tokens by a tool. Pure.
 
 Continue's autocomplete and llama.vscode's OpenAI mode send `<|fim_prefix|>…<|fim_suffix|>…<|fim_middle|>` as
 one text (https://github.com/continuedev/continue/blob/main/core/autocomplete/templating/AutocompleteTemplate.ts).
-Everywhere else a control token's name in a text stays text; a whole prompt of this shape can mean one thing
-only. It is the way back from `fim.segments`.
+Elsewhere a control token's name in a text stays text; a whole prompt of this shape is unambiguous. It is the
+inverse of `fim.segments`.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ _SIDE_TOKENS = (fim.FIM_PREFIX, fim.FIM_SUFFIX, fim.FIM_MIDDLE)
 
 
 def read(prompt: str) -> dict[str, Any] | None:
-    """The sides, as fields of `messages.CompletionRequest`; None where it is no such prompt.
+    """Return the sides as fields of `messages.CompletionRequest`; None if it is not such a prompt.
 
-    What stands before the first side token is other files, each ended by `<|file_separator|>`, then the path
-    of this one on a line of its own.
+    Before the first side token there may be other files, each ended by `<|file_separator|>`, then the path of
+    this file on a line of its own.
     """
     if any(prompt.count(token) != 1 for token in _SIDE_TOKENS):
         return None

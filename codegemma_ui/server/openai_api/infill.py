@@ -1,9 +1,9 @@
-"""llama.cpp's `/infill`: the request as llama.vscode and llama.vim send it, and the answer as they read it.
+"""llama.cpp's `/infill`: the request and response format of llama.vscode and llama.vim.
 
-Source: https://github.com/ggml-org/llama.cpp/blob/master/tools/server/README.md; a test holds the answer's
-keys against llama.cpp's own server. Two things are not as there: `n_cmpl` gets one completion, as from
-servers older than that option, and of the sampling options `temperature`, `top_k` and `top_p` are taken,
-while min_p, penalties, the order of samplers and `n_indent` are left out.
+Source: https://github.com/ggml-org/llama.cpp/blob/master/tools/server/README.md; a test compares the keys of
+the response with llama.cpp's own server. Two differences: `n_cmpl` gets one completion, as from servers older
+than that option; and of the sampling options `temperature`, `top_k` and `top_p` are supported, while min_p,
+penalties, the order of samplers and `n_indent` are ignored.
 """
 
 from __future__ import annotations
@@ -22,39 +22,39 @@ DEFAULTS = {"temperature": 0.8, "top_p": 0.95}
 DEFAULT_TOP_K = 40
 
 RANDOM_SEED = 2**32 - 1
-"""How llama.cpp writes that a seed is to be drawn, beside -1, which has the same bits."""
+"""llama.cpp's value for a random seed, also written as -1, which has the same bits."""
 
 _MISSING = object()
 
-_TOLD_SETTINGS = ("temperature", "top_k", "top_p", "seed")
+_REPORTED_SETTINGS = ("temperature", "top_k", "top_p", "seed")
 
-_NOT_DONE = ("grammar", "json_schema", "logit_bias", "lora", "ignore_eos", "n_probs")
-"""What would change the answer: refused where it asks for something."""
+_UNSUPPORTED = ("grammar", "json_schema", "logit_bias", "lora", "ignore_eos", "n_probs")
+"""Options that would change the response: refused unless they are at a value without effect."""
 
 
 class Form:
-    """One request, and the objects of its answer.
+    """One request, and the objects of its response.
 
     Args:
         given: the body.
-        served: the name of the model that answers.
-        context_length: its, in tokens.
+        served: the name of the served model.
+        context_length: of that model, in tokens.
 
     Raises:
-        Problem: names what was expected and what came.
+        Problem: states what was expected and what was received.
     """
 
     closing = b""
 
     def __init__(self, given: Mapping[str, Any], served: str, context_length: int) -> None:
-        for name in _NOT_DONE:
+        for name in _UNSUPPORTED:
             if not neutral.is_neutral(given, name):
                 raise Problem.wrong(name, f"{name} is not supported here.", "not_supported")
         fields.check_model(given, served)
         self.stream = fields.flag(given, "stream")
         self._served = served
         self._ids = fields.flag(given, "return_tokens")
-        self._tells_progress = fields.flag(given, "return_progress")
+        self._reports_progress = fields.flag(given, "return_progress")
         self._paths = fields.names(given, "response_fields")
         self._context_length = context_length
         files, self._dropped = _files(given)
@@ -72,7 +72,7 @@ class Form:
             "stop_on_repetition": given.get("stop_on_repetition"),
         }
         predict = fields.whole(given, "n_predict", -1, -1, fields.MAX_COUNT)
-        # With 0 llama.cpp reads the prompt, for the next request to find it read, and writes one token too.
+        # With 0 llama.cpp prefills the prompt, to cache it for the next request, and writes one token.
         self.ask = Ask(
             request=request,
             max_tokens=fields.MAX_COUNT if predict < 0 else max(predict, 1),
@@ -82,16 +82,16 @@ class Form:
         )
 
     def whole(self, piece: Piece, writing: Writing) -> dict[str, Any]:
-        """The answer at once."""
+        """Return the whole response."""
         answer = {**self._end(writing), "content": piece.text, "tokens": self._ids_of(piece)}
         return _chosen(answer, self._paths)
 
     def tells(self, piece: Piece) -> bool:
-        """Whether a stream has a chunk for a piece: for each token, even where its text waits."""
-        return piece.progress is None or self._tells_progress
+        """Return whether a stream has a chunk for a piece: for each token, even if its text is held back."""
+        return piece.progress is None or self._reports_progress
 
     def part(self, piece: Piece) -> dict[str, Any]:
-        """A chunk of a stream."""
+        """Return a chunk of a stream."""
         part = {
             "index": 0,
             "content": piece.text,
@@ -101,7 +101,7 @@ class Form:
         return part if piece.progress is None else {**part, "prompt_progress": vars(piece.progress)}
 
     def last(self, writing: Writing) -> list[dict[str, Any]]:
-        """The chunk that ends a stream, the only one of it that `response_fields` is about."""
+        """Return the chunk that ends a stream, the only one that `response_fields` applies to."""
         return [_chosen(self._end(writing), self._paths)]
 
     def _ids_of(self, piece: Piece) -> list[int]:
@@ -119,7 +119,7 @@ class Form:
             "tokens_evaluated": writing.prompt_tokens,
             "generation_settings": {
                 "n_ctx": self._context_length,
-                **{name: self.ask.request[name] for name in _TOLD_SETTINGS},
+                **{name: self.ask.request[name] for name in _REPORTED_SETTINGS},
             },
             "prompt": writing.prompt.prompt if writing.prompt else "",
             "has_new_line": writing.has_line_break,
@@ -132,10 +132,10 @@ class Form:
 
 
 def _chosen(answer: dict[str, Any], paths: tuple[str, ...]) -> dict[str, Any]:
-    """Those fields of an answer that were asked for, all of them where none was.
+    """Return the requested fields of a response, or all if none were requested.
 
-    As llama.cpp does it: "a/b" is the field b of the object a, told under this whole name; what there is not
-    is left out.
+    As in llama.cpp, "a/b" is the field b of the object a, returned under this whole name; missing fields are
+    left out.
     """
     if not paths:
         return answer
@@ -150,8 +150,8 @@ def _chosen(answer: dict[str, Any], paths: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _files(given: Mapping[str, Any]) -> tuple[list[dict[str, Any]], bool]:
-    """`input_extra` as our `files`, and whether some were left out: llama.vscode keeps up to 16 chunks, the
-    newest last. Of too many or too long ones the newest are kept."""
+    """Return `input_extra` as our `files`, and whether some were dropped: llama.vscode sends up to 16 chunks,
+    newest last. If there are too many or they are too long, the newest are kept."""
     extra = given.get("input_extra") or []
     if not isinstance(extra, list) or not all(isinstance(each, dict) for each in extra):
         raise Problem.wrong(
@@ -171,7 +171,7 @@ def _files(given: Mapping[str, Any]) -> tuple[list[dict[str, Any]], bool]:
 
 
 def _timings(writing: Writing) -> dict[str, float | int]:
-    """Milliseconds, and tokens a second, of reading the prompt and of writing."""
+    """Return milliseconds and tokens per second of prefill and decode."""
     timings: dict[str, float | int] = {}
     for name, tokens, seconds in (
         ("prompt", writing.prompt_tokens, writing.first_s - writing.began_s),

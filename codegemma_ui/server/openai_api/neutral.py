@@ -1,6 +1,6 @@
-"""Options of other servers that are not done here: taken where they ask for nothing, else refused by name.
+"""Unsupported options of other servers: accepted at values without effect, else refused by name.
 
-Clients written for llama.cpp or vLLM send all of theirs, most at the value that turns an option off.
+Clients written for llama.cpp or vLLM send all their options, most at the value that turns an option off.
 Sources: https://github.com/ggml-org/llama.cpp/blob/master/tools/server/README.md (`/completion`), and
 https://docs.vllm.ai/en/latest/serving/openai_compatible_server.html (extra parameters of completions). Pure.
 """
@@ -59,12 +59,12 @@ NEUTRAL: Mapping[str, tuple[Any, ...]] = {
     "add_special_tokens": (True,),
     "response_format": ({"type": "text"},),
 }
-"""Name -> the values that change nothing; null is one of each."""
+"""Name -> the values without effect; null is always one."""
 
 NO_EFFECT = frozenset(
     {
         *("user", "metadata", "store", "safety_identifier", "service_tier"),
-        # How a server does it, not what: its cache, its slots, how it reads the prompt.
+        # How a server works, not what it returns: its cache, its slots, its prefill.
         *(
             "cache_prompt",
             "id_slot",
@@ -74,28 +74,28 @@ NO_EFFECT = frozenset(
             "n_discard",
             "priority",
         ),
-        # Of what is off: the window of penalties, the constants of samplers, the order they run in.
+        # Parameters of options that are off: the window of penalties, the constants and order of samplers.
         *("samplers", "repeat_last_n", "penalize_nl", "mirostat_tau", "mirostat_eta"),
         *("dynatemp_exponent", "xtc_threshold", "adaptive_decay"),
         *("dry_base", "dry_allowed_length", "dry_penalty_last_n", "dry_sequence_breakers"),
-        # Of control tokens, which are never part of an answer's text.
+        # About control tokens, which are never part of a response's text.
         *("skip_special_tokens", "spaces_between_special_tokens"),
     }
 )
-"""Taken whatever their value."""
+"""Accepted with any value."""
 
 
 def is_neutral(given: Mapping[str, Any], name: str) -> bool:
-    """Whether an option asks for nothing: it is missing, null, or one of its neutral values."""
+    """Return whether an option has no effect: it is missing, null, or one of its neutral values."""
     value = given.get(name)
     return value is None or value in NEUTRAL[name]
 
 
 def check(given: Mapping[str, Any]) -> None:
-    """Refuse options that ask for what is not done here.
+    """Refuse unsupported options.
 
     Raises:
-        Problem: names the option, what it must be and what came.
+        Problem: names the option, the accepted value and the received one.
     """
     for name, values in NEUTRAL.items():
         if is_neutral(given, name):
@@ -104,7 +104,7 @@ def check(given: Mapping[str, Any]) -> None:
         must = "empty" if empty else json.dumps(values[0])
         raise Problem.wrong(
             name,
-            f"{name} must be {must}; nothing else is done here. "
+            f"{name} must be {must}; no other value is supported. "
             f"Received: {checks.shown(given[name])}",
             "not_supported",
         )

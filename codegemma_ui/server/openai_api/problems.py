@@ -1,8 +1,8 @@
-"""What goes wrong, in the form that both kinds of clients read.
+"""Errors in the format that both kinds of clients read.
 
 OpenAI's error object has `message`, `type`, `param` and `code`
-(https://developers.openai.com/api/docs/guides/error-codes); llama.cpp's server says the same under the same
-key (https://github.com/ggml-org/llama.cpp/blob/master/tools/server/README.md).
+(https://developers.openai.com/api/docs/guides/error-codes); llama.cpp's server uses the same key and form
+(https://github.com/ggml-org/llama.cpp/blob/master/tools/server/README.md).
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ class Problem(Exception):
     """A request that gets no completion.
 
     Args:
-        status: of the answer.
-        message: what was expected and what came, or what to do.
+        status: HTTP status of the response.
+        message: what was expected and received, or what to do.
         code: a stable name for programs.
         kind: one of OpenAI's and llama.cpp's types.
         param: the field that is wrong, if one is.
@@ -45,23 +45,23 @@ class Problem(Exception):
 
     @classmethod
     def wrong(cls, param: str, message: str, code: str = "bad_input") -> Problem:
-        """A field that cannot be taken as it came."""
+        """Return the problem of an invalid field."""
         return cls(400, message, code=code, param=param)
 
     @classmethod
     def bad_input(cls, error: BadInput) -> Problem:
-        """What the one parser of requests refused."""
+        """Return the problem of a request that `parse_request` refused."""
         return cls(400, str(error), code=error.code)
 
     @classmethod
     def refused(cls, refused: bodies.Refused) -> Problem:
-        """A body that goes no further. OpenAI says 400 where Gradio says 422."""
+        """Return the problem of a refused body. OpenAI uses 400 where Gradio uses 422."""
         status = 400 if refused.status == 422 else refused.status
-        return cls(status, refused.said, code="bad_body", unread=refused.unread)
+        return cls(status, refused.reason, code="bad_body", unread=refused.unread)
 
     @classmethod
     def told(cls, event: ErrorEvent) -> Problem:
-        """How a completion failed: it was wrong, there was no room, or the engine could not."""
+        """Return the problem of a failed completion: bad input, a full queue, or an engine error."""
         message = sentences(event.message, event.hint)
         match event.code:
             case "bad_input":
@@ -88,5 +88,5 @@ class Problem(Exception):
 
 
 def not_ready() -> Problem:
-    """As llama.cpp's `/health` says it while its model loads."""
+    """Return the error of llama.cpp's `/health` while its model loads."""
     return Problem(503, "The model is not loaded yet.", code="not_ready", kind="unavailable_error")

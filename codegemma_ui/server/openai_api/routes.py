@@ -1,4 +1,4 @@
-"""ASGI: the addresses for other tools, each request from its key to the last byte of its answer."""
+"""ASGI application for other tools: routing, key check, and responses."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ COMPLETIONS, MODELS, INFILL = "/v1/completions", "/v1/models", "/infill"
 HEALTH = ("/health", "/v1/health")
 
 MAX_VALUES = 20_000
-"""In a body, beside the token ids of a prompt."""
+"""In a body, not counting the token ids of a prompt."""
 
 SEND_S = 30.0
-"""Seconds after which a caller who takes nothing of a stream is taken to be gone."""
+"""Seconds after which a client that reads nothing of a stream is considered gone."""
 
 _OURS = re.compile(r"/(?:infill|health|v1(?:/.*)?)", re.DOTALL)
 
@@ -49,7 +49,7 @@ class OpenAIApi:
     """ASGI: the endpoints for other tools.
 
     Args:
-        client: the engine's handle.
+        client: the handle on the engine.
         key: required of callers; None lets everyone in.
     """
 
@@ -90,23 +90,23 @@ class OpenAIApi:
                 )
             await self._router(scope, receive, send)
         except bodies.Refused as refused:
-            await _tell(Problem.refused(refused), scope, receive, send)
+            await _respond(Problem.refused(refused), scope, receive, send)
         except HTTPException as error:  # Starlette's, of a method
             allowed = (error.headers or {}).get("Allow", "")
             problem = Problem(405, f"This address takes {allowed}.", code="wrong_method")
-            await _tell(problem, scope, receive, send)
+            await _respond(problem, scope, receive, send)
         except Problem as problem:
-            await _tell(problem, scope, receive, send)
+            await _respond(problem, scope, receive, send)
 
     async def _health(self, _: Request) -> Response:
         self._ready()
         return JSONResponse({"status": "ok"})
 
     def _ready(self) -> Status:
-        """The status of an engine that has a model.
+        """Return the status of an engine that has a model.
 
         Raises:
-            Problem: it has none.
+            Problem: no model is loaded.
         """
         status = self._client.status()
         if status.device is None or status.preset is None:
@@ -114,7 +114,7 @@ class OpenAIApi:
         return status
 
     async def _list_models(self, request: Request) -> Response:
-        """The served model, as a list of one, or by its name."""
+        """Respond with the served model, as a list of one, or by its name."""
         served, name = self._ready().preset, request.path_params.get("name")
         model = {
             "id": served,
@@ -144,8 +144,7 @@ class OpenAIApi:
             form = completions.Form(given, status.preset or "", vocabulary)
         else:
             form = infill.Form(given, status.preset or "", status.context_length)
-        # Beside the event loop, as to count the tokens of a long text takes a while. A thread of anyio's ends
-        # when it has nothing to do.
+        # In a thread, since counting the tokens of a long text takes a while; anyio ends idle threads.
         raw, cut = await anyio.to_thread.run_sync(
             fields_for, form.ask, vocabulary, status.context_length
         )
@@ -156,8 +155,8 @@ class OpenAIApi:
 class _Answer(Response):
     """The answer to one completion, written while it is generated.
 
-    A caller who leaves ends the generation at once, also before its first token. Pieces are taken as fast as
-    they come, so that a caller who reads slowly keeps no slot. Starlette's StreamingResponse does neither.
+    A disconnect ends the generation at once, also before its first token. Pieces are read as fast as they
+    arrive, so that a slow reader holds no slot. Starlette's StreamingResponse does neither.
 
     Args:
         generation: cancelled when the answer ends.
@@ -170,7 +169,8 @@ class _Answer(Response):
         self._ready: asyncio.Queue[Piece | Problem | None] = asyncio.Queue()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """
+        """Send the response.
+
         Raises:
             Problem: before anything was sent.
         """
@@ -244,11 +244,11 @@ def _event(fields: dict[str, Any]) -> bytes:
 async def _not_found(*_: object) -> None:
     raise Problem(
         404,
-        f"There are {COMPLETIONS}, {MODELS} and {INFILL}. A model that fills in code does not chat.",
+        f"The endpoints are {COMPLETIONS}, {MODELS} and {INFILL}. Chat is not supported.",
         code="not_found",
     )
 
 
-async def _tell(problem: Problem, scope: Scope, receive: Receive, send: Send) -> None:
+async def _respond(problem: Problem, scope: Scope, receive: Receive, send: Send) -> None:
     response = JSONResponse(problem.body, problem.status, problem.headers)
     await refuse(response, scope, receive, send, unread=problem.unread)

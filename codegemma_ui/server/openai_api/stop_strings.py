@@ -1,4 +1,4 @@
-"""Ending a text where one of a caller's strings comes, without showing a part of one. Pure."""
+"""Stop strings: end a text before the first one, without showing a part of it. Pure."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from collections.abc import Sequence
 
 
 class StopStrings:
-    """A text that comes in pieces, however they fall, cut before the first stop string that is complete.
+    """Cuts a text that arrives in arbitrary pieces before the first complete stop string.
 
     Args:
-        strings: none of them empty.
+        strings: the stop strings, none of them empty.
 
     Attributes:
-        found: the one that came, once it did.
+        found: the stop string that was found, if any.
     """
 
     def __init__(self, strings: Sequence[str]) -> None:
@@ -22,7 +22,7 @@ class StopStrings:
         self.found: str | None = None
 
     def feed(self, text: str) -> str:
-        """What can be shown now; the rest may be the beginning of a stop string, and is held."""
+        """Return the text that can be shown now; the rest may begin a stop string, and is held back."""
         held = self._held + text
         ends = [(at + len(each), each) for each in self._strings if (at := held.find(each)) >= 0]
         if ends:
@@ -42,6 +42,6 @@ class StopStrings:
         return held[:shown]
 
     def flush(self) -> str:
-        """What was held, once nothing more comes."""
+        """Return the text held back, once no more arrives."""
         held, self._held = self._held, ""
         return held

@@ -1,4 +1,4 @@
-"""An answer as it is written: which text may be shown, which tokens it came from, and why it ended."""
+"""The state of a response while it is generated: text to show, its tokens, and the reason it ended."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ from codegemma_ui.server.openai_api.stop_strings import StopStrings
 Ended = Literal["eos", "word", "limit"]
 
 _ENDED: dict[str, Ended] = {"stop_token": "eos", "repetition": "eos", "server": "eos"}
-"""`stop_reason` -> why an answer ended; any other is a limit."""
+"""`stop_reason` -> why a response ended; any other is a limit."""
 
 
 @dataclass(frozen=True)
 class PromptProgress:
-    """How far the prefill is, as llama.cpp tells it.
+    """Progress of the prefill, as llama.cpp reports it.
 
     Attributes:
         total: tokens of the prompt.
-        cache: those that the prefix cache held.
-        processed: those that it holds by now.
+        cache: tokens found in the prefix cache.
+        processed: tokens prefilled so far, cached ones included.
         time_ms: since the engine began.
     """
 
@@ -46,10 +46,10 @@ class PromptProgress:
 
 @dataclass(frozen=True)
 class Piece:
-    """A piece of the answer's text, or news of the prefill before it.
+    """A piece of the response's text, or the progress of the prefill before it.
 
     Attributes:
-        tokens: those whose text is shown with it; each with the character of the answer it begins at.
+        tokens: those whose text is shown with it, each with its character offset in the response.
         progress: of the prefill.
     """
 
@@ -62,19 +62,19 @@ class Piece:
 
 
 class Writing:
-    """One answer.
+    """One response.
 
     Args:
-        ask: what it is to be.
+        ask: the requested completion.
         stop_ids: tokens that end a middle.
-        cut: whether its prompt was cut before the engine saw it.
+        cut: whether its prompt was cut before it was sent to the engine.
 
     Attributes:
         prompt: the prompt event, once the engine has begun.
-        count: tokens written, one that ended it among them.
+        count: generated tokens, including one that ended it.
         has_line_break: whether one was written.
         ended: by the model ("eos"), by a stop string ("word"), or by a limit.
-        began_s, first_s, latest_s: when the engine began, and when the first and the latest token came.
+        began_s, first_s, latest_s: when the engine began, and when the first and the latest token arrived.
     """
 
     def __init__(self, ask: Ask, stop_ids: Collection[int], *, cut: bool = False) -> None:
@@ -95,12 +95,12 @@ class Writing:
 
     @property
     def prompt_tokens(self) -> int:
-        """What the model read, given token ids among them."""
+        """Tokens of the prompt, forced ones included."""
         return self.prompt.prompt_tokens + self.prompt.forced_tokens if self.prompt else 0
 
     @property
     def was_cut(self) -> bool:
-        """Whether the model read less than it was given."""
+        """Return whether the prompt was cut."""
         prompt = self.prompt
         return self._cut or bool(
             prompt
@@ -110,11 +110,11 @@ class Writing:
         )
 
     async def pieces(self, events: AsyncIterator[Event]) -> AsyncGenerator[Piece]:
-        """Yield an empty piece when the engine begins, those of its prefill, then the text as far as it may
-        be shown. It may end before the events do: then the caller has all that it wanted.
+        """Yield an empty piece when the engine begins, then prefill progress, then the text that may be
+        shown. This can end before the events do, when the response is complete.
 
         Raises:
-            Problem: it failed.
+            Problem: the completion failed.
         """
         async for event in events:
             match event:
@@ -172,7 +172,7 @@ class Writing:
         return limit_s is not None and self.has_line_break and now - self.first_s > limit_s
 
     def _is_full(self) -> bool:
-        """Whether the engine ends here by itself, and its last event comes next."""
+        """Return whether the context is full, so that the engine's last event comes next."""
         prompt = self.prompt
         return prompt is not None and self.prompt_tokens + self.count >= prompt.max_length
 
@@ -182,7 +182,7 @@ class Writing:
         return Piece(text, self._released())
 
     def _released(self, *, cut: bool = False) -> tuple[tuple[TokenEvent, int], ...]:
-        """The tokens whose whole text is shown by now; where the text is cut, those that begin before it."""
+        """Return the tokens whose whole text is shown; if it is cut, those that begin before the cut."""
         released = []
         while self._waiting:
             token, start, end = self._waiting[0]

@@ -1,6 +1,6 @@
-"""Every string the page shows or speaks, from a TOML file for each language. Pure, once it is imported.
+"""Every string of the page, from one TOML file per language. Pure, once it is imported.
 
-Errors keep the engine's own words as their detail, under a headline from here.
+Errors keep the engine's own message as their detail, under a headline from here.
 """
 
 from __future__ import annotations
@@ -18,34 +18,34 @@ TABLE = files.read(Path(__file__).parent, LANGUAGES)
 
 
 def text(key: str, language: Language, /, **values: object) -> str:
-    """One string of the page.
+    """Return one string of the page.
 
     Args:
         key: a key of `TABLE`.
         language: one of `LANGUAGES`.
-        values: what the string's `{names}` stand for.
+        values: the values of the string's `{names}`.
     """
     return template(key, language).format(**values)
 
 
 def template(key: str, language: Language) -> str:
-    """One string of the page with its `{names}`, for a script to fill."""
+    """Return one string of the page with its `{names}`, for a script to fill in."""
     return TABLE[key][LANGUAGES.index(language)]
 
 
 def error_title(code: str, language: Language) -> str:
-    """The headline of an error; a code that has none of its own gets the general one."""
+    """Return the headline of an error; a code without one gets the general headline."""
     return text(f"error_{code}" if f"error_{code}" in TABLE else "error", language)
 
 
 def error_hint(code: str, language: Language) -> str:
-    """What to do next, where the engine's English hint will not do; else empty."""
+    """Return a translated hint if the page is not in English and there is one; else empty."""
     key = f"hint_{code}"
     return text(key, language) if language != "en" and key in TABLE else ""
 
 
 def choose_language(asked: str | None, operators: str, accepted: str | None) -> Language:
-    """The language of a page at its first load.
+    """Return the language of a page at its first load.
 
     Args:
         asked: `?lang=` of the address, if any.

@@ -1,4 +1,4 @@
-"""Reading the page's strings from one TOML file for each language, and refusing files that do not agree."""
+"""Reader of the page's strings, one TOML file per language; files that do not agree are refused."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from pathlib import Path
 from typing import Any
 
 _BRACES = re.compile(r"{[^{}]*}|[{}]")
-"""A `{name}` of a string, or a brace that has lost the other one."""
+"""A `{name}` of a string, or an unmatched brace."""
 
 
 def read(folder: Path, languages: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    """Every string: key -> what it says in each of the languages.
+    """Return every string: key -> its text in each of the languages.
 
     Args:
         folder: has a file for each language, `en.toml` for "en".
-        languages: their codes; the first one's keys and `{names}` are what the others must have.
+        languages: their codes; the others must have the keys and `{names}` of the first.
 
     Raises:
-        ValueError: a file is not TOML, or does not agree with the first one; the message names each fault.
+        ValueError: a file is not TOML, or does not agree with the first one; the message lists each fault.
     """
     tables = [_table(folder / f"{language}.toml") for language in languages]
     faults = [
@@ -41,17 +41,17 @@ def _table(file: Path) -> dict[str, Any]:
 
 
 def _faults(table: dict[str, Any], first: dict[str, Any]) -> list[str]:
-    """What keeps a language's file from use beside the first language's."""
+    """Return the differences of a language's file from the first language's."""
     faults = [f"{key} is missing" for key in first if key not in table]
-    for key, said in table.items():
+    for key, value in table.items():
         if key not in first:
             faults.append(f"{key} is unknown")
-        elif not isinstance(said, str) or not said:
+        elif not isinstance(value, str) or not value:
             faults.append(f"{key} must be a text in quotes, not empty")
-        elif (names := _names(said)) != (wanted := _names(first[key])):
-            faults.append(f"{key} must have {wanted}. It has {names}")
+        elif (names := _names(value)) != (wanted := _names(first[key])):
+            faults.append(f"{key} must have {wanted}. Received: {names}")
     return faults
 
 
-def _names(said: object) -> str:
-    return " ".join(sorted(set(_BRACES.findall(str(said))))) or "no {name}"
+def _names(value: object) -> str:
+    return " ".join(sorted(set(_BRACES.findall(str(value))))) or "no {name}"

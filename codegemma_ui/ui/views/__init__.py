@@ -1,7 +1,7 @@
-"""The teaching views: what each shows, as facts that a script of `static/` draws.
+"""The lesson views: facts that a script of `static/` draws.
 
-A view is a tab of the third pane. The server says what is so, and in which words; the browser draws it.
-Nothing here makes HTML of anybody's text but through `render.escape`.
+A view is a tab of the third pane. The server provides facts and texts; the browser draws them. User text
+becomes HTML only through `render.escape`.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from codegemma_ui.ui.strings import Language, error_hint, error_title, text
 
 
 def shell(name: str, language: Language, facts: Mapping[str, Any] | None) -> str:
-    """Return a view: its sentence, and what its script is to draw, with the words of `words`.
+    """Return a view: its introduction, and the facts that its script draws, with the strings of `words`.
 
     Args:
-        name: of the view; `<name>_says` is its sentence, `<name>_empty` what it says without facts.
-        facts: as JSON takes them.
+        name: of the view; `<name>_says` is its introduction, `<name>_empty` its text without facts.
+        facts: JSON-serialisable.
     """
     says = escape(text(f"{name}_says", language))
     if facts is None:
@@ -37,13 +37,13 @@ def shell(name: str, language: Language, facts: Mapping[str, Any] | None) -> str
 
 
 def as_json(value: Mapping[str, Any]) -> str:
-    """JSON without a space."""
+    """Return compact JSON."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
 
 def told_error(error: PlaygroundError | None, language: Language) -> dict[str, str] | None:
-    """An error as a view tells it: a headline, what to do next where that is translated, and the engine's own
-    words."""
+    """Return an error for a view: a headline, a translated hint if there is one, and the engine's message and
+    hint."""
     if error is None:
         return None
     return {
@@ -55,5 +55,5 @@ def told_error(error: PlaygroundError | None, language: Language) -> dict[str, s
 
 
 def now_doing(run: Run, language: Language) -> str:
-    """What a run does now, in the words of the line under the middle; empty where it has ended."""
+    """Return what a run does now, as in the line under the middle; empty if it has ended."""
     return "" if run.ended else " \N{MIDDLE DOT} ".join(doing(run, language))

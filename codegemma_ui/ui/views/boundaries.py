@@ -1,4 +1,4 @@
-"""Boundary check: quiet lines under the editors about the edges of the hole, with their places and fixes."""
+"""Boundary check: findings about the edges of the hole under the editors, with their places and fixes."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ WORDS = (
 
 
 def view(findings: Sequence[Finding], prefix: str, suffix: str, language: Language) -> str:
-    """The view of what was found.
+    """Return the view of the findings.
 
     Args:
-        prefix, suffix: the texts that the findings are about.
+        prefix, suffix: the checked texts.
     """
     return shell(NAME, language, facts(findings, prefix, suffix, language))
 
@@ -31,12 +31,12 @@ def view(findings: Sequence[Finding], prefix: str, suffix: str, language: Langua
 def facts(
     findings: Sequence[Finding], prefix: str, suffix: str, language: Language
 ) -> dict[str, Any]:
-    """What `static/boundaries.js` draws.
+    """Return what `static/boundaries.js` draws.
 
     Returns:
-        `findings`, each with its `kind`, `severity`, `title`, `why` and the words of its `fix` (or null);
+        `findings`, each with its `kind`, `severity`, `title`, `why` and the text of its `fix` (or null);
         `places` as `[side, line, column, line, column]`, counted as in the X-ray; `edits` as the same with
-        the text that stands there and the one that is to stand there; and `max_length`, or null.
+        the old and the new text; and `max_length`, or null.
     """
     texts = {"prefix": prefix, "suffix": suffix}
     counted = {side: Places(side_text) for side, side_text in texts.items()}
@@ -50,9 +50,9 @@ def facts(
             {
                 "kind": finding.kind,
                 "severity": finding.severity,
-                "title": _said(finding, "", language),
-                "why": _said(finding, "_why", language),
-                "fix": _said(finding, "_fix", language) if _fixable(finding) else None,
+                "title": _string(finding, "", language),
+                "why": _string(finding, "_why", language),
+                "fix": _string(finding, "_fix", language) if _fixable(finding) else None,
                 "places": [place(one) for one in finding.places],
                 "edits": [
                     [*place(one), texts[one.side][one.start : one.end], one.text]
@@ -69,8 +69,8 @@ def _fixable(finding: Finding) -> bool:
     return bool(finding.edits) or finding.max_length is not None
 
 
-def _said(finding: Finding, about: str, language: Language) -> str:
-    """What is said of a finding: a string for what is kept or for its severity, where there is one."""
+def _string(finding: Finding, about: str, language: Language) -> str:
+    """Return the string of a finding: the one for what is kept or for its severity, if there is one."""
     name = f"check_{finding.kind}"
     for key in (f"{name}_{finding.facts.get('kept')}", f"{name}_{finding.severity}", name):
         if f"{key}{about}" in TABLE:

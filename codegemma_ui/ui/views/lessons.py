@@ -1,4 +1,4 @@
-"""Lessons: the list in its tab, and the one that is open, above the editors."""
+"""Lessons: the list in its tab, and the open one above the editors."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ TABS = {
     "xray": "tab_xray",
     "tokens": "tab_tokens",
 }
-"""The strings that name the tabs a lesson may send to."""
+"""The strings that name the tabs a lesson may refer to."""
 
 
 def view(language: Language) -> str:
-    """The list of all lessons."""
-    told = [{"key": one.key, "title": text(f"lesson_{one.key}", language)} for one in LESSONS]
-    return shell(NAME, language, {"lessons": told})
+    """Return the list of all lessons."""
+    listed = [{"key": one.key, "title": text(f"lesson_{one.key}", language)} for one in LESSONS]
+    return shell(NAME, language, {"lessons": listed})
 
 
 def card(opened: dict[str, str | None] | None, language: Language) -> str:
-    """The open lesson, or nothing.
+    """Return the open lesson, or nothing.
 
     Args:
         opened: `{"lesson": key, "try": key or None}`.
@@ -44,10 +44,10 @@ def card(opened: dict[str, str | None] | None, language: Language) -> str:
 
 
 def card_facts(lesson: Lesson, tried: str | None, language: Language) -> dict[str, Any]:
-    """What `static/lessons.js` draws of one lesson.
+    """Return what `static/lessons.js` draws of one lesson.
 
     Args:
-        tried: which of its variations stands in the editors.
+        tried: the variation in the editors, if any.
     """
     at = LESSONS.index(lesson)
     return {

@@ -1,4 +1,4 @@
-"""Hole quiz: a guess and the model's middle beside what stood there."""
+"""Hole quiz: a guess and the model's middle compared with the hidden code."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ class Attempt:
     """One text for the hole.
 
     Attributes:
-        exact: it is what stood there, but for blanks at the end.
-        parses: Python takes the whole program; None where nobody looked.
+        exact: whether it equals the hidden code, except for trailing whitespace.
+        parses: whether the whole program is valid Python; None if not checked.
         logprob: natural logarithm of the model's probability for these tokens and an end right after them;
-            None where it has none, as for a middle that was cut off.
-        tokens: how many these are, the end not among them.
+            None if there is none, as for a middle that was cut off.
+        tokens: number of tokens, without the end.
     """
 
     who: Literal["you", "model", "truth"]
@@ -52,17 +52,17 @@ class Attempt:
 
 @dataclass(frozen=True)
 class Comparison:
-    """All attempts at one hole; `parsed` where the program was held to be Python."""
+    """All attempts at one hole; `parsed` if the program was checked as Python."""
 
     rows: tuple[Attempt, ...]
     parsed: bool
 
 
 def view(comparison: Comparison | None, language: Language, *, state: str = "idle") -> str:
-    """The quiz; what is hidden, and what was guessed, the page keeps to itself.
+    """Return the quiz; the hidden code and the guess stay in the page.
 
     Args:
-        state: "idle", "busy" while the model writes, "scoring", or "failed" where it did not write.
+        state: "idle", "busy" while the model generates, "scoring", or "failed".
     """
     facts: dict[str, Any] = {"state": state}
     if comparison is not None:

@@ -1,4 +1,4 @@
-"""Layout race: the same request in every prompt order, a lane for each."""
+"""Layout race: the same request in every prompt order, one lane each."""
 
 from __future__ import annotations
 
@@ -49,13 +49,13 @@ _ORDERED = ("context", "path", "prefix", "suffix")
 
 @dataclass
 class Lane:
-    """One order's part of a race.
+    """The part of a race for one prompt order.
 
     Attributes:
         layout: the order.
         run: the completion.
-        scored: of the true middle and an end after it, once its turn has come.
-        trained: whether the model was trained on this order; None before it is known which one runs.
+        scored: the scoring of the true middle and an end after it, once its turn has come.
+        trained: whether the model was trained on this order; None until the model is known.
     """
 
     layout: fim.Layout
@@ -65,18 +65,18 @@ class Lane:
 
 
 def again(language: Language) -> str:
-    """The view of the race that the page holds, or of none, in other words."""
+    """Return the view of the race that the page holds, if any, in another language."""
     return shell(NAME, language, {"lanes": None})
 
 
 def view(
     lanes: Sequence[Lane], true_middle: str, language: Language, *, running: bool = False
 ) -> str:
-    """The view of a race.
+    """Return the view of a race.
 
     Args:
-        true_middle: empty where nobody knows it.
-        running: it goes on; what a page needs to show a lane in its other views comes at the end.
+        true_middle: empty if unknown.
+        running: whether it is in progress; the recordings of the lanes are sent at the end.
     """
     return shell(NAME, language, facts(lanes, true_middle, language, running=running))
 
@@ -84,11 +84,11 @@ def view(
 def facts(
     lanes: Sequence[Lane], true_middle: str, language: Language, *, running: bool
 ) -> dict[str, Any]:
-    """What `static/race.js` draws.
+    """Return what `static/race.js` draws.
 
     Returns:
-        `lanes`, see `_lane`; the `seed` of all; whether it is `greedy`, so that the seed changes nothing;
-        whether the true middle is `known`; and whether the lanes are `mixed`, of more than one model.
+        `lanes`, see `_lane`; the `seed` of all; whether it is `greedy`, so that the seed has no effect;
+        whether the true middle is `known`; and whether the lanes are `mixed`, from more than one model.
     """
     request = lanes[0].run.request
     models = {
@@ -107,9 +107,9 @@ def facts(
 
 
 def _lane(lane: Lane, true_middle: str, language: Language, *, whole: bool) -> dict[str, Any]:
-    """`state` is one of "idle", "waiting", "writing", "done", "stopped", "failed"; figures as they are known;
-    `doing` what a lane that waits or writes does now, in words;
-    `order` the roles of the prompt with their tokens; `recording` only where it is `whole`."""
+    """Return one lane. `state` is one of "idle", "waiting", "writing", "done", "stopped", "failed"; figures
+    are None until known; `doing` is what a waiting or writing lane does now, in words; `order` the roles of
+    the prompt with their token counts; `recording` is set only if `whole`."""
     run, progress = lane.run, lane.run.progress
     completion = progress.completion if progress else None
     recorded = run.recording if whole else None
@@ -125,7 +125,7 @@ def _lane(lane: Lane, true_middle: str, language: Language, *, whole: bool) -> d
         "stop_token": completion.stop_token if completion else None,
         "ttft_s": completion.ttft_s if completion else None,
         "written": len(progress.tokens) if progress else 0,
-        "figures": _told(figures(progress.tokens) if progress else None),
+        "figures": _as_dict(figures(progress.tokens) if progress else None),
         "truth": _truth(lane.scored, language),
         "exact": bool(true_middle) and run.ended and run.middle == true_middle,
         "error": told_error(run.error, language),
@@ -147,22 +147,22 @@ def _state(lane: Lane) -> str:
 
 
 def _order(run: Run) -> list[list[Any]]:
-    """`[role, tokens]` of the prompt's parts in their order; other files count as one part."""
+    """Return `[role, tokens]` of the prompt's parts in their order; other files count as one part."""
     if run.prompt is None:
         return []
     counts: Counter[str] = Counter()
-    for token in run.prompt.tokens:  # a Counter keeps the order in which its keys came
+    for token in run.prompt.tokens:  # a Counter keeps the insertion order of its keys
         counts[token.role] += token.role in _ORDERED
     return [[role, count] for role, count in counts.items() if role in _ORDERED]
 
 
-def _told(found: Figures | None) -> dict[str, Any] | None:
+def _as_dict(found: Figures | None) -> dict[str, Any] | None:
     return asdict(found) if found else None
 
 
 def _truth(scored: Run | None, language: Language) -> dict[str, Any] | None:
-    """What is known of the true middle's likelihood; `{"error": …}` where it could not be scored, and
-    `{"doing": …}` while it is."""
+    """Return the true middle's likelihood; `{"error": …}` if it could not be scored, `{"doing": …}` while it
+    is being scored."""
     if scored is None:
         return None
     if not scored.ended:

@@ -1,4 +1,4 @@
-"""What the suffix bought: the tokens of a middle, scored with its suffix and without it."""
+"""Suffix gain: the tokens of a middle, scored with its suffix and without it."""
 
 from __future__ import annotations
 
@@ -23,28 +23,28 @@ WORDS = (
 )
 
 SCORING = {"with": "suffix_scoring_with", "without": "suffix_scoring_without"}
-"""What is said of the states in which something is scored."""
+"""State -> key of its string, while something is being scored."""
 
 Missing = Literal["nothing", "none", "other_model"]
 
 
 def fresh(language: Language) -> str:
-    """The view of a completion that has not been scored."""
+    """Return the view of a completion that has not been scored."""
     return shell(NAME, language, {"state": "idle"})
 
 
 def again(language: Language) -> str:
-    """What the page holds, in other words."""
+    """Return the view that the page holds, in another language."""
     return shell(NAME, language, {"state": None})
 
 
 def missing(why: Missing, language: Language) -> str:
-    """Why there is nothing to score: no completion, no suffix, or a completion of another model."""
+    """Return why there is nothing to score: no completion, no suffix, or a completion of another model."""
     return shell(NAME, language, {"state": why})
 
 
 def view(pair: Pair, scored: tuple[Run, Run], written: str, language: Language) -> str:
-    """The view of a comparison.
+    """Return the view of a comparison.
 
     Args:
         scored: with the suffix, and without it.
@@ -54,7 +54,7 @@ def view(pair: Pair, scored: tuple[Run, Run], written: str, language: Language) 
 
 
 def facts(pair: Pair, scored: tuple[Run, Run], written: str, language: Language) -> dict[str, Any]:
-    """What `static/suffix.js` draws.
+    """Return what `static/suffix.js` draws.
 
     Returns:
         `state`: "with" or "without" while that is being scored, "done", "stopped", "late" (the time limit) or
@@ -62,35 +62,35 @@ def facts(pair: Pair, scored: tuple[Run, Run], written: str, language: Language)
         `[id, piece, logprob with, logprob without]` and the `reading`.
     """
     state = _state(scored)
-    told: dict[str, Any] = {
+    drawn: dict[str, Any] = {
         "state": state,
         "doing": _doing(scored, state, language),
         "layout": pair.layout,
         "was_ltr": written == "ltr",
         "error": next((told_error(run.error, language) for run in scored if run.error), None),
     }
-    if told["state"] == "done":
+    if drawn["state"] == "done":
         one, other = (run.progress.tokens if run.progress else [] for run in scored)
         found = differences(one, other)
-        told["tokens"] = [
+        drawn["tokens"] = [
             [each.id, each.piece, round(each.with_suffix, 4), round(each.without, 4)]
             for each in found
         ]
-        told["reading"] = [asdict(clause) for clause in reading(found)]
-    return told
+        drawn["reading"] = [asdict(clause) for clause in reading(found)]
+    return drawn
 
 
 def _doing(scored: tuple[Run, Run], state: str, language: Language) -> str:
-    """Which of the two is scored, and how far that is; only the latter where it waits for its turn."""
+    """Return which of the two is being scored and its progress; only the progress while it is queued."""
     if state not in SCORING:
         return ""
     run = scored[state == "without"]
-    said = now_doing(run, language)
+    doing = now_doing(run, language)
     if run.prompt is None:
-        return said
+        return doing
     scoring = text(SCORING[state], language)
     tokens = run.progress.tokens if run.progress else []
-    return scoring if tokens else f"{scoring} \N{MIDDLE DOT} {said}"
+    return scoring if tokens else f"{scoring} \N{MIDDLE DOT} {doing}"
 
 
 def _state(scored: tuple[Run, Run]) -> str:

@@ -1,7 +1,7 @@
-"""Take along: the completion in view as code, as a link, as a file; and opening a link or a file again.
+"""Share: the completion in view as code, as a link, as a file; and opening a link or a file.
 
-The page holds the recording of the completion in view (`recorded`). The link and the file are made of it in
-the browser; the code is written here, when somebody looks.
+The page holds the recording of the completion in view (`recorded`). The link and the file are created from it
+in the browser; the code is written here, on request.
 """
 
 from __future__ import annotations
@@ -30,17 +30,17 @@ NOTES = (
     *("spelled", "joined", "blocks", "chosen", "drawn", "undrawn"),
     *("rounded", "int8", "served", "stopped", "login", "serving"),
 )
-"""Keys of `Snippet.notes`, and "serving": the playground serves another model at this moment."""
+"""Keys of `Snippet.notes`, and "serving": the playground currently serves another model."""
 
 
 @dataclass(frozen=True)
 class Code:
-    """What was written of the completion in view.
+    """The code of the completion in view.
 
     Attributes:
-        of: the page's number of the question.
-        snippets: the scripts; none where there is a `refusal`.
-        refusal: why there are none, in words.
+        of: the page's number of the request.
+        snippets: the scripts; none if there is a `refusal`.
+        refusal: the reason why there are none.
     """
 
     of: int
@@ -50,13 +50,13 @@ class Code:
 
 @dataclass(frozen=True)
 class Unfinished:
-    """A completion without a recording; the page keeps it with what it has written so far.
+    """A completion without a recording; the page keeps it with its text so far.
 
     Attributes:
-        request: as it was asked.
-        ending: how the program's lines end, "LF" or "CRLF".
-        preset: that was to write it.
-        error: that ended it, as `code`, `message` and `hint`; None while it is being written.
+        request: as it was sent.
+        ending: the program's line ending, "LF" or "CRLF".
+        preset: its model.
+        error: the error that ended it, as `code`, `message` and `hint`; None while it runs.
     """
 
     request: Mapping[str, Any]
@@ -66,10 +66,10 @@ class Unfinished:
 
 
 def view(language: Language, code: Code | None = None, further: Iterable[str] = ()) -> str:
-    """The view; without code, the page asks for it.
+    """Return the view; without code, the page requests it.
 
     Args:
-        further: notes on asking this playground's API.
+        further: notes on the use of this playground's API.
     """
     facts: dict[str, Any] = {"of": None, "code": None, "refusal": ""}
     if code is not None:
@@ -98,19 +98,19 @@ def recorded(
     opened: bool = False,
     ready: bool = False,
 ) -> str:
-    """The completion in view, for the page's scripts, where nobody sees it.
+    """Return the completion in view for the page's scripts, hidden.
 
     Args:
-        recording: None where the completion in view has not ended well.
+        recording: None if the completion in view has not ended well.
         unfinished: what is known of it then.
-        opened: it is not of this page: a link or a file was opened.
-        ready: the page has just been filled for the first time, and an address may be opened.
+        opened: whether it came from a link or a file.
+        ready: whether the page has just been filled for the first time, so that an address may be opened.
     """
-    told = {
+    known = {
         "recording": recording.to_dict() if recording else None,
         "unfinished": asdict(unfinished) if unfinished else None,
         "opened": opened,
         "ready": ready,
     }
-    facts = escape(as_json(told))
+    facts = escape(as_json(known))
     return f'<section class="view" data-view="recorded"><div class="facts" hidden>{facts}</div></section>'

@@ -1,4 +1,4 @@
-"""The middle token by token: how sure the model was, what else it might have written, why it stopped."""
+"""The middle token by token: probabilities, alternatives, and the reason it stopped."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ WORDS = (
 
 
 def view(recording: Recording | None, parent: dict[str, Any] | None, language: Language) -> str:
-    """The view of an ended completion.
+    """Return the view of an ended completion.
 
     Args:
-        parent: which recording of the page this one branched off, and at which token, as the page told it.
+        parent: the recording of the page this one branched off, and the token, as sent by the page.
     """
     if recording is None or not recording.tokens:
         return shell(NAME, language, None)
@@ -46,5 +46,5 @@ def view(recording: Recording | None, parent: dict[str, Any] | None, language: L
 
 
 def again(language: Language) -> str:
-    """The view of what the page showed last, and still has, in other words."""
+    """Return the view that the page showed last and still holds, in another language."""
     return shell(NAME, language, {"recording": None})

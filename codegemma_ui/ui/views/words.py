@@ -1,4 +1,4 @@
-"""The words that the scripts of the views need, sent once for each language of the page."""
+"""The strings that the scripts of the views need, sent once for each language of the page."""
 
 from __future__ import annotations
 
@@ -29,6 +29,6 @@ WORDS = tuple(
 
 
 def view(language: Language) -> str:
-    """Return the words as `static/views.js` reads them."""
+    """Return the strings as `static/views.js` reads them."""
     words = {key: template(key, language) for key in WORDS}
     return f'<div id="view-words" lang="{language}" hidden>{escape(as_json(words))}</div>'

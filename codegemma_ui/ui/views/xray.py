@@ -1,4 +1,4 @@
-"""Prompt X-ray: the prompt as the model receives it, token by token, and where each stands in the editors."""
+"""Prompt X-ray: the prompt as the model receives it, token by token, with the places in the editors."""
 
 from __future__ import annotations
 
@@ -21,30 +21,30 @@ WORDS = (
 
 
 def view(prompt: Prompt, prefix: str, suffix: str, max_length: int, language: Language) -> str:
-    """The view of a prompt.
+    """Return the view of a prompt.
 
     Args:
-        prefix, suffix: as they stand in the editors.
+        prefix, suffix: the texts of the editors.
     """
     return shell(NAME, language, facts(prompt, prefix, suffix, max_length))
 
 
 def facts(prompt: Prompt, prefix: str, suffix: str, max_length: int) -> dict[str, Any]:
-    """What `static/xray.js` draws.
+    """Return what `static/xray.js` draws.
 
     Returns:
-        `tokens`: `[id, piece, role]` of each, and for the two sides `[…, line, column, line, column]`, where
-        it begins and ends in its editor, from 0, columns in UTF-16 units as a browser counts. `counts` by
-        role, `room` and `max_length` in tokens, and what was `trimmed` by role.
+        `tokens`: `[id, piece, role]` of each, and for the two sides `[…, line, column, line, column]`, its
+        start and end in its editor, from 0, columns in UTF-16 units as in a browser. `counts` by role, `room`
+        and `max_length` in tokens, and the tokens `trimmed` by role.
     """
     places = {"prefix": Places(prefix), "suffix": Places(suffix)}
     tokens = []
     for token in prompt.tokens:
-        told: list[Any] = [token.id, token.piece, token.role]
+        cell: list[Any] = [token.id, token.piece, token.role]
         if token.role in places:
             place = places[token.role]
-            told += [*place.of(token.start), *place.of(token.end)]
-        tokens.append(told)
+            cell += [*place.of(token.start), *place.of(token.end)]
+        tokens.append(cell)
     counts = Counter[str](token.role for token in prompt.tokens)
     trimmed = {
         "prefix": prompt.trimmed_prefix_tokens,
@@ -61,7 +61,7 @@ def facts(prompt: Prompt, prefix: str, suffix: str, max_length: int) -> dict[str
 
 
 class Places:
-    """Lines and columns of a text, as an editor and a browser count them."""
+    """Lines and columns of a text, counted as in an editor and a browser."""
 
     def __init__(self, text: str) -> None:
         self._text = text
@@ -71,7 +71,7 @@ class Places:
                 self._starts.append(index + 1)
 
     def of(self, position: int) -> tuple[int, int]:
-        """Line and column, from 0, of the character at a position; columns in UTF-16 units."""
+        """Return line and column, from 0, of the character at a position; columns in UTF-16 units."""
         line = bisect_right(self._starts, position) - 1
         before = self._text[self._starts[line] : position]
         return line, len(before) + sum(character > "\uffff" for character in before)

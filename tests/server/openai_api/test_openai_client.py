@@ -136,7 +136,7 @@ def test_logprobs_come_with_the_text_they_belong_to(client: openai.OpenAI) -> No
         ({"top_p": 2}, None, "top_p must be"),
         ({"seed": 2**40}, None, "seed must be"),
         ({"suffix": "x" * 200_001}, None, "suffix may have at most"),
-        ({"extra_body": {"min_p": 0.1}}, "min_p", "min_p must be 0; nothing else is done here"),
+        ({"extra_body": {"min_p": 0.1}}, "min_p", "min_p must be 0; no other value is supported"),
         ({"extra_body": {"max_p": 0.1}}, "max_p", "Unknown field. Received: 'max_p'"),
         ({"extra_body": {"repetition_penalty": 1.1}}, "repetition_penalty", "Received: 1.1"),
         ({"extra_body": {"mirostat": 2}}, "mirostat", "mirostat must be 0"),

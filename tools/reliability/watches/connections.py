@@ -92,7 +92,7 @@ class ConnectionWatch(Looking):
                 self.elsewhere.add(f"{row.kind} from {row.local} to {row.remote}")
 
     def _leaves(self, row: Socket) -> bool:
-        """Whether it is a connection, and neither a visitor's nor one that the operator asked for."""
+        """Return whether it is a connection, and neither a visitor's nor one that the operator asked for."""
         return (
             not row.listens
             and _port(row.remote) != 0
