@@ -151,7 +151,7 @@ def test_trouble_of_the_engine_is_raised_and_the_next_request_works(scripted: Sc
     assert next(events).event == "prompt"
     with pytest.raises(NotEnoughMemory, match="Lower max_length"):
         next(events)
-    with pytest.raises(WorkerDied, match="started again"):
+    with pytest.raises(WorkerDied, match="being restarted"):
         playground.complete("crash")
     assert str(playground.complete("and on")) == "and on"
 
