@@ -96,7 +96,7 @@ def test_a_kill_is_no_reason(begin: Callable[[str], EngineClient], tmp_path: Pat
     status = failed(begin("killed"))
     assert starts(tmp_path) == ["with"] * 3
     assert status.error is not None
-    assert "nothing here says why" in status.error["hint"]
+    assert "the reason is unknown" in status.error["hint"]
 
 
 def test_what_is_explained_is_not_tried_again(

@@ -55,7 +55,7 @@ def test_a_default_is_one_of_info(http: httpx.Client) -> None:
 @pytest.mark.parametrize(
     ("name", "body", "said"),
     [
-        ("complete", {"data": [*FULL, 1]}, "Received: 14 values, 13 are the most."),
+        ("complete", {"data": [*FULL, 1]}, "at most 13. Received: 14."),
         ("complete", {"data": None}, "in this order: prefix, suffix, max_length"),
         ("complete", {"data": {"prefix": "a"}}, "Received: dict."),
         ("complete", {"prefix": "a"}, "Received: nothing."),
@@ -63,7 +63,7 @@ def test_a_default_is_one_of_info(http: httpx.Client) -> None:
         ("complete", {"data": [FILE]}, "no gradio.FileData"),
         ("complete", {"data": ["a", [[FILE]]]}, "no gradio.FileData"),
         ("v2/complete", {"prefix": FILE}, "no gradio.FileData"),
-        ("v2/complete", {"data": ["a"]}, "The parameters are files, forced"),
+        ("v2/complete", {"data": ["a"]}, "The parameters must be among files, forced"),
         ("status", {"data": [1]}, "data must be an empty list. Received: 1 values"),
         ("status", {}, "data must be an empty list. Received: nothing."),
     ],

@@ -129,7 +129,7 @@ def test_logprobs_come_with_the_text_they_belong_to(client: openai.OpenAI) -> No
         ({"prompt": ["a", "b"]}, "prompt", "prompt must be a string, a list of one string"),
         ({"prompt": None}, "prompt", "Received: None"),
         ({"prompt": [1, 10**9]}, "prompt", "Received: 1000000000"),
-        ({"prompt": [1, 2], "suffix": "x"}, "suffix", "beside a prompt of text"),
+        ({"prompt": [1, 2], "suffix": "x"}, "suffix", "suffix needs a prompt of text"),
         ({"prompt": "x = 1\n" * 999}, "prompt", "Received: "),
         ({"stream_options": {"include_usage": True}}, "stream_options", "beside stream: true"),
         ({"temperature": -1}, None, "temperature must be a number from 0 to 5. Received: -1"),
