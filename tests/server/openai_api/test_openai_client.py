@@ -143,7 +143,7 @@ def test_logprobs_come_with_the_text_they_belong_to(client: openai.OpenAI) -> No
         ({"extra_body": {"grammar": "root ::= x"}}, "grammar", "grammar must be empty"),
         ({"extra_body": {"json_schema": {}}}, "json_schema", "json_schema must be empty"),
         ({"extra_body": {"response_format": {"type": "json_object"}}}, "response_format", "text"),
-        ({"extra_body": {"stop_token_ids": [1]}}, "stop_token_ids", "must be empty; nothing"),
+        ({"extra_body": {"stop_token_ids": [1]}}, "stop_token_ids", "must be empty; no other"),
         ({"extra_body": {"t_max_predict_ms": "x"}}, "t_max_predict_ms", "a whole number"),
         ({"extra_body": {"top_k": 10**6}}, None, "top_k must be a whole number from 0 to 1000"),
     ],
