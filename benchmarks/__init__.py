@@ -1,1 +1,1 @@
-"""What is measured: speed/ and its results.json, how many visitors in sizing/, a 2B in real_size/."""
+"""Benchmarks: speed/ with its results.json, capacity in sizing/, a 2B model in real_size/."""

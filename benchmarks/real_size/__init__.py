@@ -1,1 +1,2 @@
-"""CodeGemma 2B's size on this machine: every backend and precision through the page, beside llama.cpp."""
+"""A model of CodeGemma 2B's size on this machine: every backend and precision through the page, and
+llama.cpp."""

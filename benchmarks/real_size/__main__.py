@@ -1,4 +1,4 @@
-"""Run CodeGemma 2B's size through the page, and keep the table in docs/sizing.md: `make real-size`.
+"""Benchmark a model of CodeGemma 2B's size through the page, and update docs/sizing.md: `make real-size`.
 
 The model has CodeGemma 2B's shape and random weights; it is made once, 5 GB, and so are llama.cpp's files of
 it, 9 GB. `--only torch` runs the rows whose name has the word, and keeps what is there of the others.
@@ -31,14 +31,14 @@ SHORT, LONG, LONGEST = 22, 200, 900
 """Tokens of the prompts."""
 
 NEW = 40
-"""Tokens that are written after each of the first two."""
+"""Tokens generated after each of the first two."""
 
 TIMES = 3
 THREADS = 2
 
 
 def run(model: Model, kind: Kind) -> Measured:
-    """One run of a row, whatever comes of it."""
+    """Run a row once; a failure is part of the result."""
     with contextlib.ExitStack() as stack:
         group = None
         try:

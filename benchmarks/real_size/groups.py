@@ -1,4 +1,4 @@
-"""Groups of processes with a limit on their memory, where one may make them (cgroups, as root)."""
+"""Process groups with a memory limit, where permitted (cgroups, as root)."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from pathlib import Path
 
 ROOT = Path("/sys/fs/cgroup")
 PLACES = ((ROOT / "memory", "memory.limit_in_bytes"), (ROOT, "memory.max"))
-"""Where a group is made and the file that takes its limit: cgroups version 1, then 2."""
+"""The parent folder of a group, and the file of its limit: cgroups version 1, then 2."""
 
 
 class NoGroups(Exception):
-    """This system does not let us make one."""
+    """This system does not permit one."""
 
 
 @contextlib.contextmanager
 def memory_group(limit_bytes: int) -> Iterator[Path]:
-    """A group whose processes have so much memory together; it goes when they have ended.
+    """Provide a group with a shared memory limit; it is removed when its processes have ended.
 
     Raises:
-        NoGroups: with the system's words.
+        NoGroups: with the system's message.
     """
     why = "no cgroups are mounted"
     for root, file in PLACES:
@@ -44,14 +44,14 @@ def memory_group(limit_bytes: int) -> Iterator[Path]:
 
 
 def inside(group: Path | None, command: Sequence[str]) -> list[str]:
-    """The command that runs another one in a group; that one itself where there is none."""
+    """Return a command that runs another one in a group, or that command itself if there is no group."""
     if group is None:
         return list(command)
     return ["sh", "-c", 'echo $$ > "$0/cgroup.procs" && exec "$@"', str(group), *command]
 
 
 def _remove(group: Path) -> None:
-    """Its processes may take a moment to be gone."""
+    """Remove a group, whose processes may take a moment to end."""
     for _ in range(100):
         with contextlib.suppress(OSError):
             group.rmdir()

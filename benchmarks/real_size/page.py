@@ -1,4 +1,4 @@
-"""The page over a model of real size: started, asked as a program asks it, and watched."""
+"""The page over a model of real size: started, called through the API, and measured."""
 
 from __future__ import annotations
 
@@ -23,38 +23,38 @@ LOOK_S = 0.2
 STARTS_WITHIN_S = 60.0
 READY_WITHIN_S = 600.0
 TRIES = 3
-"""Random weights may end after a few tokens, by a stop token."""
+"""A model with random weights may generate a stop token after a few tokens."""
 
 
 class Failed(Exception):
-    """What the page said instead of completing."""
+    """The page's error instead of a completion."""
 
 
 class Page:
     """A running playground.
 
     Args:
-        url: where it is.
-        process: its own; the model's is a child of it.
-        vocabulary: the model's, to cut prompts of a length.
+        url: its address.
+        process: its own process; the model's is a child of it.
+        vocabulary: of the model, to cut prompts of a given length.
     """
 
     def __init__(self, url: str, process: psutil.Process, vocabulary: Vocabulary) -> None:
         self._client = Client(url, verbose=False)
         self.process, self._vocabulary = process, vocabulary
         self._code = vocabulary.encode((TEXTS / "lending.txt").read_text(encoding="utf-8"))
-        self._begin = 0  # of the next prompt: none is like another
+        self._begin = 0  # of the next prompt: all differ
 
     def status(self) -> dict[str, Any]:
-        """What `/status` says."""
+        """Return the response of `/status`."""
         said: dict[str, Any] = self._client.predict(api_name="/status")
         return said
 
     def wait_until_ready(self) -> dict[str, Any]:
-        """Until the model serves; its status.
+        """Wait until the model serves, and return its status.
 
         Raises:
-            Failed: it never will.
+            Failed: it could not be loaded in time.
         """
         deadline = time.monotonic() + READY_WITHIN_S
         while time.monotonic() < deadline:
@@ -70,10 +70,10 @@ class Page:
         """Complete a prompt of about so many tokens.
 
         Returns:
-            Seconds to the first token, and the tokens a second of the others.
+            Seconds to the first token, and tokens per second of the others.
 
         Raises:
-            Failed: with the page's words.
+            Failed: with the page's message.
         """
         for _ in range(TRIES):
             first_s, begun = None, time.perf_counter()
@@ -88,11 +88,11 @@ class Page:
         raise Failed(f"it ended early {TRIES} times")
 
     def stop_while_reading(self, tokens: int, after_s: float) -> float:
-        """Ask with a long prompt, and stop; seconds until the engine is free for others."""
+        """Send a long prompt, stop, and return the seconds until the engine is free for others."""
         job = self._ask(tokens, 8)
         time.sleep(after_s)
         if job.done():
-            raise Failed("it had read the prompt before it was stopped")
+            raise Failed("the prompt was prefilled before it was stopped")
         job.cancel()
         stopped = time.perf_counter()
         while self.status()["state"] != "ready":
@@ -117,7 +117,7 @@ def serving(command: Sequence[str], folder: Path) -> Iterator[Page]:
     """Run the command of a page until the end of the block.
 
     Args:
-        folder: the preset's.
+        folder: of the preset.
 
     Raises:
         Failed: it did not start.
@@ -139,7 +139,7 @@ def serving(command: Sequence[str], folder: Path) -> Iterator[Page]:
 
 
 def command(folder: Path, backend: str, dtype: str) -> list[str]:
-    """How a page over a model is started."""
+    """Return the command that starts a page over a model."""
     flags = ("--preset", str(folder), "--backend", backend, "--dtype", dtype, "--port", "0")
     return [sys.executable, "-m", "codegemma_ui", *flags]
 

@@ -1,4 +1,4 @@
-"""The process with the model, its memory, and that of the compilers it starts."""
+"""The model's process, its memory, and that of the compilers it starts."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ class NoWorker(Exception):
 
 
 def worker_of(parent: psutil.Process) -> psutil.Process:
-    """The process with the model.
+    """Return the model's process.
 
     Args:
-        parent: which started it.
+        parent: the process that started it.
 
     Raises:
-        NoWorker: it runs no more.
+        NoWorker: it has ended.
     """
     for child in parent.children():
         with contextlib.suppress(psutil.Error):
@@ -32,13 +32,13 @@ def worker_of(parent: psutil.Process) -> psutil.Process:
 
 
 def peak_bytes(process: psutil.Process) -> int:
-    """The most main memory that a process ever had resident: Linux tells it."""
+    """Return the peak resident memory of a process (Linux)."""
     lines = Path(f"/proc/{process.pid}/status").read_text(encoding="utf-8").splitlines()
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:"))
 
 
 class Compilers:
-    """The most memory that the processes had together which a worker started: compilers.
+    """The peak memory of all processes that a worker started, i.e. compilers.
 
     Args:
         parent: of the worker.

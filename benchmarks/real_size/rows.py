@@ -1,4 +1,4 @@
-"""What is run: a backend and a precision, or a file of llama.cpp's, in all memory or in a part of it."""
+"""The rows of the table: a backend and a precision, or a llama.cpp file, with all memory or a limit."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ class Kind:
 
     Attributes:
         engine: one of Keras' backends, or llama.cpp.
-        dtype: as `--dtype` or llama.cpp's file has it.
-        limit_gb: memory that the processes may have together; None is all of the machine's.
-        beside: llama.cpp's file of the same width, which decodes what it is held against.
+        dtype: as in `--dtype` or llama.cpp's file.
+        limit_gb: memory limit of the processes together; None is all of the machine's.
+        beside: llama.cpp's file of the same width, whose decode speed it is compared with.
     """
 
     engine: str

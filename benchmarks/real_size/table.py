@@ -1,4 +1,4 @@
-"""What was measured as results.tsv, and as the table of docs/sizing.md."""
+"""The measurements as results.tsv, and as the table of docs/sizing.md."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ HEAD = (
 
 @dataclass(frozen=True)
 class Measured:
-    """One run of a row; None is what could not be measured.
+    """One run of a row; None if it could not be measured.
 
     Attributes:
         engine, dtype, limit_gb: of the row.
-        settled: the precision that "auto" came to.
+        settled: the precision that "auto" resolved to.
         ready_s: from the start of the page to its being ready; llama.cpp's from the start of its process.
-        peak_gb: the most that the model's process had resident.
-        compilers_gb: the most that processes had together which it started.
-        needs_gb: what the playground tells before it loads.
+        peak_gb: peak resident memory of the model's process.
+        compilers_gb: peak memory of all processes that it started.
+        needs_gb: the playground's estimate before it loads.
         first_short_s, first_long_s: to the first token of 22 and of 200 tokens, medians.
         tokens_per_s: of the others, median.
-        stop_s: until the engine was free after a stop, while 900 tokens were read.
-        failed: why it did not complete; empty where it did.
+        stop_s: until the engine was free after a stop during a prefill of 900 tokens.
+        failed: why it did not complete; empty if it did.
     """
 
     engine: str
@@ -57,7 +57,7 @@ NUMBERS = [one.name for one in fields(Measured) if "float" in str(one.type)]
 
 
 def write(measured: Iterable[Measured], path: Path = RESULTS) -> None:
-    """Keep all runs."""
+    """Write all runs."""
     with path.open("w", newline="", encoding="utf-8") as file:
         rows = csv.DictWriter(
             file, [one.name for one in fields(Measured)], delimiter="\t", lineterminator="\n"
@@ -71,13 +71,13 @@ def write(measured: Iterable[Measured], path: Path = RESULTS) -> None:
 
 
 def keep(measured: Sequence[Measured], path: Path = RESULTS) -> None:
-    """Keep runs in place of earlier ones of the same rows."""
+    """Write runs, replacing earlier ones of the same rows."""
     rows = {_row_of(one) for one in measured}
     write([*(one for one in read(path) if _row_of(one) not in rows), *measured], path)
 
 
 def read(path: Path = RESULTS) -> list[Measured]:
-    """Every run that was kept."""
+    """Return all saved runs."""
     measured = []
     with path.open(newline="", encoding="utf-8") as file:
         for row in csv.DictReader(file, delimiter="\t"):
@@ -91,7 +91,7 @@ def read(path: Path = RESULTS) -> list[Measured]:
 
 
 def rendered(measured: Sequence[Measured]) -> str:
-    """The table, a row for each kind that was run."""
+    """Return the table, a row for each kind that was run."""
     lines = []
     for kind in KINDS:
         mine = _of(measured, kind.engine, kind.dtype, kind.limit_gb)
@@ -104,7 +104,7 @@ def rendered(measured: Sequence[Measured]) -> str:
 
 
 def into_docs(table: str, path: Path = DOCS) -> None:
-    """Put the table where docs/sizing.md has it."""
+    """Replace the table in docs/sizing.md."""
     text = path.read_text(encoding="utf-8")
     head, rest = text.split(BEGIN)
     path.write_text(f"{head}{BEGIN}{table}{END}{rest.split(END)[1]}", encoding="utf-8")
@@ -132,13 +132,13 @@ def _row(kind: Kind, mine: Sequence[Measured], beside: Sequence[Measured]) -> li
     return [
         name,
         where,
-        _said(_median(mine, "ready_s"), "{:.0f} s"),
-        _said(peak, "{:.1f} GB") + _said(needs, " ({:.1f})"),
-        f"{_said(_median(mine, 'first_short_s'), '{:.2f}')}, "
-        f"{_said(_median(mine, 'first_long_s'), '{:.1f} s')}",
-        _said(speed, "{:.1f}"),
-        _said(speed / theirs if speed and theirs else None, "{:.2f}"),
-        _said(_median(mine, "stop_s"), "{:.1f} s"),
+        _cell(_median(mine, "ready_s"), "{:.0f} s"),
+        _cell(peak, "{:.1f} GB") + _cell(needs, " ({:.1f})"),
+        f"{_cell(_median(mine, 'first_short_s'), '{:.2f}')}, "
+        f"{_cell(_median(mine, 'first_long_s'), '{:.1f} s')}",
+        _cell(speed, "{:.1f}"),
+        _cell(speed / theirs if speed and theirs else None, "{:.2f}"),
+        _cell(_median(mine, "stop_s"), "{:.1f} s"),
     ]
 
 
@@ -147,5 +147,5 @@ def _median(runs: Sequence[Measured], name: str) -> float | None:
     return statistics.median(values) if values else None
 
 
-def _said(value: float | None, form: str) -> str:
+def _cell(value: float | None, form: str) -> str:
     return "" if value is None else form.format(value)

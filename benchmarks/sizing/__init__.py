@@ -1,1 +1,1 @@
-"""How many visitors an engine serves: a simulation, its results, its plot; `python -m benchmarks.sizing`."""
+"""Capacity of an engine in visitors: simulation, results, plot; `python -m benchmarks.sizing`."""

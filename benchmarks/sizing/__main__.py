@@ -1,6 +1,6 @@
-"""Simulate all of it, and keep results.tsv and plot.png here: `python -m benchmarks.sizing`.
+"""Run all simulations, and write results.tsv and plot.png here: `python -m benchmarks.sizing`.
 
-`--first-token 0.1 --rate 30` asks about an engine of your own instead, and prints its table.
+`--first-token 0.1 --rate 30` simulates an engine of your own instead, and prints its table.
 """
 
 from __future__ import annotations
@@ -36,16 +36,16 @@ VISITORS = (
 )
 REQUESTS = 6000
 PATIENCE_S = 1.0
-"""As long as 95 of 100 requests may wait until an engine begins with them."""
+"""The longest acceptable wait in the queue for 95 of 100 requests."""
 
 HOPELESS_S = 20.0
-"""A wait after which more visitors tell nothing new."""
+"""A wait beyond which more visitors are not simulated."""
 
 Row = dict[str, str]
 
 
 def simulate(kind: Kind, habit: Habit, replicas: int, visitors: int) -> Row:
-    """One row of the table."""
+    """Simulate one row of the table."""
     outcome = run(
         kind.engine,
         replicas,
@@ -67,7 +67,7 @@ def simulate(kind: Kind, habit: Habit, replicas: int, visitors: int) -> Row:
 
 
 def table(kind: Kind) -> Iterator[Row]:
-    """All rows of an engine, until waiting is hopeless."""
+    """Yield the rows of an engine, until the wait exceeds `HOPELESS_S`."""
     for habit in HABITS:
         for replicas in REPLICAS:
             for visitors in VISITORS:
@@ -79,7 +79,7 @@ def table(kind: Kind) -> Iterator[Row]:
 
 
 def most_visitors(rows: list[Row], engine: str, habit: str, replicas: int) -> int:
-    """The most visitors of whom 95 of 100 requests are begun within `PATIENCE_S`; 0 for none."""
+    """Return the most visitors with 95 of 100 requests begun within `PATIENCE_S`; 0 for none."""
     asked = {"engine": engine, "habit": habit, "replicas": str(replicas)}
     mine = [row for row in rows if asked.items() <= row.items()]
     return max(
@@ -88,7 +88,7 @@ def most_visitors(rows: list[Row], engine: str, habit: str, replicas: int) -> in
 
 
 def read() -> list[Row]:
-    """results.tsv."""
+    """Return the rows of results.tsv."""
     with (HERE / "results.tsv").open(newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file, delimiter="\t"))
 

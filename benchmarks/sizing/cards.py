@@ -1,6 +1,6 @@
-"""The NVIDIA cards that one can rent, and what a model may be expected to do on them. Pure.
+"""NVIDIA cards for rent, and estimates of a model's speed on them. Pure.
 
-Compute capability: https://developer.nvidia.com/cuda-gpus. Memory: what `nvidia-smi` lists, in MiB, with
+Compute capability: https://developer.nvidia.com/cuda-gpus. Memory: as listed by `nvidia-smi`, in MiB, with
 error correction on. Bandwidth: the data sheets, https://www.nvidia.com/en-us/data-center/tesla-t4/,
 .../l4/ and .../a100/.
 """
@@ -17,10 +17,10 @@ class Card:
     """A card.
 
     Attributes:
-        name: as people say it.
+        name: its common name.
         capability: CUDA compute capability, major and minor.
         memory_bytes: of the card.
-        bandwidth: of its memory, in bytes a second.
+        bandwidth: of its memory, in bytes per second.
     """
 
     name: str
@@ -44,7 +44,7 @@ def fits(preset: Preset, dtype: str, card: Card) -> bool:
 
 
 def most_tokens_per_second(preset: Preset, dtype: str, card: Card) -> float:
-    """An upper bound, not a measurement: each token reads every weight once from the card's memory."""
+    """Return an upper bound, not a measurement: each token reads every weight once from the card's memory."""
     weights = preset.weights_bytes(dtype)
     assert weights
     return card.bandwidth / weights

@@ -1,4 +1,4 @@
-"""What the simulation is run with: engines as measured or estimated, and two ways to use them. Pure."""
+"""Inputs of the simulation: measured or estimated engines, and two usage patterns. Pure."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ from codegemma_ui import presets
 
 RESULTS = Path(__file__).parent.parent / "results.json"
 DEFAULT = "engine-tensorflow-float32"
-"""What a page runs that nobody has told otherwise."""
+"""The default engine of a page."""
 
 OF_THE_BOUND = 0.5
-"""An assumption: the share of a card's bandwidth that writing tokens gets. A bound would promise too much."""
+"""An assumption: the share of a card's bandwidth that decode reaches; the bound itself would be too
+optimistic."""
 
 FIRST_TOKEN_S = {"T4": 0.15, "L4": 0.1, "A100 80 GB": 0.05}
-"""Assumptions: seconds that reading a prompt of 200 tokens takes a 2B; a 7B takes 3.4 times as long."""
+"""Assumptions: seconds of prefill of 200 tokens with a 2B; a 7B takes 3.4 times as long."""
 
 ALONE = Engine()
 
@@ -30,11 +31,11 @@ BATCH = Engine(together=8, gain=4.0)
 
 @dataclass(frozen=True)
 class Kind:
-    """An engine as the table names it.
+    """An engine, as named in the table.
 
     Attributes:
         source: "measured" or "estimated".
-        first_s: seconds from the beginning to the first token, 200 tokens in.
+        first_s: seconds to the first token, with a prompt of 200 tokens.
         tokens_per_s: from then on, for one request alone.
     """
 
@@ -46,7 +47,7 @@ class Kind:
 
 
 def bundled() -> Kind:
-    """The bundled model on the two cores that `benchmarks/results.json` was measured on."""
+    """Return the bundled model on the two cores that `benchmarks/results.json` was measured on."""
     rows = json.loads(RESULTS.read_text(encoding="utf-8"))["rows"]
     (row,) = [row for row in rows if row["name"] == DEFAULT]
     first, rate = row["first_token_s"]["200"]["median"], row["tokens_per_s"]["median"]
@@ -54,7 +55,7 @@ def bundled() -> Kind:
 
 
 def estimated(preset: str, card: str, engine: Engine = ALONE) -> Kind:
-    """A CodeGemma on a card, in half width, from the card's bandwidth; nobody has measured it here."""
+    """Return a CodeGemma on a card, in half precision, estimated from the card's bandwidth; not measured."""
     model, place = presets.named(preset), next(one for one in CARDS if one.name == card)
     first = FIRST_TOKEN_S[card] * (3.4 if "7b" in preset else 1)
     rate = OF_THE_BOUND * most_tokens_per_second(model, "bfloat16", place)
@@ -63,7 +64,7 @@ def estimated(preset: str, card: str, engine: Engine = ALONE) -> Kind:
 
 
 def kinds() -> tuple[Kind, ...]:
-    """The rows of docs/sizing.md."""
+    """Return the engines in docs/sizing.md."""
     return (
         bundled(),
         estimated("code_gemma_2b_en", "T4"),
@@ -76,10 +77,10 @@ def kinds() -> tuple[Kind, ...]:
 
 @dataclass(frozen=True)
 class Habit:
-    """How somebody uses it. Both figures are assumptions; they vary as log-normal numbers do.
+    """A usage pattern. Both figures are assumptions, with a log-normal distribution.
 
     Attributes:
-        think_s: mean seconds from an answer to the next question.
+        think_s: mean seconds from a response to the next request.
         tokens: mean tokens of a completion.
     """
 
@@ -91,13 +92,13 @@ class Habit:
         return _log_normal(chance, self.think_s, spread=1.0)
 
     def work(self, kind: Kind, chance: random.Random) -> float:
-        """Seconds that a request takes alone."""
+        """Return the seconds that a request takes alone."""
         tokens = max(1, round(_log_normal(chance, self.tokens, spread=0.7)))
         return kind.first_s + (tokens - 1) / kind.tokens_per_s
 
 
 HABITS = (Habit("page", think_s=20.0, tokens=24.0), Habit("editor", think_s=4.0, tokens=16.0))
-"""Who presses Ctrl+Enter on the page, reads and goes on; and whose editor asks at every rest."""
+"""A user of the page who presses Ctrl+Enter and reads; and an editor that requests at every pause."""
 
 
 def _log_normal(chance: random.Random, mean: float, spread: float) -> float:

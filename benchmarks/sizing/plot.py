@@ -1,4 +1,4 @@
-"""The results as a picture: how long 95 of 100 requests wait at most, against visitors."""
+"""Plot of the results: the longest wait of 95 of 100 requests, against visitors."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 
 
 def draw(rows: list[dict[str, str]], file: Path) -> None:
-    """One panel a habit, one colour an engine, one style a number of replicas."""
+    """Draw one panel per usage pattern, one colour per engine, one style per number of replicas."""
     habits = list(dict.fromkeys(row["habit"] for row in rows))
     engines = list(dict.fromkeys(row["engine"] for row in rows))
     figure = Figure(figsize=(10, 4.2), layout="tight")

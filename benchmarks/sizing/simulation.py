@@ -1,8 +1,8 @@
-"""Visitors who wait for an engine, second by second: a simulation of events. It knows no engine and no card.
+"""A discrete-event simulation of visitors who wait for an engine. It knows no engine and no card.
 
-A visitor writes and thinks for a while, asks, waits until the completion is whole, and thinks again; so N
-visitors never have more than N requests under way (a closed queue). For comparison with theory, requests can
-also come by themselves at a rate, from nobody in particular (an open queue).
+A visitor thinks for a while, sends a request, waits until the completion is done, and thinks again; so N
+visitors never have more than N requests in progress (a closed queue). For comparison with theory, requests
+can also arrive at a rate, independent of visitors (an open queue).
 
 An engine serves up to `together` requests at a time, the others first come, first served. Work is counted in
 seconds that a request would take alone. `n` requests that share an engine get on at `speed(n)` seconds of
@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from itertools import count
 
 Draw = Callable[[random.Random], float]
-"""Draws a number of seconds."""
+"""Draws a duration in seconds."""
 
 
 @dataclass(frozen=True)
@@ -29,16 +29,15 @@ class Engine:
     """One replica.
 
     Attributes:
-        together: requests that are served at a time.
-        gain: how much more work a second it does with `together` requests than with one; in between it grows
-            in a straight line.
+        together: requests served at a time.
+        gain: how much more work per second it does with `together` requests than with one; linear in between.
     """
 
     together: int = 1
     gain: float = 1.0
 
     def speed(self, running: int) -> float:
-        """Seconds of work done a second."""
+        """Return the seconds of work done per second."""
         if running <= 1 or self.together == 1:
             return 1.0
         return 1 + (self.gain - 1) * (running - 1) / (self.together - 1)
@@ -46,11 +45,11 @@ class Engine:
 
 @dataclass(frozen=True)
 class Served:
-    """What one request met, in seconds.
+    """The latencies of one request, in seconds.
 
     Attributes:
-        wait: from asking until an engine began with it.
-        whole: from asking until its last token.
+        wait: from the request until an engine began with it.
+        whole: from the request until its last token.
     """
 
     wait: float
@@ -75,7 +74,7 @@ class _Replica:
     edition: int = 0
 
     def advance(self, now: float) -> None:
-        """Let the running requests get on until now."""
+        """Advance the running requests until now."""
         if self.running:
             done = (now - self.now) * self._each()
             for request in self.running:
@@ -87,7 +86,7 @@ class _Replica:
         return self.engine.speed(len(self.running)) / len(self.running)
 
     def fill(self) -> None:
-        """Begin with those who waited longest."""
+        """Start the requests that have waited longest."""
         while self.waiting and len(self.running) < self.engine.together:
             request = self.waiting.popleft()
             request.began = self.now
@@ -95,7 +94,7 @@ class _Replica:
         self.edition += 1
 
     def next_end(self) -> float:
-        """When the next request will be whole, if nothing else happens."""
+        """Return when the next request will be done, if nothing else happens."""
         return self.now + max(0.0, min(one.left for one in self.running)) / self._each()
 
 
@@ -104,8 +103,8 @@ class Outcome:
     """A run.
 
     Attributes:
-        served: every request after the warm-up that was done.
-        busy: the share of the time that replicas worked, 0 to 1.
+        served: every finished request after the warm-up.
+        busy: the share of time that replicas worked, 0 to 1.
         seconds: of simulated time.
     """
 
@@ -128,10 +127,10 @@ def run(
     """Simulate until so many requests are served; the first tenth is warm-up and not counted.
 
     Args:
-        replicas: a visitor keeps to one of them, as a page does; open requests take turns.
+        replicas: a visitor stays with one of them, as a page does; open requests alternate.
         work: of a request, alone.
-        requests: how many to count.
-        visitors: of a closed queue, with `think` between an answer and the next question.
+        requests: number of requests to count.
+        visitors: of a closed queue, with `think` between a response and the next request.
         between: of an open queue, between one request and the next.
     """
     chance, order = random.Random(seed), count()
@@ -155,7 +154,7 @@ def run(
         place = number if what == "ends" else number % replicas
         house = houses[place]
         if what == "ends" and edition != house.edition:
-            continue  # somebody came or went meanwhile
+            continue  # outdated: a request came or went meanwhile
         house.advance(now)
         if what == "ends":
             gone = min(house.running, key=lambda one: one.left)
@@ -182,6 +181,6 @@ def run(
 
 
 def percentile(values: list[float], share: float) -> float:
-    """The smallest value that `share` of them do not pass."""
+    """Return the smallest value that `share` of them do not exceed."""
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))]

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.speed`: how fast the engine is, beside other engines on this machine."""
+"""`python -m benchmarks.speed`: speed of the engine, compared with other engines on this machine."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from codegemma_ui.fim.vocabulary import Vocabulary
 from codegemma_ui.ipc.messages import to_json
 
 BUSY_CORES = 0.5
-"""With more cores than this busy before it starts, a run says that its figures will be off."""
+"""With more cores than this busy before it starts, a run warns that its figures will be off."""
 
 NEEDS_CUDA = (
     "an NVIDIA card that nvidia-smi lists, the CUDA builds of jax and torch (docs/backends.md), and for "
@@ -75,8 +75,8 @@ def run(parsed: argparse.Namespace) -> None:
 
     Raises:
         BadInput, EngineError: before anything was measured.
-        Cancelled: a signal ended it; what was measured until then has been told.
-        Reported: nothing could be measured; the report says why.
+        Cancelled: a signal ended it; the measurements so far have been reported.
+        Reported: nothing could be measured; the report gives the reason.
     """
     found = measure(parsed)
     print(to_json(found) if parsed.json else report.markdown(found), flush=True)
@@ -101,7 +101,7 @@ def measure(parsed: argparse.Namespace) -> dict[str, Any]:
     """
     started, began = datetime.now().astimezone(), time.monotonic()
 
-    # 1. Everything that can be wrong is looked at before anything is made or loaded.
+    # 1. Check everything before anything is created or loaded.
     device = _device(parsed.device)
     threads = _whole("--threads", parsed.threads, surroundings.usable_cores(), at_most_default=True)
     rounds = _whole("--rounds", parsed.rounds, 1 if parsed.quick else 3)
@@ -109,10 +109,10 @@ def measure(parsed: argparse.Namespace) -> dict[str, Any]:
     resolved = settings.resolve(argparse.Namespace(preset=parsed.preset))
     where = surroundings.examine()
     if where["load"] is not None and where["load"] > BUSY_CORES:
-        _say(f"{where['load']} cores are busy with something else: figures will be off")
+        _say(f"{where['load']} cores are busy with other work: figures will be off")
     present, skipped = _present(chosen, device, resolved.pythons)
 
-    # 2. The model, in each form that somebody reads.
+    # 2. The model, in each format that a subject reads.
     model = (
         weights.of_shape(parsed.shape, _say)
         if parsed.shape
@@ -140,7 +140,7 @@ def measure(parsed: argparse.Namespace) -> dict[str, Any]:
     if unready and made.visits:
         made.visits[0] += unready
 
-    # 4. Tell.
+    # 4. Report.
     figures = Figures(made, vocabulary.stop_ids)
     return {
         "bench": 1,
@@ -173,7 +173,7 @@ def measure(parsed: argparse.Namespace) -> dict[str, Any]:
 def _device(wanted: str) -> Device:
     cards = bool(machine.gpus())
     if wanted == "cuda" and not cards:
-        raise BadInput(f"--device cuda needs {NEEDS_CUDA}. Received: a machine without.")
+        raise BadInput(f"--device cuda needs {NEEDS_CUDA}. Received: a machine without these.")
     return "cuda" if wanted == "cuda" or (wanted == "auto" and cards) else "cpu"
 
 
@@ -188,7 +188,7 @@ def _whole(flag: str, given: int | None, default: int, *, at_most_default: bool 
 def _present(
     chosen: Sequence[Subject], device: Device, pythons: Any
 ) -> tuple[list[Subject], list[dict[str, str]]]:
-    """Who can run here, and what each of the others needs."""
+    """Return the subjects that can run here, and what each of the others needs."""
     present, skipped = [], []
     for subject in chosen:
         needs = subject.missing(pythons.get(subject.backend))
@@ -205,7 +205,7 @@ def _present(
 def _prepare(
     model: Model, present: Sequence[Subject]
 ) -> tuple[dict[tuple[str, str], Path], dict[str, str]]:
-    """The folders that subjects read, and for whom there is none and why."""
+    """Return the folders that subjects read, and the errors of those without one."""
     folders: dict[tuple[str, str], Path] = {}
     broken: dict[str, str] = {}
     for subject in present:
@@ -221,7 +221,7 @@ def _prepare(
 
 
 def _write(found: dict[str, Any], folder: Path) -> None:
-    """Keep a run: results.json, results.md, plot.png."""
+    """Write a run: results.json, results.md, plot.png."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "results.json").write_text(
         json.dumps(found, indent=1, allow_nan=False) + "\n", encoding="utf-8"

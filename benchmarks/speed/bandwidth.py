@@ -1,4 +1,4 @@
-"""What this machine's memory can do: the ceiling under which every token reads all weights.
+"""Memory bandwidth of this machine: the upper bound of decode, as every token reads all weights.
 
 `python -m benchmarks.speed.bandwidth --threads 2 --bytes 25000000` reads two arrays, one far larger than
 the last cache and one as large as the weights, and prints `{"read": [[bytes, bytes per second], …]}`. A
@@ -18,38 +18,37 @@ from benchmarks.speed import surroundings
 from codegemma_ui import machine
 
 CACHES = 2
-"""The large array is this many times the last cache: read from end to end it never finds itself there."""
+"""The large array is this many times the last cache, so that a sequential read never hits it."""
 
 LEAST_BYTES = 2**28
 MEMORY_SHARE = 4
-"""The large array takes at most one part in this many of the memory that is free."""
+"""The large array takes at most 1/4 of the free memory."""
 
 PASSES_S = 1.0
-"""How long one size is read, over and over; the fastest pass counts, as nothing reads faster than can be."""
+"""Seconds for which one size is read repeatedly; the fastest pass counts."""
 
 
 def large_bytes() -> int:
-    """How large the array beyond the caches is on this machine, in bytes."""
+    """Return the size of the array beyond the caches on this machine, in bytes."""
     wanted = max(LEAST_BYTES, CACHES * surroundings.last_level_cache_bytes())
     memory = machine.memory_bytes()
     return wanted if memory is None else min(wanted, memory[1] // MEMORY_SHARE)
 
 
 def read_rate(size: int, threads: int, seconds: float = PASSES_S) -> float:
-    """Bytes read a second, all threads together.
+    """Return bytes read per second, by all threads together.
 
     Each thread reads its own part with a dot product of the part's two halves, the fastest plain read
-    that numpy has: two loads and one multiply-add, in vector instructions, no store. It lets go of the
-    interpreter's lock.
+    in numpy: two loads and one multiply-add, in vector instructions, no store. It releases the GIL.
 
     Args:
         size: of the array, in bytes.
-        threads: how many read at once.
-        seconds: how long to repeat it.
+        threads: number of threads.
+        seconds: duration.
     """
     each = size // threads // 8
-    # Not zeros: untouched pages of zeros are all one page, which any cache holds. The thread that reads
-    # a part also fills it, so that it lies near.
+    # Not zeros: untouched zero pages are all the same page, which any cache holds. The thread that reads
+    # a part also fills it, so that the memory is local to it.
     with ThreadPoolExecutor(threads) as pool:
         parts = list(pool.map(lambda _: np.full(2 * each, 0.5, np.float32), range(threads)))
 

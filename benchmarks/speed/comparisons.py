@@ -1,7 +1,7 @@
-"""What a feature of the engine costs or gains: the same question with and without, in one process.
+"""Cost or gain of a feature of the engine: the same request with and without it, in one process.
 
-Which of the two comes first alternates. Speeds leave the first token out, so that it does not matter that
-the second of two equal prompts is read faster.
+The order alternates. Speeds exclude the first token, so that the faster prefill of the second of two equal
+prompts does not matter.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from benchmarks.speed.plan import Plan
 from benchmarks.speed.prompts import Prompt, Prompts
 
 PROMPT_TOKENS = 200
-DRAFTED_TOKENS = 8  # shorter middles are over before there is a speed to compare
+DRAFTED_TOKENS = 8  # shorter middles give no speed to compare
 COPYING, NOT_COPYING = "drafting where there is much to copy", "drafting in other code"
-APPENDED_TOKENS = 4  # generated after an appended character: enough to see that they are the same
+APPENDED_TOKENS = 4  # generated after an appended character: enough to check that they are the same
 
 
 @dataclass(frozen=True)
 class Answer:
-    """When each new token came, in seconds, and which it was."""
+    """The arrival time of each new token, in seconds, and its id."""
 
     arrivals_s: Sequence[float]
     token_ids: Sequence[int]
@@ -43,7 +43,7 @@ class Pair:
         without: the figure without the feature.
         with_: the figure with it.
         unit: "tokens/s", or "s" for a first token.
-        same_tokens: both ways gave the same tokens.
+        same_tokens: whether both gave the same tokens.
     """
 
     name: str
@@ -59,12 +59,12 @@ Way = Callable[[], Answer]
 def compare(
     extra: str, talk: Conversation, plan: Plan, prompts: Prompts, offers: Sequence[str]
 ) -> list[Pair]:
-    """Make one comparison as often as the plan says; none where the engine does not offer it.
+    """Make one comparison as often as planned; none if the engine does not support it.
 
     Args:
         extra: "streaming", "logprobs", "drafting" or "appending".
         talk: with a subject that is ready.
-        plan: how often, and how many tokens.
+        plan: number of pairs and of tokens.
         prompts: of the model's vocabulary.
         offers: the subject's `Facts.offers`.
 
@@ -82,14 +82,14 @@ def compare(
         ask = partial(_generate, talk, new_tokens=plan.extra_tokens)
         if extra == "streaming":
             streamed = partial(_events, talk, window, plan.extra_tokens)
-            # A served request has the engine's own defaults, so the other one has them too.
+            # A served request uses the engine's defaults, so the other one does too.
             bare = partial(ask, window, options=dict.fromkeys(offers))
             pairs.append(_alternately("text, events and the pipe", number, bare, streamed))
         if extra == "logprobs" and "alternatives" in offers:
             ways = _switched(ask, window, "alternatives")
             pairs.append(_alternately("logprobs and alternatives", number, *ways))
         if extra == "drafting" and "drafts" in offers:
-            # Up to a stop token, as a person asks: a model that is made to go on repeats itself.
+            # Up to a stop token, as for a user: a model that is forced to continue repeats itself.
             ask = partial(ask, stop_ids=sorted(prompts.stop_ids))
             copied = copies[number % len(copies)]
             for name, prompt in ((COPYING, copied), (NOT_COPYING, window)):
@@ -108,7 +108,7 @@ def _switched(ask: Callable[..., Answer], prompt: Prompt, option: str) -> tuple[
 
 
 def _alternately(name: str, number: int, without: Way, with_: Way) -> Pair:
-    """Ask both ways, the one first or the other."""
+    """Run both ways, in alternating order."""
     if number % 2:
         after = with_()
         before = without()
@@ -122,10 +122,10 @@ def _alternately(name: str, number: int, without: Way, with_: Way) -> Pair:
 def _appending(
     talk: Conversation, windows: Sequence[Prompt], prompts: Prompts, ends: float
 ) -> list[Pair]:
-    """The first token of a prompt never seen, and again right after the prompt one character shorter.
+    """Compare the first token of an unseen prompt with that right after the prompt one character shorter.
 
-    In the order SPM, where what is typed stands at the end. Other prompts come between, so that nothing
-    of the first time is left in a cache that holds one prompt.
+    In the layout SPM, where typed text is at the end. Other prompts come in between, so that nothing of the
+    first time is left in a cache that holds one prompt.
     """
     name = "what one more character leaves to read (SPM)"
     pairs = []
@@ -165,7 +165,7 @@ def _generate(
 
 
 def _events(talk: Conversation, prompt: Prompt, new_tokens: int) -> Answer:
-    """The same through everything that makes events of tokens, timed at this end of the pipe."""
+    """Generate with everything that turns tokens into events, timed at this end of the pipe."""
     request = {
         "prefix": prompt.prefix,
         "suffix": prompt.suffix,
@@ -182,5 +182,5 @@ def _events(talk: Conversation, prompt: Prompt, new_tokens: int) -> Answer:
             seconds.append(when)
             token_ids.append(message["id"])
     if len(token_ids) != new_tokens:
-        raise SubjectFailed(f"{new_tokens} token events were due. Received: {len(token_ids)}")
+        raise SubjectFailed(f"There must be {new_tokens} token events. Received: {len(token_ids)}")
     return Answer(seconds, token_ids)

@@ -1,7 +1,7 @@
-"""The runner's end of the line to a process that is measured: start, wait, ask, stop.
+"""The runner's end of the pipe to a measured process: start, wait, request, stop.
 
-Two kinds of process are spoken to. A subject of `engine/` speaks the protocol that
-`engine/subject.py` describes. The playground's own worker speaks `workers/keras/worker.py`'s.
+There are two kinds of process. A subject of `engine/` uses the protocol of `engine/subject.py`, the
+playground's own worker that of `workers/keras/worker.py`.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ from codegemma_ui.ipc.parent import LineProcess
 
 
 class SubjectFailed(Exception):
-    """The process ended, refused or took too long; its text is what a table's row shows."""
+    """The process ended, refused or took too long; the message is shown in the table."""
 
 
 class Conversation:
-    """A running child that answers in JSON lines; use it in a `with`.
+    """A running child process that responds in JSON lines; a context manager.
 
     Args:
         command: program and arguments.
         environment: the child's whole environment.
-        time_limit_s: how long the whole conversation may take.
+        time_limit_s: of the whole conversation.
 
     Attributes:
-        started: when the process was started, in `time.perf_counter()` seconds.
+        started: start of the process, in `time.perf_counter()` seconds.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class Conversation:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        # After a failure or Ctrl+C it may be deep in C code: it is not asked.
+        # After a failure or Ctrl+C it may be deep in C code, so it is killed.
         if kind is None:
             self._process.stop()
         else:
@@ -75,10 +75,10 @@ class Conversation:
         self._process.send(message)
 
     def receive(self) -> tuple[float, dict[str, Any]]:
-        """The next line and when it came, in `time.perf_counter()` seconds.
+        """Return the next line and its arrival time, in `time.perf_counter()` seconds.
 
         Raises:
-            SubjectFailed: the process has ended or says that it failed, or the time is up.
+            SubjectFailed: the process has ended or reported a failure, or the time is up.
         """
         left = self.started + self._time_limit_s - time.perf_counter()
         try:
@@ -92,7 +92,7 @@ class Conversation:
         return when, message
 
     def expect(self, key: str, value: str) -> dict[str, Any]:
-        """The next line whose `key` is `value`; others are passed over.
+        """Return the next line whose `key` is `value`; others are skipped.
 
         Raises:
             SubjectFailed: as `receive()`.
@@ -113,11 +113,11 @@ class Conversation:
 
 
 def ended(code: int, stderr: str) -> str:
-    """Why a process ended with a code other than 0, in words.
+    """Return why a process ended with a code other than 0, in words.
 
     Args:
-        code: as `subprocess` has it.
-        stderr: what it wrote.
+        code: as in `subprocess`.
+        stderr: its output.
     """
     if sys.platform != "win32" and code == -signal.SIGKILL:
         return "killed by the system, as it does when memory runs out"
@@ -127,18 +127,18 @@ def ended(code: int, stderr: str) -> str:
 
 
 def last_line(text: str) -> str:
-    """The last line that says something: a traceback's error, or what a library said before it died."""
+    """Return the last line with content: a traceback's error, or a library's last message."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     return lines[-1][:300] if lines else ""
 
 
 def environment(threads: int, device: str, scratch: str) -> dict[str, str]:
-    """Ours, with what makes runs alike: as many threads, no GPU unless wanted, nothing compiled before.
+    """Return our environment, made reproducible: fixed threads, no GPU unless wanted, no compiler caches.
 
     Args:
-        threads: how many cores the subject may use.
+        threads: number of cores the subject may use.
         device: "cpu" or "cuda".
-        scratch: an empty folder; compilers that keep what they made keep it there.
+        scratch: an empty folder for compiler caches.
     """
     alike = {
         "OMP_NUM_THREADS": str(threads),
@@ -153,5 +153,5 @@ def environment(threads: int, device: str, scratch: str) -> dict[str, str]:
 
 
 def scratch_folder() -> tempfile.TemporaryDirectory[str]:
-    """A folder that goes when the visit does."""
+    """Return a folder that is removed after the visit."""
     return tempfile.TemporaryDirectory(prefix="bench-", ignore_cleanup_errors=True)

@@ -1,4 +1,4 @@
-"""From a run's samples to its figures: medians over rounds, with the lowest and the highest round."""
+"""Figures of a run from its samples: medians over rounds, with the lowest and the highest round."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from benchmarks.speed.subjects import Subject
 from benchmarks.speed.visit import Sample, Visit, compile_s
 
 REFERENCES = ("kerashub-", "transformers-dynamic-", "engine-")
-"""Whose float32 tokens the others are held against: the first family that was measured."""
+"""The families whose float32 tokens are the reference: the first one that was measured."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Figure:
         median: of the rounds.
         low: the lowest round.
         high: the highest round.
-        rounds: how many there were.
+        rounds: number of rounds.
     """
 
     median: float
@@ -35,7 +35,7 @@ class Figure:
 
 
 def figure(values: Iterable[float | None]) -> Figure | None:
-    """The figure of one value a round; rounds without one do not count, and none at all gives None."""
+    """Return the figure of one value per round, ignoring missing ones; None without any."""
     known = [float(value) for value in values if value is not None]
     if not known:
         return None
@@ -43,18 +43,18 @@ def figure(values: Iterable[float | None]) -> Figure | None:
 
 
 def median(values: Sequence[float]) -> float | None:
-    """The median within one round, or None of nothing."""
+    """Return the median within one round, or None without values."""
     return float(np.median(values)) if values else None
 
 
 def percentile(values: Sequence[float], percent: float) -> float | None:
-    """A percentile within one round (linear between neighbours), or None of nothing."""
+    """Return a percentile within one round (linear interpolation), or None without values."""
     return float(np.percentile(values, percent)) if values else None
 
 
 @dataclass(frozen=True)
 class Identity:
-    """How far a subject's greedy tokens are those of the reference.
+    """Agreement of a subject's greedy tokens with the reference.
 
     Attributes:
         same: tokens before the first difference, over all prompts.
@@ -68,10 +68,10 @@ class Identity:
 
 
 class Figures:
-    """Reads one run.
+    """The figures of one run.
 
     Args:
-        run: what was measured.
+        run: the measurements.
         stop_ids: tokens that end a middle.
     """
 
@@ -85,11 +85,11 @@ class Figures:
         self._reference = self._choose_reference()
 
     def rows(self, subjects: Sequence[Subject]) -> list[dict[str, Any]]:
-        """One JSON object a subject that was visited, in the order given."""
+        """Return one JSON object for each visited subject, in the given order."""
         return [self._row(subject) for subject in subjects if subject.name in self._rounds]
 
     def comparisons(self) -> list[dict[str, Any]]:
-        """One JSON object for each comparison that a subject made: `without`, `with` and `ratio`."""
+        """Return one JSON object for each comparison of a subject: `without`, `with` and `ratio`."""
         found = []
         for name, rounds in self._rounds.items():
             pairs = [made.pairs for made, _ in rounds]
@@ -111,7 +111,8 @@ class Figures:
         return found
 
     def typing(self) -> list[dict[str, Any]]:
-        """One JSON object for each subject and layout that typed; times from keystroke to completion."""
+        """Return one JSON object per subject and layout of the typing trace; times from keystroke to
+        completion."""
         found = []
         for name, rounds in self._rounds.items():
             for layout in dict.fromkeys(one.layout for made, _ in rounds for one in made.typed):
@@ -134,7 +135,7 @@ class Figures:
         return found
 
     def bandwidth(self) -> dict[str, Any] | None:
-        """The memory's figures: `kind` and per array size its bytes a second."""
+        """Return the bandwidth figures: `kind`, and bytes per second by array size."""
         known = [one for one in self._run.bandwidths if one is not None]
         if not known:
             return None
@@ -200,9 +201,9 @@ class Figures:
     def _reading(
         self, rounds: Sequence[tuple[Visit, Bandwidth | None]], case: Case
     ) -> dict[str, Any]:
-        """Weight bytes a second, and what share that is of the same round's bandwidth.
+        """Return the weight bytes per second, and their share of the same round's bandwidth.
 
-        Every token reads all weights once, unless it was drafted: then nothing is said.
+        Every token reads all weights once, unless it was drafted: then there is no figure.
         """
         names = ("weight_bytes_per_s", "share_of_memory", "share_of_own_size")
         values: dict[str, list[float | None]] = {name: [] for name in names}
@@ -252,7 +253,7 @@ class Figures:
 
 
 def common_start(one: Sequence[int], other: Sequence[int]) -> int:
-    """Return how many tokens two sequences begin with alike."""
+    """Return the length of the common prefix of two sequences."""
     for index, (left, right) in enumerate(zip(one, other, strict=False)):
         if left != right:
             return index
@@ -268,7 +269,7 @@ def _first_ever(made: Visit) -> float | None:
 
 
 def _within(case: Case, value: Callable[[Sample], float | None]) -> Callable[[Visit], float | None]:
-    """One visit's median over a case's warm samples."""
+    """Return a function of a visit: the median over a case's warm samples."""
 
     def of(made: Visit) -> float | None:
         values = [value(sample) for sample in made.of(case, warm=True)]
@@ -278,7 +279,7 @@ def _within(case: Case, value: Callable[[Sample], float | None]) -> Callable[[Vi
 
 
 def _gaps(made: Visit, case: Case) -> list[float]:
-    """Seconds between neighbouring tokens of a case's warm samples; none where nothing streams."""
+    """Return the seconds between consecutive tokens of a case's warm samples; empty without streaming."""
     if not made.subject.streams:
         return []
     gaps: list[float] = []

@@ -1,6 +1,6 @@
-"""Run a module on some of the cores only: `python -m benchmarks.speed.pinned THREADS MODULE FLAGS…`
+"""Run a module on some of the cores: `python -m benchmarks.speed.pinned THREADS MODULE FLAGS…`
 
-Frameworks count the cores they may use when they are imported, so this comes before any of them.
+Frameworks count usable cores when they are imported, so this runs before any import.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import sys
 
 
 def main() -> None:
-    """Keep to the first cores, where the system has such a thing, then become the module."""
+    """Set the affinity to the first cores, if the system supports it, then run the module."""
     threads, module = int(sys.argv[1]), sys.argv[2]
     # A subject's own environment may lack psutil, and macOS has no such thing.
     with contextlib.suppress(ImportError, AttributeError):

@@ -1,4 +1,4 @@
-"""What one visit to a subject asks, and how often."""
+"""The requests of one visit to a subject, and their number."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ class Plan:
     """One visit.
 
     Attributes:
-        cases: in order; the first of them gives the cold first token, so it is a usual prompt.
-        warm: how often each case is asked after its first time, each time with another prompt.
-        case_s: a case ends early when it has taken this long and has one warm sample.
+        cases: in order; the first one gives the cold first token, so it is a typical prompt.
+        warm: number of repetitions of each case after the first, each with another prompt.
+        case_s: a case ends early after this long if it has one warm sample.
         extra_tokens: new tokens of a comparison.
         extra_pairs: pairs of a comparison.
-        extra_s: a comparison ends early when it has taken this long and has one pair.
-        typing_moments: keystrokes of the trace that are replayed.
-        typing_tokens: the most new tokens of one completion while typing.
+        extra_s: a comparison ends early after this long if it has one pair.
+        typing_moments: number of keystrokes to replay.
+        typing_tokens: maximum new tokens of one completion while typing.
         typing_s: a replay ends early after this long.
     """
 
@@ -53,7 +53,7 @@ class Plan:
     typing_s: float = 45.0
 
     def within(self, context_length: int) -> Plan:
-        """The same without the cases that a context, in tokens, does not hold."""
+        """Return the plan without the cases that do not fit into a context, in tokens."""
         return replace(
             self, cases=tuple(case for case in self.cases if case.total <= context_length)
         )

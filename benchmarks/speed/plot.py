@@ -1,4 +1,4 @@
-"""A run as a picture: bars with their spread, and the line that the memory draws."""
+"""Plot of a run: bars with their spread, and the limit set by memory bandwidth."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ COLOURS = {
     "transformers": "#c98a2b",
     "llama.cpp": "#8a5aa8",
 }
-"""One colour a family, legible on white."""
+"""One colour per family, legible on white."""
 
 _INK = "#30343a"
 _FAINT = "#d9dce1"
 
 
 def draw(report: dict[str, Any], path: Path) -> None:
-    """Draw speed, weights read and first token of every subject, and the typing where there was some.
+    """Draw speed, weights read and first token of every subject, and the typing trace if there is one.
 
     Args:
-        report: what `--json` prints.
+        report: the output of `--json`.
         path: the PNG to write.
 
     Raises:
@@ -75,14 +75,14 @@ def _speeds(canvas: Any, rows: Sequence[dict[str, Any]], report: dict[str, Any])
         rows,
         [row["weight_bytes_per_s"] for row in rows],
         1e-9,
-        "weights read, GB a second",
+        "weights read, GB/s",
     )
     _ceilings(panels[1], report)
     _first_tokens(panels[2], rows, usual)
 
 
 def _first_tokens(panel: Any, rows: Sequence[dict[str, Any]], usual: int) -> None:
-    """Dots, as their scale has no zero; what does not stream has no first token of its own."""
+    """Draw dots, as the scale has no zero; without streaming there is no first token."""
     ticker = importlib.import_module("matplotlib.ticker")
     for place, row in enumerate(rows):
         value = row["first_token_s"].get(str(usual))
@@ -120,7 +120,7 @@ def _bars(
     scale: float,
     label: str,
 ) -> None:
-    """One bar a row, from the lowest to the highest round a line through its end."""
+    """Draw one bar per row, with a line from the lowest to the highest round."""
     for place, (row, value) in enumerate(zip(rows, values, strict=True)):
         if value is None:
             continue
@@ -138,7 +138,7 @@ def _bars(
 
 
 def _label(panel: Any, middle: float, high: float, place: int) -> None:
-    """The median, to the right of everything of its row."""
+    """Write the median to the right of its row."""
     panel.annotate(
         f"{middle:,.3g}" if middle < 1000 else f"{middle:,.0f}",
         (high, place),
@@ -150,7 +150,7 @@ def _label(panel: Any, middle: float, high: float, place: int) -> None:
 
 
 def _finish(panel: Any, rows: Sequence[dict[str, Any]], label: str) -> None:
-    """Names on the left, a quiet grid, no frame."""
+    """Add names on the left and a light grid, and remove the frame."""
     panel.set_yticks(range(len(rows)), [row["name"] for row in rows])
     panel.set_ylim(-0.6, len(rows) - 0.4)
     panel.set_xlabel(label)
@@ -163,7 +163,7 @@ def _finish(panel: Any, rows: Sequence[dict[str, Any]], label: str) -> None:
 
 
 def _ceilings(panel: Any, report: dict[str, Any]) -> None:
-    """A line where reading memory ends, and a fainter one for the weights' own size."""
+    """Draw a line at the memory bandwidth, and a fainter one for an array of the weights' size."""
     if report["bandwidth"] is None:
         return
     memory, *own = report["bandwidth"]["rates"]

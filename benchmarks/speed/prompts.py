@@ -1,7 +1,7 @@
 """Prompts of an exact length: a window of real code, cut at a cursor, as token ids.
 
-Every subject gets the same ids. Two windows of one length begin at different places, so that what an
-engine kept of one prompt helps it with none of the others.
+Every subject gets the same ids. Two windows of one length begin at different places, so that a prefix cache
+does not help across prompts.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ CURSOR = "<CURSOR>"
 CONTROL_TOKENS = 4
 """`<bos>` and three FIM tokens, in every prompt."""
 
-_STEP = 37  # tokens between two windows; with no divisor in common with common text lengths
+_STEP = 37  # tokens between two windows; coprime to common text lengths
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Prompts:
     """Cuts prompts for one vocabulary.
 
     Args:
-        vocabulary: the measured preset's.
+        vocabulary: of the measured preset.
 
     Attributes:
         stop_ids: the tokens that end a middle.
@@ -54,11 +54,11 @@ class Prompts:
         self._code = vocabulary.encode((TEXTS / "lending.txt").read_text(encoding="utf-8"))
 
     def window(self, length: int, variant: int) -> tuple[int, ...]:
-        """A prompt of exactly `length` tokens, three quarters of them before the cursor.
+        """Return a prompt of exactly `length` tokens, three quarters of them before the cursor.
 
         Args:
-            length: in tokens, control tokens counted; from 8 up.
-            variant: which window; two variants share no start.
+            length: in tokens, control tokens included; from 8 up.
+            variant: index of the window; two variants start differently.
 
         Raises:
             ValueError: the text is not that long.
@@ -73,18 +73,20 @@ class Prompts:
         )
 
     def window_text(self, length: int, variant: int) -> Prompt:
-        """The same window as text, for whoever takes text; its ids are those of the text encoded anew."""
+        """Return the same window as text; its ids are those of the text encoded again."""
         before, after = self._sides(length, variant)
         return self.of_text(self._vocabulary.decode(before), self._vocabulary.decode(after))
 
     def of_text(self, prefix: str, suffix: str, layout: fim.Layout = "psm") -> Prompt:
-        """A prompt of two texts, whole."""
-        most = len(prefix.encode()) + len(suffix.encode()) + CONTROL_TOKENS  # a token a byte
+        """Return a prompt of two whole texts."""
+        most = (
+            len(prefix.encode()) + len(suffix.encode()) + CONTROL_TOKENS
+        )  # at most one token per byte
         prompt = self._vocabulary.prompt(prefix, suffix, most + fim.MIN_ROOM, layout)
         return Prompt(prefix, suffix, layout, prompt.token_ids)
 
     def copies(self) -> list[Prompt]:
-        """Rows of a table, handlers, alike functions: most of what comes next stands in the prefix."""
+        """Return prompts with table rows, handlers, similar functions: the middle is mostly in the prefix."""
         text = (TEXTS / "copies.txt").read_text(encoding="utf-8")
         pieces = (piece.split(f"{CURSOR}\n") for piece in text.split("<NEXT>\n"))
         return [self.of_text(prefix, suffix) for prefix, suffix in pieces]
@@ -94,7 +96,7 @@ class Prompts:
         starts = len(self._code) - wanted
         if wanted < 4 or starts < 1:
             raise ValueError(
-                f"A window should have from {CONTROL_TOKENS + 4} to "
+                f"A window must have from {CONTROL_TOKENS + 4} to "
                 f"{len(self._code) + CONTROL_TOKENS - 1} tokens. Received: {length}"
             )
         start = variant * _STEP % starts

@@ -1,7 +1,7 @@
-"""A person types, and after each keystroke a completion is asked for: how long until it is there?
+"""Replay of a typing trace, with a completion after each keystroke and its latency.
 
-Each completion runs to its end before the next keystroke is replayed, so that every one of them has a
-time; the trace's own pauses tell whether the person would still have been waiting.
+Each completion runs to its end before the next keystroke is replayed, so that each has a time; the trace's
+own pauses show whether the person would still have been waiting.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from benchmarks.speed.prompts import Prompt, Prompts
 from codegemma_ui import fim
 
 Complete = Callable[[Prompt], int]
-"""Completes a prompt, waits for its last token, returns how many there were."""
+"""Completes a prompt, waits for its last token, and returns their number."""
 
 
 @dataclass(frozen=True)
@@ -25,10 +25,10 @@ class Typed:
     """One keystroke's completion.
 
     Attributes:
-        layout: the prompt's order.
+        layout: of the prompt.
         seconds: from the keystroke to the finished completion.
-        tokens: new tokens, the stop token counted.
-        rest_s: how long the person left the keyboard alone after this keystroke.
+        tokens: new tokens, including the stop token.
+        rest_s: pause of the person after this keystroke.
     """
 
     layout: fim.Layout
@@ -38,7 +38,7 @@ class Typed:
 
 
 def of_subject(talk: Conversation, plan: Plan, prompts: Prompts) -> list[Typed]:
-    """Replay against a subject of `engine/`, letting it use what it kept of earlier prompts.
+    """Replay against a subject of `engine/`, which may use its cache of earlier prompts.
 
     Raises:
         SubjectFailed: the process did.
@@ -91,7 +91,7 @@ def _replay(complete: Complete, plan: Plan, prompts: Prompts) -> list[Typed]:
     for layout in fim.FIM_LAYOUTS:
         began = time.perf_counter()
         for moment in moments:
-            # As the page does it, the text is encoded anew after every keystroke.
+            # As on the page, the text is encoded again after every keystroke.
             started = time.perf_counter()
             prompt = prompts.of_text(moment.prefix, moment.suffix, layout)
             tokens = complete(prompt)

@@ -1,4 +1,4 @@
-"""A run as a Markdown page: medians, with the lowest and the highest round where these differ."""
+"""Report of a run in Markdown: medians, with the lowest and the highest round where these differ."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 Numbers = dict[str, Any] | None
-"""A `figures.Figure` as JSON has it."""
+"""A `figures.Figure` in JSON."""
 
 
 def markdown(report: dict[str, Any]) -> str:
-    """The whole page.
+    """Return the whole report.
 
     Args:
-        report: what `--json` prints.
+        report: the output of `--json`.
     """
     parts = [
         f"# Benchmark: {report['model']['name']} on {_device(report)}",
@@ -39,7 +39,7 @@ def markdown(report: dict[str, Any]) -> str:
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A Markdown table, its first column to the left and the others to the right, aligned as text too."""
+    """Return a Markdown table, first column left-aligned, others right-aligned, padded as plain text too."""
     cells = [list(header), *(list(row) for row in rows)]
     widths = [max(len(row[column]) for row in cells) for column in range(len(header))]
 
@@ -53,11 +53,11 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def spread(numbers: Numbers, scale: float = 1.0) -> str:
-    """A figure as a cell: `3.2 (3.1–3.4)`, `3.2` where the rounds agree, `–` where there is none.
+    """Return a figure as a cell: `3.2 (3.1–3.4)`, `3.2` if the rounds agree, `–` if there is none.
 
     Args:
         numbers: of the figure.
-        scale: what it is multiplied by: 1000 shows seconds as milliseconds.
+        scale: factor: 1000 shows seconds as milliseconds.
     """
     if numbers is None:
         return "–"
@@ -66,7 +66,7 @@ def spread(numbers: Numbers, scale: float = 1.0) -> str:
 
 
 def number(value: float) -> str:
-    """Three digits, or all digits before the point: `0.0123`, `3.2`, `212`, `1,480`."""
+    """Return three digits, or all digits before the point: `0.0123`, `3.2`, `212`, `1,480`."""
     if value == 0:
         return "0"
     if abs(value) >= 100:
@@ -76,7 +76,7 @@ def number(value: float) -> str:
 
 
 def size(value: float) -> str:
-    """Bytes for a person."""
+    """Return bytes in a readable unit."""
     for unit, bytes_ in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
         if value >= bytes_:
             return f"{number(value / bytes_)} {unit}"
@@ -257,7 +257,7 @@ def _measured(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _keys(rows: Sequence[dict[str, Any]], name: str) -> list[str]:
-    """The token counts that a figure is given for, in JSON's spelling."""
+    """Return the token counts of a figure, as JSON keys."""
     return sorted({key for row in _measured(rows) for key in row[name]}, key=int)
 
 

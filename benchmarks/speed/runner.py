@@ -1,7 +1,7 @@
 """All subjects, round after round, one process at a time.
 
-Rounds interleave: what the machine does beside the benchmark falls on every subject alike, and every figure
-is a median of rounds. Every other round goes backwards, so that a drift does not favour who comes first.
+Rounds interleave: other load on the machine affects all subjects equally, and every figure is a median of
+rounds. Every other round runs in reverse, so that a drift favours no subject.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Bandwidth:
 
     Attributes:
         kind: "read" of main memory, or "copy" of a card's (bytes read and written).
-        rates: `(array bytes, bytes a second)`; the first array is far larger than any cache.
+        rates: `(array bytes, bytes per second)`; the first array is far larger than any cache.
     """
 
     kind: str
@@ -38,22 +38,22 @@ class Bandwidth:
 
     @property
     def memory(self) -> float:
-        """Bytes a second, beyond the caches."""
+        """Return bytes per second, beyond the caches."""
         return self.rates[0][1]
 
     def at(self, size: int) -> float:
-        """Bytes a second of the array whose size is nearest, in bytes: of the weights' own size."""
+        """Return bytes per second of the array nearest in size to the weights, in bytes."""
         return min(self.rates, key=lambda rate: abs(rate[0] - size))[1]
 
 
 @dataclass
 class Run:
-    """What was measured, complete or not.
+    """The measurements, complete or not.
 
     Attributes:
         visits: by round.
         bandwidths: by round; None where it could not be measured.
-        interrupted: Ctrl+C ended it.
+        interrupted: whether Ctrl+C ended it.
     """
 
     visits: list[list[Visit]] = field(default_factory=list)
@@ -70,19 +70,19 @@ def run(
     parameters: int | None,
     say: Say,
 ) -> Run:
-    """Measure.
+    """Measure all subjects.
 
     Args:
-        subjects: whom, in order.
+        subjects: in order.
         setting: the same for all.
         plan: of one visit.
-        rounds: how often each is visited. One that has failed is not visited again.
+        rounds: number of visits to each. One that has failed is not visited again.
         prompts: of the model's vocabulary.
-        parameters: of the model, where known: the memory is read at its weights' sizes too.
+        parameters: of the model, if known: the bandwidth is measured at its weights' sizes too.
         say: takes a line of progress.
 
     Returns:
-        The run; after Ctrl+C what there was by then.
+        The run; after Ctrl+C the part so far.
     """
     result = Run()
     failed: set[str] = set()
@@ -106,7 +106,7 @@ def run(
 
 
 def measure_bandwidth(setting: Setting, parameters: int | None, say: Say) -> Bandwidth | None:
-    """Ask a process of its own; None, and a line that says why, where it fails."""
+    """Measure in a separate process; None, with a line of progress that says why, if it fails."""
     if setting.device == "cuda":
         python = setting.pythons.get("torch", sys.executable)
         command = [python, "-m", "benchmarks.speed.engine.copy_bandwidth"]
@@ -119,7 +119,7 @@ def measure_bandwidth(setting: Setting, parameters: int | None, say: Say) -> Ban
     try:
         done = subprocess.run(
             command,
-            # Its threads are its own: a library's would come on top.
+            # It has its own threads: a library's would be added to them.
             env=environment() | {"OMP_NUM_THREADS": "1"},
             capture_output=True,
             encoding="utf-8",

@@ -1,7 +1,7 @@
-"""Sizes of Gemma that the benchmark makes with random weights: what is slow does not depend on training.
+"""Gemma sizes that the benchmark creates with random weights, as speed does not depend on training.
 
-`2b` and `7b` are CodeGemma's own (a test holds their sums equal to KerasHub's counts). `270m` has the
-numbers of Gemma 3 270M in Gemma 1's block. `20m` is about the smallest whose weights leave a CPU's
+`2b` and `7b` are CodeGemma's own (a test compares their sums with KerasHub's counts). `270m` has the
+numbers of Gemma 3 270M in Gemma 1's block. `20m` is about the smallest whose weights exceed a CPU's
 second-level cache; `40m` is the smallest with CodeGemma's vocabulary.
 """
 
@@ -17,7 +17,7 @@ class Shape:
     Attributes:
         intermediate_dim: gate and value of the feed-forward layer together, as KerasHub counts it: twice
             what other libraries call the intermediate size.
-        context_length: in tokens; what the made preset says of itself.
+        context_length: in tokens; as stated in the created preset.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Who can be measured: one row a subject, with what it needs and what else it is asked.
+"""The table of subjects: one row each, with its requirements and extra measurements.
 
 A new engine is a row here and a module in `engine/`.
 """
@@ -24,17 +24,17 @@ class Subject:
     """One engine in one precision.
 
     Attributes:
-        name: what `--only` takes and the tables show.
+        name: as in `--only` and the tables.
         module: its process, in `benchmarks.speed.engine`; "" for the playground's own worker.
-        backend: what computes: a Keras backend, "torch" or "llama.cpp".
-        dtype: of weights and activations; of the weights alone where it is "q8_0".
-        weights: the form it reads: "preset", "transformers" or "gguf".
-        packages: what must be installed beside its Keras backend.
-        mode: how its engine is asked, where there is more than one way.
-        streams: hands out each token as it comes.
-        writes_stops: can generate a stop token and go on; llama.cpp's server either ends there or never
-            writes one.
-        extras: what it is asked beside the plain cases.
+        backend: a Keras backend, "torch" or "llama.cpp".
+        dtype: of weights and activations; of the weights only if it is "q8_0".
+        weights: the format it reads: "preset", "transformers" or "gguf".
+        packages: required in addition to its Keras backend.
+        mode: of its engine, if there is more than one.
+        streams: whether it returns each token as it is generated.
+        writes_stops: whether it can generate a stop token and continue; llama.cpp's server either ends there
+            or never generates one.
+        extras: measurements in addition to the plain cases.
     """
 
     name: str
@@ -50,7 +50,7 @@ class Subject:
     extras: tuple[Extra, ...] = ()
 
     def missing(self, python: str | None = None) -> str | None:
-        """The line that installs what it lacks here, or None.
+        """Return the command that installs what it lacks here, or None.
 
         Args:
             python: the interpreter of its Keras backend, or None for our own.
@@ -59,7 +59,7 @@ class Subject:
             backend = machine.backend(self.backend, python)
             if not backend.installed:
                 return backend.install
-        # What another environment has besides is seen when its process starts.
+        # Further packages of another environment are checked when its process starts.
         if python is None and not all(map(surroundings.version, self.packages)):
             return installation.install("bench")
         return None
@@ -138,20 +138,20 @@ _LLAMA_CPP = tuple(
 
 SUBJECTS = (*_ENGINE, *_WORKER, *_KERASHUB, *_TRANSFORMERS, *_LLAMA_CPP)
 
-# Without --only a run on a CPU leaves these out: half precision is what cards are for.
+# Without --only a run on a CPU leaves these out: half precision is for GPUs.
 _CUDA_ONLY = ("kerashub-*-bfloat16", "kerashub-t*-int8", "transformers-lookup-bfloat16")
 
 
 def chosen(only: Sequence[str], device: Device) -> tuple[Subject, ...]:
-    """The subjects that a run asks for, in the table's order.
+    """Return the subjects of a run, in the table's order.
 
     Args:
         only: names, beginnings of names (`engine-jax`, `llama.cpp`) or patterns (`*-bfloat16`);
-            none means all that the device calls for.
+            none means all for the device.
         device: "cpu" or "cuda".
 
     Raises:
-        BadInput: a name that is none of the table's.
+        BadInput: a name is not in the table.
     """
     if not only:
         return tuple(

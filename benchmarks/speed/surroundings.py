@@ -1,4 +1,4 @@
-"""Where a run was made: the machine and the versions, so that a table can be read a year later."""
+"""The machine and the versions of a run, so that a table can be understood a year later."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _UNITS = {"K": 2**10, "M": 2**20, "G": 2**30}
 
 
 def version(package: str) -> str | None:
-    """The installed version of a package, or None."""
+    """Return the installed version of a package, or None."""
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
@@ -29,7 +29,7 @@ def version(package: str) -> str | None:
 
 
 def usable_cores() -> int:
-    """Return how many cores this process may run on: its affinity where the system has such, else all."""
+    """Return the number of cores this process may use: its affinity if the system has one, else all."""
     process = psutil.Process()
     if hasattr(process, "cpu_affinity"):  # not on macOS
         return len(process.cpu_affinity())
@@ -37,7 +37,7 @@ def usable_cores() -> int:
 
 
 def last_level_cache_bytes() -> int:
-    """The size of the largest cache of the first core; 0 where the system does not say."""
+    """Return the size of the largest cache of the first core; 0 if unknown."""
     sizes = [0]
     for file in Path("/sys/devices/system/cpu/cpu0/cache").glob("index*/size"):
         text = file.read_text(encoding="ascii").strip()
@@ -47,12 +47,11 @@ def last_level_cache_bytes() -> int:
 
 
 def examine() -> dict[str, Any]:
-    """The machine as a JSON object; sizes in bytes.
+    """Return the machine as a JSON object; sizes in bytes.
 
     Returns:
-        `cpu`, `cores` (usable), `features` (what matters to matrix products), `cache_bytes`,
-        `memory_bytes`, `gpus`, `system`, `load` (the mean number of busy cores in the last minute,
-        before this run).
+        `cpu`, `cores` (usable), `features` (relevant to matrix products), `cache_bytes`, `memory_bytes`,
+        `gpus`, `system`, `load` (mean number of busy cores in the last minute, before this run).
     """
     name, flags = _cpu()
     memory = machine.memory_bytes()
@@ -69,7 +68,7 @@ def examine() -> dict[str, Any]:
 
 
 def versions() -> dict[str, str]:
-    """Ours, Python's, and those of the packages that do the work, where they are installed."""
+    """Return the versions of the playground, of Python, and of the relevant installed packages."""
     found = {package: version(package) for package in PACKAGES}
     return {
         "codegemma-ui": __version__,
@@ -79,7 +78,7 @@ def versions() -> dict[str, str]:
 
 
 def _cpu() -> tuple[str, frozenset[str]]:
-    """The processor's name and flags as Linux tells them; elsewhere what the platform says."""
+    """Return the processor's name and flags from Linux; elsewhere from the platform."""
     facts: dict[str, str] = {}
     try:
         for line in (

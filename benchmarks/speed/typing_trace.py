@@ -1,8 +1,8 @@
-"""A person types a function: the recorded keystrokes, and what stood on either side of the cursor.
+"""Recorded keystrokes of a person typing a function, with the text on both sides of the cursor.
 
-`texts/typing.jsonl` opens with a file's two sides; then each line is an edit: `{"type": "def "}`,
-`{"delete": 3}` (backspace), `{"move": -12}` (characters), each with `key_ms` from one key to the next, or
-`{"pause_ms": 600}`, in which the person looks.
+`texts/typing.jsonl` begins with a file's two sides; then each line is an edit: `{"type": "def "}`,
+`{"delete": 3}` (backspace), `{"move": -12}` (characters), each with `key_ms` from one key to the next, or a
+pause `{"pause_ms": 600}`.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from benchmarks.speed.prompts import TEXTS
 
 @dataclass(frozen=True)
 class Moment:
-    """The editor right after a keystroke, when a completion is asked for.
+    """The editor right after a keystroke, when a completion is requested.
 
     Attributes:
         prefix: the text before the cursor.
         suffix: the text after it.
-        kind: what the keystroke was: "type", "delete" or "move". A move of many characters is one
-            moment, where the cursor lands.
+        kind: of the keystroke: "type", "delete" or "move". A move of many characters is one moment, at the
+            new position.
         rest_s: seconds until the next keystroke.
     """
 
@@ -34,19 +34,19 @@ class Moment:
 
 
 def recorded() -> list[Moment]:
-    """The trace that ships with the benchmark."""
+    """Return the trace that ships with the benchmark."""
     with (TEXTS / "typing.jsonl").open(encoding="utf-8") as file:
         return replay(json.loads(line) for line in file)
 
 
 def replay(lines: Iterable[Mapping[str, Any]]) -> list[Moment]:
-    """Turn a file's two sides and its edits into what the editor held after each keystroke.
+    """Return the state of the editor after each keystroke, from a file's two sides and its edits.
 
     Args:
-        lines: first `{"prefix": …, "suffix": …}`, then edits; see the module.
+        lines: first `{"prefix": …, "suffix": …}`, then edits, in the format of this module.
 
     Raises:
-        ValueError: an edit that is none of the four, or one that leaves the text.
+        ValueError: an edit is none of the four, or leaves the text.
     """
     rows = iter(lines)
     start = next(rows)
@@ -55,7 +55,7 @@ def replay(lines: Iterable[Mapping[str, Any]]) -> list[Moment]:
     for edit in rows:
         if "pause_ms" in edit:
             if not moments:
-                raise ValueError(f"A pause should follow a keystroke. Received: {edit} first")
+                raise ValueError(f"A pause must follow a keystroke. Received: {edit} first")
             last = moments[-1]
             moments[-1] = replace(last, rest_s=last.rest_s + edit["pause_ms"] / 1000)
             continue
@@ -68,7 +68,7 @@ def replay(lines: Iterable[Mapping[str, Any]]) -> list[Moment]:
 def _keystrokes(
     prefix: str, suffix: str, edit: Mapping[str, Any]
 ) -> Iterator[tuple[str, str, str]]:
-    """What each key of an edit leaves: `(kind, prefix, suffix)`."""
+    """Yield the state after each key of an edit: `(kind, prefix, suffix)`."""
     if "type" in edit:
         for end in range(1, len(edit["type"]) + 1):
             yield "type", prefix + edit["type"][:end], suffix
@@ -80,6 +80,6 @@ def _keystrokes(
         yield "move", text[:cursor], text[cursor:]
     else:
         raise ValueError(
-            "An edit should be type, delete, move or pause_ms, and stay within the text. "
+            "An edit must be type, delete, move or pause_ms, and stay within the text. "
             f"Received: {edit} with {len(prefix)} characters before the cursor, {len(suffix)} after"
         )

@@ -1,4 +1,4 @@
-"""One visit: one subject in a fresh process, asked everything once."""
+"""One visit: all measurements of one subject in a fresh process."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from benchmarks.speed.subjects import Device, Subject
 
 @dataclass(frozen=True)
 class Sample:
-    """One answered request.
+    """One finished request.
 
     Attributes:
-        case: what was asked.
-        time: which time the case was asked; 0 is the first, when what compiles compiles.
-        arrivals_s: when each token was there.
+        case: its case.
+        time: index of the repetition; 0 is the first, which includes compilation.
+        arrivals_s: arrival time of each token.
         token_ids: the new tokens.
         first_inside_s: see `engine.subject.Generated`.
     """
@@ -46,7 +46,7 @@ class Sample:
 
     @property
     def tokens_per_s(self) -> float | None:
-        """The speed of all tokens but the first; None for a single one."""
+        """Return the speed of all tokens but the first; None for a single one."""
         first = self.first_s if self.first_inside_s is None else self.first_inside_s
         after = self.whole_s - first
         return (len(self.token_ids) - 1) / after if after > 0 else None
@@ -54,16 +54,16 @@ class Sample:
 
 @dataclass
 class Visit:
-    """What one visit brought; as much of it as there is when something went wrong.
+    """The results of one visit, partial if something went wrong.
 
     Attributes:
-        start_s: seconds from starting the process to its being ready.
+        start_s: seconds from the start of the process until it was ready.
         facts: `engine.subject.Facts` as a dict.
         samples: of the cases.
         pairs: of the comparisons.
         typed: of the typing trace.
-        peak_bytes: the most main memory its process ever had.
-        device_peak_bytes: the same of a GPU.
+        peak_bytes: peak main memory of its process.
+        device_peak_bytes: peak GPU memory.
         error: why it ended early, or None.
     """
 
@@ -78,7 +78,7 @@ class Visit:
     error: str | None = None
 
     def of(self, case: Case, *, warm: bool) -> list[Sample]:
-        """The samples of a case: the first one, or all others."""
+        """Return the samples of a case: the first one, or all others."""
         return [
             sample for sample in self.samples if sample.case == case and (sample.time > 0) == warm
         ]
@@ -86,11 +86,11 @@ class Visit:
 
 @dataclass(frozen=True, kw_only=True)
 class Setting:
-    """What is the same for all subjects of a run.
+    """Settings shared by all subjects of a run.
 
     Attributes:
-        preset_folder: the model; also where the vocabulary is.
-        weights: form and dtype -> folder, for the subjects that read another form.
+        preset_folder: of the model and its vocabulary.
+        weights: format and dtype -> folder, for the subjects that read another format.
         context_length: in tokens.
         threads: cores that a subject may use.
         time_limit_s: of one visit.
@@ -106,13 +106,13 @@ class Setting:
     pythons: dict[str, str]
 
     def weights_of(self, subject: Subject) -> Path:
-        """Where a subject finds its weights."""
+        """Return the path of a subject's weights."""
         if subject.weights == "preset":
             return self.preset_folder
         return self.weights[subject.weights, subject.dtype]
 
     def command(self, subject: Subject) -> list[str]:
-        """How its process is started."""
+        """Return the command of a subject's process."""
         python = self.pythons.get(subject.backend, sys.executable)
         pinned = (python, "-m", "benchmarks.speed.pinned", str(self.threads))
         if subject.family == "worker":
@@ -132,12 +132,12 @@ class Setting:
 
 
 def fill(result: Visit, setting: Setting, plan: Plan, prompts: Prompts) -> None:
-    """Start a subject, ask it all that the plan has for it, stop it.
+    """Start a subject, run its part of the plan, and stop it.
 
     Args:
-        result: an empty visit of the subject; has what there is by the time something goes wrong. A
-            subject that fails is no error of the run: `result.error` has it.
-        setting: see there.
+        result: an empty visit of the subject, filled as far as possible. A failing subject is not an error of
+            the run: `result.error` has it.
+        setting: of the run.
         plan: already cut to the model's context.
         prompts: of the model's vocabulary.
     """
@@ -169,20 +169,20 @@ def _visit_subject(result: Visit, talk: Conversation, plan: Plan, prompts: Promp
         for time in range(times):
             if time > 1 and spent > plan.case_s:
                 break
-            # No prompt twice, whatever the case: one that was seen may be read in no time.
+            # No prompt twice in any case, since a cached one may need no prefill.
             prompt_ids = prompts.window(case.prompt_tokens, number * times + time)
             sample = _ask(talk, case, time, prompt_ids)
             result.samples.append(sample)
             spent += sample.whole_s
 
-    # 3. What only some are asked.
+    # 3. Extra measurements.
     for extra in result.subject.extras:
         if extra == "typing":
             result.typed += replay.of_subject(talk, plan, prompts)
         else:
             result.pairs += comparisons.compare(extra, talk, plan, prompts, result.facts["offers"])
 
-    # 4. Memory, when nothing more will be asked.
+    # 4. Memory, at the end.
     peak = talk.ask({"op": "peak"})
     result.peak_bytes = peak["peak_bytes"]
     result.device_peak_bytes = peak["device_peak_bytes"]
@@ -191,7 +191,7 @@ def _visit_subject(result: Visit, talk: Conversation, plan: Plan, prompts: Promp
 def _visit_worker(result: Visit, talk: Conversation, plan: Plan, prompts: Prompts) -> None:
     result.facts = talk.expect("worker", "loaded")
     result.start_s = talk.elapsed_s
-    # It serves by now and compiles the rest meanwhile; what is measured is how it is from then on.
+    # It serves by now and compiles the rest meanwhile; the measurement begins here.
     while talk.expect("worker", "warm")["share"] < 1:
         pass
     result.typed += replay.of_worker(talk, plan, prompts)
@@ -203,7 +203,7 @@ def _ask(talk: Conversation, case: Case, time: int, prompt_ids: Sequence[int]) -
     )
     if len(answer["token_ids"]) != case.new_tokens:
         raise SubjectFailed(
-            f"{case.new_tokens} new tokens were asked for. Received: {len(answer['token_ids'])}"
+            f"There must be {case.new_tokens} new tokens. Received: {len(answer['token_ids'])}"
         )
     return Sample(
         case,
@@ -215,10 +215,10 @@ def _ask(talk: Conversation, case: Case, time: int, prompt_ids: Sequence[int]) -
 
 
 def compile_s(result: Visit) -> float | None:
-    """What getting ready to compute took: the warm-up, and what each case's first time cost more.
+    """Return the time of compilation: the warm-up, and the extra time of each case's first request.
 
     Returns:
-        Seconds; None where the subject never was ready.
+        Seconds; None if the subject was never ready.
     """
     if not result.facts:
         return None

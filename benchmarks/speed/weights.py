@@ -1,6 +1,6 @@
-"""The measured model in every form that a subject reads, made once and kept under `build/bench/`.
+"""The measured model in every format that a subject reads, created once and kept under `build/bench/`.
 
-What imports a framework runs in a process of its own: `engine/random_preset.py` for a named shape,
+Code that imports a framework runs in a separate process: `engine/random_preset.py` for a named shape,
 `python -m codegemma_ui export` for llama.cpp and transformers.
 """
 
@@ -29,13 +29,13 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Model:
-    """What is measured.
+    """The measured model.
 
     Attributes:
         name: of the preset or the shape.
-        random: its weights are noise.
+        random: whether its weights are random.
         folder: a local KerasHub preset.
-        digest: tells it from another model of that name.
+        digest: distinguishes it from another model of that name.
     """
 
     name: str
@@ -50,17 +50,17 @@ class Model:
 
 
 def of_shape(name: str, say: Say) -> Model:
-    """A Gemma of a named shape with random weights, made where it is not there yet.
+    """Return a Gemma of a named shape with random weights, created if missing.
 
     Args:
         name: one of `shapes.SHAPES`.
         say: takes a line of progress.
 
     Raises:
-        EngineError: it could not be made.
+        EngineError: it could not be created.
     """
     folder = (FOLDER / f"gemma-{name}").absolute()
-    finished = folder / presets.FIM_FILE  # what is written last
+    finished = folder / presets.FIM_FILE  # written last
     if not finished.is_file():
         parameters = SHAPES[name].parameters
         say(f"making a {parameters / 1e6:,.0f}M-parameter Gemma with random weights in {folder}")
@@ -72,10 +72,10 @@ def of_shape(name: str, say: Say) -> Model:
 
 
 def of_preset(name: str, say: Say) -> Model:
-    """A preset, downloaded first where it must be.
+    """Return a preset, downloaded first if necessary.
 
     Raises:
-        DownloadFailed: it did not come.
+        DownloadFailed: the download failed.
         UnknownPreset: no such preset.
     """
     preset = presets.named(name)
@@ -92,17 +92,17 @@ def of_preset(name: str, say: Say) -> Model:
 
 
 def exported(model: Model, form: str, dtype: str, say: Say) -> Path:
-    """The folder with the model in another form, made where it is not there yet.
+    """Return the folder with the model in another format, created if missing.
 
     Args:
-        model: which.
+        model: the model to export.
         form: "gguf" or "transformers".
-        dtype: of a GGUF file. For transformers it does not matter: that is written as the preset has it,
-            which loses nothing, and loaded as wanted.
+        dtype: of a GGUF file. It does not matter for transformers, which is written losslessly in the
+            preset's precision and converted when loaded.
         say: takes a line of progress.
 
     Raises:
-        EngineError: it could not be made.
+        EngineError: it could not be created.
     """
     of_dtype = ("--dtype", dtype) if form == "gguf" else ()
     folder = FOLDER / f"{model.folder.name}-{model.digest}" / "-".join((form, *of_dtype[1:]))
@@ -115,16 +115,16 @@ def exported(model: Model, form: str, dtype: str, say: Say) -> Path:
 
 
 def _model(name: str, preset: Preset, folder: Path, *, random: bool) -> Model:
-    # Saving a preset anew always changes one of the two.
+    # Saving a preset again always changes one of the two.
     said = b"".join((folder / file).read_bytes() for file in ("config.json", "metadata.json"))
     return Model(name, random, folder, preset, hashlib.sha256(said).hexdigest()[:12])
 
 
 def _any_backend() -> str:
-    """An installed Keras backend, the one that starts fastest first.
+    """Return an installed Keras backend, preferring the one that starts fastest.
 
     Raises:
-        BackendMissing: none is.
+        BackendMissing: none is installed.
     """
     for name in ("jax", "torch", "tensorflow"):
         if machine.backend(name).installed:
@@ -133,7 +133,7 @@ def _any_backend() -> str:
 
 
 def _run(command: Sequence[str]) -> None:
-    """Run to the end.
+    """Run a command to the end.
 
     Raises:
         EngineError: with the last line it wrote, or the signal that ended it.

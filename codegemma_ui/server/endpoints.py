@@ -148,7 +148,7 @@ class Endpoints:
         if len(data) > len(parameters):
             raise Refused(
                 422,
-                f"data must be {values}, at most {len(parameters)}. Received: {len(data)}.",
+                f"data must be {values}. Received: {len(data)} values, not at most {len(parameters)}.",
             )
         left_out = parameters[len(data) :]
         required = ", ".join(each.name for each in left_out if each.required)

@@ -124,7 +124,7 @@ def test_only_one_list_may_be_long_and_of_whole_numbers() -> None:
         b'{"data":[' + b"[1]," * 200 + b"[1]]}",
     ):
         with pytest.raises(
-            bodies.Refused, match="at most 200 values, beside the token ids of forced"
+            bodies.Refused, match="at most 200 values, not counting the token ids of forced"
         ):
             bodies.parse_json(kind, body)
     with pytest.raises(bodies.Refused, match="prompt may have at most 131,072 token ids"):

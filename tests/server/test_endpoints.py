@@ -55,15 +55,15 @@ def test_a_default_is_one_of_info(http: httpx.Client) -> None:
 @pytest.mark.parametrize(
     ("name", "body", "said"),
     [
-        ("complete", {"data": [*FULL, 1]}, "Received: 14 values, 13 are the most."),
+        ("complete", {"data": [*FULL, 1]}, "Received: 14 values, not at most 13."),
         ("complete", {"data": None}, "in this order: prefix, suffix, max_length"),
         ("complete", {"data": {"prefix": "a"}}, "Received: dict."),
         ("complete", {"prefix": "a"}, "Received: nothing."),
         ("complete", {}, "data must be a list of values"),
-        ("complete", {"data": [FILE]}, "no gradio.FileData"),
-        ("complete", {"data": ["a", [[FILE]]]}, "no gradio.FileData"),
-        ("v2/complete", {"prefix": FILE}, "no gradio.FileData"),
-        ("v2/complete", {"data": ["a"]}, "The parameters are files, forced"),
+        ("complete", {"data": [FILE]}, "not hold gradio.FileData"),
+        ("complete", {"data": ["a", [[FILE]]]}, "not hold gradio.FileData"),
+        ("v2/complete", {"prefix": FILE}, "not hold gradio.FileData"),
+        ("v2/complete", {"data": ["a"]}, "The parameters must be among files, forced"),
         ("status", {"data": [1]}, "data must be an empty list. Received: 1 values"),
         ("status", {}, "data must be an empty list. Received: nothing."),
     ],
@@ -90,7 +90,7 @@ def test_so_it_is_by_the_number_of_the_event(http: httpx.Client) -> None:
     number = {each["api_name"]: each["id"] for each in events if each["api_name"]}
     for path in ("queue/join", "run/predict"):
         body = {"fn_index": number["complete"], "session_hash": "s", "data": [*FULL, 1]}
-        assert "13 are the most" in refused(http, path, body)
+        assert "not at most 13" in refused(http, path, body)
     body = {"fn_index": number["complete"], "session_hash": "by-number", "data": ["echo", "x"]}
     assert http.post("/gradio_api/queue/join", json=body).status_code == 200
     with http.stream("GET", "/gradio_api/queue/data?session_hash=by-number") as stream:

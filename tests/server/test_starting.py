@@ -92,7 +92,7 @@ def test_a_host_that_is_not_ours(host: str, said: str) -> None:
         addresses.free_port(host, 0)
     assert str(caught.value).startswith("--host (CODEGEMMA_UI_HOST) must be an address")
     assert said in str(caught.value)
-    assert "0.0.0.0 for all networks" in caught.value.hint
+    assert "0.0.0.0 for all its networks" in caught.value.hint
 
 
 @pytest.mark.skipif(not ipv6(), reason="this machine has no IPv6")

@@ -91,7 +91,7 @@ def test_a_socket_that_a_killed_page_left_is_taken_over(tmp_path: Path) -> None:
         ({"uds": "text.pem"}, "which is not a socket"),
         ({"uds": "gone/page.sock"}, "No such file"),
         ({"uds": "x" * 200}, "too long"),
-        ({"uds": "a\0b"}, "where a socket can be made"),
+        ({"uds": "a\0b"}, "where a socket can be created"),
     ],
 )
 def test_what_cannot_be_is_said_by_its_flag(given: dict[str, str], said: str, files: Path) -> None:

@@ -1,4 +1,4 @@
-"""What a CUDA card's memory can do: bytes a second of a copy, read and written bytes together.
+"""Memory bandwidth of a CUDA card: bytes per second of a copy, read and written bytes together.
 
 `python -m benchmarks.speed.engine.copy_bandwidth` prints `{"copy": [[bytes, bytes per second]]}`.
 """

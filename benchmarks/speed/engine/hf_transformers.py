@@ -1,6 +1,6 @@
 """transformers' `generate()` with a streamer, in three ways.
 
-"dynamic" grows its cache; "compile" keeps a static one and compiles the step with `torch.compile`;
+"dynamic" grows its cache; "compile" uses a static one and compiles the step with `torch.compile`;
 "lookup" drafts from n-grams of the prompt (`prompt_lookup_num_tokens`) over the dynamic cache.
 """
 
@@ -20,11 +20,11 @@ LOOKUP_TOKENS = 10
 (https://github.com/apoorvumang/prompt-lookup-decoding)."""
 
 CACHE_STEP = 512
-"""A static cache is a multiple of this long, so that few lengths compile: as our own engine's caches."""
+"""The length of a static cache is a multiple of this, so that few lengths compile, as in our own engine."""
 
 
 class Streamer(transformers.generation.streamers.BaseStreamer):  # type: ignore[misc]
-    """Notes when tokens come. The first thing a streamer is given is the prompt."""
+    """Records arrival times of tokens. The first value given to a streamer is the prompt."""
 
     def __init__(self) -> None:
         self.arrivals = Arrivals()

@@ -1,4 +1,4 @@
-"""What every process with a Keras model does: choose the backend, find the device, weigh the model."""
+"""Shared by all processes with a Keras model: choose the backend, find the device, size the model."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _BYTES = {"float32": 4, "bfloat16": 2, "float16": 2, "int8": 1, "uint8": 1, "int
 
 
 def begin(given: argparse.Namespace) -> Device:
-    """Settle the backend before Keras is imported; where the model will live.
+    """Set the backend before Keras is imported, and return the device of the model.
 
     Raises:
-        RuntimeError: a card is wanted and the framework finds none.
+        RuntimeError: a GPU is wanted and the framework finds none.
     """
     environment.before_import(given.backend)
     device = environment.device(given.backend)
@@ -28,7 +28,7 @@ def begin(given: argparse.Namespace) -> Device:
 
 
 def weight_bytes(backbone: Any) -> int:
-    """The bytes of all weights of a backbone, each in the precision it is kept in."""
+    """Return the bytes of all weights of a backbone, each in its stored precision."""
     standardize = importlib.import_module("keras").backend.standardize_dtype
     return sum(
         math.prod(variable.shape) * _BYTES[standardize(variable.dtype)]
@@ -37,7 +37,7 @@ def weight_bytes(backbone: Any) -> int:
 
 
 def device_peak_bytes(backend: str, device: Device) -> int | None:
-    """The most GPU memory that was in use, in bytes, as the framework counts it; None on a CPU."""
+    """Return the peak GPU memory in bytes, as counted by the framework; None on a CPU."""
     if not device.accelerated:
         return None
     framework = importlib.import_module(backend)

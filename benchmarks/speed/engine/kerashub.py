@@ -1,4 +1,4 @@
-"""KerasHub's own `generate()`: compiled once per total length, and all tokens come at the end."""
+"""KerasHub's own `generate()`: compiled once per total length, and all tokens arrive at the end."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class KerasHub:
             parameters=int(backbone.count_params()),
             weight_bytes=keras_process.weight_bytes(backbone),
             device=self._device.name,
-            note="hands out nothing before its last token",
+            note="returns nothing before its last token",
         )
 
     def generate(self, request: Request) -> Generated:
@@ -41,7 +41,7 @@ class KerasHub:
         total = len(prompt) + request.new_tokens
         stop_ids = tuple(request.stop_ids) or None
         seconds, output = self._timed(prompt, total, stop_ids)
-        # It reads the padded length whatever the prompt's. A prompt one short of that is read by the
+        # It prefills the padded length, whatever the prompt's. A prompt one token shorter than that uses the
         # same compiled function and gets one token.
         first, _ = self._timed(output[: total - 1], total, None)
         new = [int(token) for token in output[len(prompt) : total]]

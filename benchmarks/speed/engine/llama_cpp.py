@@ -1,4 +1,4 @@
-"""llama.cpp through the xllamacpp wheel: its server in this process, asked without HTTP."""
+"""llama.cpp through the xllamacpp wheel: its server in this process, called without HTTP."""
 
 from __future__ import annotations
 
@@ -59,8 +59,8 @@ class LlamaCpp:
             "max_tokens": request.new_tokens,
             "ignore_eos": not stop_ids,
             "cache_prompt": bool(request.options.get("reuse")),
-            # Greedy. Only with probabilities does it tell ids. Those of the one candidate that the sampler
-            # leaves cost under one part in 200 of a token's time (256,000 pieces, 270M parameters, q8_0).
+            # Greedy. It returns ids only with probabilities. Those of the single candidate that the sampler
+            # leaves cost less than 1/200 of a token's time (256,000 pieces, 270M parameters, q8_0).
             "samplers": ["top_k"],
             "top_k": 1,
             **{"logprobs": 1, "n_probs": 1, "post_sampling_probs": True},
@@ -76,8 +76,8 @@ class LlamaCpp:
         ended_s = time.perf_counter() - arrivals.started
         if stop_ids or len(arrivals.token_ids) == request.new_tokens:
             return arrivals.generated()
-        # While a character's bytes are incomplete it sends nothing, and their ids never come. Asked once
-        # more, whole, it tells them; each came when the next one did.
+        # While a character's bytes are incomplete it sends nothing, and their ids are lost. A second, whole
+        # request returns them; each is taken to arrive with the next one.
         whole = _ids(self._server.handle_completions(asked))
         return Generated(arrivals_s=aligned(arrivals, whole, ended_s), token_ids=whole)
 
@@ -86,15 +86,15 @@ class LlamaCpp:
 
 
 def cpu_features() -> list[str]:
-    """The instruction sets and options that this build of llama.cpp has, as it names them.
+    """Return the instruction sets and options of this build of llama.cpp, as it names them.
 
-    A wheel from PyPI is built for any machine, without AVX-512 or AMX; its README says so.
+    A wheel from PyPI is built for any machine, without AVX-512 or AMX, according to its README.
     """
     return re.findall(r"(\w+) = 1", xllamacpp.get_system_info())
 
 
 def gguf_file(weights: Path) -> Path:
-    """The GGUF file itself, where a folder with one is given.
+    """Return the GGUF file, if a folder with one is given.
 
     Raises:
         FileNotFoundError: there is none.
@@ -103,25 +103,23 @@ def gguf_file(weights: Path) -> Path:
         return weights
     files = sorted(weights.glob("*.gguf"))
     if not files:
-        raise FileNotFoundError(
-            f"A folder of weights should hold a .gguf file. Received: {weights}"
-        )
+        raise FileNotFoundError(f"A folder of weights must hold a .gguf file. Received: {weights}")
     return files[0]
 
 
 def _ids(answer: Mapping[str, Any]) -> list[int]:
-    """The token ids in an answer or in a part of one."""
+    """Return the token ids in a response or a part of one."""
     found = answer["choices"][0].get("logprobs") or {}
     return [int(token["id"]) for token in found.get("content", ())]
 
 
 def aligned(came: Arrivals, whole: Sequence[int], ended_s: float) -> list[float]:
-    """When each of the whole ids came, where some were held back.
+    """Return the arrival time of each id, where some were held back.
 
     Args:
-        came: the ids that came one by one, in the same order.
+        came: the ids that arrived one by one, in the same order.
         whole: all ids.
-        ended_s: when the answer ended: what was held back by then came then.
+        ended_s: end of the response, when ids still held back arrived.
     """
     seconds: list[float] = []
     place = 0

@@ -1,4 +1,4 @@
-"""Our engine, asked below the page: the decoder by itself, and with all that makes events of its tokens."""
+"""Our engine without the page: the decoder alone, and with everything that turns tokens into events."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ if TYPE_CHECKING:  # at run time only once the process is set up
     from codegemma_ui.workers.keras.steps import Steps
 
 OFFERS = ("drafts", "alternatives")
-"""What a comparison turns on and off. Otherwise every token is written by itself, with all that the page
-shows of it."""
+"""Options that a comparison turns on and off. Otherwise every token is generated singly, with everything that
+the page shows of it."""
 
 
 class Endless(Vocabulary):
-    """A vocabulary in which nothing stops a middle, so that counts of tokens are equal."""
+    """A vocabulary without stop tokens, so that token counts are equal."""
 
     stop_ids = frozenset[int]()
 
@@ -58,7 +58,7 @@ class Ours:
         self._device = device
         self._greedy = Sampling()
         self._vocabulary = Endless(given.weights)
-        self._bare: Decoder | None = None  # made when it is asked for
+        self._bare: Decoder | None = None  # created on demand
         self.facts = Facts(
             load_s=loaded - started,
             warm_up_s=warm - loaded,
@@ -103,7 +103,7 @@ class Ours:
         )
 
     def _without_alternatives(self, request: Request) -> Decoder:
-        """A decoder on the same weights that tells a token's id and nothing else, warm for such a request."""
+        """Return a warm decoder on the same weights that yields token ids only."""
         if self._bare is None:
             from codegemma_ui.workers.keras import steps
             from codegemma_ui.workers.keras.decode import Decoder
@@ -118,7 +118,7 @@ class Ours:
         return self._bare
 
     def take_events(self, message: dict[str, Any], write: Write) -> dict[str, Any]:
-        """`{"op": "events", "request": {…}}`: a request as the worker serves it, each event a line."""
+        """Serve `{"op": "events", "request": {…}}` as the worker does, one line per event."""
         generation = importlib.import_module("codegemma_ui.workers.keras.generation")
         request = CompletionRequest(**message["request"])
         events = generation.generate(
@@ -133,7 +133,7 @@ class Ours:
 
 
 def _wait_for(compiled: Steps) -> None:
-    """Until nothing compiles on a thread of its own; before, passes run uncompiled."""
+    """Wait until background compilation is done; before that, passes run uncompiled."""
     while compiled.compiling:
         time.sleep(0.05)
 

@@ -1,9 +1,9 @@
-"""Make a Gemma of a named shape with random weights and save it as a KerasHub preset.
+"""Create a Gemma of a named shape with random weights, and save it as a KerasHub preset.
 
 `python -m benchmarks.speed.engine.random_preset --shape 20m --folder build/… --backend jax`
 
-The weights are bfloat16, so that the large shapes fit, and seeded. The vocabulary is the bundled one, made
-as long as the shape's with pieces that text never becomes: prompts are real, answers are noise.
+The weights are bfloat16, so that large shapes fit, and seeded. The vocabulary is the bundled one, padded to
+the shape's size with unused pieces: prompts are real, completions are noise.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def make(shape: Shape, folder: Path) -> None:
 
     Args:
         shape: the numbers.
-        folder: becomes the preset; made where it is not there.
+        folder: of the preset; created if missing.
     """
     keras = importlib.import_module("keras")
     keras_nlp = importlib.import_module("keras_nlp")
@@ -51,7 +51,7 @@ def make(shape: Shape, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     vocabulary = folder / VOCABULARY_FILE.name
     vocabulary.write_bytes(padded_vocabulary(shape.vocabulary_size))
-    # Each variable is drawn when it is saved, and then let go.
+    # Each variable is drawn when it is saved, and then freed.
     with unmade_variables(), untrained(keras_nlp.models.GemmaCausalLM):
         backbone = keras_nlp.models.GemmaBackbone(**numbers, dtype="bfloat16")
         _spread(keras, backbone)
@@ -67,12 +67,12 @@ def make(shape: Shape, folder: Path) -> None:
 
 
 def _spread(keras: Any, backbone: Any) -> None:
-    """Draw what decides between tokens so that a token wins clearly, and not always the last one again.
+    """Initialise embedding and final norm so that one token wins clearly, and not always the previous one.
 
-    KerasHub draws the embedding of a large vocabulary so small that every token is about as likely as
-    every other: what is greedy would hang on the last bit. With logits of about 1 instead, the token just
-    read would win each time, as its own embedding is in what the embeddings are compared with. A final
-    norm of random signs takes that away.
+    KerasHub initialises the embedding of a large vocabulary with such small values that all tokens are about
+    equally likely: greedy decoding would depend on the last bit. With logits of about 1 instead, the previous
+    token would always win, as its embedding is part of the final state. A final norm of random signs prevents
+    that.
     """
     embedding = backbone.token_embedding.embeddings
     scale = backbone.layer_norm.scale  # to which Gemma adds 1
@@ -86,14 +86,14 @@ def padded_vocabulary(size: int) -> bytes:
     """The bundled SentencePiece model with unused pieces up to `size`.
 
     Raises:
-        ValueError: it has more pieces than that.
+        ValueError: it already has more pieces.
     """
     protobuf = importlib.import_module("sentencepiece.sentencepiece_model_pb2")
     model = protobuf.ModelProto()
     model.ParseFromString((presets.BUNDLED_FOLDER / VOCABULARY_FILE).read_bytes())
     missing = size - len(model.pieces)
     if missing < 0:
-        raise ValueError(f"size should be from {len(model.pieces)} up. Received: {size}")
+        raise ValueError(f"size must be from {len(model.pieces)} up. Received: {size}")
     for number in range(missing):
         model.pieces.add(
             piece=f"<unused-{number}>", score=0.0, type=protobuf.ModelProto.SentencePiece.UNUSED

@@ -1,13 +1,13 @@
-"""The measured process's end of the line: one protocol for every engine, JSON lines on stdin and stdout.
+"""The measured process's end of the pipe: one protocol for every engine, JSON lines on stdin and stdout.
 
-It says `{"bench": "ready", …}` with the fields of `Facts` once its model answers, or
+It sends `{"bench": "ready", …}` with the fields of `Facts` once its model is ready, or
 `{"bench": "failed", "message": …}`. Then it reads
 
     {"op": "generate", "prompt_ids": […], "new_tokens": 16, "stop_ids": […], "options": {…}}
 
-and answers `{"bench": "done", …}` with the fields of `Generated`; `{"op": "peak"}`, answered by
-`{"bench": "done", "peak_bytes": …, "device_peak_bytes": …}`; and whatever else an engine takes. It ends
-when stdin closes. Generation is greedy, and without `stop_ids` it goes on to the last token.
+and responds with `{"bench": "done", …}` and the fields of `Generated`; `{"op": "peak"}`, with the response
+`{"bench": "done", "peak_bytes": …, "device_peak_bytes": …}`; and further operations of an engine. It ends
+when stdin closes. Generation is greedy, and without `stop_ids` it continues to the last token.
 """
 
 from __future__ import annotations
@@ -27,22 +27,22 @@ from codegemma_ui.ipc.child import take_stdout
 Write = Callable[[dict[str, Any]], None]
 
 NO_CUDA = "finds no CUDA card: install its CUDA build, or measure the CPU with --device cpu"
-"""What follows a framework's name where there is a card that it cannot use."""
+"""The message after a framework's name if it cannot use the GPU."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Facts:
-    """What an engine says of itself once it is up.
+    """Facts about an engine, sent once it is ready.
 
     Attributes:
         load_s: seconds for imports and weights.
-        warm_up_s: seconds for what it compiles or runs before it calls itself ready; 0 where it does not.
+        warm_up_s: seconds for compilation and warm-up before it is ready; 0 if there is none.
         parameters: the number of weights.
-        weight_bytes: the bytes of all weights as they lie in memory: what a token reads of them.
+        weight_bytes: the bytes of all weights in memory, which a token reads.
         device: "CPU" or the card's name.
-        note: what a reader of the table should know, or None.
+        note: a remark for readers of the table, or None.
         offers: names of `options` that have an effect.
-        aside_s: seconds before it was ready that went into these facts, and not into getting ready.
+        aside_s: seconds spent on these facts before it was ready, not part of its startup.
     """
 
     load_s: float
@@ -57,14 +57,14 @@ class Facts:
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """One generation to make, greedily.
+    """One greedy generation.
 
     Attributes:
-        prompt_ids: all of the prompt, `<bos>` first.
-        new_tokens: how many to generate.
+        prompt_ids: the whole prompt, `<bos>` first.
+        new_tokens: number of tokens to generate.
         stop_ids: tokens that end it early; usually none, so that counts are equal.
-        options: `{"reuse": true}` lets an engine use what it kept of earlier prompts, where that is a
-            choice; the others are named in `Facts.offers`, and None leaves them to the engine.
+        options: `{"reuse": true}` lets an engine use its cache of earlier prompts, where that is optional;
+            the others are named in `Facts.offers`, and None leaves them to the engine.
     """
 
     prompt_ids: Sequence[int]
@@ -78,10 +78,10 @@ class Generated:
     """One generation.
 
     Attributes:
-        arrivals_s: when each token was there, in seconds since the request was taken up.
+        arrivals_s: arrival time of each token, in seconds since the request was received.
         token_ids: the new tokens.
-        first_inside_s: where nothing streams: how long reading the prompt and one token takes, measured
-            by itself, so that the speed of the others can be told; else None.
+        first_inside_s: without streaming, the time of prefill and one token, measured separately, so that the
+            speed of the others can be computed; else None.
     """
 
     arrivals_s: Sequence[float]
@@ -90,29 +90,29 @@ class Generated:
 
 
 class Engine(Protocol):
-    """What a module of this folder gives `serve()`."""
+    """The interface of an engine for `serve()`."""
 
     facts: Facts
 
     def generate(self, request: Request) -> Generated:
-        """Generate, and note when each token was there."""
+        """Generate, and record the arrival time of each token."""
         ...
 
     def device_peak_bytes(self) -> int | None:
-        """The most memory of a GPU that was in use, as the framework counts it; None on a CPU."""
+        """Return the peak GPU memory in bytes, as counted by the framework; None on a CPU."""
         ...
 
 
 @dataclass
 class Arrivals:
-    """Collects tokens and the moment each one came."""
+    """Collects tokens and their arrival times."""
 
     token_ids: list[int] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
     started: float = field(default_factory=time.perf_counter)
 
     def add(self, *token_ids: int) -> None:
-        """Tokens that are there now, all at once."""
+        """Add tokens that arrive now, all at once."""
         now = time.perf_counter() - self.started
         self.token_ids += token_ids
         self.seconds += [now] * len(token_ids)
@@ -122,7 +122,7 @@ class Arrivals:
 
 
 def arguments() -> argparse.Namespace:
-    """The flags that every engine is started with."""
+    """Parse the flags that every engine is started with."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--weights", required=True, type=Path)
     parser.add_argument("--backend", required=True)
@@ -135,7 +135,7 @@ def arguments() -> argparse.Namespace:
 
 
 def serve(load: Callable[[argparse.Namespace], Engine]) -> None:
-    """Load an engine and answer until stdin closes.
+    """Load an engine and serve requests until stdin closes.
 
     Args:
         load: imports, loads, warms up.
@@ -166,7 +166,7 @@ def _answer(engine: Engine, message: dict[str, Any], write: Write) -> dict[str, 
 
 
 def peak_bytes() -> int | None:
-    """The most main memory that this process ever had resident; None where the system does not say."""
+    """Return the peak resident memory of this process; None if the system does not report it."""
     if sys.platform == "win32":
         import psutil
 
@@ -175,7 +175,7 @@ def peak_bytes() -> int | None:
         import resource
 
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # bytes, on macOS
-    # psutil does not have it, and Linux's ru_maxrss begins with the parent's:
+    # psutil does not have it, and Linux's ru_maxrss includes the parent's:
     # https://man7.org/linux/man-pages/man5/proc_pid_status.5.html
     try:
         lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()

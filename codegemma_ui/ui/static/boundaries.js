@@ -1,5 +1,5 @@
-// Boundary check: a line for each finding under the editors. Its place lights up in the editor, and its fix is
-// made there by one click, as an edit that undo knows; nothing is changed before that.
+// Boundary check: a line for each finding under the editors. Its place is highlighted in the editor, and its fix is
+// applied there by one click, as an edit that can be undone; nothing changes before that.
 (() => {
   const playground = (window.playground ??= {});
   playground.views ??= {};
@@ -13,14 +13,14 @@
     return content && playground.editorView?.(content);
   };
 
-  // A place as a position in an editor's document, or null where the document has no such place.
+  // A place as a position in an editor's document, or null if the document has no such place.
   function position(doc, line, column) {
     if (line >= doc.lines) return null;
     const { from, length } = doc.line(line + 1);
     return column <= length ? from + column : null;
   }
 
-  // The edits of each side as changes of its document; null where a text is not the one that was checked.
+  // The edits of each side as changes of its document; null if a text is not the one that was checked.
   function changesOf(edits) {
     const changes = new Map();
     for (const [side, line, column, endLine, endColumn, old, text] of edits) {

@@ -1,4 +1,4 @@
-// What the comparisons have in common: the button that starts one, the line of a run that goes on, errors, figures.
+// Shared by the comparisons: the start button, the line of a run in progress, errors, figures.
 (() => {
   const playground = (window.playground ??= {});
   let asked = null; // whose button was pressed last: it keeps the focus, though it rests and is drawn anew
@@ -10,11 +10,11 @@
     if (button && document.activeElement === document.body) button.focus({ preventScroll: true });
   }
 
-  // Who does something else meanwhile has the focus where they want it.
+  // If the user does something else meanwhile, the focus stays there.
   for (const kind of ["pointerdown", "keydown"])
     document.addEventListener(kind, (event) => event.key !== "Escape" && (asked = null), true);
 
-  // A button that asks the server by a hidden field, and rests while the page's own button does.
+  // A button that sends a request through a hidden field, and is disabled while the page's own button is.
   playground.starter = (label, field) => {
     const button = playground.element("button", { type: "button", className: "start", "data-asks": field, text: label });
     button.disabled = busy();
@@ -34,11 +34,11 @@
     giveBack();
   }
 
-  // Strings and elements in the places of a string's `{name}`s.
+  // A string with its `{name}`s replaced by strings and elements.
   playground.fillIn = (text, values) =>
     text.split(/\{(\w+)\}/).map((part, at) => (at % 2 ? (values[part] ?? `{${part}}`) : part));
 
-  // The line under the middle, while a completion runs, for a view from which that line is out of sight.
+  // The line under the middle, while a completion runs, for a view where that line is out of sight.
   let watched = null;
 
   function repeat() {

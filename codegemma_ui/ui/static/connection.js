@@ -1,9 +1,8 @@
-// The server is lost: say so in the page's own words, where the state of the engine stands otherwise.
+// The notice of a lost server, in place of the state of the engine.
 //
-// Gradio (6.31) notices it at the next event, shows a toast in English, asks every two seconds whether somebody
-// answers again, and reloads the page when somebody does. Until then it sends nothing, and what it could not send
-// it forgets. So a press of Complete that came to nothing is told, also on the page that the reload brings, until
-// Complete is pressed again.
+// Gradio (6.31) notices it at the next event, shows a toast in English, polls every two seconds, and reloads the
+// page when the server responds again. Until then it sends nothing, and drops what it could not send. So a press of
+// Complete that was lost is reported, also after the reload, until Complete is pressed again.
 (() => {
   const LOST = "Connection to the server was lost"; // in Gradio's toast, which has no other mark
   const UNSENT = `playground-unsent ${location.pathname}`; // in the tab's storage, over the reload

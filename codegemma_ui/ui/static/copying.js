@@ -1,8 +1,7 @@
-// Copying a text, and the copy and download buttons of the panes: the text as it is, with the program's own line
-// ending.
+// Copying a text, and the copy and download buttons of the panes: the exact text, with the program's line ending.
 //
-// A page that came over plain http has no `navigator.clipboard`, unless from loopback. It is copied by the older
-// way there; where the browser forbids that too, the text is selected, and one key copies it.
+// A page served over plain http has no `navigator.clipboard`, unless from loopback. There the older command is
+// used; if the browser forbids that too, the text is selected, and one key copies it.
 (() => {
   const playground = (window.playground ??= {});
   const COPIED_MS = 1500;
@@ -13,15 +12,14 @@
     return pre.dataset.ending === "CRLF" ? text.replace(/\r?\n/g, "\r\n") : text;
   };
 
-  // The text exactly: a selection would bring LF for CRLF.
+  // The exact text: a selection would give LF for CRLF.
   function put(event, text) {
     event.clipboardData.setData("text/plain", text);
     event.preventDefault();
     event.stopImmediatePropagation();
   }
 
-  // By a command of the document, which copies what is selected: a field that nobody sees. Then focus and selection
-  // are as they were.
+  // With the document's copy command on the selection of a hidden field. Focus and selection are restored.
   function copyByCommand(text) {
     const focused = document.activeElement;
     const selection = getSelection();
@@ -66,7 +64,7 @@
     button.dataset.saying = setTimeout(() => (button.textContent = button.dataset.label), COPIED_MS);
   }
 
-  // Until the person has copied by hand, or selected something else: `done` is called with whether they copied.
+  // Wait until the user has copied by hand or selected something else: `done` is called with whether they copied.
   function untilCopied(text, chosen, done) {
     const end = (event) => {
       const copies = event.type === "copy";
@@ -81,9 +79,9 @@
     document.addEventListener("selectionchange", end);
   }
 
-  // Copy a text for a button, which says so. Where no way is open: `select` it, and `tell` what to press.
+  // Copy a text for a button, which confirms it. If copying is impossible, `select` it and `tell` what to press.
   //
-  // `words` has `copied` and `byHand`, `chosen` whether it is still selected; `tell("")` takes the words back.
+  // `words` has `copied` and `byHand`, `chosen` whether it is still selected; `tell("")` clears the message.
   playground.copy = async (button, text, words, { select, chosen, tell }) => {
     tell("");
     if (await copied(text)) {

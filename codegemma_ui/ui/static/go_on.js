@@ -1,4 +1,4 @@
-// Go on: the button of a completion that ended at a limit (`ui/unfinished.py`) asks for the same tokens and more.
+// Continue: the button of a completion that ended at a limit (`ui/unfinished.py`) requests the same tokens and more.
 (() => {
   const playground = (window.playground ??= {});
   const PAST_END = 2;

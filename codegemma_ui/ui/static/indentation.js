@@ -1,8 +1,8 @@
 // Four spaces for Python: Enter, Tab, Shift+Tab and Backspace in the two editors.
 //
 // Gradio's editor has CodeMirror's default unit of two and no option for it, and it rebuilds its
-// configuration with every change of language, so the keys are answered here, as transactions of the
-// editor's own view: undo knows them. Other languages keep what Gradio does.
+// configuration with every change of language, so the keys are handled here, as transactions of the
+// editor's own view, which can be undone. Other languages keep Gradio's behaviour.
 (() => {
   const UNIT = "    ";
   const CLOSING = { "(": ")", "[": "]", "{": "}" };

@@ -3,7 +3,7 @@
   const playground = (window.playground ??= {});
   playground.views ??= {};
 
-  // Show a pane, whether its tab stands in the row or in the menu of those that found no room.
+  // Show a pane, whether its tab is in the row or in the overflow menu.
   playground.openTab = (id, name, scroll = true) => {
     const row = document.querySelector(`#panes [role=tablist] #${id}-tab-button`);
     const menu = [...document.querySelectorAll("#panes .overflow-dropdown button")];

@@ -1,10 +1,10 @@
-// CodeMirror holds LF only: tell the server how pasted lines ended, before that knowledge is gone.
+// CodeMirror holds LF only: report the line endings of a pasted text to the server before they are lost.
 (() => {
   let pastes = 0;
 
   const count = (text, pattern) => (text.match(pattern) ?? []).length;
 
-  // Whether the two editors hold no line break of their own, so that a paste may set the ending.
+  // Whether the two editors hold no line break, so that a paste may set the line ending.
   const fresh = () =>
     [...document.querySelectorAll("#before .cm-content, #after .cm-content")].every(
       (content) => content.querySelectorAll(".cm-line").length <= 1,

@@ -1,5 +1,5 @@
-// Names that Gradio does not let us give: for a screen reader, the editors by their labels, the status
-// line as a live region, and the language of the document.
+// Accessibility attributes that Gradio does not let us set: the labels of the editors, the status line as a live
+// region, and the language of the document.
 (() => {
   const EDITORS = ["before", "after", "middle"];
   let planned = false;
@@ -40,7 +40,7 @@
     });
   }
 
-  // The language a person chose stays in the address, for a reload or a link.
+  // The chosen language is kept in the address, for a reload or a link.
   document.addEventListener("change", (event) => {
     const choice = event.target.closest?.("#language-choice input");
     if (!choice) return;

@@ -1,7 +1,7 @@
-// Hole quiz: hide a part of a program, guess it, let the model fill it in, hold both against what stood there.
+// Hole quiz: hide a part of a program, guess it, let the model fill it in, compare both with the hidden code.
 //
-// What was hidden stays in this page until the comparison asks for it. Hiding and putting back are edits of the
-// two editors, which undo knows.
+// The hidden code stays in this page until the comparison. Hiding and restoring are edits of the two editors, which
+// can be undone.
 (() => {
   const playground = (window.playground ??= {});
   playground.views ??= {};
@@ -17,7 +17,7 @@
     set: (kept) => ({ hole, program } = kept),
   };
 
-  // Ctrl+Enter in the guess compares; on the window, since everywhere else it completes (shortcuts.js).
+  // Ctrl+Enter in the guess compares; handled on the window, since elsewhere it completes (shortcuts.js).
   window.addEventListener(
     "keydown",
     (event) => {
@@ -83,7 +83,7 @@
     return true;
   }
 
-  // Whether the editors still hold what stands around the hole.
+  // Whether the editors still hold the code around the hole.
   const intact = () => hole && textOf("before") === hole.prefix && textOf("after") === hole.suffix;
 
   function likelihood(logprob, words) {
@@ -117,7 +117,7 @@
     return [made, element("p", { className: "hint", text: notes.join(" ") })];
   }
 
-  // What the table says, in words.
+  // The conclusion from the table, in words.
   function verdict({ rows }, words) {
     const { fill } = playground;
     const of = Object.fromEntries(rows.map((row) => [row.who, row]));

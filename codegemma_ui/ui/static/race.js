@@ -51,7 +51,7 @@
     return line;
   }
 
-  // How likely tokens are together, and on average: a row and a bar.
+  // The likelihood of tokens, in total and on average: a row and a bar.
   function likelihood({ logprob, per_token: mean }, words) {
     const { element, fill, percent, signed } = playground;
     const share = Math.exp(mean);

@@ -1,10 +1,10 @@
-// Come back: what was typed, chosen and written last stays in this tab through any reload, whatever caused it.
+// Restore: what was typed, chosen and generated last survives any reload of this tab.
 //
-// Gradio (6.31) reloads the page by itself once it has lost the server and found it again. The tab's own
-// sessionStorage holds what is kept: two tabs stay apart, neither a restart nor a login in between matters, and
-// the server keeps nothing. The texts are put back here as soon as the editors stand; the settings and the last
-// run are drawn by the server, as they were the first time. Where the browser forbids storage the page works as
-// ever, and says so when the server is lost.
+// Gradio (6.31) reloads the page by itself once it has lost the server and found it again. The state is kept in the
+// tab's sessionStorage: tabs are independent, a restart or a login in between does not matter, and the server stores
+// nothing. The texts are restored here as soon as the editors exist; the settings and the last run are rendered by
+// the server, as they were the first time. If the browser forbids storage, the page works as usual, and says so
+// when the server is lost.
 (() => {
   const playground = (window.playground ??= {});
   const VERSION = 1; // of what is kept; what another one kept is left alone
@@ -16,7 +16,7 @@
   const PAUSE_MS = 400; // after the last key
   const WHILE_WRITTEN_MS = 1000;
 
-  // A link has a place of its own, so that Back from it finds what stood there before.
+  // A link has its own storage key, so that Back from it restores the previous state.
   const slotOf = (hash) => (hash.startsWith(LINK) ? hash : "");
   const keyOf = (slot, part) => `playground-kept ${location.pathname} ${slot ? "link" : "page"} ${part}`;
 
@@ -55,7 +55,7 @@
   function store(part, value) {
     const text = JSON.stringify({ version: VERSION, slot, ...value });
     if (text.length > MOST_CHARACTERS[part]) return false;
-    // Where the storage is full, what stands in another place is given up: the other address's, then the run.
+    // If the storage is full, other entries are dropped: the other address's, then the run.
     const other = slot ? "" : LINK;
     const texts = part === "page" ? [keyOf(other, "page")] : []; // no run is worth somebody's texts
     for (const key of [null, keyOf(other, "run"), ...texts, keyOf(slot, "run")]) {
@@ -77,7 +77,7 @@
     document.documentElement.dataset.kept = ok ? "yes" : "no";
   }
 
-  // Of what the views hold, as much as finds room: the run itself last of all.
+  // As much of the views' state as fits; the run itself last.
   function storeRun() {
     const held = {};
     for (const [name, { get }] of Object.entries(playground.keepers ?? {})) {
@@ -92,14 +92,14 @@
     drop(keyOf(slot, "run"));
   }
 
-  // What stands on the page
+  // The state of the page
 
   const viewOf = (id) => {
     const content = document.querySelector(`#${id} .cm-content`);
     return content && playground.editorView?.(content);
   };
 
-  // A control that was changed since Gradio told of it: while the server is lost it tells nothing.
+  // A control that was changed since Gradio's last report: while the server is lost it reports nothing.
   const touched = new Map();
   const READERS = {
     number: (field) => (field.value === "" ? null : Number(field.value)),
@@ -156,7 +156,7 @@
     planned = setTimeout(() => flush(false), PAUSE_MS);
   };
 
-  // By Gradio, at each change of a control: what the controls hold, by their names.
+  // Called by Gradio at each change of a control, with the values by name.
   playground.keep = (names, values) => {
     playground.hearAll?.();
     plan();
@@ -178,7 +178,7 @@
   });
   document.addEventListener("visibilitychange", () => document.visibilityState === "hidden" && flush());
 
-  // Whoever logs in next in this tab finds nothing of this one.
+  // The next user who logs in in this tab finds nothing of this session.
   playground.logOut = async () => {
     const { ok } = await fetch(`${window.gradio_config.root}/logout`, { method: "POST" });
     if (!ok) return;
@@ -200,10 +200,10 @@
     if (!slotOf(location.hash)) here();
   });
 
-  // Whether the link in the address is not to be opened: what became of it in this tab is in view.
+  // Whether the link in the address is not to be opened, because its later state in this tab is in view.
   playground.restored = () => kept !== null && slot !== "";
 
-  // The last completion, as the server tells it
+  // The last completion, as sent by the server
 
   ((playground.listeners ??= {}).recorded ??= []).push((facts) => {
     clearInterval(writing);
@@ -224,7 +224,7 @@
     });
   });
 
-  // Coming back
+  // Restoring
 
   function load() {
     const [{ type } = {}] = performance.getEntriesByType("navigation");
@@ -262,7 +262,7 @@
     if (id) playground.openTab?.(id, name, false);
   }
 
-  // By Gradio, when the page has loaded: the language it spoke, then what the server is to show again.
+  // Called by Gradio when the page has loaded: the previous language, then the state for the server to restore.
   playground.keptLanguage = () => kept?.controls?.language_choice ?? "";
   playground.keptPage = () => {
     if (!kept) return "";

@@ -1,7 +1,7 @@
 // Ctrl+Enter (Cmd+Enter) completes, Esc stops: by clicking the buttons, wherever the caret is.
 //
-// The keys are taken in the capture phase, because CodeMirror binds Mod-Enter to "insert a blank line".
-// Esc goes on to the editor: there it lets the next Tab leave (see indentation.js).
+// The keys are handled in the capture phase, because CodeMirror binds Mod-Enter to "insert a blank line".
+// Esc is passed on to the editor, where it lets the next Tab leave (see indentation.js).
 (() => {
   const click = (id) => {
     const button = document.getElementById(id);

@@ -1,4 +1,4 @@
-// What the suffix bought: a bar for each token, up where the suffix made it likelier, down where less likely.
+// Suffix gain: a bar for each token, up if the suffix made it likelier, down if less likely.
 (() => {
   const playground = (window.playground ??= {});
   playground.views ??= {};
@@ -14,7 +14,7 @@
   const gain = ([, , one, other]) => one - other;
   const direction = (nats) => (Math.abs(nats) < EVEN ? "even" : nats > 0 ? "up" : "down");
 
-  // The sentence, its token drawn as everywhere.
+  // The sentence, with its token drawn as elsewhere.
   function sentence(words) {
     const { element, fillIn, piece } = playground;
     const parts = held.reading.flatMap(({ key, values }) => {
@@ -24,7 +24,7 @@
     return element("p", { className: "reading", role: "status" }, ...parts);
   }
 
-  // Bars on one scale, the line of no difference where it belongs.
+  // Bars on one scale, with the zero line.
   function strip(tokens, words, onchoose) {
     const { element, signed } = playground;
     const gains = tokens.map(gain);

@@ -1,7 +1,7 @@
-// Take along: the completion in view as code, as a link, as a file; and opening such a link or file again.
+// Share: the completion in view as code, as a link, as a file; and opening such a link or file.
 //
-// The link and the file are made here, of the recording that the server sent: nothing is stored anywhere. A link
-// holds it all in its fragment, which a browser keeps to itself until this script asks the server to show it.
+// The link and the file are created here, from the recording that the server sent: nothing is stored anywhere. A
+// link holds all of it in its fragment, which a browser does not send until this script requests its display.
 (() => {
   const playground = (window.playground ??= {});
   playground.views ??= {};
@@ -19,7 +19,7 @@
 
   const busy = () => document.getElementById("complete")?.disabled;
   const json = () => JSON.stringify({ ...run, code_language: codeLanguage() });
-  // In a request the question is a string within JSON.
+  // In a request the payload is a string within JSON.
   const bytes = (question) => new Blob([JSON.stringify(JSON.stringify(question))]).size;
 
   let plainText = null; // how the choice of highlighting names none
@@ -38,8 +38,8 @@
     return btoa(characters).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
   }
 
-  // A few bytes may unpack to a thousand times as many, and a browser unpacks all that it is given before it hands
-  // out the first of it. So it is given a little at a time, and nothing more once there is too much: null.
+  // A few bytes may unpack to a thousand times as many, and a browser unpacks its whole input before it returns the
+  // first chunk. So the input is fed in small parts, and stops once there is too much: null.
   async function unpack(fragment) {
     if (fragment.length > MOST_BYTES) return null; // what was packed into it is larger still
     const characters = atob(fragment.replaceAll("-", "+").replaceAll("_", "/"));
@@ -109,7 +109,7 @@
     open(await file.text());
   }
 
-  // Another completion is in view than the address holds.
+  // The completion in view is not the one in the address.
   function leaveAddress() {
     if (location.hash.startsWith(MARK)) history.replaceState(null, "", location.pathname + location.search);
   }

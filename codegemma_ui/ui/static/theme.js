@@ -1,8 +1,8 @@
 // Light and dark without a reload, and one palette for code in both.
 //
-// Gradio bakes its theme into each CodeMirror when it is made (6.31), so its colours would not follow the
-// switch. Its highlight classes are found by the order in which Gradio defines them, and coloured anew
-// from the variables of colours.css. Where they are not found, Gradio's colours stay.
+// Gradio fixes the theme of each CodeMirror when it is created (6.31), so its colours would not follow the
+// switch. Its highlight classes are found by the order in which Gradio defines them, and recoloured with the
+// variables of colours.css. If they are not found, Gradio's colours stay.
 (() => {
   const KEY = "playground-theme";
   // basicLight and basicDark of @gradio/code list their tags in this order.
@@ -45,7 +45,7 @@
     return true;
   }
 
-  // Where the browser lets the page keep nothing, the choice holds until the page is left.
+  // If the browser forbids storage, the choice holds until the page is left.
   function kept() {
     try {
       return localStorage.getItem(KEY);

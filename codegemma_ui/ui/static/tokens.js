@@ -1,7 +1,7 @@
-// The middle token by token: shaded by how likely each was, with what else was likely, branches and the end.
+// The middle token by token: shaded by probability, with alternatives, branches and the end.
 //
-// The page keeps its branches here, each as the recording that the server sent when it ended. To write another
-// one, or to show one again, the server is asked.
+// The page keeps its branches here, each as the recording that the server sent when it ended. The server is
+// requested to generate another one, or to show one again.
 (() => {
   const playground = (window.playground ??= {});
   playground.views ??= {};
@@ -17,7 +17,7 @@
   const middleOf = (recording) =>
     recording.tokens.map(([, piece, text, , , flags]) => (flags & PAST_END ? piece : text)).join("");
 
-  // Where this recording stands among the branches; one that is no branch of any begins anew.
+  // The index of this recording among the branches; one that is not a branch of any starts a new list.
   function place({ recording, parent }) {
     const key = JSON.stringify(recording);
     current = branches.findIndex((one) => one.key === key);
@@ -29,7 +29,7 @@
     current = branches.length - 1;
   }
 
-  // What a continuation of a recording branches off; null where the view does not hold that.
+  // The parent of a continuation of a recording; null if the view does not hold it.
   playground.branchOf = (recording) => {
     const key = JSON.stringify(recording);
     const branch = branches.findIndex((one) => one.key === key);
@@ -61,7 +61,7 @@
     playground.ask("show-ask", { recording, parent: parent === null ? null : { branch: parent, at } });
   };
 
-  // A share is null where a server does not tell it.
+  // A share is null if a server does not report it.
   const shareOf = (logprob) => (logprob === null ? null : Math.exp(logprob));
 
   const level = (share) =>
@@ -133,7 +133,7 @@
     const known = sure.filter((share) => share !== null).length;
     const told = (share) => (share === null ? words.not_told : percent(share));
 
-    // 1. The run at a glance: a bar a token, and below it how likely an end was.
+    // 1. Overview: a bar per token, and below it the probability of an end.
     const strip = element(
       "div",
       { className: "strip", role: "img", "aria-label": words.tokens_strip },

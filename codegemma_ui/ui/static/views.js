@@ -1,14 +1,13 @@
-// The teaching views: each is a section with facts as JSON, which the script of its name draws into its stage.
+// The lesson views: each is a section with facts as JSON, which the script of its name draws into its stage.
 //
-// Whatever came from a person or a model is set as text, never as markup. A view that cannot be seen is drawn
-// when its tab is opened.
+// Text of users and models is set as text, never as markup. A hidden view is drawn when its tab is opened.
 (() => {
   const playground = (window.playground ??= {});
   playground.views ??= {};
 
   const VISIBLE = { " ": "\u00b7", "\n": "\u23ce", "\t": "\u21e5", "\r": "\u240d" };
 
-  // An element: its class, text or attributes, and what stands in it.
+  // An element: its class, text or attributes, and its children.
   playground.element = (tag, properties = {}, ...children) => {
     const element = document.createElement(tag);
     for (const [name, value] of Object.entries(properties)) {
@@ -33,7 +32,7 @@
     );
   };
 
-  // `{name}`s of a string of the page, replaced.
+  // A string of the page with its `{name}`s replaced.
   playground.fill = (text, values) => text.replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);
 
   playground.percent = (share) => {
@@ -42,7 +41,7 @@
     return `${percent.toFixed(percent >= 99.95 || percent >= 10 ? 0 : 1)}%`;
   };
 
-  // Tell the server something, by a field that nobody sees.
+  // Send something to the server through a hidden field.
   let asked = 0;
   playground.ask = (id, question) => {
     const field = document.querySelector(`#${id} textarea, #${id} input`);
@@ -51,7 +50,7 @@
     field.dispatchEvent(new Event("input", { bubbles: true }));
   };
 
-  // Cells that are one stop of the Tab key: arrows, Home and End walk among them, `light` hears which one counts.
+  // Cells that are one tab stop: arrows, Home and End move between them, `light` is called with the active one.
   playground.cells = (cells, label, light) => {
     const { element } = playground;
     const box = element("div", { className: "cells", role: "group", "aria-label": label }, ...cells);
@@ -96,7 +95,7 @@
     return { box, choose: (at, focus) => cells[at] && choose(cells[at], focus) };
   };
 
-  // Nodes in lines, a null ending each; a line that is out of view is neither laid out nor painted.
+  // Nodes in lines, each ended by a null; a line that is out of view is neither laid out nor painted.
   playground.lines = (nodes) => {
     const lines = [];
     let line = null;
@@ -108,7 +107,7 @@
     return lines;
   };
 
-  // What a view draws, with the words of the page's language, which come once for each; null until they are there.
+  // The facts of a view, with the strings of the page's language, which are sent once for each; null until then.
   const words = { spelled: "", of: {} };
   function factsOf(node) {
     const facts = JSON.parse(node.textContent);
@@ -122,7 +121,7 @@
     return { ...facts, words: words.of };
   }
 
-  // What a view is told can be heard, whether the view is seen or not: `playground.listeners.<name>` are functions
+  // The facts of a view can be observed, whether it is visible or not: `playground.listeners.<name>` are functions
   // of the facts.
   playground.listeners ??= {};
   function hear(section) {
@@ -134,7 +133,7 @@
     facts.dataset.heard = "yes";
     for (const listener of listeners) listener(told);
   }
-  // At once, where the next frame may be too late: a page that is out of view paints none.
+  // At once, since the next frame may be too late: a page in the background paints none.
   playground.hearAll = () => document.querySelectorAll("section.view").forEach(hear);
 
   function draw(section) {

@@ -1,7 +1,7 @@
-// Prompt X-ray: a cell for each token. What a token stands for lights up in its editor, and the other way round.
+// Prompt X-ray: a cell for each token. The text of a token is highlighted in its editor, and the other way round.
 //
-// CodeMirror renders the lines that can be seen, and their numbers beside them: a line is found by its number,
-// a place in it by counting characters, and the CSS Custom Highlight API colours it without touching it.
+// CodeMirror renders visible lines only, with their numbers beside them: a line is found by its number, a place in
+// it by counting characters, and the CSS Custom Highlight API colours it without changing it.
 (() => {
   const playground = (window.playground ??= {});
   playground.views ??= {};
@@ -68,7 +68,7 @@
     if (range && !range.collapsed) CSS.highlights.set(LIGHT, new Highlight(range));
   }
 
-  // Places that something else speaks of, as `[side, line, column, line, column]`; none where nothing is lit.
+  // Places that another view refers to, as `[side, line, column, line, column]`; none if nothing is highlighted.
   playground.lightPlaces = (places) => {
     if (!CSS.highlights) return;
     CSS.highlights.delete(LIGHT);
@@ -162,7 +162,7 @@
       ),
     );
     const { box, choose } = group(cells, words.xray_prompt, tell);
-    // Cells of one role stand together under its name: colour is not the only sign.
+    // Cells of one role are grouped under its name, so that colour is not the only cue.
     let last = null;
     const parts = facts.tokens.flatMap(([, text, role], at) => {
       const name = element("b", { className: `run-name ${role}`, "data-role": role, text: roleName(role) });

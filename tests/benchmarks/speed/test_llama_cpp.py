@@ -23,7 +23,7 @@ def test_what_was_held_back_to_the_end_came_then() -> None:
 
 
 def test_a_folder_stands_for_the_file_in_it(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="should hold a"):
+    with pytest.raises(FileNotFoundError, match="must hold a"):
         llama_cpp.gguf_file(tmp_path)
     file = tmp_path / "model.gguf"
     file.touch()

@@ -50,7 +50,7 @@ def test_every_other_round_goes_backwards(measure: Measure) -> None:
         ("crash-early", "RuntimeError: the weights are torn"),
         ("refuse", "RuntimeError: there is no card"),
         ("crash", "MemoryError: no more of it"),
-        ("short", "16 new tokens were asked for. Received: 15"),
+        ("short", "There must be 16 new tokens. Received: 15"),
     ],
 )
 def test_a_failure_is_its_last_line_and_not_the_end_of_the_run(
