@@ -104,18 +104,15 @@ def test_the_wheel_holds_every_file_of_the_package(installed: Installed) -> None
     assert names == ours
 
 
-def test_the_extras_are_the_requirements_files(installed: Installed) -> None:
+def test_the_wheel_requires_what_requirements_txt_does(installed: Installed) -> None:
     metadata = installed.metadata()
     required = [Requirement(line) for line in metadata.get_all("Requires-Dist", ())]
     assert set(metadata.get_all("Provides-Extra", ())) == {
         *("bench", "jax", "mcp", "metrics", "openai", "torch")
     }
-    for extra in ("", "bench", "jax", "mcp", "openai", "torch"):
-        file = ROOT / f"requirements{extra and '-'}{extra}.txt"
-        lines = [line for line in file.read_text().splitlines() if line and line[0] != "#"]
-        for line in map(Requirement, lines):
-            line.marker = Requirement(f'x; extra == "{extra}"').marker if extra else None
-            assert line in required, line
+    lines = (ROOT / "requirements.txt").read_text().splitlines()
+    for line in (Requirement(line) for line in lines if line and line[0] != "#"):
+        assert line in required, line
     core = {one.name for one in required if one.marker is None}
     assert "prometheus-client" in core  # so that the extra `metrics` has nothing to add
 
