@@ -45,7 +45,7 @@ class Heartbeat:
         """Start pinging."""
         threading.Thread(target=self._run, daemon=True, name="heartbeat").start()
 
-    def heard(self) -> None:
+    def responded(self) -> None:
         """Record a message from the worker."""
         self._beats = 0
 

@@ -86,7 +86,7 @@ class Worker:
         """
 
         def on_message(message: dict[str, Any]) -> None:
-            self._heartbeat.heard()
+            self._heartbeat.responded()
             match message.get("worker"):
                 case "alive":
                     pass

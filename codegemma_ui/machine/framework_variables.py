@@ -157,11 +157,11 @@ def named_in(text: str, environ: Mapping[str, str] = os.environ) -> tuple[str, .
         if rule is None or rule.settled:
             continue
         parts = [part for word in value.split() for part in word.split("=")]
-        telling = [
+        mentions = [
             name,
             *(one for one in parts if one.startswith("--") or (len(one) > 1 and "/" in one)),
         ]
-        if any(re.search(rf"(?<![\w-]){re.escape(one)}(?![\w-])", text) for one in telling):
+        if any(re.search(rf"(?<![\w-]){re.escape(one)}(?![\w-])", text) for one in mentions):
             found.append(name)
     return tuple(found)
 

@@ -118,11 +118,11 @@ def _wire_gain(page: Page, client: EngineClient, calls: Calls) -> None:
         request: gr.Request, result: Run | None, language: Language
     ) -> AsyncGenerator[Updates]:
         """Score the tokens of the completion in view with its suffix, then without it."""
-        asked = _asked(result.recording if result else None, client)
-        if isinstance(asked, str):
-            yield {page.suffix: suffix.missing(asked, language)}
+        found = _to_score(result.recording if result else None, client)
+        if isinstance(found, str):
+            yield {page.suffix: suffix.missing(found, language)}
             return
-        recording, pair = asked
+        recording, pair = found
         scored = Run(pair.with_suffix), Run(pair.without)
 
         def seen() -> Updates:
@@ -155,7 +155,7 @@ def _wire_gain(page: Page, client: EngineClient, calls: Calls) -> None:
     )
 
 
-def _asked(
+def _to_score(
     recording: Recording | None, client: EngineClient
 ) -> tuple[Recording, likelihood.Pair] | suffix.Missing:
     """Return what is to be scored, or the reason why nothing is."""

@@ -167,7 +167,7 @@ def test_one_that_works_for_long_and_hears_is_left_alone(start: Start) -> None:
 
 def test_a_beat_that_comes_late_is_no_silence(short: None) -> None:
     ended: list[bool] = []
-    beats = heartbeat.Heartbeat(lambda: beats.heard(), lambda: ended.append(True))
+    beats = heartbeat.Heartbeat(lambda: beats.responded(), lambda: ended.append(True))
     beats.serves()
     beats.start()
     time.sleep(2.5)

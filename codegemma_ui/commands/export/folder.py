@@ -38,16 +38,16 @@ def check(folder: Path) -> None:
     try:
         if folder.exists() and not folder.is_dir():
             raise BadInput(f"--out must be a folder. Received: a file, {folder}")
-        strangers = sorted(_entries(folder) - _own(folder)) if folder.exists() else []
-        if not strangers:
+        foreign = sorted(_entries(folder) - _own(folder)) if folder.exists() else []
+        if not foreign:
             _try_to_write(folder)
     except OSError as error:
         raise BadInput(
             f"--out must be a writable folder. Received: {folder} ({error.strerror})",
             "Choose another folder.",
         ) from error
-    if strangers:
-        shown = ", ".join(strangers[:3]) + (" and more" if len(strangers) > 3 else "")
+    if foreign:
+        shown = ", ".join(foreign[:3]) + (" and more" if len(foreign) > 3 else "")
         raise BadInput(
             f"--out must be a new or empty folder, or one with only an export. Received: {folder} "
             f"with {shown} in it",

@@ -60,7 +60,7 @@ class Problem(Exception):
         return cls(status, refused.reason, code="bad_body", unread=refused.unread)
 
     @classmethod
-    def told(cls, event: ErrorEvent) -> Problem:
+    def of(cls, event: ErrorEvent) -> Problem:
         """Return the problem of a failed completion: bad input, a full queue, or an engine error."""
         message = sentences(event.message, event.hint)
         match event.code:

@@ -137,7 +137,7 @@ class OpenAIApi:
         )
         refusal = self._client.refusal()
         if refusal is not None:
-            raise Problem.told(refusal)
+            raise Problem.of(refusal)
         status, vocabulary = self._ready(), self._client.vocabulary()
         form: Form
         if request.url.path == COMPLETIONS:

@@ -135,7 +135,7 @@ class Writing:
                     self.ended = _ENDED.get(event.stop_reason or "", "limit")
                     yield self._rest()
                 case ErrorEvent():
-                    raise Problem.told(event)
+                    raise Problem.of(event)
 
     def _progress(self, event: PrefillEvent) -> PromptProgress:
         cache = self.prompt_tokens - event.total_tokens

@@ -44,16 +44,16 @@ def error_hint(code: str, language: Language) -> str:
     return text(key, language) if language != "en" and key in TABLE else ""
 
 
-def choose_language(asked: str | None, operators: str, accepted: str | None) -> Language:
+def choose_language(requested: str | None, operators: str, accepted: str | None) -> Language:
     """Return the language of a page at its first load.
 
     Args:
-        asked: `?lang=` of the address, if any.
+        requested: `?lang=` of the address, if any.
         operators: a language's code, or "auto" for the browser's.
         accepted: the browser's Accept-Language header
             (https://www.rfc-editor.org/rfc/rfc9110#name-accept-language).
     """
-    for wish in (asked, operators):
+    for wish in (requested, operators):
         for language in LANGUAGES:
             if wish and wish.lower().split("-")[0] == language:
                 return language

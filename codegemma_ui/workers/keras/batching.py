@@ -316,7 +316,7 @@ class BatchedDecoder(Decoder):
         slots = self._slots
         self._wait_for(_batch_program(*shape))
         compilations, started = self.steps.compilations, self._clock()
-        self._cache, picked = self.steps.decode_batch(
+        self._cache, batch = self.steps.decode_batch(
             self._cache,
             np.array([row.last if row else PADDING_ID for row in slots], np.int32),
             np.array([row.fed if row else 0 for row in slots], np.int32),
@@ -325,11 +325,11 @@ class BatchedDecoder(Decoder):
             _stacked([row.sampler.at(row.made) if row else GREEDY for row in slots]),
             self._deliver_all,
         )
-        steps = max(len(each.ids) for each in picked)
+        steps = max(len(each.ids) for each in batch)
         if self.steps.compilations == compilations:
             spent = (self._clock() - started) / steps
             self._row_step_s[shape] = spent if step_s is None else 0.8 * step_s + 0.2 * spent
-        for row, each in zip(slots, picked, strict=True):
+        for row, each in zip(slots, batch, strict=True):
             if row is not None:
                 row.fed += len(each.ids)
                 row.take(each.ids[:, 0].tolist())

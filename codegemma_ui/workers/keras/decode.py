@@ -460,7 +460,7 @@ class Decoder:
 
         self._wait_for((cached.length, size))
         try:
-            cached.cache, picked, scores = self._timed(
+            cached.cache, batch, scores = self._timed(
                 cached.cache, ids, offset, last, stops, given, should_continue
             )
         except PassAbandoned as left:
@@ -471,9 +471,9 @@ class Decoder:
         prefill.done = prefill.reached = len(cached.tokens)
         if size == VERIFY_TOKENS:
             first = prefill.free - 1 + len(prefill.choices) - offset
-            prefill.choices += choices_of(picked.rows(first, len(part)))
+            prefill.choices += choices_of(batch.rows(first, len(part)))
         elif len(cached.tokens) == len(tokens):
-            prefill.choices += choices_of(picked)
+            prefill.choices += choices_of(batch)
         if not prefill.plan and params.temperature > 0:
             token_id, logprob = self.steps.sample(scores, params)
             prefill.choices[-1] = replace(prefill.choices[-1], id=token_id, logprob=logprob)
@@ -491,10 +491,10 @@ class Decoder:
         cached = self.prefix_cache.take_last()
         self._wait_for((cached.length, 1))
         compilations, started = self.steps.compilations, self._clock()
-        cached.cache, picked = self.steps.decode(
+        cached.cache, batch = self.steps.decode(
             cached.cache, token, len(cached.tokens), count, stops, params
         )
-        choices = choices_of(picked)
+        choices = choices_of(batch)
         if self.steps.compilations == compilations:
             spent = (self._clock() - started) / len(choices)
             self._step_s = spent if self._step_s is None else _smoothed(self._step_s, spent)
@@ -514,9 +514,9 @@ class Decoder:
         ids[: 1 + len(guess)] = token, *guess
         cached = self.prefix_cache.take_last()
         compilations, started = self.steps.compilations, self._clock()
-        cached.cache, picked, _ = self._pass(cached.cache, ids, len(cached.tokens), 0, stops)
+        cached.cache, batch, _ = self._pass(cached.cache, ids, len(cached.tokens), 0, stops)
         choices = []
-        for row, choice in enumerate(choices_of(picked)[: 1 + len(guess)]):
+        for row, choice in enumerate(choices_of(batch)[: 1 + len(guess)]):
             if choice.logprob - choice.alternatives[1][1] < MARGIN:
                 break
             choices.append(choice)

@@ -159,5 +159,5 @@ def untrained(kind: Any) -> Iterator[None]:
 def _is_finite(steps: Steps) -> bool:
     """Return whether a short forward pass stays within the precision's range."""
     ids = np.arange(32, dtype=np.int32)
-    _, picked, _ = steps.prefill(steps.allocate(256), ids, 0, 31, stop_array(()))
-    return bool(np.isfinite(picked.logprobs[:, 0]).all())
+    _, batch, _ = steps.prefill(steps.allocate(256), ids, 0, 31, stop_array(()))
+    return bool(np.isfinite(batch.logprobs[:, 0]).all())
