@@ -1,8 +1,8 @@
 """Write the tables of docs/settings.md: `.venv/bin/python -m scripts.write_settings`.
 
-Flags, variables and defaults come from the parser of `serve`, accepted values from what `settings.resolve`
-says of a value that it refuses. What a flag does is described here. `tests/test_documentation.py` compares
-the page with what this module returns.
+Flags, variables and defaults come from the parser of `serve`, accepted values from the message with which
+`settings.resolve` refuses a value. Flags are described here. `tests/test_documentation.py` compares the page
+with the output of this module.
 """
 
 from __future__ import annotations
@@ -90,9 +90,9 @@ class Flag:
 
     Attributes:
         name: with its dashes.
-        variable: the environment variable that stands in for it.
-        default: as `--help` tells it.
-        values: what is accepted; empty where any text is.
+        variable: its environment variable.
+        default: as in `--help`.
+        values: accepted values; empty if any text is.
     """
 
     name: str
@@ -142,7 +142,7 @@ def tables() -> str:
 
 
 def page(text: str) -> str:
-    """Return the page with its tables written anew."""
+    """Return the page with its tables replaced."""
     before, _, rest = text.partition(BEGIN)
     _, _, after = rest.partition(END)
     return f"{before}{BEGIN}\n{tables()}\n{END}{after}"

@@ -1,4 +1,4 @@
-"""What every test may ask for, and when each runs: `suites.py` has the table."""
+"""Fixtures for all tests, and when each test runs: `suites.py` has the table."""
 
 from __future__ import annotations
 

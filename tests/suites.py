@@ -21,7 +21,7 @@ VERSION_S = 1200
 
 @dataclass(frozen=True)
 class Row:
-    """What holds for the tests below a path; of two rows the longer path counts.
+    """The rules for the tests below a path; of two rows the longer path counts.
 
     Attributes:
         path: how a test's id begins, from tests/ on; then how its case begins, in brackets.
@@ -42,7 +42,7 @@ class Row:
     apart: bool = False
 
     def names(self, test: str) -> bool:
-        """Whether a test is one of those below the path."""
+        """Return whether a test is one of those below the path."""
         path, _, case = self.path.removesuffix("]").partition("[")
         return test.startswith(path) and test.partition("[")[2].startswith(case)
 
@@ -177,7 +177,7 @@ def row_of(test: str) -> Row:
 
 
 def has_quick(file: str) -> bool:
-    """Whether a file has tests that `make test` runs; it need not be imported where it has none."""
+    """Return whether a file has tests that `make test` runs; it need not be imported where it has none."""
     return row_of(file).quick or any(row.quick and row.path.startswith(f"{file}::") for row in ROWS)
 
 

@@ -1,4 +1,4 @@
-"""A message and its hint read as sentences wherever both are told as one text."""
+"""A message and its hint read as sentences wherever both are shown as one text."""
 
 from __future__ import annotations
 

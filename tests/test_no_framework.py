@@ -1,4 +1,4 @@
-"""What has no model of its own comes up without a framework, in seconds and in little memory."""
+"""Processes without a model start without a framework, in seconds and in little memory."""
 
 from __future__ import annotations
 

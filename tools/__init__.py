@@ -1,7 +1,7 @@
-"""Tools that people run, most of them by `make`: long measurements, rehearsals and the screenshots.
+"""Developer tools, most of them run by `make`: long measurements, rehearsals and the screenshots.
 
-    reliability      what must hold under load and when processes die; `soak` runs it for hours
-    fuzz             bad requests, documents to be kept byte for byte, and the longest texts
+    reliability      behaviour under load and when processes die; `soak` runs for hours
+    fuzz             bad requests, documents that must survive byte for byte, and the longest texts
     space            a rehearsal of a Hugging Face Space
     container        a rehearsal of the container image
     screenshots      the pictures in docs/screenshots

@@ -1,4 +1,4 @@
-"""What the rehearsals of a Space and of a container have in common: a table of what holds, and a watch."""
+"""Shared by the rehearsals of a Space and of a container: a table of checks, and a memory watch."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ HOLDS, DOES_NOT_HOLD, NOT_TRIED = 0, 1, 2
 START_TIMEOUT_S = 300
 
 NAMESPACES = ("unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc")
-"""Before a command that root runs: a network without a way out, mounts and processes of its own."""
+"""Command prefix for root: an isolated network, separate mounts and processes."""
 
 
 class NotTried(Exception):
-    """Why nothing could be rehearsed, and what to do."""
+    """Nothing could be rehearsed; the message says why, and what to do."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Row:
     """One line of the table.
 
     Attributes:
-        holds: None where it could not be told.
+        holds: None if it could not be checked.
     """
 
     what: str
@@ -52,10 +52,10 @@ def report(rows: Iterable[Row]) -> int:
 
 
 def call(command: list[str], what: str, **options: object) -> str:
-    """What a command prints.
+    """Return the output of a command.
 
     Raises:
-        NotTried: it fails, with the end of what it said.
+        NotTried: it fails, with the end of its output.
     """
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=1800, **options)  # type: ignore[call-overload]
@@ -67,11 +67,11 @@ def call(command: list[str], what: str, **options: object) -> str:
 
 
 def told_by(command: list[str], folder: Path, said: str = "") -> list[Row]:
-    """The rows that another process prints as JSON on its last line.
+    """Return the rows that another process prints as JSON on its last line.
 
     Args:
-        folder: to run it in.
-        said: to its stdin.
+        folder: its working directory.
+        said: its stdin.
 
     Raises:
         NotTried: it prints none.
@@ -88,7 +88,7 @@ def told_by(command: list[str], folder: Path, said: str = "") -> list[Row]:
 
 
 def get(port: int, path: str, host: str | None = None) -> tuple[int, bytes]:
-    """Status and body of an answer on loopback, asked for by a name of one's choice."""
+    """Return status and body of a response on loopback, with any `Host`."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
     try:
         connection.request("GET", path, headers={"Host": host} if host else {})
@@ -99,7 +99,7 @@ def get(port: int, path: str, host: str | None = None) -> tuple[int, bytes]:
 
 
 def wait_until_ready(port: int, process: subprocess.Popen[bytes]) -> str:
-    """What `/healthz` says in the end, or how the process ended."""
+    """Return the final state of `/healthz`, or how the process ended."""
     state, began = "silent", time.monotonic()
     while time.monotonic() - began < START_TIMEOUT_S and process.poll() is None:
         with contextlib.suppress(OSError, ValueError):
@@ -112,10 +112,10 @@ def wait_until_ready(port: int, process: subprocess.Popen[bytes]) -> str:
 
 
 class Watch(threading.Thread):
-    """The most memory that a process and its descendants hold together; pages that they share count in each.
+    """Records the peak memory of a process and its descendants together; shared pages count in each.
 
     Attributes:
-        over: set it, and it ends.
+        over: ends it when set.
     """
 
     def __init__(self, pid: int) -> None:
@@ -137,7 +137,7 @@ def _resident_pages(pid: int) -> int:
 
 
 def family(pid: int) -> list[int]:
-    """A process and its descendants."""
+    """Return a process and its descendants."""
     try:
         tasks = list(Path(f"/proc/{pid}/task").iterdir())
         children = " ".join((task / "children").read_text() for task in tasks).split()

@@ -29,7 +29,7 @@ _WATCH = """() => {
 
 
 def _tab_label(name: str) -> re.Pattern[str]:
-    """What a tab says, in either language."""
+    """Return the label of a tab, in either language."""
     key = name.replace("-", "_")
     labels = TABLE[key if key in PANES else f"tab_{key}"]
     return re.compile(rf"^\s*({'|'.join(map(re.escape, labels))})\s*$")
@@ -210,7 +210,7 @@ class Playground:
         self.page.get_by_role("option", name=option, exact=True).click()
 
     def choice(self, name: str) -> str:
-        """What a dropdown shows."""
+        """Return the text that a dropdown shows."""
         return self.page.locator(f"#{name} input").input_value()
 
     def press_complete(self) -> None:

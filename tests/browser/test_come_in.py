@@ -1,4 +1,4 @@
-"""Through a login, and on a Space: the walls keep nobody out who may come in."""
+"""Access through a login, and on a Space: the guard admits everyone who is allowed in."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who waits sees their place, counting down; every open page follows a switch."""
+"""The queue on the page: a waiting user sees the place count down; every open page shows a switch."""
 
 import time
 

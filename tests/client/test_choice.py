@@ -1,4 +1,4 @@
-"""What "auto" comes to on a machine, and what is refused before anything is downloaded."""
+"""The precision that "auto" resolves to, and refusals before anything is downloaded."""
 
 from __future__ import annotations
 

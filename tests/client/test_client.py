@@ -1,4 +1,4 @@
-"""The page's handle on the engine, against a worker that does as it is told."""
+"""The handle on the engine, against a scripted worker."""
 
 from __future__ import annotations
 

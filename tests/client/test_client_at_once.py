@@ -1,4 +1,4 @@
-"""Several requests at once through the page's handle on the engine; the worker does as it is told."""
+"""Several requests at once through the handle on the engine, with a scripted worker."""
 
 from __future__ import annotations
 

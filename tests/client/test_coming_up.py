@@ -1,4 +1,4 @@
-"""What a shell tells of a model that is on its way."""
+"""The progress line of a starting model in a terminal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How often a worker may end by itself before somebody has to look at it."""
+"""The number of crashes after which a restart is delayed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A worker that no longer hears is replaced at every stage, and whoever waits is told."""
+"""A hung worker is replaced at every stage, and waiting requests get an error."""
 
 from __future__ import annotations
 

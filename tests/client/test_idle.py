@@ -1,4 +1,4 @@
-"""A model that nobody asks for leaves memory, and comes back with the next request."""
+"""An idle model is unloaded, and is loaded again with the next request."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the status tells while a model loads, prefills, writes, scores; and about how long others wait."""
+"""The status while a model loads, prefills, decodes, scores; and estimates of the wait."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The shell's door, with the real engine and the bundled model."""
+"""The command line, with the real engine and the bundled model."""
 
 from __future__ import annotations
 

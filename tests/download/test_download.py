@@ -92,7 +92,7 @@ def run(handle: str, environment: dict[str, str], *flags: str) -> Run:
 
 
 def same_files(folder: Path, preset: Path) -> bool:
-    """Whether `folder` holds every file of `preset`, byte for byte."""
+    """Return whether `folder` holds every file of `preset`, byte for byte."""
     files = [path for path in preset.rglob("*") if path.is_file()]
     return all(
         (folder / file.relative_to(preset)).read_bytes() == file.read_bytes() for file in files

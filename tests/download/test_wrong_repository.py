@@ -1,4 +1,4 @@
-"""A repository in another format is refused before a byte of its weights is asked for."""
+"""A repository in another format is refused before any of its weights is requested."""
 
 from __future__ import annotations
 

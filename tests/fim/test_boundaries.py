@@ -1,4 +1,4 @@
-"""What the boundary check finds at the edges of a hole, what it leaves alone, and what its fixes do."""
+"""The boundary check: findings at the edges of a hole, cases without findings, and fixes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Characters that nobody sees: found wherever they stand, but for where they belong."""
+"""Invisible characters: found everywhere except where they belong."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Playgrounds on a worker that does as it is told."""
+"""Playgrounds on a scripted worker."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Scripted:
         return playground
 
     def noted(self, what: str) -> int:
-        """How often the worker noted something, such as "begun" or "cancel"."""
+        """Return how often the worker noted something, such as "begun" or "cancel"."""
         return self.journal.read_text().count(f'"what": "{what}"') if self.journal.exists() else 0
 
 

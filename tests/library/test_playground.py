@@ -1,4 +1,4 @@
-"""A Playground on a worker that does as it is told: order, trouble, and its end."""
+"""A Playground on a scripted worker: order, errors, and its end."""
 
 from __future__ import annotations
 

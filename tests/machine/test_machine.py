@@ -1,4 +1,4 @@
-"""What memory there is: the system's, a container's, a process's."""
+"""Available memory: the system's, a container's, a process's."""
 
 from __future__ import annotations
 

@@ -61,7 +61,7 @@ def proxy(status: int | None = None) -> Iterator[tuple[str, list[str]]]:
 
 
 def unused() -> str:
-    """An address where nobody listens."""
+    """Return an address without a listener."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         return f"127.0.0.1:{taken.getsockname()[1]}"

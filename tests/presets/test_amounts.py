@@ -1,4 +1,4 @@
-"""Parameters and bytes read the same wherever they are told."""
+"""Parameters and bytes are formatted alike everywhere."""
 
 from __future__ import annotations
 

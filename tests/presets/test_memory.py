@@ -1,4 +1,4 @@
-"""What is proposed where memory is too little: what is on offer and not in force yet."""
+"""Hints when memory is too little: only options that are available and not yet in use."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a precision costs: one file of figures, which everything that shows them reads."""
+"""The cost of a precision: one file of figures, read by everything that shows them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `make real-size` keeps, and what docs/sizing.md shows of it."""
+"""The results of `make real-size`, and the table in docs/sizing.md."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the page does not need is not there; no file of the machine can be read."""
+"""Routes that the page does not need are closed; no file of the machine can be read."""
 
 from __future__ import annotations
 

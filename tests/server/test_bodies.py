@@ -1,4 +1,4 @@
-"""What is too large or no plain JSON goes no further, and its sender hears why."""
+"""Bodies that are too large or not plain JSON are refused, with the reason."""
 
 from __future__ import annotations
 

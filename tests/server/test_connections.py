@@ -1,4 +1,4 @@
-"""Silent connections: each has its time, and many of them keep nobody out."""
+"""Idle connections: each has a time limit, and many of them block no one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Calls of the public endpoints by position: what is left out has its default, and what is wrong is said."""
+"""Positional calls of the public endpoints: missing values get defaults, and wrong ones an error."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an operator limits, whoever asks can only lower, by whichever door they come."""
+"""The operator's limits: a caller can only lower them, through any route."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Only a page of ours can log somebody out, and only the session that asks."""
+"""Only our own page can log out, and only its own session."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Long bodies share room, and one that comes slowly or from nobody keeps none of it from others."""
+"""Long bodies share a memory limit, and a slow or abandoned one does not block others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One tool over MCP, asked by MCP's own client over loopback."""
+"""The tool over MCP, called by MCP's own client over loopback."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def test_what_is_wrong_is_said(name: str, arguments: dict, said: str, page: Page
 
 @pytest.fixture
 def stranger() -> Iterator[tuple[str, list[str]]]:
-    """The address of a server of somebody else's, and what it was asked for."""
+    """Yield the address of a foreign server, and the requests that it received."""
     heard: list[str] = []
 
     class Stranger(BaseHTTPRequestHandler):

@@ -1,4 +1,4 @@
-"""What is kept for each page that is open."""
+"""The state kept for each open page."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What nobody fetches is dropped, the oldest first, and who comes too late is told."""
+"""Unfetched messages are dropped, oldest first, and a late caller gets an error."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TLS of its own, a unix socket in place of a port, and what is wrong with either said before any load."""
+"""TLS without a proxy, a unix socket in place of a port, and errors about either before any load."""
 
 from __future__ import annotations
 

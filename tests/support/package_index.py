@@ -39,5 +39,5 @@ def variables() -> dict[str, str]:
 
 
 def out_of_reach(said: str) -> bool:
-    """Whether uv failed because no index answered."""
+    """Return whether uv failed because no index answered."""
     return any(one in said.lower() for one in OUT_OF_REACH)

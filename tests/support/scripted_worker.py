@@ -1,4 +1,4 @@
-"""A worker that speaks the real protocol and does as it is told, for tests at the process line.
+"""A scripted worker with the real protocol, for tests at the process boundary.
 
 The request's prefix is the script; its first word says what happens, a number may follow:
 

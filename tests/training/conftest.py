@@ -1,4 +1,4 @@
-"""What several tests of training read."""
+"""Fixtures shared by tests of training."""
 
 from __future__ import annotations
 

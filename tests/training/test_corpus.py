@@ -1,4 +1,4 @@
-"""What may be trained on: permissive wheels, source worth reading, nothing twice, nothing held out."""
+"""The training corpus: permissive wheels, source worth reading, nothing twice, nothing held out."""
 
 from __future__ import annotations
 

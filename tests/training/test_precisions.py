@@ -1,4 +1,4 @@
-"""What narrower precisions cost, counted; and that they cost no more than is told."""
+"""The measured cost of narrower precisions, which must not exceed the documented one."""
 
 from __future__ import annotations
 

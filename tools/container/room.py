@@ -1,4 +1,4 @@
-"""One stage of an image as a folder: what its instructions set, and commands run in it."""
+"""One stage of an image as a folder: its settings, and commands run in it."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ class Room:
 
     Attributes:
         place: its root.
-        arguments: build arguments that are in force.
-        given: those that were given with the build.
-        environment: what ENV has set.
+        arguments: build arguments in scope.
+        given: those given on the command line.
+        environment: set by ENV.
     """
 
     place: Path
@@ -38,11 +38,11 @@ class Room:
     command: list[str] = field(default_factory=list)
 
     def path(self, inside: str) -> Path:
-        """Where something lies, as it is named inside."""
+        """Return the path on this machine of a path inside."""
         return self.place / str(Path(self.folder, inside)).lstrip("/")
 
     def follow(self, instruction: Instruction) -> None:
-        """Do an instruction other than COPY."""
+        """Run an instruction other than COPY."""
         known = self.arguments | self.environment
         text = instruction.text
         match instruction.name:
@@ -77,7 +77,7 @@ class Room:
             raise NotTried(f"RUN {text}\n{(done.stdout + done.stderr)[-3000:]}")
 
     def facts(self) -> dict[str, Any]:
-        """What starts it, for another process."""
+        """Return how to start it, for another process."""
         return {
             "place": str(self.place),
             "environment": self.environment,

@@ -1,7 +1,7 @@
-"""Requests that nobody means well with, from a seed: what a person can send over HTTP, and how it is sent.
+"""Malicious requests from a seed: their content, and the way they are sent over HTTP.
 
-`CANARY` stands in every text, so that a log can be searched for it. What may decide where the server
-connects to, or how it calls itself, says a stranger's address (`elsewhere`).
+`CANARY` is in every text, so that a log can be searched for it. Values that may decide where the server
+connects to, or its own address, hold an untrusted address (`elsewhere`).
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ QUESTIONS = (
     ("guess", '"pass"'),
     ("truth", '"pass"'),
 )
-"""What a view may ask, each with a right answer."""
+"""Valid requests of the views."""
 
 NAMES = ("complete", "status", "predict", "show_completion", "stop", "switch", "look", "nothing")
 PATHS = (
@@ -152,8 +152,8 @@ class Request:
 
     Attributes:
         oversize: whether it must be refused for its size, within half a second.
-        chunked: sent without a length.
-        target: of the first line, where that is no path.
+        chunked: whether it is sent without a length.
+        target: of the request line, if that is not a path.
     """
 
     method: str
@@ -166,10 +166,10 @@ class Request:
 
 
 def requests(seed: int, count: int, stranger: str = "127.0.0.1:9") -> Iterator[Request]:
-    """The same requests for the same seed.
+    """Yield the same requests for the same seed.
 
     Args:
-        stranger: "address:port" that nobody is to connect to.
+        stranger: "address:port" that the server must not connect to.
     """
     random_ = random.Random(seed)
     kinds = (_call, _call, _call, _arity, _page_event, _page_event, _by_name, _broken, _path)
@@ -183,7 +183,7 @@ def requests(seed: int, count: int, stranger: str = "127.0.0.1:9") -> Iterator[R
 
 
 def _value(random_: random.Random) -> str:
-    """One JSON value as it is written, well or not."""
+    """Return one JSON value, well-formed or not."""
     kind = random_.randrange(8)
     if kind < 3:
         return json.dumps(CANARY + random_.choice(TEXTS), ensure_ascii=random_.random() < 0.5)
@@ -204,7 +204,7 @@ def _json(method: str, path: str, text: str) -> Request:
 
 
 def _call(random_: random.Random) -> Request:
-    """The right arity, mostly right values, one or more of them wrong."""
+    """Return a call with the right arity and mostly right values, one or more of them wrong."""
     values = ['"import "', '"\\n"', "64", "0", "0", "1", "null", '"psm"', '""', "[]", '""', "false"]
     for place in random_.sample(range(len(values)), random_.randint(1, 3)):
         values[place] = _value(random_)
@@ -219,7 +219,7 @@ def _arity(random_: random.Random) -> Request:
 
 
 def _page_event(random_: random.Random) -> Request:
-    """The page's own events, by their number, through both of its doors."""
+    """Return one of the page's own events, by number, through either of its routes."""
     number = random_.choice((*map(str, range(60)), "-1", "999", "1e9", "null", '"0"', "true"))
     count = random_.choice((0, 1, 2, 3, 4, 5, 8, 10, 12, 14))
     make = random_.choice((_value, _question))
@@ -243,7 +243,7 @@ def _by_name(random_: random.Random) -> Request:
 
 
 def _with_some_wrong(random_: random.Random, values: dict[str, str]) -> str:
-    """An object, mostly right values, one or more of them wrong or left out."""
+    """Return an object with mostly right values, one or more of them wrong or left out."""
     values = dict(values)
     for name in random_.sample(sorted(values), random_.randint(1, 3)):
         if random_.random() < 0.2:
@@ -323,7 +323,7 @@ def _mcp(random_: random.Random) -> Request:
 
 
 def _question(random_: random.Random) -> str:
-    """What a teaching view asks: a JSON object in a text, some of it right."""
+    """Return the request of a view: a JSON object in a text, partly right."""
     chosen = random_.sample(QUESTIONS, random_.randint(1, 5))
     parts = (
         f'"{name}":{known if random_.random() < 0.6 else _value(random_)}' for name, known in chosen
@@ -332,7 +332,7 @@ def _question(random_: random.Random) -> str:
 
 
 def _elsewhere(random_: random.Random, stranger: str) -> Request:
-    """The stranger's address, in one or two places at once."""
+    """Return a request with the untrusted address in one or two places."""
     headers = elsewhere.headers(random_, stranger) if random_.random() < 0.6 else {}
     kind = random_.randrange(4)
     if kind == 0:

@@ -1,7 +1,8 @@
-"""What of a request could say where a server connects to, or its own name, with a stranger's address in it.
+"""Parts of a request that could decide where a server connects to, or its own name, with an untrusted
+address.
 
-Gradio, MCP, proxies and OpenAI's protocol have such places; which of them one of our doors passes on is what
-the fuzz finds out.
+Gradio, MCP, proxies and OpenAI's protocol have such places; the fuzz test finds out which of them our server
+passes on.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ NAMES = (
 
 
 def address(random_: random.Random, stranger: str) -> str:
-    """It, as one writes addresses."""
+    """Return the address in one of its usual forms."""
     _, _, port = stranger.partition(":")
     shapes = (
         *(f"http://{stranger}/", f"//{stranger}/x", stranger, f"https://{stranger}/"),
@@ -53,7 +54,7 @@ def address(random_: random.Random, stranger: str) -> str:
 
 
 def headers(random_: random.Random, stranger: str) -> dict[str, str]:
-    """One to four headers."""
+    """Return one to four headers."""
     found = {}
     for name in random_.sample(HEADERS, random_.randint(1, 4)):
         bare = name in ("host", "x-forwarded-host", "x-forwarded-for", "x-real-ip")
@@ -64,7 +65,7 @@ def headers(random_: random.Random, stranger: str) -> dict[str, str]:
 
 
 def path(random_: random.Random, stranger: str) -> str:
-    """A path, or one with a query."""
+    """Return a path, with or without a query."""
     if random_.random() < 0.3:
         shown = address(random_, stranger)
         return random_.choice(INTO_PATH).format(
@@ -76,7 +77,7 @@ def path(random_: random.Random, stranger: str) -> str:
 
 
 def value(random_: random.Random, stranger: str) -> Any:
-    """A value of an event: a text, one of Gradio's files, a recording's address."""
+    """Return a value of an event: a text, one of Gradio's files, a recording's address."""
     url = address(random_, stranger)
     file = {"path": url, "url": url, "orig_name": "x.py", "meta": {"_type": "gradio.FileData"}}
     return random_.choice(
@@ -90,7 +91,7 @@ def value(random_: random.Random, stranger: str) -> Any:
 
 
 def event(random_: random.Random, stranger: str) -> tuple[str, str]:
-    """A call or an event of the page: its path, and its body."""
+    """Return path and body of a call or an event of the page."""
     if random_.random() < 0.3:
         named = {"prefix": value(random_, stranger), "suffix": address(random_, stranger)}
         named["files"] = [{"path": address(random_, stranger), "text": address(random_, stranger)}]
@@ -111,7 +112,7 @@ def event(random_: random.Random, stranger: str) -> tuple[str, str]:
 
 
 def completion(random_: random.Random, stranger: str) -> tuple[str, str]:
-    """What other tools ask: its path, and its body."""
+    """Return path and body of another tool's request."""
     further: dict[str, Any] = {name: value(random_, stranger) for name in random_.sample(NAMES, 2)}
     if random_.random() < 0.5:
         asked = {"model": address(random_, stranger), "prompt": value(random_, stranger)}
@@ -122,7 +123,7 @@ def completion(random_: random.Random, stranger: str) -> tuple[str, str]:
 
 
 def mcp(random_: random.Random, stranger: str) -> str:
-    """A message to the MCP server."""
+    """Return a message to the MCP server."""
     url = address(random_, stranger)
     prefix = value(random_, stranger)
     calls: tuple[tuple[str, dict[str, Any]], ...] = (

@@ -1,7 +1,7 @@
-"""Whether every byte survives: documents through the HTTP API and back, `python -m tools.fuzz.exact`.
+"""Test that every byte survives: documents through the HTTP API and back, `python -m tools.fuzz.exact`.
 
-The middle that the worker writes is the prefix itself, two characters a token, so that one document tests all
-three sides. `make fuzz` sends a thousand.
+The worker's middle is the prefix itself, two characters per token, so that one document tests all three
+sides. `make fuzz` sends a thousand.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from tools.fuzz.texts import DOCUMENTS
 
 @contextmanager
 def a_page(module: str = SCRIPTED) -> Iterator[httpx.Client]:
-    """A client of a page that is ready."""
+    """Provide a client of a page that is ready."""
     with (
         serving(module=module, SCRIPTED_WORKER_FILE=str(SPELLING_WORKER)) as page,
         httpx.Client(base_url=page.url, timeout=30) as client,
@@ -34,7 +34,7 @@ def a_page(module: str = SCRIPTED) -> Iterator[httpx.Client]:
 def updates(
     client: httpx.Client, prefix: str, suffix: str, pause_s: float = 0.0
 ) -> list[dict[str, Any]]:
-    """All that a call streams, from a worker that pauses before each token."""
+    """Return all updates of a call, from a worker that pauses before each token."""
     call = {"prefix": prefix, "suffix": suffix, "max_length": 64, "temperature": pause_s}
     event = client.post("/gradio_api/call/v2/complete", json=call).json()["event_id"]
     stream = client.get(f"/gradio_api/call/complete/{event}").text
@@ -49,10 +49,10 @@ def updates(
 
 
 def check(client: httpx.Client, prefix: str, suffix: str, pause_s: float = 0.0) -> int:
-    """Fail unless prefix, middle and suffix come back as they went, and the stream agrees with its end.
+    """Fail unless prefix, middle and suffix come back unchanged, and the stream agrees with its end.
 
     Returns:
-        how many updates came before the last.
+        The number of updates before the last.
     """
     *streamed, last = updates(client, prefix, suffix, pause_s)
     assert last["event"] == "done", last
@@ -67,7 +67,7 @@ def check(client: httpx.Client, prefix: str, suffix: str, pause_s: float = 0.0) 
 
 
 def property_of(client: httpx.Client, examples: int) -> Callable[[], None]:
-    """The property, to be called; hypothesis makes the documents and shrinks one that fails."""
+    """Return the property as a function; hypothesis generates the documents and shrinks a failing one."""
 
     @settings(
         max_examples=examples,

@@ -1,8 +1,8 @@
 """Fill every text that a visitor may send, and watch the page's memory: `python -m tools.fuzz.memory`.
 
-Each request is about as long as one may be, comes from a session that nobody knows, and eight are sent at a
-time. The page's memory is watched the whole run. By itself this sends some of each kind that once took memory
-without a bound, as many as `--requests` says; `tests/server/test_memory.py` sends a few of every kind.
+Each request is about as long as allowed, comes from an unknown session, and eight are sent at a time. The
+page's memory is watched during the whole run. By default this sends `--requests` of each kind that once took
+unbounded memory; `tests/server/test_memory.py` sends a few of every kind.
 """
 
 from __future__ import annotations
@@ -28,39 +28,39 @@ from tools.reliability.watches.hangs import HangWatch
 from tools.reliability.watches.memory import MemoryWatch
 
 BYTES = 4_900_000
-"""Of a text as it is written in a body."""
+"""Of a text as encoded in a body."""
 
 MCP_BYTES = 3_900_000
 """The same for MCP, whose library (1.28) takes bodies of 4 MiB."""
 
 HANG_S = 10.0
-"""In which the page answers meanwhile: a JSON text of 5 MB is parsed in one go."""
+"""Seconds in which the page must respond meanwhile: a JSON text of 5 MB is parsed in one go."""
 
 AT_ONCE = 8
 REST_S = 3.0
 ANSWER_S = 60.0
 
 SESSION = b"the-session"
-"""Stands in a body where each request has a name of its own."""
+"""Placeholder in a body for the session's name, which differs for each request."""
 
 _TEXT_TYPES = ("code", "textbox", "api")
-"""Components that hold a text, as `/config` names them."""
+"""Components that hold a text, by their names in `/config`."""
 
 ONCE = (
     *("count", "show_recording", "ask", "restore", "first", "session_hash", "/v1/", "/infill"),
     *("show_completion", "mcp", "sessions"),
 )
-"""How the names of the kinds begin that once took memory without a bound."""
+"""Prefixes of the kinds that once took unbounded memory."""
 
 
 @dataclass(frozen=True)
 class Kind:
-    """Requests that differ in their texts alone.
+    """Requests that differ only in their texts.
 
     Attributes:
-        bodies: taken in turn, with `SESSION` for the session's name.
-        short: the same with a short text, for a page that was used before.
-        listens: it is an event whose end has to be read at another address; half of the callers do.
+        bodies: used in turn, with `SESSION` for the session's name.
+        short: the same with a short text, to warm up the page.
+        listens: whether it is an event whose end is read at another address; half of the callers do.
     """
 
     name: str
@@ -71,7 +71,7 @@ class Kind:
     headers: dict[str, str] = field(default_factory=dict)
 
 
-# Texts, as they stand between the quotes of a JSON string
+# Texts, as between the quotes of a JSON string
 
 
 def _repeated(part: str, size: int) -> str:
@@ -79,7 +79,7 @@ def _repeated(part: str, size: int) -> str:
 
 
 def recording(tokens: int) -> dict[str, Any]:
-    """A completion of so many tokens that never ran, as a page keeps one."""
+    """Return a made-up completion of so many tokens, as kept by a page."""
     side = "가" * 100_000
     request = {"prefix": side, "suffix": side, "max_length": tokens}
     return {
@@ -99,8 +99,8 @@ def recording(tokens: int) -> dict[str, Any]:
 
 
 def texts() -> tuple[str, ...]:
-    """What takes most: wide characters, a JSON value with many parts, a recording of as many tokens as are
-    read, lines."""
+    """Return the texts that take most memory: wide characters, a JSON value with many parts, a recording with
+    the most tokens that are accepted, lines."""
     shown = recording(30_000)
     asked = {"recording": shown, "request": shown["request"], "ending": "LF", "parent": None}
     many = ",".join(["[]"] * (BYTES // 3))
@@ -116,16 +116,16 @@ def texts() -> tuple[str, ...]:
 
 
 def kinds(config: dict[str, Any]) -> list[Kind]:
-    """Every kind that there is.
+    """Return every kind.
 
     Args:
-        config: what the page's `/config` says.
+        config: the response of the page's `/config`.
     """
     return [*_events(config), *_sessions(config), *_calls(), *_other_tools()]
 
 
 def _bodies(value: dict[str, Any], texts: Iterable[str]) -> tuple[tuple[bytes, ...], bytes]:
-    """Bodies with each text where `value` holds `TEXT`, and one with a short text there."""
+    """Return bodies with each text in place of `TEXT`, and one with a short text."""
     return tuple(_body(value, text) for text in texts), _body(value, "x = 1")
 
 
@@ -140,7 +140,7 @@ TEXT = "the-text"
 
 
 def _events(config: dict[str, Any]) -> Iterator[Kind]:
-    """Each event of the page, with each of its texts filled."""
+    """Yield each event of the page, with each of its texts filled."""
     components = {each["id"]: each for each in config["components"]}
     filling = texts()
     for event in config["dependencies"]:
@@ -164,7 +164,7 @@ def _events(config: dict[str, Any]) -> Iterator[Kind]:
 
 
 def _sessions(config: dict[str, Any]) -> Iterator[Kind]:
-    """A session with a long name."""
+    """Yield sessions with a long name."""
     first = next(each for each in config["dependencies"] if each["backend_fn"])
     text = texts()[0]
     for path, further in (
@@ -179,7 +179,7 @@ def _sessions(config: dict[str, Any]) -> Iterator[Kind]:
 
 
 def _calls() -> Iterator[Kind]:
-    """The public endpoint, by position and by name."""
+    """Yield calls of the public endpoint, by position and by name."""
     text = texts()[0]
     for name in ("prefix", "suffix", "path", "layout"):
         body = {"prefix": "x", "suffix": "", "max_length": 64, name: TEXT}
@@ -190,7 +190,7 @@ def _calls() -> Iterator[Kind]:
 
 
 def _other_tools() -> Iterator[Kind]:
-    """The addresses that speak as OpenAI's, llama.cpp's and an MCP server do."""
+    """Yield requests to the OpenAI, llama.cpp and MCP routes."""
     wide, *_, lines = texts()
     for name in ("prompt", "suffix", "model", "stop"):
         body = {"prompt": "x", "max_tokens": 8, name: TEXT}
@@ -222,11 +222,11 @@ def _other_tools() -> Iterator[Kind]:
 
 @dataclass
 class Sent:
-    """What came of a kind.
+    """The result of a kind.
 
     Attributes:
-        grown_mb, peak_mb: the page's memory above rest, after it and at most during it.
-        failed: what must not be, in words.
+        grown_mb, peak_mb: the page's memory above its idle level, afterwards and at its peak.
+        failed: failures, in words.
     """
 
     kind: Kind
@@ -245,7 +245,7 @@ class Sent:
 
 
 def send(http: httpx.Client, kind: Kind, count: int) -> Sent:
-    """Send so many of a kind, some at a time."""
+    """Send so many of a kind, several at a time."""
     sent = Sent(kind, Counter(), [], 0.0)
     began_s = time.monotonic()
     with ThreadPoolExecutor(AT_ONCE) as pool:
@@ -281,20 +281,20 @@ def _listen(http: httpx.Client, session: str) -> None:
 
 @contextlib.contextmanager
 def a_page() -> Iterator[Page]:
-    """One over the scripted worker, with every door open."""
+    """Provide a page over the scripted worker, with every route open."""
     with serving("--openai-api", "--mcp", "--time-limit", "5") as page:
         wait_until(lambda: httpx.get(f"{page.url}/healthz").json()["state"] == "ready")
         yield page
 
 
 def fill(page: Page, count: int, only: Sequence[str] = ()) -> tuple[list[Sent], list[Figure]]:
-    """Send `count` of each kind, one kind after the other, at a page that has just come up.
+    """Send `count` of each kind, one kind after the other, to a page that has just started.
 
     Args:
-        only: how the names of the kinds begin that are sent; all, if there is none.
+        only: prefixes of the kinds to send; all, if empty.
 
     Returns:
-        What came of each, and what the watches say.
+        The result of each, and the figures of the watches.
     """
     with _used(page, only) as (http, chosen):
         done: list[Sent] = []
@@ -311,10 +311,10 @@ def fill(page: Page, count: int, only: Sequence[str] = ()) -> tuple[list[Sent], 
 
 
 def fill_at_once(page: Page, texts: int) -> tuple[list[Sent], list[Figure]]:
-    """Send every kind with the first `texts` texts, several kinds at a time, at a page that has just come up.
+    """Send every kind with the first `texts` texts, several kinds at a time, to a page that has just started.
 
     Returns:
-        As `fill`; memory is held to the budget of `watches.memory`.
+        As `fill`; the memory budget is that of `watches.memory`.
     """
     with _used(page, ()) as (http, chosen):
         done = [Sent(kind, Counter(), [], 0.0) for kind in chosen]
@@ -330,7 +330,8 @@ def fill_at_once(page: Page, texts: int) -> tuple[list[Sent], list[Figure]]:
 
 @contextlib.contextmanager
 def _used(page: Page, only: Sequence[str]) -> Iterator[tuple[httpx.Client, list[Kind]]]:
-    """A client, and the kinds it is to send, of which each was sent once: what a page loads then stays."""
+    """Provide a client and the kinds to send, each sent once before, so that the page has loaded
+    everything."""
     limits = httpx.Limits(max_connections=2 * AT_ONCE, max_keepalive_connections=0)
     with httpx.Client(base_url=page.url, timeout=ANSWER_S, limits=limits, trust_env=False) as http:
         chosen = _chosen(kinds(http.get("/config").json()), only)

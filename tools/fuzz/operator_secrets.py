@@ -1,4 +1,4 @@
-"""Keys and tokens that a fuzzed page has in its environment, none of them real: nobody may be told one."""
+"""Fake keys and tokens in the environment of a fuzzed page, none of which may be disclosed."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 from codegemma_ui import secrets
 
 MARK = "of-the-operator-alone"
-"""In each of them, so that part of one is found too."""
+"""Contained in each of them, so that a part of one is found too."""
 
 PLANTED = {
     name: f"{name.lower().replace('_', '-')}-{MARK}"
@@ -16,11 +16,11 @@ PLANTED = {
         *("AWS_SECRET_ACCESS_KEY", "SOMETHING_THAT_WE_DO_NOT_KNOW"),
     )
 }
-"""Without a login and a key for other tools, which would close what is to be fuzzed."""
+"""Without a login and an API key, which would close the fuzzed routes."""
 
 
 def found(text: str) -> list[str]:
-    """The names of those that stand in a text; the operator's own, real ones among them."""
+    """Return the names of the secrets in a text, including the operator's real ones."""
     real = {name: os.environ[name] for name in secrets.NAMES if os.environ.get(name)}
     told = [name for name, value in (PLANTED | real).items() if value in text]
     return told or (["a part of one"] if MARK in text else [])

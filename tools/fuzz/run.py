@@ -1,9 +1,9 @@
-"""Send bad requests at the page and say what came of them: `python -m tools.fuzz.run` (`make fuzz`).
+"""Send bad requests to the page and report the results: `python -m tools.fuzz.run` (`make fuzz`).
 
-The page runs over the scripted worker, in a process of its own, on loopback; it stops with the run. `--real`
-takes the bundled model. Meanwhile the page is watched (`tools.reliability.watches`): its memory, where it
-connects to, and whether it answers; an address that stands in many of the requests hears whether anything
-comes, and no answer may hold what an operator keeps to himself.
+The page runs over the scripted worker, in its own process, on loopback; it stops with the run. `--real` uses
+the bundled model. Meanwhile the page is watched (`tools.reliability.watches`): its memory, its connections,
+and its response times; a server at an address in many of the requests records any connection, and no response
+may hold a secret of the operator.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from tools.reliability.watches.page import PageWatch
 from tools.reliability.watches.stranger import Stranger
 
 CALM_S = 10.0
-"""How long the door may still say that too many have come, once the last of them has."""
+"""Seconds after the last request in which the page may still refuse for overload."""
 
 GOOD = {"prefix": "a\t한", "suffix": "\r\n b", "max_length": 64}
 AT_ONCE = 8
@@ -39,13 +39,13 @@ OVERSIZE_S = 0.5
 READ_S = 10.0
 
 MARGIN_S = 2.0
-"""What anything may take beyond its own limit, beside other work."""
+"""Seconds that anything may take beyond its own limit, under load."""
 
 ANSWER_S = bodies.WAIT_S + MARGIN_S
-"""The beginning of an answer: a long body waits for others, and nothing waits longer."""
+"""Seconds to the start of a response: a long body waits for others, and nothing waits longer."""
 
 TIME_LIMIT_S = 5
-"""Of a completion of the fuzzed page; in line it waits for all the others."""
+"""Of a completion of the fuzzed page; it also waits for all others in the queue."""
 
 FOLLOW_S = AT_ONCE * (TIME_LIMIT_S + MARGIN_S)
 CHUNK = 256 * 2**10
@@ -55,15 +55,15 @@ TRACES = ("Traceback (most recent call last)", 'File "/', "site-packages", "Recu
 
 @dataclass
 class Outcome:
-    """What came of a run.
+    """The result of a run.
 
     Attributes:
-        statuses: how often each status code came; 0 is a connection closed without an answer.
-        events: how often accepted calls ended in each way.
-        wrong: what must not be, in words.
-        oversize_s: how long each oversize request took.
-        slowest_s: how long the slowest of the others took to be answered, and the slowest call to end.
-        watched: what the watches say.
+        statuses: number of responses by status code; 0 is a connection closed without a response.
+        events: number of accepted calls by their last event.
+        wrong: failures, in words.
+        oversize_s: duration of each oversize request.
+        slowest_s: longest time to a response among the others, and longest call.
+        watched: figures of the watches.
     """
 
     sent: int = 0
@@ -76,16 +76,16 @@ class Outcome:
     watched: list[Figure] = field(default_factory=list)
 
     def took(self, what: str, began_s: float) -> None:
-        """Note how long an answer or a call took."""
+        """Record the duration of a response or a call."""
         self.slowest_s[what] = max(self.slowest_s[what], time.monotonic() - began_s)
 
     def check_secrets(self, text: str, where: str) -> None:
-        """No text that leaves the server holds an operator's secret."""
+        """Check that a text sent by the server holds no secret of the operator."""
         if told := operator_secrets.found(text):
             self.wrong.append(f"{where} holds {', '.join(told)}")
 
     def close(self, figures: Iterable[Figure]) -> None:
-        """Take what was watched; what is beyond its budget is wrong."""
+        """Add the figures of the watches; those beyond their budget are failures."""
         self.watched += [
             Figure("fuzz", "slowest answer", self.slowest_s["answer"], ANSWER_S, "s"),
             Figure("fuzz", "slowest call to its end", self.slowest_s["call"], FOLLOW_S, "s"),
@@ -109,7 +109,7 @@ class Outcome:
 
 
 def fuzz(count: int, seed: int, module: str = SCRIPTED) -> Outcome:
-    """Send `count` requests from a seed at a page of our own.
+    """Send `count` requests from a seed to our own page.
 
     Args:
         module: that serves it, "codegemma_ui" for the real engine.
@@ -156,7 +156,7 @@ async def _send_all(page: Page, bad: Iterable[Request]) -> Outcome:
 
 
 class _Gate:
-    """Requests go beside each other, but those that are timed go alone: our side must not be the slow one."""
+    """Runs requests concurrently, but timed ones alone, so that this client is not the bottleneck."""
 
     def __init__(self) -> None:
         self._places = asyncio.Semaphore(AT_ONCE)
@@ -214,7 +214,7 @@ async def _send(client: httpx.AsyncClient, request: Request, outcome: Outcome) -
 
 
 async def _send_oversize(url: str, request: Request, outcome: Outcome) -> None:
-    """Send a body and listen meanwhile; the time is that of the answer's first line."""
+    """Send a body while reading the response; the time is that of the status line."""
     address = urlsplit(url)
     length = (
         "transfer-encoding: chunked" if request.chunked else f"content-length: {len(request.body)}"
@@ -249,7 +249,7 @@ async def _send_oversize(url: str, request: Request, outcome: Outcome) -> None:
 
 
 async def _read(answer: httpx.Response) -> str:
-    """The body, or the beginning of a stream that does not end."""
+    """Return the body, or the beginning of an endless stream."""
     parts: list[bytes] = []
     try:
         async with asyncio.timeout(0.3 if "event-stream" in str(answer.headers) else READ_S):
@@ -296,12 +296,12 @@ def _judge_log(log: str, outcome: Outcome) -> None:
     outcome.check_secrets(log, "the log")
     if CANARY in log:
         place = log.index(CANARY)
-        outcome.wrong.append(f"somebody's text is in the log: {log[max(0, place - 200) : place]!r}")
+        outcome.wrong.append(f"user text is in the log: {log[max(0, place - 200) : place]!r}")
     for line in log.splitlines():
         try:
             json.loads(line)
         except ValueError:
-            outcome.wrong.append(f"a line of the log is no JSON: {line[:200]}")
+            outcome.wrong.append(f"a line of the log is not JSON: {line[:200]}")
 
 
 def _named(request: Request) -> str:

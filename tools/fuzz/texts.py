@@ -1,4 +1,4 @@
-"""Documents as people have them: tabs, all line endings, trailing spaces, scripts of the world, emoji."""
+"""Realistic documents: tabs, all line endings, trailing spaces, scripts of the world, emoji."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ PIECES = (
     *("<|fim_middle|>", "<eos>", "</script>", "${x}", "\\", '"', "'", "`", "&amp;", "<img>"),
 )
 
-# Text without the halves of surrogate pairs: those are no Unicode, and refused.
+# Text without lone surrogates, which are not valid Unicode and are refused.
 ANY = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
 
 DOCUMENTS = st.lists(st.sampled_from(PIECES) | ANY, max_size=12).map("".join)

@@ -1,4 +1,4 @@
-"""`python -m tools.reliability [SCENARIO ...]`: the full counts, and each figure beside what is promised."""
+"""`python -m tools.reliability [SCENARIO ...]`: the full counts, and each figure with its limit."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def main() -> None:
     given = parser.parse_args()
     unknown = set(given.scenario) - set(SCENARIOS)
     if unknown:
-        parser.error(f"scenario must be of {', '.join(SCENARIOS)}. Received: {unknown.pop()}")
+        parser.error(f"scenario must be one of {', '.join(SCENARIOS)}. Received: {unknown.pop()}")
     over = 0
     for name in given.scenario or SCENARIOS:
         for engine in [given.engine] if given.engine else (SCRIPTED, REAL):

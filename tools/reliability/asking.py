@@ -1,4 +1,4 @@
-"""What is asked in scenarios, so that the same scenario runs over the scripted worker and the real engine."""
+"""Requests of the scenarios, so that a scenario runs over the scripted worker and over the real engine."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ REAL_PROMPTS = (
 
 @dataclass(frozen=True)
 class Question:
-    """A request and, where it has one, its only right answer.
+    """A request and, if there is one, its only right response.
 
     Attributes:
         extra: further settings.
-        own: what every token of the answer reads, where the worker is scripted.
+        own: the text of every token of the response, if the worker is scripted.
     """
 
     prefix: str
@@ -35,12 +35,12 @@ class Question:
         return self.extra or {}
 
     def is_stale(self, middle: str) -> bool:
-        """Return whether something in a middle is another request's."""
+        """Return whether a middle contains another request's tokens."""
         return self.own is not None and middle.replace(self.own, "") != ""
 
 
 def long(engine: str, number: int, chance: random.Random) -> Question:
-    """One that goes on for seconds unless it is stopped: reading, or writing."""
+    """Return a request that takes seconds unless it is stopped: in prefill, or in decode."""
     own = f"<{number}>"
     if engine == SCRIPTED:
         script = chance.choice(("slow 0.01", "slow 0.03", "read 5", "slow 0.002"))
@@ -51,7 +51,7 @@ def long(engine: str, number: int, chance: random.Random) -> Question:
 
 
 def short(engine: str, number: int) -> Question:
-    """One with a known answer: greedy, or an echo."""
+    """Return a request with a known response: greedy, or an echo."""
     if engine == SCRIPTED:
         own = f"<short {number}>"
         return Question("echo", own, own=own)

@@ -1,5 +1,5 @@
-"""The worker is killed: while it starts, loads, reads, writes; and once too often. And nobody is left behind
-where the page's own process is."""
+"""Kills of the worker: while it starts, loads, prefills, decodes; and once too often. Kills of the page's own
+process, which must leave no orphans."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ CALM_S = 61.0
 
 
 async def told_in_the_status(http: httpx.AsyncClient) -> float:
-    """Seconds until the status says that a worker ended."""
+    """Return the seconds until the status reports that a worker ended."""
     started = time.monotonic()
     while (error := (await visitor.status(http))["error"]) is None:
         if time.monotonic() - started > 30:
@@ -37,7 +37,7 @@ async def told_in_the_status(http: httpx.AsyncClient) -> float:
 async def killed(
     http: httpx.AsyncClient, served: Served, question: Question, after_s: float
 ) -> float:
-    """Kill the worker in the middle of a completion; seconds until its page says so."""
+    """Kill the worker during a completion; return the seconds until its page reports it."""
     page = Visitor(http, await visitor.open_page(http))
     killed_at = 0.0
 
@@ -60,7 +60,7 @@ async def killed(
 
 
 def while_coming_up(engine: str, phase: str) -> list[Figure]:
-    """Kill a worker that starts or loads, while somebody waits for it."""
+    """Kill a worker that starts or loads, while a request waits for it."""
 
     async def kill_and_wait(served: Served) -> tuple[float, str]:
         async with visitor.connect(served.url) as http:
@@ -83,12 +83,12 @@ def while_coming_up(engine: str, phase: str) -> list[Figure]:
     name = f"worker killed while {phase} ({engine})"
     return [
         Figure(name, "said within", told, TOLD_S, "s"),
-        Figure(name, "wrong answers to who waited", bool(wrong), 0),
+        Figure(name, "wrong responses to waiting requests", bool(wrong), 0),
     ]
 
 
 async def while_serving(served: Served, engine: str, rounds: int) -> list[Figure]:
-    """Kill it while it reads and while it writes; then ask something with one answer."""
+    """Kill it during prefill and during decode; then send a request with a known response."""
     chance = random.Random(11)
     told: list[float] = []
     wrong = 0
@@ -115,7 +115,7 @@ async def while_serving(served: Served, engine: str, rounds: int) -> list[Figure
 
 
 async def three_within_a_minute(served: Served) -> list[Figure]:
-    """The third one is the last: no more restarts, and words for whom it concerns."""
+    """Check that there is no immediate restart after the third crash, and that the page explains it."""
     async with visitor.connect(served.url) as http:
         config = await visitor.open_page(http)
         for _ in range(3):
@@ -133,7 +133,7 @@ async def three_within_a_minute(served: Served) -> list[Figure]:
 
 
 def orphans(engine: str, count: int) -> list[Figure]:
-    """Kill the page's process at random moments, and wait for its worker to be gone."""
+    """Kill the page's process at random moments, and wait until its worker is gone."""
     chance = random.Random(12)
     gone: list[float] = []
     for number in range(count):

@@ -1,5 +1,5 @@
-"""More people than there is room for: the excess is refused at once, who waits sees their place, and the page
-answers throughout."""
+"""Overload: excess requests are refused at once, waiting users see their place, and the page stays
+responsive."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ PAGE_S = 0.2
 
 
 async def crowd(served: Served, engine: str, clients: int) -> list[Figure]:
-    """So many come at once; half by the page's door, the others by the API's and by that of other tools."""
+    """Start so many clients at once; half through the page, the others through the API and other tools'
+    routes."""
     refused: list[float] = []
     unclear = served_ones = placeless = wrong = unplaced = 0
     places: dict[int, list[int]] = {}

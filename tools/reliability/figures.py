@@ -1,4 +1,4 @@
-"""A measured figure beside what is promised. Pure."""
+"""A measured figure with its limit. Pure."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ class Figure:
     """One row.
 
     Attributes:
-        scenario: what was done.
-        what: was measured.
+        scenario: of the measurement.
+        what: the measured quantity.
         value: in `unit`.
-        most: what is promised, in `unit`.
+        most: the limit, in `unit`.
     """
 
     scenario: str
@@ -35,11 +35,11 @@ class Figure:
 
 
 def percentile(values: Iterable[float], share: float) -> float:
-    """The value that `share` of them do not exceed."""
+    """Return the value that `share` of them do not exceed."""
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, math.ceil(share * len(ordered)) - 1)]
 
 
 def held(figures: Sequence[Figure], slack: float = 1.0) -> list[str]:
-    """Those that are more than `slack` times what is promised: none, if all is well."""
+    """Return the figures above `slack` times their limit; none, if all is well."""
     return [str(figure) for figure in figures if figure.value > figure.most * slack]

@@ -1,4 +1,4 @@
-"""Closed tabs, lost networks, callers who never listen: the worker does not go on for nobody."""
+"""Closed tabs, lost networks, callers that never fetch events: the worker must not continue for them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ TIME_LIMIT_S = 2.0
 
 
 async def tabs_closed(served: Served, engine: str, count: int, seed: int = 6) -> list[Figure]:
-    """Close the connection after a random while, by the page's door, the API's and that of other tools."""
+    """Close connections after a random time, through the page, the API and other tools' routes."""
     chance = random.Random(seed)
     free: list[float] = []
     wrong = 0
@@ -58,7 +58,7 @@ async def tabs_closed(served: Served, engine: str, count: int, seed: int = 6) ->
 
 
 async def leave_after(stream: AsyncIterator[Any], seconds: float) -> None:
-    """Close a stream at its first update after a while."""
+    """Close a stream at its first update after some time."""
     until = time.monotonic() + seconds
     async with aclosing(stream) as updates:  # type: ignore[type-var]
         async for _ in updates:
@@ -67,7 +67,7 @@ async def leave_after(stream: AsyncIterator[Any], seconds: float) -> None:
 
 
 async def listen_for(stream: AsyncIterator[Any], seconds: float) -> None:
-    """Take what comes of a stream for a while, and close it in the middle of whatever it does."""
+    """Read a stream for some time, and close it at any point."""
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(seconds), aclosing(stream) as updates:  # type: ignore[type-var]
             async for _ in updates:
@@ -75,7 +75,7 @@ async def listen_for(stream: AsyncIterator[Any], seconds: float) -> None:
 
 
 async def never_listens(served: Served, engine: str) -> list[Figure]:
-    """Join the queue and go away without a word: the deadline ends it."""
+    """Join the queue and never fetch the events: the time limit ends it."""
     chance = random.Random(7)
     question = long(engine, 1, chance)
     script = "slow 0.05" if engine == SCRIPTED else question.prefix
@@ -92,7 +92,7 @@ async def never_listens(served: Served, engine: str) -> list[Figure]:
 
 
 async def keeps_what_came(served: Served) -> list[Figure]:
-    """The time limit ends a completion as `done`, with its reason."""
+    """Check that the time limit ends a completion as `done`, with its reason."""
     async with visitor.connect(served.url) as http:
         last = [said async for said in visitor.call_api(http, "slow 0.05", "x")][-1]
     kept = (last["stop_reason"], bool(last["middle"])) == ("time_limit", True)
@@ -100,7 +100,7 @@ async def keeps_what_came(served: Served) -> list[Figure]:
 
 
 async def nothing_is_kept(served: Served, count: int) -> list[Figure]:
-    """Many who never listen, each with long texts: what their updates leave behind, once forgotten."""
+    """Measure the memory left by many callers that never fetch events, each with long texts."""
     kept: list[float] = []
     body = {"prefix": "slow 0.002", "suffix": "y" * 500}
     async with visitor.connect(served.url) as http:

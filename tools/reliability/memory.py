@@ -1,4 +1,5 @@
-"""Too little memory: said with what to lower, a smaller request succeeds, what cannot fit is refused."""
+"""Too little memory: the error says what to lower, a smaller request succeeds, and a model too large is
+refused."""
 
 from __future__ import annotations
 
@@ -27,7 +28,7 @@ async def ask(served: Served, prefix: str, suffix: str, max_length: int) -> dict
 
 
 def injected(served: Served) -> list[Figure]:
-    """The engine says that it ran out of memory."""
+    """Let the engine report that it ran out of memory."""
     told = asyncio.run(ask(served, "oom", "", 128))
     smaller = asyncio.run(ask(served, "oom", "", 64))
     return _figures("out of memory in the engine (scripted)", told, smaller)
@@ -44,7 +45,7 @@ def _figures(name: str, told: dict[str, Any], smaller: dict[str, Any]) -> list[F
 
 
 def wide_preset(folder: Path) -> Path:
-    """The bundled model as one with a long context: its caches are large."""
+    """Return the bundled model with a long context, and so large caches."""
     for file in BUNDLED_FOLDER.iterdir():
         (folder / file.name).symlink_to(file)
     facts = json.loads((BUNDLED_FOLDER / "fim.json").read_text()) | {"context_length": CONTEXT}
@@ -54,7 +55,8 @@ def wide_preset(folder: Path) -> Path:
 
 
 def under_a_limit(backend: str) -> list[Figure]:
-    """The worker's address space ends a little beyond what it has: a long context's cache does not fit."""
+    """Limit the worker's address space a little above its use, so that a long context's cache does not
+    fit."""
     with tempfile.TemporaryDirectory() as name:
         preset = wide_preset(Path(name))
         flags = ("--preset", str(preset), "--backend", backend)
@@ -77,14 +79,14 @@ def under_a_limit(backend: str) -> list[Figure]:
 
 
 def too_large(served: Served) -> list[Figure]:
-    """A model that cannot fit: refused before anything is loaded, with the sum."""
+    """Check that a model too large is refused before anything is loaded, with the calculation."""
 
     async def choose() -> str:
         async with visitor.connect(served.url) as http:
             page = Visitor(http, await visitor.open_page(http))
             return await page.choose("model", "code_gemma_7b_en")
 
-    # A larger machine would hold it; the page goes by what it may address.
+    # A larger machine could hold it; the page uses its address space limit.
     resource.prlimit(served.pid, resource.RLIMIT_AS, (40 * 10**9,) * 2)
     before = served.workers()
     answer = asyncio.run(choose())

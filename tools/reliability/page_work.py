@@ -1,7 +1,7 @@
-"""What the page's own process computes for a completion: `python -m tools.reliability.page_work`.
+"""CPU time of the page's own process per completion: `python -m tools.reliability.page_work`.
 
-A real playground with the bundled model streams completions to one program, one after the other, and the
-processor time of the page's process is told. It hardly depends on what else the machine does.
+A real playground with the bundled model streams completions to one program, one after the other, and the CPU
+time of the page's process is reported. It hardly depends on other load.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ WARM_UP, COMPLETIONS = 5, 40
 
 
 def processor_s(pid: int) -> float:
-    """Seconds of processor time that a process has had."""
+    """Return the CPU time of a process in seconds."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 

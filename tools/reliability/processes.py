@@ -1,4 +1,4 @@
-"""Processes as Linux shows them: who is whose child, and what each holds."""
+"""Processes on Linux: parents and children, and their resources."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _PAGE_MB = os.sysconf("SC_PAGESIZE") / 2**20
 
 @dataclass(frozen=True)
 class Usage:
-    """What one process holds.
+    """The resources of one process.
 
     Attributes:
-        descriptors: open files and pipes; connections come and go with the visitors and are left out.
+        descriptors: open files and pipes, without connections, which vary with the visitors.
     """
 
     resident_mb: float
@@ -63,12 +63,12 @@ def _all() -> dict[int, list[str]]:
 
 
 def children(pid: int) -> list[int]:
-    """Living children of a process."""
+    """Return the living children of a process."""
     return [one for one, stat in _all().items() if int(stat[1]) == pid and stat[0] != "Z"]
 
 
 def tree(root: int) -> set[int]:
-    """A process and all that descend from it, as far as they live."""
+    """Return a process and its living descendants."""
     children: dict[int, list[int]] = {}
     for one, stat in _all().items():
         if stat[0] != "Z":
@@ -82,7 +82,7 @@ def tree(root: int) -> set[int]:
 
 
 def sockets(pid: int) -> set[str]:
-    """The inodes of a process' sockets."""
+    """Return the inodes of a process's sockets."""
     try:
         targets = _targets(Path(f"/proc/{pid}/fd"))
     except OSError:  # it has just ended
@@ -91,7 +91,7 @@ def sockets(pid: int) -> set[str]:
 
 
 def resident_mb(pid: int) -> float:
-    """Cheaper than `usage`, to ask often.
+    """Return the resident memory in MB; cheaper than `usage`, for frequent calls.
 
     Raises:
         OSError: it has ended.
@@ -100,7 +100,7 @@ def resident_mb(pid: int) -> float:
 
 
 def group(leader: int) -> list[int]:
-    """Living members of a process group."""
+    """Return the living members of a process group."""
     return [one for one, stat in _all().items() if int(stat[2]) == leader and stat[0] != "Z"]
 
 
@@ -109,10 +109,10 @@ def kill(pid: int) -> None:
 
 
 def wait_until(condition: Callable[[], object], timeout_s: float = 60.0) -> float:
-    """Seconds until a condition holds.
+    """Wait until a condition holds, and return the seconds.
 
     Raises:
-        TimeoutError: it does not.
+        TimeoutError: it does not hold in time.
     """
     started = time.monotonic()
     while not condition():

@@ -1,4 +1,4 @@
-"""A playground in a process of its own, for one scenario."""
+"""A playground in its own process, for one scenario."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ class Served:
     """A running playground.
 
     Attributes:
-        url: with a slash at its end.
+        url: with a trailing slash.
         pid: of the page's process.
-        folder: holds `log`, what it wrote, and `journal`, what scripted workers noted.
+        folder: holds `log`, its output, and `journal`, the notes of scripted workers.
     """
 
     url: str
@@ -42,29 +42,29 @@ class Served:
         return (self.folder / "log").read_text(errors="replace")
 
     def journal(self) -> list[dict[str, Any]]:
-        """What the scripted workers noted, in order."""
+        """Return the notes of the scripted workers, in order."""
         path = self.folder / "journal"
         if not path.exists():
             return []
         return [json.loads(line) for line in path.read_text().splitlines()]
 
     def workers(self) -> list[int]:
-        """The worker processes that live."""
+        """Return the living worker processes."""
         return processes.children(self.pid)
 
     def status(self) -> dict[str, Any]:
-        """What `/status` says."""
+        """Return the response of `/status`."""
         answer = httpx.post(f"{self.url}gradio_api/run/status", json={"data": []}, timeout=30)
         answer.raise_for_status()
         status: dict[str, Any] = answer.json()["data"][0]
         return status
 
     def wait_until_ready(self, timeout_s: float = 120.0) -> float:
-        """Seconds until the model serves and nothing is under way."""
+        """Wait until the model serves and nothing is in progress; return the seconds."""
         return processes.wait_until(lambda: self.status()["state"] == "ready", timeout_s)
 
     def wait_until_warm(self, timeout_s: float = 300.0) -> None:
-        """Until nothing is left to compile; a scripted worker has nothing."""
+        """Wait until nothing is left to compile; a scripted worker has nothing."""
         processes.wait_until(lambda: self.status()["warm"] in (None, 1), timeout_s)
 
 
@@ -75,7 +75,7 @@ def serving(
     worker: Sequence[str] = (),
     command: Sequence[str] | None = None,
 ) -> Iterator[Served]:
-    """Start a playground, and end it.
+    """Start a playground, and stop it at the end of the block.
 
     Args:
         engine: "real", the bundled model, or "scripted".
@@ -114,4 +114,4 @@ def _address(process: subprocess.Popen[bytes], log: Path) -> str:
         if process.poll() is not None:
             break
         time.sleep(0.02)
-    raise RuntimeError(f"the playground did not come up:\n{log.read_text(errors='replace')}")
+    raise RuntimeError(f"the playground did not start:\n{log.read_text(errors='replace')}")

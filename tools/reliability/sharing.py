@@ -1,4 +1,4 @@
-"""One instance, many people: one generation at a time, one worker at a time, whichever door they take."""
+"""Many users of one instance: one generation at a time, one worker at a time, through any route."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ GROWTH_MB = 20
 
 
 def overlaps(journal: list[dict[str, Any]]) -> int:
-    """How often a worker was asked for a second generation while one was active."""
+    """Return how often a worker received a second generation while one was active."""
     active: set[str] = set()
     found = 0
     for line in sorted(journal, key=lambda line: line["at"]):
@@ -38,7 +38,7 @@ def overlaps(journal: list[dict[str, Any]]) -> int:
 
 
 async def start_and_stop(served: Served, engine: str, pairs: int, seed: int = 8) -> list[Figure]:
-    """Rapid pairs of Complete and Stop from several clients, by all doors."""
+    """Send rapid pairs of Complete and Stop from several clients, through all routes."""
     wrong = passed = 0
 
     async def one(http: Any, config: dict[str, Any], number: int) -> None:
@@ -81,14 +81,14 @@ async def start_and_stop(served: Served, engine: str, pairs: int, seed: int = 8)
 
 
 async def switches(served: Served, engine: str, count: int) -> list[Figure]:
-    """Switch again and again; what the page's process holds before and after."""
+    """Switch repeatedly; compare the resources of the page's process before and after."""
     async with visitor.connect(served.url) as http:
         config = await visitor.open_page(http)
         expected = await answers(http, engine)
         page, wrong = Visitor(http, config), 0
         backends = ("jax", "tensorflow")
         held: list[processes.Usage] = []
-        for number in range(count + 4):  # the first few make the page's process as large as it gets
+        for number in range(count + 4):  # the page's process grows during the first few
             if number >= 4:
                 held.append(processes.usage(served.pid))
             await page.choose("backend", backends[number % 2])
@@ -110,7 +110,7 @@ async def switches(served: Served, engine: str, count: int) -> list[Figure]:
 
 
 async def a_switch_waits(served: Served) -> list[Figure]:
-    """Who asked before a switch gets the old model, who asks after it the new one."""
+    """Check that requests before a switch get the old model, and later ones the new one."""
 
     async def ask(http: Any, prefix: str) -> tuple[str, float]:
         last = [said async for said in visitor.call_api(http, prefix, "x")][-1]
@@ -145,7 +145,7 @@ def _has_waiting(count: int, status: dict[str, Any]) -> bool:
 async def until(
     http: httpx.AsyncClient, condition: Callable[[dict[str, Any]], bool], state: str | None = None
 ) -> None:
-    """Wait for the status to be so."""
+    """Wait until the status meets a condition."""
     while True:
         status = await visitor.status(http)
         if condition(status) and state in (None, status["state"]):

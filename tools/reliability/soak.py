@@ -1,9 +1,9 @@
-"""The whole thing for minutes or hours: `python -m tools.reliability.soak --minutes 10`.
+"""Soak test for minutes or hours: `python -m tools.reliability.soak --minutes 10`.
 
-Visitors ask, stop, reload and leave, by the page's door, the API's and that of other tools; in the first half
-the model is switched again and again. Every completed answer is checked, and what each process holds is
-watched, threads and descriptors after each half, once nobody has come for a while; and the whole time the
-page's memory, where it connects to and whether it answers (`watches`).
+Visitors complete, stop, reload and leave, through the page, the API and other tools' routes; in the first
+half the model is switched repeatedly. Every completed response is checked. Threads and descriptors of each
+process are compared after each half, once it has been idle for a while; the page's memory, connections and
+responsiveness are watched all the time (`watches`).
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ from tools.reliability.watches.page import PageWatch
 
 CLIENTS = 6
 STOPS, RELOADS, LEAVES = 0.20, 0.10, 0.05
-"""Shares of what visitors do; the rest are completions that are checked."""
+"""Shares of the visitors' actions; the rest are completions, which are checked."""
 
 GROWTH_MB = 50.0
 SAMPLE_S = 1.0
 
 REST_S = 12.0
-"""Seconds without a visitor, after which the next call ends the threads of Gradio's pool that had nothing to
-do: anyio keeps them for ten."""
+"""Seconds without a visitor, after which the next call ends idle threads of Gradio's pool: anyio keeps them
+for ten."""
 BACKENDS = ("jax", "tensorflow")
 
 
@@ -48,9 +48,9 @@ class Soak:
     """One run.
 
     Args:
-        served: what is soaked.
+        served: the playground under test.
         engine: "real" or "scripted".
-        seconds: how long.
+        seconds: duration.
         switch_every_s: between two switches, in the first half.
     """
 
@@ -63,7 +63,7 @@ class Soak:
         self.counts: Counter[str] = Counter()
 
     async def run(self) -> None:
-        """Soak it."""
+        """Run the test."""
         async with visitor.connect(self._served.url) as http:
             config = await visitor.open_page(http)
             expected = await answers(http, self._engine)
@@ -158,14 +158,14 @@ class Soak:
         return found
 
     async def _rest(self, page: Visitor) -> None:
-        await asyncio.to_thread(self._served.wait_until_ready)  # a switch may be under way
+        await asyncio.to_thread(self._served.wait_until_ready)  # a switch may be in progress
         await asyncio.sleep(REST_S)
         await page.reload()
         await asyncio.sleep(1)
         self._rested.append(self._usages())
 
     def figures(self) -> list[Figure]:
-        """What was seen."""
+        """Return the figures of the run."""
         name = f"soak ({self._engine})"
         middle, end = self._rested
         worker = next(pid for pid in end if pid != self._served.pid)
@@ -191,7 +191,7 @@ class Soak:
 
 
 def soak(engine: str, seconds: float, switch_every_s: float) -> tuple[Counter[str], list[Figure]]:
-    """Start a playground, soak it, and end it; what was done, and the figures."""
+    """Run a soak test on a new playground; return the counts of actions, and the figures."""
     with serving(engine) as served:
         served.wait_until_ready()
         served.wait_until_warm()

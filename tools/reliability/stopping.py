@@ -1,4 +1,4 @@
-"""Stop at any moment: while waiting, loading, reading, writing; by many people at once."""
+"""Stop at any moment: while waiting, loading, in prefill, in decode; by many users at once."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ WORKER_S = 1.0
 
 @dataclass
 class Watched:
-    """One stream, from its question to its end.
+    """One stream, from its request to its end.
 
     Attributes:
-        idle_s: from Stop to a page that can be used again.
-        stale: something shown was another request's.
+        idle_s: from Stop until the page can be used again.
+        stale: whether it showed tokens of another request.
     """
 
     last: View
@@ -41,7 +41,7 @@ async def watch(
     stop_after_s: float | None,
     first: asyncio.Event | None = None,
 ) -> Watched:
-    """Complete, and press Stop after a while.
+    """Complete, and press Stop after some time.
 
     Args:
         first: set at the first update.
@@ -75,7 +75,7 @@ async def watch(
 
 
 async def until_ready(http: httpx.AsyncClient, timeout_s: float = 120.0) -> float:
-    """Seconds until the worker is free."""
+    """Wait until the worker is free; return the seconds."""
     started = time.monotonic()
     while (await visitor.status(http))["state"] != "ready":
         if time.monotonic() - started > timeout_s:
@@ -85,7 +85,8 @@ async def until_ready(http: httpx.AsyncClient, timeout_s: float = 120.0) -> floa
 
 
 async def random_phases(served: Served, engine: str, count: int, seed: int = 5) -> list[Figure]:
-    """Stop after a random while, sometimes behind another request; then ask something with one answer."""
+    """Stop after a random time, sometimes behind another request; then send a request with a known
+    response."""
     chance = random.Random(seed)
     idle: list[float] = []
     free: list[float] = []
@@ -128,7 +129,7 @@ async def random_phases(served: Served, engine: str, count: int, seed: int = 5) 
 
 
 async def answers(http: httpx.AsyncClient, engine: str):  # type: ignore[no-untyped-def]
-    """number -> the middle that `short` of that number must have."""
+    """Return a function: number -> the middle that `short` of that number must have."""
     if engine == SCRIPTED:
         return lambda number: short(engine, number).own
     known: dict[tuple[str, str], str] = {}
@@ -140,7 +141,7 @@ async def answers(http: httpx.AsyncClient, engine: str):  # type: ignore[no-unty
 
 
 async def while_loading(served: Served, engine: str) -> list[Figure]:
-    """Stop while the model is on its way; the next request says what it waits for."""
+    """Stop while the model is loading; the next request must show what it waits for."""
     async with visitor.connect(served.url) as http:
         config = await visitor.open_page(http)
         stopped = await watch(Visitor(http, config), long(engine, 1, random.Random(1)), 0.5)
@@ -160,7 +161,7 @@ async def while_loading(served: Served, engine: str) -> list[Figure]:
 
 
 async def while_deaf(served: Served) -> list[Figure]:
-    """Stop in the middle of a long dispatch, which nothing can interrupt."""
+    """Stop during a long dispatch, which cannot be interrupted."""
     async with visitor.connect(served.url) as http:
         config = await visitor.open_page(http)
         stopped = await watch(Visitor(http, config), Question("deaf 2", "<deaf>"), 0.3)

@@ -1,7 +1,7 @@
-"""Several people on one model: how much it writes for all of them, how long a newcomer waits, whose tokens.
+"""Several users of one model: total throughput, wait of a new request, and equality of tokens.
 
-A load generator over HTTP: each stream asks for one completion after another, as a script calls `/complete`.
-The same requests are asked by one stream and by eight, of the same server, and of one that takes one at a
+A load generator over HTTP: each stream requests one completion after another, as a script calls `/complete`.
+The same requests are sent by one stream and by eight, to the same server, and to one that takes one at a
 time.
 """
 
@@ -32,19 +32,20 @@ PROMPTS = (
     'days = [\n    "monday",\n    "tuesday",\n',
     'numbers = {\n    1: "one",\n    2: "two",\n',
 )
-"""Greedily, the bundled model goes on after each until `max_length`: writing is measured, not asking."""
+"""Greedy, the bundled model continues each until `max_length`, so that decode is measured, not the
+requests."""
 
 MAX_LENGTH, LONG = 256, 1000
 
 
 @dataclass(frozen=True)
 class Load:
-    """What was answered.
+    """The responses under load.
 
     Attributes:
-        tokens: all that was written.
-        seconds: from the first question to the last answer.
-        answers: request -> the token ids it was answered with; one answer, if all is well.
+        tokens: total of generated tokens.
+        seconds: from the first request to the last response.
+        answers: request -> the token ids of its responses; a single one, if all is well.
     """
 
     tokens: int
@@ -57,10 +58,10 @@ class Load:
 
 
 async def load(http: httpx.AsyncClient, streams: int, rounds: int) -> Load:
-    """Every prompt so many times, by so many streams at once.
+    """Send every prompt so many times, by so many streams at once.
 
     Raises:
-        RuntimeError: one was not answered.
+        RuntimeError: a request failed.
     """
     waiting = [prompt for _ in range(rounds) for prompt in PROMPTS]
     answers: dict[str, set[tuple[int, ...]]] = {prompt: set() for prompt in PROMPTS}
@@ -84,7 +85,7 @@ async def load(http: httpx.AsyncClient, streams: int, rounds: int) -> Load:
 
 
 async def newcomers(http: httpx.AsyncClient, count: int, others: int) -> list[float]:
-    """Seconds from when a newcomer's prompt could be read to its first token, while so many others write."""
+    """Return the seconds to the first token of new requests, while so many others decode."""
     first_s: list[float] = []
     over = False
 
@@ -98,7 +99,7 @@ async def newcomers(http: httpx.AsyncClient, count: int, others: int) -> list[fl
             group.create_task(stream(prompt))
         while (await visitor.status(http))["serving"] < others:
             await asyncio.sleep(0.05)
-        await asyncio.sleep(0.5)  # they write
+        await asyncio.sleep(0.5)  # they decode by now
         for number in range(count):
             await asyncio.sleep(0.05)
             last: dict[str, Any] = {}
@@ -141,7 +142,7 @@ def measure(engine: str, rounds: int = 3, count: int = 40) -> list[Figure]:
         for each in (one, two, four, eight)
         for prompt in PROMPTS
     )
-    # What comes on top of the reading: how long a dispatch may take is the unit.
+    # The wait in addition to prefill, in units of a dispatch.
     wait = (percentile(among, 0.95) - percentile(alone, 0.5)) / BURST_S
     name = f"{STREAMS} streams on one model (jax)"
     print(

@@ -1,4 +1,4 @@
-"""A visitor's page without a browser: it speaks what Gradio's own page speaks (6.31), and keeps time.
+"""A visitor's page without a browser: a client of Gradio's page protocol (6.31) that measures times.
 
 An update of a page is a list, one value for each output; all but the first of a stream come as differences
 from the one before.
@@ -27,11 +27,11 @@ TIMEOUT = httpx.Timeout(60.0)
 
 
 class Refused(Exception):
-    """The server would not take the request.
+    """The server refused the request.
 
     Args:
-        status: HTTP's.
-        detail: what it said.
+        status: HTTP status.
+        detail: its message.
     """
 
     def __init__(self, status: int, detail: str) -> None:
@@ -42,10 +42,10 @@ class Refused(Exception):
 
 @dataclass
 class View:
-    """The page's right half at one moment.
+    """The right half of the page at one moment.
 
     Attributes:
-        idle: Complete can be pressed.
+        idle: whether Complete can be pressed.
         outcome: the notice of an error, HTML.
         at: `time.monotonic()` when it was seen.
     """
@@ -58,7 +58,7 @@ class View:
 
 
 def connect(url: str) -> httpx.AsyncClient:
-    """Connections to a playground, as many as one likes."""
+    """Return a client of a playground without a limit on connections."""
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=None)
     return httpx.AsyncClient(base_url=url, timeout=TIMEOUT, limits=limits)
 
@@ -95,11 +95,11 @@ class Visitor:
         """Press Complete and watch.
 
         Args:
-            listens: False asks and goes away.
+            listens: False sends the request and leaves.
             more: values of controls by `elem_id`, underscores for dashes.
 
         Raises:
-            Refused: at the door.
+            Refused: the server refused the request.
         """
         event = self._event("complete", "click")
         values = {"before": prefix, "after": suffix} | {
@@ -112,7 +112,7 @@ class Visitor:
                     yield view
 
     async def branch(self, asked: str) -> AsyncIterator[View]:
-        """Ask for a branch, as the page's scripts do, and watch."""
+        """Request a branch, as the page's scripts do, and watch."""
         event = self._event("branch-ask", "change")
         await self._post("queue/join", event, self._inputs(event, {"branch-ask": asked}))
         async with aclosing(self._watch(event)) as views:
@@ -144,16 +144,16 @@ class Visitor:
         await self._run("stop", "click")
 
     async def choose(self, name: str, value: str) -> str:
-        """Pick from "model", "backend" or "precision"; what the page answers, HTML."""
+        """Choose from "model", "backend" or "precision"; return the page's response, HTML."""
         data = await self._run(name, "select", **{name: value})
         return data[0] if isinstance(data[0], str) else ""
 
     async def cancel_switch(self) -> str:
-        """Press the button that calls a switch off; what the page answers, HTML."""
+        """Press the button that cancels a switch; return the page's response, HTML."""
         return str((await self._run("cancel-switch", "click"))[0])
 
     async def reload(self) -> None:
-        """What opening the page asks for: the page, its settings, its first events."""
+        """Send the requests of opening the page: the page, its settings, its first events."""
         (await self._http.get("/")).raise_for_status()
         (await self._http.get("config")).raise_for_status()
         for event in self._events.values():
@@ -196,7 +196,7 @@ class Visitor:
             bool(idle),
         )
 
-    # The line
+    # The connection
 
     async def _post(self, path: str, event: dict[str, Any], data: list[Any]) -> dict[str, Any]:
         body = {"data": data, "fn_index": event["id"], "session_hash": self.session}
@@ -215,7 +215,7 @@ class Visitor:
 
 
 async def open_page(http: httpx.AsyncClient) -> dict[str, Any]:
-    """The page's description, from which any number of visitors can be made."""
+    """Return the page's configuration, from which any number of visitors can be created."""
     found: dict[str, Any] = (await http.get("config")).raise_for_status().json()
     return found
 
@@ -223,7 +223,7 @@ async def open_page(http: httpx.AsyncClient) -> dict[str, Any]:
 async def call_api(
     http: httpx.AsyncClient, prefix: str, suffix: str = "", max_length: int = 128, **more: Any
 ) -> AsyncIterator[dict[str, Any]]:
-    """`/complete` as a script calls it: the dicts of its stream."""
+    """Call `/complete` as a script does, and yield the dicts of its stream."""
     asked = {"prefix": prefix, "suffix": suffix, "max_length": max_length, **more}
     answer = await http.post(f"{API}call/v2/complete", json=asked)
     if answer.status_code != 200:
@@ -240,8 +240,8 @@ async def call_api(
 async def call_tool(
     http: httpx.AsyncClient, prefix: str, suffix: str = "", max_length: int = 128, **more: Any
 ) -> AsyncIterator[dict[str, Any]]:
-    """`/v1/completions` as another tool calls it, streamed: dicts with the middle so far, the last of them an
-    `error` where it failed. While the engine has no model it comes again when it is told to.
+    """Call `/v1/completions` as another tool does, streamed: yield dicts with the middle so far, the last one
+    an `error` if it failed. While the engine has no model it retries when told to.
 
     Raises:
         Refused: at the door.
@@ -278,7 +278,7 @@ def _vocabulary() -> Vocabulary:
 
 
 async def status(http: httpx.AsyncClient) -> dict[str, Any]:
-    """What `/status` says."""
+    """Return the response of `/status`."""
     answer = await http.post(f"{API}run/status", json={"data": []})
     found: dict[str, Any] = answer.raise_for_status().json()["data"][0]
     return found

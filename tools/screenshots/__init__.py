@@ -1,1 +1,1 @@
-"""The pictures in docs/screenshots, taken of the real page in Chromium: `make screenshots`."""
+"""The screenshots in docs/screenshots, taken of the real page in Chromium: `make screenshots`."""

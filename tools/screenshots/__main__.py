@@ -2,10 +2,10 @@
 
 They show the real page, the real engine and the bundled model, 1280 and 390 pixels wide, light and dark:
 idle, streaming, done, in Korean, with an error, and during a download (from a loopback hub that serves the
-bundled model under CodeGemma's name); then the lessons and every teaching view. Only the pace of the first
-tokens is slowed, so that a stream can be caught.
+bundled model under CodeGemma's name); then the lessons and every view. Only the first tokens are slowed down,
+so that a stream can be captured.
 
-Words after the command name states, and only those are made: `python -m tools.screenshots xray race`.
+Arguments name states, and only those are captured: `python -m tools.screenshots xray race`.
 """
 
 from __future__ import annotations
@@ -43,11 +43,11 @@ DOWNLOAD_BYTES_PER_SECOND = 1_500_000
 SIZES = {"wide": (1280, 900), "phone": (390, 844)}
 
 Shoot = Callable[..., None]
-"""Takes a state's name, and the places to keep of the page, from the first to the last; without any, all."""
+"""Takes a state's name, and the elements that bound the captured part of the page; without any, all of it."""
 
 
 class SlowClient(EngineClient):
-    """The real client; its events come one by one, slowly enough to be looked at if `pause_s` says so."""
+    """The real client, with events slowed down by `pause_s`."""
 
     pause_s = 0.0
 
@@ -62,7 +62,7 @@ class SlowClient(EngineClient):
 
 
 def main() -> None:
-    """Write every screenshot; without Chromium, say what is missing."""
+    """Write every screenshot; without Chromium, report what is missing."""
     if chromium.EXECUTABLE is None:
         sys.exit(chromium.MISSING)
     FOLDER.mkdir(parents=True, exist_ok=True)
@@ -98,7 +98,7 @@ def main() -> None:
 def _opened(
     browser: Browser, url: str, size: str, theme: str
 ) -> Iterator[tuple[Playground, Shoot]]:
-    """A page of its own, and how to keep what it shows."""
+    """Provide a new page, and a function that captures it."""
     width, height = SIZES[size]
     context = browser.new_context(viewport={"width": width, "height": height}, locale="en-US")
     playground = Playground(context.new_page(), url)
@@ -111,7 +111,7 @@ def _opened(
         shown = (
             _around(page, only) if only else page.screenshot(full_page=True, animations="disabled")
         )
-        # 256 colours are a third of the bytes, and nobody sees the difference.
+        # 256 colours take a third of the bytes, without a visible difference.
         Image.open(io.BytesIO(shown)).convert("RGB").quantize(256).save(path, optimize=True)
         print(path.relative_to(FOLDER.parent.parent), flush=True)
 
@@ -122,7 +122,7 @@ def _opened(
 
 
 def _around(page: Page, places: tuple[str, ...]) -> bytes:
-    """The part of a page from the first of these places to the last."""
+    """Capture the part of a page from the first of these elements to the last."""
     found = [page.locator(place).bounding_box() for place in places]
     boxes = [box for box in found if box is not None]
     assert len(boxes) == len(places), places

@@ -1,9 +1,9 @@
-"""Build and start this repository as a Space would, and tell what holds: `make space-check`.
+"""Build and start this repository as a Space would, and report the checks: `make space-check`.
 
-A new environment is made of requirements.txt and the front matter, the tracked files are copied to the
-folder of a Space's application, and `app.py` runs there as user 1000 in namespaces of its own: nothing but
-loopback to speak to, and port 7860 free whatever else this machine serves. Who is not root gets no
-namespaces; what then cannot be told is said.
+A new environment is created from requirements.txt and the front matter, the tracked files are copied to the
+folder of a Space's application, and `app.py` runs there as user 1000 in separate namespaces: with loopback
+only, and port 7860 free whatever else this machine serves. Without root there are no namespaces; checks that
+need them are reported as not done.
 
     python -m tools.space.check [--keep FOLDER] [--uncontained]
 
@@ -48,7 +48,7 @@ def main() -> int:
 
 
 def _build(folder: Path) -> list[Row]:
-    """The environment in `env` and the tracked files in `home/app`."""
+    """Create the environment in `env` and copy the tracked files to `home/app`."""
     facts = hugging_face.front_matter(ROOT / "README.md")
     wanted = facts["python_version"]
     python = shutil.which(f"python{wanted}")

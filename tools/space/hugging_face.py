@@ -1,11 +1,12 @@
-"""What Hugging Face makes of a repository that is a Gradio Space, as far as it tells. Pure.
+"""How Hugging Face builds and runs a Gradio Space, as far as documented. Pure.
 
 - The front matter chooses Python and Gradio: https://huggingface.co/docs/hub/spaces-config-reference
 - requirements.txt is installed by the same pip call as Gradio with two of its extras, uvicorn, websockets and
   `spaces`; only that one file is there while it runs. Build logs that people publish show the call:
   https://discuss.huggingface.co/t/space-force-installs-old-gradio/71840
-- It runs `python app.py` in /home/user/app as user 1000, whose home is all that it may write beside the
-  folders for temporary files: https://huggingface.co/docs/hub/spaces-sdks-docker#permissions
+- It runs `python app.py` in /home/user/app as user 1000, who may write only to its home and to the folders
+for
+  temporary files: https://huggingface.co/docs/hub/spaces-sdks-docker#permissions
 - Variables of a running Space: https://huggingface.co/docs/hub/spaces-overview#helper-environment-variables
 """
 
@@ -23,7 +24,7 @@ OWNER, NAME = "somebody", "fim-playground"
 HOST = f"{OWNER}-{NAME}.hf.space"
 
 MEMORY_LIMIT_BYTES = 4 * 10**9
-"""What we allow ourselves; the smallest Space, CPU basic, has 16 GB:
+"""Our own limit; the smallest Space, CPU basic, has 16 GB:
 https://huggingface.co/docs/hub/spaces-gpus#hardware-specs."""
 
 ENVIRONMENT = {
@@ -49,7 +50,7 @@ ENVIRONMENT = {
 
 
 def front_matter(readme: Path) -> dict[str, str]:
-    """The plain values of a README's front matter.
+    """Return the plain values of a README's front matter.
 
     Raises:
         ValueError: there is none.
@@ -64,7 +65,7 @@ def front_matter(readme: Path) -> dict[str, str]:
 
 
 def requirements(sdk_version: str) -> list[str]:
-    """What the platform installs in the same call as requirements.txt."""
+    """Return what the platform installs in the same call as requirements.txt."""
     return [
         f"gradio[oauth,mcp]=={sdk_version}",
         "uvicorn>=0.14.0",

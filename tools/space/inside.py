@@ -1,7 +1,7 @@
-"""Where the rehearsed Space runs: arranges its file system, starts it, asks it, and prints rows as JSON.
+"""The process in the rehearsed Space: sets up its file system, starts it, tests it, and prints rows as JSON.
 
-With `--contained` this is the first process of namespaces that `check.py` made, as root: mounts and network
-are nobody else's, and all ends with this process.
+With `--contained` this is the first process of namespaces created by `check.py`, as root: mounts and network
+are private, and everything ends with this process.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from tools.space import hugging_face
 from tools.space.hugging_face import APP, HOME, PORT, USER
 
 SHARED = ("/tmp", "/var/tmp", "/dev/shm")
-"""Folders that everybody may write to."""
+"""World-writable folders."""
 
 BEGAN_AT = time.time()
-"""What is newer was written by the Space."""
+"""Newer files were written by the Space."""
 
 VISITOR = """
 import json, sys
@@ -110,7 +110,7 @@ def main() -> None:
 
 
 def _arrange(folder: Path) -> Path:
-    """Make this mount namespace look like a Space; returns the environment's interpreter."""
+    """Make this mount namespace look like a Space; return the environment's interpreter."""
     env = "/opt/env"
     base = os.path.realpath(folder / "env" / "bin" / "python")
     prefix = str(Path(base).parents[1])
@@ -137,7 +137,7 @@ def _arrange(folder: Path) -> Path:
 
 
 def _may_pass(folder: str) -> bool:
-    """Return whether everybody may read what lies there."""
+    """Return whether a folder is world-readable."""
     places = [Path(folder), *Path(folder).parents]
     return all(place.stat().st_mode & 0o005 == 0o005 for place in places)
 
@@ -151,7 +151,7 @@ def _answers() -> bool:
 
 
 def _listens() -> str:
-    """Who is asked at the port, as the system has it (`/proc/net/tcp`: address and port in hexadecimal)."""
+    """Return the address listening at the port, from `/proc/net/tcp` (address and port in hexadecimal)."""
     for line in Path("/proc/self/net/tcp").read_text().splitlines()[1:]:
         _, local, _, state, *_ = line.split()
         address, port = local.split(":")
@@ -177,7 +177,7 @@ def _complete(python: Path, environment: dict[str, str]) -> dict[str, Any]:
 
 
 def _left_outside() -> list[str]:
-    """Files of the Space's user that lie outside its home."""
+    """Return files of the Space's user outside its home."""
     places = ("/", *SHARED)
     found = subprocess.run(
         ["find", *places, "-xdev", "-uid", str(USER), "-newermt", f"@{BEGAN_AT}"],
@@ -192,7 +192,7 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _top(path: Path, home: Path) -> str:
-    """The part of a path that tells whose it is."""
+    """Return the part of a path that identifies its owner."""
     parts = path.relative_to(home).parts
     return "/".join(parts[: 2 if parts[0] in (".cache", "app") else 1])
 

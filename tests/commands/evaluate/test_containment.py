@@ -1,4 +1,4 @@
-"""What a program that means no good can reach, say and hold: nothing but what it is given."""
+"""Containment of a malicious program: it can reach, print and hold only what it is given."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Programs that a model wrote run behind walls, or not at all."""
+"""Generated programs run contained, or not at all."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ CLEAR_LEAD = 0.01
 
 
 def given_as_ids(text: str) -> bool:
-    """Whether a script says why its prompt stands as token ids."""
+    """Return whether a script says why its prompt stands as token ids."""
     told = text.replace("\n# ", " ")
     return any(reason in told for reason in REASONS.values())
 

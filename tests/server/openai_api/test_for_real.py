@@ -1,4 +1,4 @@
-"""The bundled model through every door for other tools: the same greedy text as `/complete` writes."""
+"""The bundled model through every route for other tools: the same greedy text as from `/complete`."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def real(engine: Page) -> Page:
 
 @pytest.fixture(scope="module")
 def complete(real: Page) -> dict[str, dict]:
-    """What `/complete` writes, by layout."""
+    """Return the middles of `/complete`, by layout."""
     client = Client(real.url, verbose=False)
 
     def last(**asked: object) -> dict:

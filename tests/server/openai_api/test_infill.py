@@ -1,4 +1,4 @@
-"""llama.cpp's `/infill`, asked as llama.vscode asks and answered as llama.cpp's own server answers."""
+"""llama.cpp's `/infill`, with requests of llama.vscode and responses as from llama.cpp's own server."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Other tools are told, in their own terms, that there is no model yet."""
+"""Other tools get an error in their own format while there is no model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Why an answer ended, as other tools are told it."""
+"""The finish reason of a response, as reported to other tools."""
 
 from __future__ import annotations
 

@@ -162,7 +162,7 @@ class Finder:
 
 
 def _program_is_ours() -> bool:
-    """Whether `python -m codegemma_ui…` or app.py is run: that module is not imported but executed."""
+    """Return whether `python -m codegemma_ui…` or app.py is run: that module is not imported but executed."""
     words = sys.orig_argv[1:]
     if "-m" in words:
         return words[words.index("-m") + 1].partition(".")[0] == PACKAGE

@@ -75,7 +75,7 @@ def main() -> None:
 
 
 def watch_places(decoder: BatchedDecoder) -> list[int]:
-    """How many rows had a place, in each dispatch."""
+    """Return how many rows had a place, in each dispatch."""
     found: list[int] = []
     decode_batch = decoder.steps.decode_batch
 

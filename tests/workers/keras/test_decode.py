@@ -35,8 +35,8 @@ FLOAT32_TOLERANCE = 1e-3
 
 
 def programs(context_length: int) -> int:
-    """How many are compiled: for each cache length the smallest chunk is a check, the others are read, and
-    tokens are written; sampling is compiled once."""
+    """Return how many are compiled: for each cache length the smallest chunk is a check, the others are read,
+    and tokens are written; sampling is compiled once."""
     lengths = planning.cache_lengths(context_length)
     return sum(len(planning.chunk_sizes(length)) + 1 for length in lengths) + 1
 

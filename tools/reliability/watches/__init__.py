@@ -1,6 +1,6 @@
-"""What is watched beside a run, whatever that does: each watch is a context manager, and has `figures` after.
+"""Watches during a run: each is a context manager with `figures` afterwards.
 
-`memory` is about resident memory, `connections` about where processes connect to, `stranger` about an address
-that nobody may connect to, `hangs` about whether the page answers meanwhile; `page` has all of a page's.
-They read /proc, so they are for Linux.
+`memory` watches resident memory, `connections` the peers of processes, `stranger` an address that must not be
+connected to, `hangs` the page's response times; `page` combines all of a page's. They read /proc, so they
+need Linux.
 """

@@ -1,7 +1,7 @@
-"""Whether any process of a page connects to where its operator did not say, as Linux lists the sockets.
+"""Detection of connections by a page's processes to peers that its operator did not configure, from /proc.
 
-A connection that lives shorter than a look is not seen here; what a visitor could have aimed is seen by
-`stranger`, however short. Sockets that send datagrams without connecting are not listed with a peer.
+A connection shorter than the polling interval is missed here; `stranger` sees those that a visitor could
+cause, however short. Sockets that send datagrams without connecting are listed without a peer.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ class Socket:
     """One row of the kernel's tables.
 
     Attributes:
-        local, remote: "address:port"; the port of a remote that there is none of is 0.
-        inode: by which a process' descriptors name it.
+        local, remote: "address:port"; without a remote its port is 0.
+        inode: its id in a process's descriptors.
     """
 
     kind: str
@@ -39,7 +39,7 @@ class Socket:
 
 
 def listed() -> list[Socket]:
-    """The sockets of the machine."""
+    """Return the sockets of the machine."""
     found = []
     for table in _TABLES:
         path = Path(f"/proc/net/{table}")
@@ -52,7 +52,7 @@ def listed() -> list[Socket]:
 
 
 def _address(written: str) -> str:
-    """ "0100007F:1F90" as "127.0.0.1:8080": words of four bytes, each in the machine's order."""
+    """Return "0100007F:1F90" as "127.0.0.1:8080": words of four bytes, each in the machine's byte order."""
     words, port = written.split(":")
     count = len(words) // 8
     raw = struct.pack(f">{count}I", *struct.unpack(f"={count}I", bytes.fromhex(words)))
@@ -66,19 +66,19 @@ def _port(address: str) -> int:
 
 
 class ConnectionWatch(Looking):
-    """The connections of a page's process and of all that descend from it.
+    """Watches the connections of a page's process and its descendants.
 
     Args:
         root: the page's process.
-        port: it listens at; who connected to it is a visitor.
-        configured: "address:port" of what the operator named, such as a server that runs the model.
+        port: its listening port; connections to it are visitors'.
+        configured: "address:port" of peers named by the operator, such as a server that runs the model.
     """
 
     def __init__(self, root: int, port: int, configured: Collection[str] = ()) -> None:
         super().__init__(LOOK_S)
         self._root, self._port, self._configured = root, port, frozenset(configured)
         self.elsewhere: set[str] = set()
-        """Connections to where nobody configured, as "tcp from … to …"."""
+        """Connections to other peers, as "tcp from … to …"."""
 
     def look(self) -> None:
         rows = listed()
@@ -92,13 +92,13 @@ class ConnectionWatch(Looking):
                 self.elsewhere.add(f"{row.kind} from {row.local} to {row.remote}")
 
     def _leaves(self, row: Socket) -> bool:
-        """Return whether it is a connection, and neither a visitor's nor one that the operator asked for."""
+        """Return whether it is a connection, and neither a visitor's nor a configured one."""
         return (
             not row.listens
             and _port(row.remote) != 0
             and _port(row.local) != self._port
             and row.remote not in self._configured
-            and row.inode != "0"  # closed, and nobody's any more
+            and row.inode != "0"  # closed, without an owner
         )
 
     def figures(self, scenario: str) -> list[Figure]:

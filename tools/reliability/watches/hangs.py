@@ -1,4 +1,4 @@
-"""Whether a page answers all the while, and whether nobody is left waiting at the end."""
+"""Detection of a page that does not respond in time, and of requests left waiting at the end."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from tools.reliability.figures import Figure
 from tools.reliability.watches.looking import Looking
 
 HEALTH, CHEAP = "/healthz", "/gradio_api/app_id"
-"""The first is answered before Gradio is asked, the second by it."""
+"""The first is handled by our middleware, the second by Gradio."""
 
 LOOK_S = 0.5
 ANSWER_S = 2.0
 SLOWER = 0.001
-"""The share of answers that may take longer than `ANSWER_S`."""
+"""The share of responses that may take longer than `ANSWER_S`."""
 
 LONGEST_S = 30.0
-"""After so long no answer is waited for."""
+"""The timeout of a response."""
 
 REST_S = 20.0
 """Seconds after the run in which the last request may end."""
 
 
 class _Asked(Looking):
-    """One address, on a thread and a connection of its own: one that hangs must not hide another."""
+    """Polls one address, on its own thread and connection, so that a hang does not hide another."""
 
     def __init__(self, url: str, path: str) -> None:
         super().__init__(LOOK_S)
@@ -50,11 +50,11 @@ class _Asked(Looking):
 
 
 class HangWatch:
-    """A page's answers.
+    """Watches the responses of a page.
 
     Args:
-        url: of the page, with or without a slash at its end.
-        answer_s: in which all but `SLOWER` have to come.
+        url: of the page, with or without a trailing slash.
+        answer_s: limit for all but `SLOWER` of the responses.
     """
 
     def __init__(self, url: str, answer_s: float = ANSWER_S) -> None:
@@ -98,7 +98,7 @@ class HangWatch:
         return [*figures, Figure(scenario, "requests left at the end", self._waiting, 0)]
 
     def _left_waiting(self) -> float:
-        """Requests that wait or are served once they had time to end; a page that does not say has one."""
+        """Return the requests still waiting or running after `REST_S`; 1 if the page does not respond."""
         until_s, left = time.monotonic() + REST_S, 1.0
         while left and time.monotonic() < until_s:
             with contextlib.suppress(httpx.HTTPError, LookupError, ValueError):

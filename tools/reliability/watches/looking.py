@@ -1,4 +1,4 @@
-"""A thread that looks again and again, for as long as a block takes."""
+"""A thread that polls for the duration of a block."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from typing import Self
 
 
 class Looking:
-    """A context manager; what a look raises is raised at the end of the block, so that no watch ends unseen.
+    """A polling context manager; an error of a poll is raised at the end of the block, so that it is not
+    lost.
 
     Args:
-        every_s: seconds from the beginning of one look to that of the next.
+        every_s: seconds between the starts of two polls.
     """
 
     def __init__(self, every_s: float) -> None:
@@ -22,7 +23,7 @@ class Looking:
         self.looks = 0
 
     def look(self) -> None:
-        """Look once."""
+        """Poll once."""
         raise NotImplementedError
 
     def __enter__(self) -> Self:

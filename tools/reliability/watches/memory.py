@@ -1,4 +1,4 @@
-"""How much memory a process takes while others do their worst to it, and whether it gives that back."""
+"""Memory of a process under attack, and whether it is returned afterwards."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from tools.reliability.figures import Figure
 from tools.reliability.watches.looking import Looking
 
 GROWN_MB, PEAK_MB = 100.0, 300.0
-"""What a page may hold beyond what it held at rest: after the run, and at any moment of it."""
+"""Memory that a page may take above its idle level: after the run, and at any moment of it."""
 
 LOOK_S = 0.02
 
 SETTLE_S = 5.0
-"""Seconds after the run in which it may come to rest."""
+"""Seconds after the run in which it may settle."""
 
 
 class MemoryWatch(Looking):
     """The resident memory of one process.
 
     Args:
-        who: for the figures.
-        pid: of the process, which is at rest when the block begins.
+        who: its name in the figures.
+        pid: of the process, which is idle when the block begins.
         grown_mb, peak_mb: the budget.
     """
 
@@ -43,7 +43,7 @@ class MemoryWatch(Looking):
             return
         try:
             now_mb = processes.resident_mb(self._pid)
-        except OSError:  # a worker that a switch replaced, or a page that died, which others tell
+        except OSError:  # a worker replaced by a switch, or a page that died, which others report
             self._ended = True
             return
         self._highest_mb = max(self._highest_mb, now_mb)
@@ -58,13 +58,14 @@ class MemoryWatch(Looking):
         super().__exit__(*raised)
 
     def stage(self) -> tuple[float, float]:
-        """MB above rest now, and at most since the last call: to name the part of a run that took them."""
+        """Return MB above idle now, and the peak since the last call, to attribute them to a part of a
+        run."""
         highest_mb, self._stage_mb = self._stage_mb, 0.0
         now_mb = processes.resident_mb(self._pid)
         return now_mb - self._rest_mb, max(highest_mb, now_mb) - self._rest_mb
 
     def figures(self, scenario: str) -> list[Figure]:
-        """After the block; none of a process that ended meanwhile."""
+        """Return the figures, after the block; none for a process that ended meanwhile."""
         if self._ended:
             return []
         grown_mb, peak_mb = self._end_mb - self._rest_mb, self._highest_mb - self._rest_mb
@@ -75,7 +76,7 @@ class MemoryWatch(Looking):
         ]
 
     def _settled_mb(self) -> float:
-        """The least that it came to within `SETTLE_S`."""
+        """Return the minimum within `SETTLE_S`."""
         least_mb, until_s = float("inf"), time.monotonic() + SETTLE_S
         while not self._ended and time.monotonic() < until_s:
             try:

@@ -15,12 +15,12 @@ from tools.reliability.watches.memory import MemoryWatch
 
 
 class PageWatch:
-    """A page that is at rest when the block begins.
+    """Watches a page, which is idle when the block begins.
 
     Args:
         url: of the page.
         pid: of its process.
-        workers: processes that are to be there at the end too; one that is not has no figure.
+        workers: processes expected to live until the end; one that does not has no figure.
         configured: as in `ConnectionWatch`.
     """
 
@@ -53,5 +53,5 @@ class PageWatch:
         self._stack.__exit__(kind, error, traceback)
 
     def figures(self, scenario: str) -> list[Figure]:
-        """After the block."""
+        """Return the figures, after the block."""
         return [figure for watch in self._watches for figure in watch.figures(scenario)]

@@ -1,4 +1,4 @@
-"""An address that everything may be told of, and nobody may come to."""
+"""An address that requests contain, and that the server must not connect to."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ HEARD_BYTES = 200
 
 
 class Stranger:
-    """A server on loopback that answers 200 to whatever comes, and keeps how that began."""
+    """A server on loopback that responds with 200 to any request, and records its first bytes."""
 
     def __init__(self) -> None:
         self._socket = socket.create_server(("127.0.0.1", 0))
         self._thread = threading.Thread(target=self._listen, daemon=True, name="stranger")
         self.address = f"127.0.0.1:{self._socket.getsockname()[1]}"
         self.heard: list[str] = []
-        """The beginning of what each that came said."""
+        """The first bytes of each connection."""
 
     def __enter__(self) -> Self:
         self._thread.start()
