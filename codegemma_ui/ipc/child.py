@@ -65,16 +65,18 @@ class Inbox:
         self._cancelled.discard(request_id)
 
     def _read(self) -> None:
-        for line in sys.stdin.buffer:
-            message = json.loads(line)
-            match message["op"]:
-                case "ping":
-                    self._write({"worker": "alive"})
-                case "cancel":
-                    self._cancelled.add(message["request_id"])
-                case _:
-                    self._requests.put(message)
-        _end()
+        try:
+            for line in sys.stdin.buffer:
+                message = json.loads(line)
+                match message["op"]:
+                    case "ping":
+                        self._write({"worker": "alive"})
+                    case "cancel":
+                        self._cancelled.add(message["request_id"])
+                    case _:
+                        self._requests.put(message)
+        finally:  # also where the page died in the middle of a line
+            _end()
 
 
 def _end() -> NoReturn:
