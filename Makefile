@@ -20,13 +20,16 @@ versions: ## the tiny model on every torch and jax that is allowed, each in an e
 	@scripts/setup all
 	@scripts/test tests/workers/keras/test_versions.py
 
-lint: ## ruff, mypy, and which room may import which
+.venv/bin/ruff:
+	@scripts/setup test
+
+lint: .venv/bin/ruff ## ruff, mypy, and which room may import which
 	@.venv/bin/ruff check .
 	@.venv/bin/ruff format --check .
 	@.venv/bin/mypy
 	@.venv/bin/lint-imports --no-logo
 
-format: ## let ruff write the layout
+format: .venv/bin/ruff ## let ruff write the layout
 	@.venv/bin/ruff format .
 	@.venv/bin/ruff check --fix .
 

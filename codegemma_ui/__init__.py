@@ -1,8 +1,6 @@
 """CodeGemma FIM Playground: see a language model write the code at your cursor.
 
-Packages and their imports: `commands -> server -> ui -> client, completions -> ipc -> fim -> errors`,
-`library -> client -> download`, and `workers -> ipc` in a separate process, the only one that imports Keras.
-All may import settings, presets, machine and installation. `make lint` enforces this.
+docs/architecture.md has the packages and which may import which; `make lint` enforces it.
 """
 
 from typing import TYPE_CHECKING

@@ -19,7 +19,7 @@ from codegemma_ui.client.choice import (
     Choice,
     Command,
 )
-from codegemma_ui.client.generation import Generation, Listener
+from codegemma_ui.client.generation import Generation, Observer
 from codegemma_ui.client.lifecycle import Lifecycle
 from codegemma_ui.client.pace import Measured, Pace
 from codegemma_ui.client.queue import QueueFull, RequestQueue
@@ -66,7 +66,7 @@ class EngineClient:
         most_waiting: requests that may wait behind those that run; None sets no limit.
 
     Attributes:
-        observers: each is called for every request that joins the queue, and returns a listener for it.
+        observers: each is called for every request that joins the queue, and returns its observer.
         submitted: number of requests so far, refused ones included.
     """
 
@@ -78,7 +78,7 @@ class EngineClient:
         most_waiting: int | None = None,
     ) -> None:
         self.settings = settings
-        self.observers: list[Callable[[], Listener]] = []
+        self.observers: list[Callable[[], Observer]] = []
         self.submitted = 0
         self._clock = clock
         self._ids = itertools.count(1)
@@ -236,7 +236,7 @@ class EngineClient:
                 generation.ticket = self._queue.join()
         except PlaygroundError as error:
             observers = [] if isinstance(error, QueueFull) else [one() for one in self.observers]
-            generation = Generation(name, None, lambda _: None, listeners=observers)
+            generation = Generation(name, None, lambda _: None, observers=observers)
             generation.refuse(error)
             return generation
         generation.ticket.add_done_callback(lambda _: self._send(generation))

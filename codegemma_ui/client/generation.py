@@ -29,7 +29,7 @@ a dispatch never ends, or if a request is never started."""
 _END = object()
 
 
-class Listener(Protocol):
+class Observer(Protocol):
     """Observes one generation; called from any thread, one call at a time."""
 
     def event(self, event: Event) -> None:
@@ -48,7 +48,7 @@ class Generation:
         request: as sent to the worker; None if it was invalid.
         cancel: ends it wherever it is; called at most once.
         ahead: returns the number of requests that must end before its turn.
-        listeners: observe it.
+        observers: observe it.
 
     Attributes:
         request_id: its id on the pipe.
@@ -63,10 +63,10 @@ class Generation:
         request: CompletionRequest | None,
         cancel: Callable[[Generation], None],
         ahead: Callable[[Generation], int] = lambda _: 0,
-        listeners: Iterable[Listener] = (),
+        observers: Iterable[Observer] = (),
     ) -> None:
         self.request_id, self.request = request_id, request
-        self._cancel, self._ahead, self._listeners = cancel, ahead, tuple(listeners)
+        self._cancel, self._ahead, self._observers = cancel, ahead, tuple(observers)
         self.ticket: Ticket | None = None
         self.measured: Measured | None = None
         self.cancelled = False
@@ -139,8 +139,8 @@ class Generation:
         with self._lock:
             if self._ended:
                 return
-            for listener in self._listeners:
-                listener.event(event)
+            for observer in self._observers:
+                observer.event(event)
             if isinstance(event, LAST_EVENTS):
                 self._end()
         self._put(event)
@@ -164,8 +164,8 @@ class Generation:
 
     def _end(self) -> None:
         self._ended = True
-        for listener in self._listeners:
-            listener.ended()
+        for observer in self._observers:
+            observer.ended()
 
     def _put(self, item: Event | object) -> None:
         if threading.get_ident() == self._thread:

@@ -1,4 +1,4 @@
-"""The one queue of requests and switches: first come, first served, across threads and event loops.
+"""The one queue of requests and switches, in the order of their arrival, across threads and event loops.
 
 Gradio's own limit can be bypassed through its other endpoints, and by a cancelled generator that has not
 ended yet. So the client keeps the queue, which alone counts the requests that wait.

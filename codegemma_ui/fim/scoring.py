@@ -11,12 +11,12 @@ from codegemma_ui.fim import BYTE_ORDER_MARK
 
 
 def exact_match(middle: str, expected: str) -> bool:
-    """Return whether both are equal up to leading and trailing whitespace."""
+    """Return whether both are equal, trailing whitespace aside."""
     return middle.rstrip() == expected.rstrip()
 
 
 def edit_similarity(middle: str, expected: str) -> float:
-    """Return 1 minus the Levenshtein distance over the longer length, with whitespace stripped; from 0 to 1.
+    """Return 1 minus the Levenshtein distance over the longer length, trailing whitespace aside; 0 to 1.
 
     Two empty texts are equal: 1.
     """

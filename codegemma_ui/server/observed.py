@@ -25,7 +25,7 @@ ABANDONED = "abandoned"
 
 @dataclass
 class _Observed:
-    """A `generation.Listener` that keeps no text."""
+    """A `generation.Observer` that keeps no text."""
 
     metrics: Metrics
     arrived_s: float = field(default_factory=time.monotonic)

@@ -1,6 +1,7 @@
 """One middle as a worker writes it: its prompt, its tokens, and the one rule by which it ends. Pure.
 
-Both workers generate through it, so that a request ends for the same reasons wherever its tokens come from.
+Both workers generate through it, so that a request ends by the same rule wherever its tokens come from. A
+remote server may also end it for reasons of its own.
 """
 
 from __future__ import annotations

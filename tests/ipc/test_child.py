@@ -18,7 +18,9 @@ threading.Event().wait()
 """
 
 
-@pytest.mark.parametrize("sent", [b"", b'{"op": "ping"}\n', b'{"op": "complete", "requ', b"no json\n"])
+@pytest.mark.parametrize(
+    "sent", [b"", b'{"op": "ping"}\n', b'{"op": "complete", "requ', b"no json\n"]
+)
 def test_a_worker_ends_when_its_page_is_gone(sent: bytes) -> None:
     """A page that is killed while it writes a long request leaves a part of a line."""
     worker = subprocess.Popen(

@@ -32,7 +32,7 @@ _READ = (
 )
 
 
-class Form:
+class CompletionForm:
     """One request, and the objects of its response.
 
     Args:

@@ -32,7 +32,7 @@ _UNSUPPORTED = ("grammar", "json_schema", "logit_bias", "lora", "ignore_eos", "n
 """Options that would change the response: refused unless they are at a value without effect."""
 
 
-class Form:
+class InfillForm:
     """One request, and the objects of its response.
 
     Args:

@@ -42,7 +42,7 @@ SEND_S = 30.0
 
 _OURS = re.compile(r"/(?:infill|health|v1(?:/.*)?)", re.DOTALL)
 
-Form = completions.Form | infill.Form
+Form = completions.CompletionForm | infill.InfillForm
 
 
 class OpenAIApi:
@@ -141,9 +141,9 @@ class OpenAIApi:
         status, vocabulary = self._ready(), self._client.vocabulary()
         form: Form
         if request.url.path == COMPLETIONS:
-            form = completions.Form(given, status.preset or "", vocabulary)
+            form = completions.CompletionForm(given, status.preset or "", vocabulary)
         else:
-            form = infill.Form(given, status.preset or "", status.context_length)
+            form = infill.InfillForm(given, status.preset or "", status.context_length)
         # In a thread, since counting the tokens of a long text takes a while; anyio ends idle threads.
         raw, cut = await anyio.to_thread.run_sync(
             fields_for, form.ask, vocabulary, status.context_length

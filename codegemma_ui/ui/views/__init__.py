@@ -1,6 +1,6 @@
-"""The lesson views: facts that a script of `static/` draws.
+"""The views: facts that a script of `static/` draws, most of them in a tab below the result.
 
-A view is a tab of the third pane. The server provides facts and texts; the browser draws them. User text
+The server provides facts and texts; the browser draws them. User text
 becomes HTML only through `render.escape`.
 """
 

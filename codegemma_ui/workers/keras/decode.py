@@ -1,9 +1,9 @@
 """The decode loop: prefill the new part of the prompt, then decode tokens, on any backend.
 
 This module deals in token ids. It knows nothing of text, cancellation or deadlines: the caller stops
-iterating when it has enough, and is polled during a long prefill, at least every `pace.PASS_S`. The passes
-run on a separate thread, one at a time, so that the next one runs while the caller handles the last one's
-tokens.
+iterating when it has enough, and is polled during a long prefill, every `POLL_S` and between passes. The
+passes run on a separate thread, one at a time, so that the next one runs while the caller handles the last
+one's tokens.
 """
 
 from __future__ import annotations

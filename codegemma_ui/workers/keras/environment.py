@@ -154,14 +154,29 @@ def memory_in_use(backend: str, device: Device, devices: int = 1) -> int:
     resident = machine.resident_bytes(os.getpid())
     if not device.accelerated:
         return resident
-    if backend == "torch":
-        torch = importlib.import_module("torch")
-        on_mps = os.environ["KERAS_TORCH_DEVICE"] == "mps"
-        used = torch.mps.current_allocated_memory() if on_mps else torch.cuda.memory_allocated()
-        return resident + int(used)
-    if backend == "jax":
-        cards = importlib.import_module("jax").devices()[:devices]
-        stats = [card.memory_stats() or {} for card in cards]
-        return resident + sum(int(one.get("bytes_in_use", 0)) for one in stats)
+    return resident + _GPU_MEMORY_IN_USE[backend](devices)
+
+
+def _jax_memory_in_use(devices: int) -> int:
+    cards = importlib.import_module("jax").devices()[:devices]
+    stats = [card.memory_stats() or {} for card in cards]
+    return sum(int(one.get("bytes_in_use", 0)) for one in stats)
+
+
+def _torch_memory_in_use(_: int) -> int:
+    torch = importlib.import_module("torch")
+    on_mps = os.environ["KERAS_TORCH_DEVICE"] == "mps"
+    used = torch.mps.current_allocated_memory() if on_mps else torch.cuda.memory_allocated()
+    return int(used)
+
+
+def _tensorflow_memory_in_use(_: int) -> int:
     tensorflow = importlib.import_module("tensorflow")
-    return resident + int(tensorflow.config.experimental.get_memory_info("GPU:0")["current"])
+    return int(tensorflow.config.experimental.get_memory_info("GPU:0")["current"])
+
+
+_GPU_MEMORY_IN_USE = {
+    "jax": _jax_memory_in_use,
+    "torch": _torch_memory_in_use,
+    "tensorflow": _tensorflow_memory_in_use,
+}

@@ -1,7 +1,7 @@
 """Turn one request into one stream of events, combining prompt, decode loop, text and stop rule.
 
-The decode loop deals in ids and never stops by itself before `max_length`. This module decides when a middle
-has ended and turns ids into whole characters.
+The decode loop deals in ids, and ends by itself only at a stop token and at `max_length`. Whatever else ends a
+middle is decided by `Middle`; this module asks it, and checks for cancellation.
 """
 
 from __future__ import annotations

@@ -2,8 +2,9 @@
 
 `programs.py` and `forward.py` define the passes once, in `keras.ops`. `jax.py`, `tensorflow.py` and
 `torch.py` each compile them in their own way and hide how the cache is stored; the `…_layers.py` beside each
-compiles one layer at a time, for a large model on a CPU (`layers.py`). Sampling, chunk planning and drafts
-are not here but in `decode.py`.
+compiles one layer at a time, for a large model on a CPU (`layers.py`), and has the `arrangement` and `create`
+of its backend. Outside are chunk planning (`planning.py`), drafts (`prompt_lookup.py`) and the random numbers
+of sampling (`sampling.py`).
 """
 
 from __future__ import annotations
