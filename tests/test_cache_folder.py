@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,9 +12,10 @@ import pytest
 from codegemma_ui import cache_folder, installation
 from codegemma_ui.commands import doctor
 from codegemma_ui.settings import Settings
+from tests.support import AWKWARD
+from tests.support.nobody import as_nobody, needs_root
 
 ROOT = Path(__file__).parent.parent
-AWKWARD = "a b 'c' \"d\" \\ 한글 $HOME"
 
 
 @pytest.fixture
@@ -71,32 +70,6 @@ def test_no_home_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
     installation.settle_home()
     assert os.environ["HOME"] == "/"
 
-
-def as_nobody(script: str, *arguments: str, **environ: str) -> str:
-    """What a script prints for a user without an entry, without a home unless `environ` has one."""
-    clean = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
-    command = ["setpriv", "--reuid", "54321", "--regid", "54321", "--clear-groups"]
-    done = subprocess.run(
-        [*command, sys.executable, "-c", script, *arguments],
-        env={**clean, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1", **environ},
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=180,
-    )
-    return done.stdout.strip()
-
-
-def can_be_nobody() -> bool:
-    try:
-        return as_nobody("print('here')") == "here"
-    except (OSError, subprocess.SubprocessError):
-        return False
-
-
-needs_root = pytest.mark.skipif(
-    not can_be_nobody(), reason="needs root, and a Python others may run"
-)
 
 LOOK = """
 import os, sys

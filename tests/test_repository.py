@@ -134,3 +134,19 @@ def test_setup_takes_a_torch_that_the_requirements_allow() -> None:
     (line,) = extras()["torch"]
     assert len(pinned) == 1
     assert all(one in Requirement(line).specifier for one in pinned)
+
+
+def test_nothing_is_imported_from_a_file_of_tests_or_a_conftest() -> None:
+    """What several files use is in a module of their room, or in tests/support."""
+    names = r"(?:\w+\.)*(?:test_\w+|conftest)"
+    pattern = re.compile(
+        rf"^\s*(?:from \.*{names} import |import {names}\b|from [\w.]+ import .*\b(?:test_\w+|conftest)\b)",
+        re.MULTILINE,
+    )
+    assert pattern.search("from tests.client.test_client import complete")
+    assert pattern.search("from .conftest import ask")
+    assert pattern.search("from . import conftest")
+    for folder in ("tests", "tools", "benchmarks", "scripts", "training", "codegemma_ui"):
+        for file in (ROOT / folder).rglob("*.py"):
+            found = pattern.search(file.read_text(encoding="utf-8"))
+            assert not found, f"{file.relative_to(ROOT)}: {found and found[0]}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from typing import Any
 
 import pytest
 
@@ -51,7 +52,7 @@ def test_every_flag_has_a_variable() -> None:
 def test_a_flag_wins_over_its_variable(
     flag: str, field: str, variable: str, value: str, other: str
 ) -> None:
-    environ = {f"CODEGEMMA_UI_{variable}": other}
+    environ: dict[str, Any] = {f"CODEGEMMA_UI_{variable}": other}
     assert str(getattr(resolve(**environ), field)).removesuffix(".0") == other
     assert str(getattr(resolve([flag, value], **environ), field)).removesuffix(".0") in (
         value,
@@ -173,7 +174,7 @@ def test_a_space_listens_on_every_address() -> None:
         ({"CODEGEMMA_UI_LOG_LEVEL": "loud"}, BadInput, "warning, info, debug"),
     ],
 )
-def test_a_wrong_choice_is_named(environ: dict[str, str], kind: type[Exception], said: str) -> None:
+def test_a_wrong_choice_is_named(environ: dict[str, Any], kind: type[Exception], said: str) -> None:
     with pytest.raises(kind) as caught:
         resolve(**environ)
     assert said in str(caught.value)

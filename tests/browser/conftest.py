@@ -7,15 +7,14 @@ ends with this package: Playwright keeps an event loop running, and other tests 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser, expect, sync_playwright
 
 from codegemma_ui.settings import Settings
 from tests.browser import chromium
-from tests.browser.playground import SECONDS, Playground
+from tests.browser.playground import SECONDS, OpenPage, Playground, Scripted
 from tests.server.scripted_page import Page
 from tests.support.scripted_client import ScriptedClient
 
@@ -34,14 +33,6 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
-@dataclass(frozen=True)
-class Scripted:
-    """A served page and the scripted engine behind it."""
-
-    client: ScriptedClient
-    url: str
-
-
 @pytest.fixture(scope="package")
 def scripted_server() -> Iterator[Scripted]:
     from codegemma_ui.server import serving
@@ -58,9 +49,6 @@ def scripted_server() -> Iterator[Scripted]:
 def scripted(scripted_server: Scripted) -> Scripted:
     scripted_server.client.reset()
     return scripted_server
-
-
-OpenPage = Callable[..., Playground]
 
 
 @pytest.fixture

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from playwright.sync_api import Locator, Page, expect
 
 from codegemma_ui.ui.strings import TABLE
+from tests.support.scripted_client import ScriptedClient
 
 SECONDS = 1000
 ENGINE_TIMEOUT = 240 * SECONDS
@@ -220,3 +222,15 @@ class Playground:
         """The same, with the caret in an editor."""
         self.editor(name).click()
         self.press_complete()
+
+
+@dataclass(frozen=True)
+class Scripted:
+    """A served page and the scripted engine behind it."""
+
+    client: ScriptedClient
+    url: str
+
+
+OpenPage = Callable[..., Playground]
+"""What a test is given to open pages with: an address, then what `Playground.open` takes."""

@@ -7,8 +7,7 @@ from playwright.sync_api import expect
 
 from codegemma_ui.ipc.messages import AS_SERVED, LACKS
 from codegemma_ui.machine import OPENAI
-from tests.browser.conftest import OpenPage, Scripted
-from tests.browser.playground import Playground
+from tests.browser.playground import OpenPage, Playground, Scripted
 
 
 @pytest.fixture

@@ -9,9 +9,8 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
 from tests.browser import comparisons
-from tests.browser.conftest import OpenPage, Scripted
-from tests.browser.playground import Playground
-from tests.browser.test_reach_every_control import fill_the_page
+from tests.browser.every_control import fill_the_page
+from tests.browser.playground import OpenPage, Playground, Scripted
 
 RULES = {
     "runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}

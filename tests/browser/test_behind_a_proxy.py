@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 from playwright.sync_api import Browser, expect
 
+from tests.browser.coming_back import log_in, wait_until_shown
 from tests.browser.playground import SECONDS, Playground
-from tests.browser.test_come_back_after_a_reload import log_in, wait_until_shown
 from tests.server import nginx
 from tests.server.scripted_page import Page, serving, wait_until
 
@@ -28,7 +29,10 @@ def on_a_port(server: str) -> str:
 def test_a_sub_path_with_a_login_streams_and_has_mcp(
     slash: str, browser: Browser, tmp_path: Path
 ) -> None:
-    secrets = {"CODEGEMMA_UI_AUTH": "ann:hush-hush", "CODEGEMMA_UI_API_KEY": "tool-key"}
+    secrets: dict[str, Any] = {
+        "CODEGEMMA_UI_AUTH": "ann:hush-hush",
+        "CODEGEMMA_UI_API_KEY": "tool-key",
+    }
     with serving("--root-path", PREFIX, "--mcp", "--openai-api", **secrets) as page:
         server = nginx.guide()[0].replace("http://127.0.0.1:7860", f"{page.url}{slash}")
         server = on_a_port(server).replace("location / {", f"location {PREFIX}/ {{")

@@ -12,7 +12,7 @@ import pytest
 from gradio_client import Client
 
 from codegemma_ui.ipc.messages import Completion
-from tests.browser.conftest import Scripted
+from tests.browser.playground import Scripted
 
 KEYS = {"event", *Completion.__dataclass_fields__}
 

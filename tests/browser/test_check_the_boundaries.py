@@ -5,9 +5,8 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import Locator, expect
 
-from tests.browser.conftest import OpenPage, Scripted
-from tests.browser.playground import Playground
-from tests.browser.test_look_at_the_page import BOXES
+from tests.browser.boxes import BOXES
+from tests.browser.playground import OpenPage, Playground, Scripted
 
 LIT = "() => [...(CSS.highlights.get('lit-token') ?? [])].map((range) => range.toString())"
 

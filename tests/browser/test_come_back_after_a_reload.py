@@ -12,10 +12,10 @@ from playwright.sync_api import Browser, Dialog, Page, expect
 
 from codegemma_ui.errors import WorkerDied
 from codegemma_ui.ui.strings import text
+from tests.browser.coming_back import log_in, wait_until_shown
 from tests.browser.comparisons import GAIN, RACE, gain, lane, open_view, race_starter, score
-from tests.browser.conftest import OpenPage, Scripted
 from tests.browser.flaky_network import flaky
-from tests.browser.playground import SECONDS, Playground
+from tests.browser.playground import SECONDS, OpenPage, Playground, Scripted
 from tests.server.scripted_page import serving
 
 PREFIX = "# 한글 😀 <img src=x onerror=alert(1)> ${x} {{x}}\nimport "
@@ -23,12 +23,6 @@ SUFFIX = "\n\nif __name__ == '__main__':\n\tsys.exit(0)  \n"
 FILES = "a.py\nx = 1\n<|file_separator|>\n\nb.py"
 PANES = ("program", "raw-prompt", "raw-output")
 NUMBERS = {"max-length": "200", "temperature": "0.5", "top-k": "40", "seed": "7"}
-
-
-def wait_until_shown(playground: Playground) -> None:
-    """Wait until a page that was loaded again has shown all that its tab kept."""
-    expect(playground.status).not_to_be_empty()
-    playground.page.wait_for_selector('section[data-view="recorded"]', state="attached")
 
 
 def reload(playground: Playground) -> None:
@@ -492,14 +486,6 @@ def test_a_press_of_complete_that_finds_the_server_lost_is_answered(
     expect(unsent).to_be_hidden()
     reload(playground)
     expect(unsent).to_be_hidden()
-
-
-def log_in(page: Page) -> None:
-    fields = page.locator("input, textarea")
-    fields.nth(0).fill("ann")
-    fields.nth(1).fill("hush-hush")
-    page.get_by_role("button").last.click()
-    page.wait_for_selector("#before .cm-content[data-language]")
 
 
 def test_a_restart_of_a_private_server_asks_for_the_login_and_loses_nothing(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
@@ -53,7 +54,7 @@ def test_a_space_serves_under_its_name_in_hugging_faces_frame_and_in_no_other(
     browser: Browser,
 ) -> None:
     """Chromium is sent to loopback by a proxy rule of ours, since the names are real ones."""
-    environ = {"SPACE_ID": "owner/space", "SPACE_HOST": SPACE}
+    environ: dict[str, Any] = {"SPACE_ID": "owner/space", "SPACE_HOST": SPACE}
     with serving(**environ) as page:
         opened = open_when_ready(page, browser)
         port = urlsplit(page.url).port

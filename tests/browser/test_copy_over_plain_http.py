@@ -13,8 +13,7 @@ from playwright.sync_api import Browser, Locator, expect
 from codegemma_ui.settings import Settings
 from codegemma_ui.ui.strings import Language, text
 from tests.browser import chromium
-from tests.browser.conftest import Scripted
-from tests.browser.playground import SECONDS, Playground
+from tests.browser.playground import SECONDS, Playground, Scripted
 from tests.support.scripted_client import ScriptedClient
 
 HOST = "playground.example"

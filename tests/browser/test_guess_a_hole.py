@@ -6,8 +6,7 @@ from playwright.sync_api import Locator, expect
 
 from codegemma_ui.errors import NotReady
 from codegemma_ui.ipc.messages import parse_request
-from tests.browser.conftest import OpenPage, Scripted
-from tests.browser.playground import Playground
+from tests.browser.playground import OpenPage, Playground, Scripted
 
 PROGRAM = "def double(n):\n    return 2 * n\n\n\nprint(double(4))\n"
 TRUTH = "return 2 * n"

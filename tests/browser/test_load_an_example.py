@@ -5,8 +5,7 @@ from playwright.sync_api import expect
 
 from codegemma_ui.ui.examples import EXAMPLES, Example, by_key
 from codegemma_ui.ui.strings import text
-from tests.browser.conftest import Scripted
-from tests.browser.playground import Playground
+from tests.browser.playground import Playground, Scripted
 
 
 @pytest.mark.parametrize(

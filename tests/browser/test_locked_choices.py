@@ -12,7 +12,7 @@ from playwright.sync_api import expect
 from codegemma_ui.server import serving
 from codegemma_ui.settings import Settings
 from codegemma_ui.ui import layout, permission
-from tests.browser.conftest import OpenPage, Scripted
+from tests.browser.playground import OpenPage, Scripted
 from tests.support.scripted_client import ScriptedClient
 from tools.reliability import visitor
 

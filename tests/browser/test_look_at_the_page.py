@@ -5,14 +5,8 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.conftest import OpenPage, Scripted
-from tests.browser.playground import Playground
-
-BOXES = """() => Object.fromEntries(
-    ["before", "after", "middle", "caption", "actions", "panes"].map((id) => {
-        const box = document.getElementById(id).getBoundingClientRect();
-        return [id, [box.left, box.top + scrollY, box.width].map(Math.round)];
-    }))"""
+from tests.browser.boxes import BOXES
+from tests.browser.playground import OpenPage, Playground, Scripted
 
 
 def test_nothing_moves_while_text_streams(playground: Playground, scripted: Scripted) -> None:

@@ -7,13 +7,8 @@ import pytest
 from playwright.sync_api import expect
 
 from codegemma_ui.errors import EngineError
-from tests.browser.conftest import OpenPage, Scripted
-from tests.browser.playground import Playground
-
-HOSTILE = (
-    "${alert(1)}${window.ran=1}{{constructor}}`${window.ran=1}`</script><script>window.ran=1</script>"
-    "<img src=x onerror='window.ran=1'><svg onload='window.ran=1'>\\u0041 &lt; &amp; <|fim_middle|>"
-)
+from tests.browser.hostile import HOSTILE
+from tests.browser.playground import OpenPage, Playground, Scripted
 
 
 @pytest.mark.parametrize("source", ["typed", "written"])

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from playwright.sync_api import expect
 
-from tests.browser.conftest import Scripted
-from tests.browser.playground import Playground
+from tests.browser.playground import Playground, Scripted
 
 OTHER = "shapes.py\nclass Square:\n    pass\n"
 

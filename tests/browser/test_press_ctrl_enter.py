@@ -2,8 +2,7 @@
 
 import pytest
 
-from tests.browser.conftest import Scripted
-from tests.browser.playground import Playground
+from tests.browser.playground import Playground, Scripted
 
 
 @pytest.mark.parametrize("editor", ["before", "after"])

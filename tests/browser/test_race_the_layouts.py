@@ -7,8 +7,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.comparisons import ORDERS, RACE, lane, open_view, race, race_starter
-from tests.browser.conftest import OpenPage, Scripted
-from tests.browser.playground import SECONDS, Playground
+from tests.browser.playground import SECONDS, OpenPage, Playground, Scripted
 
 # Every state of the three lanes that is drawn.
 NOTE = """() => {

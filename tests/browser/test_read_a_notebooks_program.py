@@ -9,7 +9,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page
 
 from codegemma_ui.library import markup
-from tests.browser.test_markup_stays_text import HOSTILE
+from tests.browser.hostile import HOSTILE
 
 DARK = (
     "data-jp-theme-light=false",

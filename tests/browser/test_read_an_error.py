@@ -3,8 +3,7 @@
 from playwright.sync_api import expect
 
 from codegemma_ui.errors import WorkerDied
-from tests.browser.conftest import Scripted
-from tests.browser.playground import Playground
+from tests.browser.playground import Playground, Scripted
 
 
 def test_an_engine_error_is_shown_and_keeps_what_came(

@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.conftest import OpenPage, Scripted
-from tests.browser.playground import Playground
+from tests.browser.playground import OpenPage, Playground, Scripted
 
 
 @pytest.fixture

@@ -5,8 +5,7 @@ import time
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.conftest import Scripted
-from tests.browser.playground import Playground
+from tests.browser.playground import Playground, Scripted
 
 PRESS_AT_ONCE = """() => {
     window.pressed = false;

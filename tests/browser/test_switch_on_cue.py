@@ -4,8 +4,7 @@ from playwright.sync_api import expect
 
 from codegemma_ui import presets
 from codegemma_ui.errors import NotEnoughMemory
-from tests.browser.conftest import OpenPage, Scripted
-from tests.browser.playground import Playground
+from tests.browser.playground import OpenPage, Playground, Scripted
 
 
 def test_a_switch_tells_its_story_and_can_be_cancelled(

@@ -9,8 +9,7 @@ from playwright.sync_api import expect
 
 from codegemma_ui.ui.lessons import LESSONS, Lesson, State
 from codegemma_ui.ui.strings import Language, text
-from tests.browser.conftest import OpenPage, Scripted
-from tests.browser.playground import Playground
+from tests.browser.playground import OpenPage, Playground, Scripted
 
 
 def said(key: str, language: Language) -> str:

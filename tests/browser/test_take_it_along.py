@@ -23,8 +23,8 @@ from codegemma_ui.completions.recording import Recording
 from codegemma_ui.completions.snippets import Taken
 from codegemma_ui.ipc.messages import Event, parse_request
 from codegemma_ui.ui.strings import text
-from tests.browser.conftest import OpenPage, Scripted
-from tests.browser.playground import Playground
+from tests.browser.playground import OpenPage, Playground, Scripted
+from tests.support.events import done_of, tokens_of
 
 PREFIX = "# 한글 😀 \"quotes\" 'and' \\ $HOME\nimport "
 SUFFIX = "\n\nif __name__ == '__main__':\n\tsys.exit(0)  # <b>bold</b>\n"
@@ -185,9 +185,9 @@ def good(scripted: Scripted) -> dict[str, Any]:
         return [event async for event in scripted.client.complete(raw)]
 
     with ThreadPoolExecutor(1) as thread:  # in this one Playwright has a loop running
-        _, *tokens, last = thread.submit(lambda: asyncio.run(events())).result()
+        told = thread.submit(lambda: asyncio.run(events())).result()
     prompt = scripted.client.vocabulary().prompt(PREFIX, SUFFIX, request.max_length)
-    return Recording(request, "LF", prompt, tuple(tokens), last).to_dict()
+    return Recording(request, "LF", prompt, tuple(tokens_of(told)), done_of(told)).to_dict()
 
 
 BROKEN = {

@@ -4,8 +4,7 @@ import time
 
 from playwright.sync_api import expect
 
-from tests.browser.conftest import OpenPage, Scripted
-from tests.browser.playground import Playground
+from tests.browser.playground import OpenPage, Playground, Scripted
 
 
 def test_a_waiting_person_sees_their_place(scripted: Scripted, open_page: OpenPage) -> None:

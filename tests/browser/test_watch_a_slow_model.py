@@ -8,8 +8,7 @@ from playwright.sync_api import Locator, expect
 
 from codegemma_ui.errors import ChoiceFailed, WorkerDied
 from tests.browser.comparisons import GAIN, RACE, gain, lane, open_view, race_starter
-from tests.browser.conftest import OpenPage, Scripted
-from tests.browser.playground import Playground
+from tests.browser.playground import OpenPage, Playground, Scripted
 from tests.support.scripted_client import MIDDLE
 
 

@@ -9,7 +9,6 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -19,20 +18,11 @@ from codegemma_ui.errors import BackendMissing, NotEnoughMemory, UnknownBackend,
 from codegemma_ui.ipc.messages import CancelledEvent, DoneEvent, ErrorEvent, Event, PromptEvent
 from codegemma_ui.server import health
 from codegemma_ui.settings import Settings
+from tests.client.scripted_engine import complete, make_client, wait_for, worker_pids
 from tests.support import WORKER
+from tests.support.events import done_of, middle_of
 
 pytestmark = pytest.mark.usefixtures("every_backend")
-
-
-def make_client(*options: str | list[str], backend: str = "jax", **settings: Any) -> EngineClient:
-    """Over the scripted worker; an option that is a list is looked into at each start."""
-
-    def command(choice: Choice, folder: Path) -> list[str]:
-        named = ("--preset", choice.preset.name, "--backend", choice.backend)
-        given = [one for each in options for one in ([each] if isinstance(each, str) else each)]
-        return [sys.executable, str(WORKER), *named, *given]
-
-    return EngineClient(Settings(backend=backend, **settings), command)
 
 
 @pytest.fixture
@@ -41,33 +31,6 @@ def client() -> Iterator[EngineClient]:
     client.start()
     yield client
     client.close()
-
-
-def wait_for(client: EngineClient, *states: str, timeout_s: float = 10.0) -> None:
-    deadline = time.monotonic() + timeout_s
-    while client.status().state not in states:
-        assert time.monotonic() < deadline, client.status()
-        time.sleep(0.01)
-
-
-def complete(client: EngineClient, **raw: object) -> list[Event]:
-    async def collect() -> list[Event]:
-        return [event async for event in client.complete(raw)]
-
-    return asyncio.run(collect())
-
-
-def worker_pids() -> list[int]:
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            command = (folder / "cmdline").read_bytes().decode()
-            parent = (folder / "stat").read_text().rpartition(")")[2].split()[1]
-        except OSError:
-            continue
-        if WORKER.name in command and int(parent) == os.getpid():
-            found.append(int(folder.name))
-    return found
 
 
 def test_a_request_waits_for_the_model_and_streams(client: EngineClient) -> None:
@@ -186,7 +149,7 @@ def test_a_stopped_completion_that_cannot_hear_is_told_of(client: EngineClient) 
     asyncio.run(leave())
     status = client.status()
     assert (status.state, status.phase) == ("busy", "ending")
-    assert complete(client, prefix="next", suffix="next")[-1].middle == "next"  # type: ignore[union-attr]
+    assert middle_of(complete(client, prefix="next", suffix="next")) == "next"
     assert client.status().phase is None
 
 
@@ -348,7 +311,7 @@ def test_a_switch_waits_for_the_running_generation(client: EngineClient) -> None
     events = asyncio.run(switch_meanwhile())
     assert isinstance(events[-1], CancelledEvent)
     assert events[-1].backend == "jax"
-    assert complete(client, prefix="x")[-1].backend == "tensorflow"  # type: ignore[union-attr]
+    assert done_of(complete(client, prefix="x")).backend == "tensorflow"
 
 
 def test_a_failed_switch_restores_what_worked(client: EngineClient) -> None:

@@ -15,7 +15,8 @@ from codegemma_ui.client.choice import Choice, check_memory
 from codegemma_ui.client.client import EngineClient
 from codegemma_ui.errors import NotEnoughMemory
 from codegemma_ui.ipc.messages import Event, TokenEvent
-from tests.client.test_client import complete, make_client, wait_for, worker_pids
+from tests.client.scripted_engine import complete, make_client, wait_for, worker_pids
+from tests.support.events import done_of
 
 AT_ONCE = 3
 
@@ -76,12 +77,12 @@ def test_one_who_leaves_takes_nobody_along(client: EngineClient) -> None:
 def test_a_switch_waits_for_all_and_who_comes_after_it_gets_the_new_model(
     client: EngineClient,
 ) -> None:
-    async def all_of_them() -> list[str]:
+    async def all_of_them() -> list[str | None]:
         before = [asyncio.create_task(listen(client, "slow 0.001")) for _ in range(2)]
         await until(lambda: client.status().serving == 2)
         client.switch(backend="tensorflow")
         after = [asyncio.create_task(listen(client, "echo")) for _ in range(2)]
-        return [(await each)[-1].backend for each in (*before, *after)]  # type: ignore[union-attr]
+        return [done_of(await each).backend for each in (*before, *after)]
 
     assert asyncio.run(all_of_them()) == ["jax", "jax", "tensorflow", "tensorflow"]
 

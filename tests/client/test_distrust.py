@@ -13,7 +13,8 @@ import pytest
 from codegemma_ui.client.client import Choice, EngineClient
 from codegemma_ui.ipc.messages import Status
 from codegemma_ui.settings import Settings
-from tests.client.test_client import WORKER, complete, wait_for
+from tests.client.scripted_engine import complete, wait_for
+from tests.support import WORKER
 
 DAMAGED = f"""
 import json, os, runpy, signal, sys

@@ -18,7 +18,8 @@ from codegemma_ui.ipc.messages import ErrorEvent, Event
 from codegemma_ui.server import health
 from codegemma_ui.server.observed import observe
 from codegemma_ui.settings import Settings
-from tests.client.test_client import WORKER, complete, wait_for, worker_pids
+from tests.client.scripted_engine import complete, wait_for, worker_pids
+from tests.support import WORKER
 
 pytestmark = pytest.mark.usefixtures("every_backend")
 

@@ -16,7 +16,8 @@ from codegemma_ui.ipc.messages import DoneEvent, ErrorEvent
 from codegemma_ui.server import health
 from codegemma_ui.server.metrics import Metrics
 from codegemma_ui.settings import Settings
-from tests.client.test_client import WORKER, complete, wait_for, worker_pids
+from tests.client.scripted_engine import complete, wait_for, worker_pids
+from tests.support import WORKER
 
 pytestmark = pytest.mark.usefixtures("every_backend")
 

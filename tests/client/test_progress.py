@@ -33,8 +33,11 @@ def generate(events: AsyncIterator[Event]) -> Generation:
         async for event in events:
             generation.put(event)
 
+    def cancel(_: Generation) -> None:
+        loop.call_soon_threadsafe(putting.cancel)
+
     request = CompletionRequest(prefix="<", suffix=">")
-    generation = Generation("r1", request, lambda _: loop.call_soon_threadsafe(putting.cancel))
+    generation = Generation("r1", request, cancel)
     loop, putting = asyncio.get_running_loop(), asyncio.create_task(put_all())
     return generation
 

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import aclosing
-from typing import cast
 
 import pytest
 
 from codegemma_ui.client.client import EngineClient
 from codegemma_ui.ipc.messages import Event, PrefillEvent, Status
-from tests.client.test_client import complete, make_client, wait_for
+from tests.client.scripted_engine import complete, make_client, wait_for
 
 pytestmark = pytest.mark.usefixtures("every_backend")
 
@@ -32,7 +31,7 @@ def during(
 
     async def ask() -> tuple[list[Event], Status]:
         events: list[Event] = []
-        stream = cast(AsyncGenerator[Event], client.complete(raw))
+        stream = client.complete(raw)
         async with aclosing(stream):
 
             async def read() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from codegemma_ui.client.client import EngineClient
 from codegemma_ui.ipc.messages import DoneEvent, ErrorEvent
-from tests.client.test_client import complete, make_client, wait_for
+from tests.client.scripted_engine import complete, make_client, wait_for
 
 pytestmark = pytest.mark.usefixtures("every_backend")
 

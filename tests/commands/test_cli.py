@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -124,7 +125,7 @@ def test_a_failure_to_load_is_told_once_and_in_words(tmp_path: Path) -> None:
 
 def test_a_failed_download_is_told_once_and_in_words(tmp_path: Path) -> None:
     with HuggingFaceHub(tmp_path, "hf://owner/model") as hub:
-        environ = isolated_environment(tmp_path, hub)
+        environ: dict[str, Any] = {**isolated_environment(tmp_path, hub)}
         done = run("complete", "--preset", "hf://no/such", "--backend", "jax", **environ)
     assert done.returncode == ENGINE_ERROR
     (line,) = done.stderr.decode().splitlines()
@@ -183,7 +184,8 @@ def test_doctor_may_be_asked_for_one() -> None:
 def test_a_backend_that_does_not_exist_is_refused_by_every_command(
     command: str, variable: str
 ) -> None:
-    done = run(command, **{variable: "mxnet"})
+    environ: dict[str, Any] = {variable: "mxnet"}
+    done = run(command, **environ)
     assert done.returncode == BAD_INPUT
     assert f"Received: 'mxnet', from {variable}" in done.stderr.decode()
 
@@ -196,7 +198,7 @@ def test_doctor_runs_where_the_chosen_backend_lacks_its_server() -> None:
 
 
 def test_doctor_tells_what_is_missing_and_no_secret(tmp_path: Path) -> None:
-    environ = {"HOME": str(tmp_path)}
+    environ: dict[str, Any] = {"HOME": str(tmp_path)}
     report = json.loads(run("doctor", "--json", **environ).stdout)
     missing = {preset["name"]: preset["missing"] for preset in report["presets"]}
     assert missing["bundled"] == []
@@ -204,7 +206,11 @@ def test_doctor_tells_what_is_missing_and_no_secret(tmp_path: Path) -> None:
     fits = {preset["name"]: preset["fits"] for preset in report["presets"]}
     assert fits["bundled"] == ["float32", "bfloat16", "float16", "int8"]
     assert [backend["name"] for backend in report["backends"]] == ["tensorflow", "jax", "torch"]
-    secrets = {"KAGGLE_USERNAME": "somebody", "KAGGLE_KEY": "hush-hush", "HF_TOKEN": "hf_hush"}
+    secrets: dict[str, Any] = {
+        "KAGGLE_USERNAME": "somebody",
+        "KAGGLE_KEY": "hush-hush",
+        "HF_TOKEN": "hf_hush",
+    }
     done = run("doctor", **environ, **secrets)
     assert b"credentials present" in done.stdout
     assert b"hush" not in done.stdout + done.stderr

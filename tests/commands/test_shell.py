@@ -10,11 +10,12 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from codegemma_ui.commands import complete, main, shell
-from tests.commands.evaluate.conftest import make_task, write_dataset
+from tests.commands.evaluate.own_tasks import make_task, write_dataset
 
 ROOT = Path(__file__).parents[2]
 READER_GONE = 141
@@ -31,7 +32,11 @@ def start(
     }
     if not buffered:
         clean["PYTHONUNBUFFERED"] = "1"
-    given = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    given: dict[str, Any] = {
+        "stdin": subprocess.DEVNULL,
+        "stdout": subprocess.PIPE,
+        "stderr": subprocess.PIPE,
+    }
     return subprocess.Popen(
         [sys.executable, "-m", module, *arguments],
         cwd=ROOT,
@@ -90,7 +95,8 @@ def test_one_that_leaves_in_the_middle_ends_the_worker_too(
 def test_an_evaluation_that_nobody_reads(stream: str, tmp_path: Path, nobody: int) -> None:
     dataset = write_dataset(tmp_path / "own.jsonl", [make_task(f"own/{n}") for n in range(3)])
     given = ("eval", "--dataset", str(dataset), "--results", str(tmp_path / "results.jsonl"))
-    process = start(*given, "--backend", "jax", module=SCRIPTED, **{stream: nobody})
+    streams: dict[str, Any] = {stream: nobody}
+    process = start(*given, "--backend", "jax", module=SCRIPTED, **streams)
     out, said = process.communicate(timeout=60)
     assert process.returncode == READER_GONE
     assert b"Traceback" not in (said or b"")

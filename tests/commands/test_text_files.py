@@ -17,7 +17,7 @@ from codegemma_ui.commands import complete, text_files
 from codegemma_ui.commands.evaluate import tasks
 from codegemma_ui.errors import BadInput
 from codegemma_ui.fim import BYTE_ORDER_MARK, scoring
-from tests.commands.evaluate.conftest import make_task
+from tests.commands.evaluate.own_tasks import make_task
 
 PROGRAM = "def f():\n    return '한글 😀'\n"
 MARKED = {

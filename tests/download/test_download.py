@@ -9,7 +9,6 @@ import sys
 import time
 from collections import namedtuple
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -26,6 +25,7 @@ from tests.support.hubs import (
     isolate_this_process,
     isolated_environment,
 )
+from tests.support.hubs.fetching import run, start
 from tests.support.hubs.kaggle import CODE_GEMMA_2B
 from tests.support.hubs.server import TOKEN, USERNAME, Hub
 
@@ -40,55 +40,6 @@ CHUNK_BYTES: dict[type[Hub], int] = {KaggleHub: 1024 * 1024, HuggingFaceHub: 10 
 def after_chunks(hub: Hub, chunks: float) -> int:
     """So many of the client's chunks, in bytes."""
     return int(chunks * CHUNK_BYTES[type(hub)])
-
-
-@dataclass
-class Run:
-    """One finished `python -m codegemma_ui.download HANDLE`."""
-
-    events: list[dict[str, Any]]
-    exit_code: int
-    output: str  # stdout and stderr, for secrets
-
-    @property
-    def last(self) -> dict[str, Any]:
-        return self.events[-1]
-
-    @property
-    def received(self) -> list[int]:
-        return [event["received_bytes"] for event in self.events if event["event"] == "progress"]
-
-
-def start(
-    handle: str, environment: dict[str, str], *flags: str, **options: Any
-) -> "subprocess.Popen[str]":
-    return subprocess.Popen(
-        [sys.executable, "-m", "codegemma_ui.download", handle, *flags],
-        cwd=REPOSITORY,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        **{"stdin": subprocess.DEVNULL, **options},
-    )
-
-
-def run(handle: str, environment: dict[str, str], *flags: str) -> Run:
-    with start(handle, environment, *flags) as process:
-        stdout, stderr = process.communicate(timeout=30)
-    events = [json.loads(line) for line in stdout.splitlines()]
-    assert [event["event"] for event in events[:-1]] == ["progress"] * (len(events) - 1), stderr
-    result = Run(events, process.returncode, stdout + stderr)
-    assert TOKEN not in result.output
-    assert "Traceback" not in result.output
-    if result.last["event"] == "error":
-        assert result.exit_code == 1
-        assert result.last["message"]
-        assert result.last["hint"]
-    else:
-        assert result.last["event"] == "downloaded"
-        assert result.exit_code == 0
-    return result
 
 
 def same_files(folder: Path, preset: Path) -> bool:

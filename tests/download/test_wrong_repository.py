@@ -12,7 +12,6 @@ import pytest
 from codegemma_ui.download import DownloadError, download
 from codegemma_ui.fim.vocabulary import TOKENIZER_MODEL, VOCABULARY_FILE, Vocabulary
 from codegemma_ui.presets import BUNDLED_FOLDER
-from tests.download.test_download import run
 from tests.support.hubs import (
     Faults,
     HuggingFaceHub,
@@ -20,6 +19,7 @@ from tests.support.hubs import (
     isolate_this_process,
     isolated_environment,
 )
+from tests.support.hubs.fetching import run
 
 HANDLE = "kaggle://somebody/model/keras/variation/1"
 GEMMA = {"registered_name": "keras_hub>GemmaBackbone"}

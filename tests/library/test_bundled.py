@@ -9,14 +9,16 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from codegemma_ui import Playground
-from codegemma_ui.ipc.messages import DoneEvent, PrefillEvent, PromptEvent, TokenEvent
+from codegemma_ui.ipc.messages import PrefillEvent, PromptEvent
 from codegemma_ui.presets import BUNDLED_FOLDER
 from codegemma_ui.ui.examples import by_key
 from tests.support.documentation import blocks, section, text
+from tests.support.events import done_of, prompt_of, tokens_of
 
 ROOT = Path(__file__).parents[2]
 QUICKSTART, TABLE = by_key("quickstart"), by_key("table")
@@ -32,8 +34,8 @@ def playground() -> Iterator[Playground]:
 def test_it_fills_in_the_tutorials_examples(playground: Playground, example) -> None:
     result = playground.complete(example.prefix, example.suffix)
     assert str(result).startswith("sys" if example is QUICKSTART else "range(1")
-    assert result.program == example.prefix + result.middle + example.suffix
-    assert result.raw_output == result.middle + result.stop_token
+    assert result.program == f"{example.prefix}{result.middle}{example.suffix}"
+    assert result.raw_output == f"{result.middle}{result.stop_token}"
     assert "".join(token.text for token in result.tokens) == result.middle
     assert (
         result.prompt
@@ -44,11 +46,10 @@ def test_it_fills_in_the_tutorials_examples(playground: Playground, example) -> 
 
 def test_a_stream_and_a_result_say_the_same(playground: Playground) -> None:
     events = playground.stream(QUICKSTART.prefix, QUICKSTART.suffix, layout="spm")
-    first, *tokens, last = (event for event in events if not isinstance(event, PrefillEvent))
+    told = [event for event in events if not isinstance(event, PrefillEvent)]
+    first, tokens, last = prompt_of(told), tokens_of(told), done_of(told)
+    assert told == [first, *tokens, last]
     result = playground.complete(QUICKSTART.prefix, QUICKSTART.suffix, layout="spm")
-    assert isinstance(first, PromptEvent)
-    assert isinstance(last, DoneEvent)
-    assert all(isinstance(token, TokenEvent) for token in tokens)
     assert first.prompt == result.prompt == last.prompt
     assert [token.id for token in tokens] == [token.id for token in result.tokens]
     assert last.program == result.program
@@ -77,7 +78,7 @@ def test_a_prompt_is_the_one_that_the_model_receives(playground: Playground) -> 
 
 
 def test_a_seed_and_files_are_taken_as_anywhere(playground: Playground) -> None:
-    fields = {"temperature": 1.5, "seed": 7, "max_length": 48}
+    fields: dict[str, Any] = {"temperature": 1.5, "seed": 7, "max_length": 48}
     assert str(playground.complete("def ", **fields)) == str(playground.complete("def ", **fields))
     assert str(playground.complete("import ", "\n\nos.getcwd()\n", forced="os")).startswith("os")
 

@@ -48,7 +48,7 @@ def test_the_library_does_not_know_the_page() -> None:
 def test_a_name_that_is_not_there_is_missed() -> None:
     assert "Playground" in codegemma_ui.__all__
     with pytest.raises(AttributeError, match="no attribute 'Playgruond'"):
-        _ = codegemma_ui.Playgruond
+        _ = codegemma_ui.Playgruond  # type: ignore[attr-defined]
 
 
 def test_a_type_checker_knows_the_name(tmp_path: Path) -> None:

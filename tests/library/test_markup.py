@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 import pytest
 
 from codegemma_ui.library import markup
-from tests.ui.test_render import HOSTILE
+from tests.support.hostile import HOSTILE
 
 
 class Shown(HTMLParser):

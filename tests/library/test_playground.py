@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -29,8 +30,9 @@ from codegemma_ui.errors import (
 )
 from codegemma_ui.ipc.messages import DoneEvent, PromptEvent, TokenEvent
 from codegemma_ui.presets import BUNDLED_FOLDER
-from tests.library.conftest import Scripted
+from tests.library.scripted import Scripted
 from tests.support import ROOT, WORKER
+from tests.support.events import done_of
 from tests.support.hubs import Faults, KaggleHub, isolate_this_process
 from tools.reliability.processes import children, wait_until
 
@@ -54,7 +56,7 @@ def loops() -> int:
 def test_a_stream_is_events_and_the_last_one_is_done(scripted: Scripted) -> None:
     events = list(scripted().stream("hello", " world"))
     assert [type(event) for event in events] == [PromptEvent, TokenEvent, DoneEvent]
-    assert events[-1].program == "hellohello world"
+    assert done_of(events).program == "hellohello world"
 
 
 def test_a_result_is_its_middle_and_has_the_rest(scripted: Scripted) -> None:
@@ -112,7 +114,7 @@ def test_a_stream_that_nobody_reads_holds_nobody_up(scripted: Scripted) -> None:
     ],
 )
 def test_a_wrong_argument_is_said_before_anything_starts(
-    arguments: dict[str, object], said: str
+    arguments: dict[str, Any], said: str
 ) -> None:
     before = workers()
     with pytest.raises(BadInput, match=said):
@@ -136,7 +138,7 @@ def test_a_preset_that_nobody_knows_is_said(tmp_path: Path) -> None:
     ],
 )
 def test_a_bad_request_is_raised_where_it_is_made(
-    scripted: Scripted, fields: dict[str, object], said: str
+    scripted: Scripted, fields: dict[str, Any], said: str
 ) -> None:
     playground = scripted()
     for ask in (playground.stream, playground.complete, playground.show, playground.prompt):

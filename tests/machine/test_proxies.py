@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -84,7 +85,7 @@ def worker_environment(pid: int) -> dict[str, str]:
 
 def test_the_page_asks_itself_through_no_proxy() -> None:
     with proxy(502) as (url, asked):
-        environ = {
+        environ: dict[str, Any] = {
             "http_proxy": url,
             "HTTPS_PROXY": url,
             "ALL_PROXY": url,
@@ -126,7 +127,7 @@ def test_the_page_asks_itself_through_no_proxy() -> None:
     ],
     ids=["socks", "malformed"],
 )
-def test_the_page_starts_whatever_is_set(environ: dict[str, str], tmp_path: Path) -> None:
+def test_the_page_starts_whatever_is_set(environ: dict[str, Any], tmp_path: Path) -> None:
     with serving(**environ, PYTHONPATH=without_socks(tmp_path)) as page:
         assert httpx.get(f"{page.url}/healthz", trust_env=False).status_code == 200
         given = worker_environment(page.workers()[0])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from codegemma_ui import presets
+from codegemma_ui import machine, presets
 from codegemma_ui.presets import memory
 
 TWO, SEVEN = presets.named("code_gemma_2b_en"), presets.named("code_gemma_7b_en")
@@ -38,7 +38,7 @@ def test_on_a_cpu_the_cache_is_kept_in_float32(monkeypatch: pytest.MonkeyPatch) 
     figures = memory.by_precision(SEVEN, "jax")
     narrower = (figures["float32"] or 0) - (figures["bfloat16"] or 0)
     assert narrower == pytest.approx(1.1 * 2 * (SEVEN.parameters or 0), rel=1e-6)
-    monkeypatch.setattr(memory.machine, "gpus", lambda: (object(),))
+    monkeypatch.setattr(machine, "gpus", lambda: (object(),))
     on_a_card = memory.needed(SEVEN, "jax", "float32") or 0
     assert on_a_card == pytest.approx(2 * (memory.needed(SEVEN, "jax", "bfloat16") or 0))
 

@@ -13,7 +13,7 @@ from codegemma_ui.presets import memory, quality
 from codegemma_ui.settings import Settings
 from codegemma_ui.ui import status_line
 from tests.support.documentation import section
-from tests.ui.test_status_line import OFFERED, READY
+from tests.support.statuses import OFFERED, READY
 
 FIGURES = {
     "tasks": 200,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -16,14 +16,14 @@ SLACK = 6.0
 
 
 @pytest.fixture(scope="module")
-def scripted() -> Served:
+def scripted() -> Iterator[Served]:
     with serving(SCRIPTED) as served:
         served.wait_until_ready()
         yield served
 
 
 @pytest.fixture(scope="module")
-def real() -> Served:
+def real() -> Iterator[Served]:
     with serving(REAL) as served:
         served.wait_until_ready()
         served.wait_until_warm()

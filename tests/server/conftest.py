@@ -9,8 +9,6 @@ import pytest
 
 from tests.server.scripted_page import Page, serving, wait_until
 
-CANARY = "canary-of-a-person"
-
 
 @pytest.fixture(scope="package")
 def page() -> Iterator[Page]:

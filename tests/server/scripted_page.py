@@ -24,6 +24,8 @@ from tests.support import WORKER
 ROOT = Path(__file__).parent.parent.parent
 SCRIPTED, REAL = "tests.server.scripted_page", "codegemma_ui"
 SPELLING_WORKER = WORKER.with_name("spelling_worker.py")
+CANARY = "canary-of-a-person"
+"""Text of somebody that must turn up nowhere else."""
 
 
 @dataclass(frozen=True)

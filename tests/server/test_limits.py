@@ -47,7 +47,7 @@ async def by_the_page(http: httpx.AsyncClient, prefix: str, more: dict[str, Any]
 async def by_a_branch(http: httpx.AsyncClient, prefix: str, more: dict[str, Any]) -> str:
     page = Visitor(http, await visitor.open_page(http))
     request = {"prefix": prefix, "suffix": "x", "max_length": 128, **more}
-    asked = {"request": request, "ending": "LF", "forced": [], "parent": None}
+    asked: dict[str, Any] = {"request": request, "ending": "LF", "forced": [], "parent": None}
     return _told([view async for view in page.branch(json.dumps(asked))][-1])
 
 

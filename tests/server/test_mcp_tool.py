@@ -7,44 +7,23 @@ import json
 import subprocess
 import sys
 import threading
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 import httpx
 import pytest
-from mcp import ClientSession
-from mcp.client.streamable_http import streamable_http_client
 from mcp.types import CallToolResult
 
-from tests.server.conftest import CANARY
-from tests.server.scripted_page import ROOT, Page, serving, wait_until
+from tests.server.mcp_client import KEY, PATH, call, session, text_of
+from tests.server.scripted_page import CANARY, ROOT, Page, serving, wait_until
 
-KEY = "a-long-key-of-ours"
-PATH = "/gradio_api/mcp/"
 WAITING = 2
-
-
-@asynccontextmanager
-async def session(page: Page, key: str = KEY) -> AsyncIterator[ClientSession]:
-    headers = {"authorization": f"Bearer {key}"}
-    async with (
-        httpx.AsyncClient(headers=headers, timeout=60) as http,
-        streamable_http_client(page.url + PATH, http_client=http) as (read, write, _),
-        ClientSession(read, write) as session,
-    ):
-        await session.initialize()
-        yield session
-
-
-async def call(page: Page, arguments: dict, name: str = "complete") -> CallToolResult:
-    async with session(page) as asking:
-        return await asking.call_tool(name, arguments)
 
 
 @pytest.fixture(scope="module")
 def page() -> Iterator[Page]:
-    environ = {"CODEGEMMA_UI_API_KEY": KEY, "CODEGEMMA_UI_AUTH": "ann:a-password"}
+    environ: dict[str, Any] = {"CODEGEMMA_UI_API_KEY": KEY, "CODEGEMMA_UI_AUTH": "ann:a-password"}
     flags = ("--mcp", "--no-api", "--log-level", "debug", "--queue-size", str(WAITING))
     with serving(*flags, **environ) as page:
         wait_until(lambda: httpx.get(f"{page.url}/healthz").json()["state"] == "ready")
@@ -58,7 +37,7 @@ def test_there_is_one_tool_and_its_parameters_are_described(page: Page) -> None:
 
     [tool] = asyncio.run(tools())
     assert tool.name == "complete"
-    assert "between a prefix and a suffix" in tool.description
+    assert "between a prefix and a suffix" in (tool.description or "")
     assert tool.inputSchema["required"] == ["prefix"]
     properties = tool.inputSchema["properties"]
     assert set(properties) == {"prefix", "suffix", "max_length", "temperature", "seed", "path"}
@@ -68,9 +47,8 @@ def test_there_is_one_tool_and_its_parameters_are_described(page: Page) -> None:
 
 def test_it_completes(page: Page) -> None:
     answer = asyncio.run(call(page, {"prefix": "echo", "suffix": "\t한 {}"}))
-    [content] = answer.content
     assert not answer.isError
-    assert json.loads(content.text) == {
+    assert json.loads(text_of(answer)) == {
         "middle": "\t한 {}",
         "stop_reason": "max_length",
         "prompt_tokens": 5,
@@ -91,7 +69,7 @@ def test_it_completes(page: Page) -> None:
 def test_what_is_wrong_is_said(name: str, arguments: dict, said: str, page: Page) -> None:
     answer = asyncio.run(call(page, arguments, name))
     assert answer.isError
-    assert said in answer.content[0].text
+    assert said in text_of(answer)
 
 
 @pytest.fixture
@@ -159,7 +137,7 @@ def test_a_crowd_is_told(page: Page) -> None:
             return await asyncio.gather(*calls)
 
     answers = asyncio.run(crowd())
-    refused = [each.content[0].text for each in answers if each.isError]
+    refused = [text_of(each) for each in answers if each.isError]
     assert len(refused) == 8 - (WAITING + 1)
     assert all("requests may wait" in each and "Try again" in each for each in refused)
 

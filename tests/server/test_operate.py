@@ -8,6 +8,7 @@ import logging
 import signal
 import time
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -19,8 +20,7 @@ from codegemma_ui.ipc.messages import STATES, Status
 from codegemma_ui.server import health
 from codegemma_ui.server.login import Login
 from codegemma_ui.server.logs import JsonLines
-from tests.server.conftest import CANARY
-from tests.server.scripted_page import SPELLING_WORKER, Page, serving, wait_until
+from tests.server.scripted_page import CANARY, SPELLING_WORKER, Page, serving, wait_until
 
 SECRET = "hush-hush-hush"
 
@@ -180,7 +180,11 @@ def test_no_api_leaves_the_page_alone() -> None:
 
 
 def test_the_log_has_a_line_for_each_completion_and_nobodys_text() -> None:
-    environ = {"KAGGLE_KEY": SECRET, "HF_TOKEN": f"hf_{SECRET}", "KAGGLE_API_TOKEN": f"t{SECRET}"}
+    environ: dict[str, Any] = {
+        "KAGGLE_KEY": SECRET,
+        "HF_TOKEN": f"hf_{SECRET}",
+        "KAGGLE_API_TOKEN": f"t{SECRET}",
+    }
     with serving("--log-level", "debug", "--metrics", **environ) as page:
         wait_until(lambda: httpx.get(f"{page.url}/healthz").json()["state"] == "ready")
         said = complete(page.url, CANARY, suffix=CANARY)
@@ -248,7 +252,7 @@ def test_what_a_library_logs_of_an_error_is_its_type_and_place() -> None:
 
 def test_a_secret_in_an_error_is_masked_before_it_leaves() -> None:
     """As when a library quotes an address with a key in it."""
-    environ = {"HF_TOKEN": "scripted", "SCRIPTED_WORKER": "--fail tensorflow"}
+    environ: dict[str, Any] = {"HF_TOKEN": "scripted", "SCRIPTED_WORKER": "--fail tensorflow"}
     with serving(**environ) as page:
         wait_until(lambda: httpx.get(f"{page.url}/healthz").status_code == 503)
         said = complete(page.url, "x")

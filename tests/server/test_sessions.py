@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gradio as gr
 
-from codegemma_ui.server.sessions import Sessions, size
+from codegemma_ui.server.sessions import Session, Sessions, size
 
 
 def test_a_page_keeps_of_its_own_what_a_value_is_checked_by_and_no_other_control() -> None:
@@ -14,6 +14,7 @@ def test_a_page_keeps_of_its_own_what_a_value_is_checked_by_and_no_other_control
     sessions = Sessions()
     sessions.set_blocks(blocks)
     session = sessions["one"]
+    assert isinstance(session, Session)
     session[model._id] = gr.Dropdown(["a", "b"], render=False)
     changed = gr.HTML("of one page", render=False)
     session[note._id] = changed

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -252,7 +253,7 @@ def test_it_is_refused_at_the_start_of_every_command(
 
 
 def test_a_login_and_keys_from_files_let_in() -> None:
-    environ = {
+    environ: dict[str, Any] = {
         "CODEGEMMA_UI_AUTH": f"ann:{HUSH}\n",
         "CODEGEMMA_UI_API_KEY": "first-key\nsecond-key\n",
     }

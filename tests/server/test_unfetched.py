@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from gradio.queueing import AsyncQueue, Queue
+from gradio.queueing import Queue
 from gradio.server_messages import ProcessCompletedMessage
 
 from codegemma_ui.server.unfetched import NOT_FETCHED, Unfetched
@@ -25,7 +26,7 @@ def queue() -> Queue:
 def send(queue: Queue, session: str, text: str = TEXT) -> None:
     kept = queue.pending_messages_per_session
     if session not in kept:
-        kept[session] = AsyncQueue()
+        kept[session] = asyncio.Queue()
         queue.pending_event_ids_session[session] = {session}
     event: Any = SimpleNamespace(alive=True, session_hash=session, _id=session)
     queue.send_message(event, ProcessCompletedMessage(output={"data": [text]}, success=True))

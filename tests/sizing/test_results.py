@@ -42,7 +42,9 @@ def test_a_row_of_the_results_is_simulated_again() -> None:
 def test_the_page_says_what_has_room(name: str, dtype: str, said: str) -> None:
     preset = presets.named(name)
     cells = ["yes" if fits(preset, dtype, card) else "no" for card in CARDS]
-    needs = f"{preset.memory_bytes(dtype, dtype) / 1e9:.1f} GB"
+    memory_bytes = preset.memory_bytes(dtype, dtype)
+    assert memory_bytes is not None
+    needs = f"{memory_bytes / 1e9:.1f} GB"
     assert f"| {preset.label} | {said} | {needs} | {' | '.join(cells)} |" in PAGE
 
 

@@ -11,6 +11,7 @@ import contextlib
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from dataclasses import replace
+from typing import Any
 
 from codegemma_ui import fim, machine, presets
 from codegemma_ui.client.generation import Generation
@@ -68,7 +69,7 @@ class ScriptedClient:
         self.limit: int | None = None
         self.prefilled: tuple[int, int] | None = None
         self.expected_wait_s: float | None = None
-        self.requests: list[dict[str, object]] = []
+        self.requests: list[dict[str, Any]] = []
         self.ended = 0
         self.submitted = 0
         self.switches: list[tuple[str | None, str | None, str | None]] = []
@@ -166,7 +167,11 @@ class ScriptedClient:
         request = None
         with contextlib.suppress(PlaygroundError):
             request = parse_request(raw, self.now.context_length)
-        generation = Generation("r1", request, lambda _: writing.cancel())
+
+        def cancel(_: Generation) -> None:
+            writing.cancel()
+
+        generation = Generation("r1", request, cancel)
         writing = asyncio.create_task(self._put_all(raw, generation))
         return generation
 
@@ -240,7 +245,9 @@ class ScriptedClient:
             if self.untold:
                 yield replace(token, logprob=None, alternatives=(), stop_probability=None)
                 continue
-            yield replace(token, logprob=token.logprob + BLIND[index % 3]) if blind else token
+            if blind and token.logprob is not None:
+                token = replace(token, logprob=token.logprob + BLIND[index % 3])
+            yield token
             ended |= stops
         if self.failure is not None:
             yield ErrorEvent.of(self.failure)

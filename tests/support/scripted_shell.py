@@ -23,5 +23,5 @@ def command(choice: Choice, folder: Path, settings: Any) -> Sequence[str]:
 
 
 if __name__ == "__main__":
-    lifecycle.worker_command = command  # type: ignore[assignment]
+    lifecycle.worker_command = command  # type: ignore[assignment, attr-defined]
     main.main()

@@ -69,9 +69,9 @@ def last(events: list[Event]) -> dict[str, Any]:
 
 
 def walk() -> dict[str, Any]:
-    seen = process_tree.os  # as our modules see it
+    seen = vars(process_tree)["os"]  # as our modules see it
     told: dict[str, Any] = {
-        "platform": process_tree.sys.platform,
+        "platform": vars(process_tree)["sys"].platform,
         "killpg": hasattr(seen, "killpg"),
         "sched_getaffinity": hasattr(seen, "sched_getaffinity"),
     }

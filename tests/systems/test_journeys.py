@@ -123,8 +123,10 @@ def test_eval_runs_and_executes_nothing(
     }
     (tmp_path / "own.jsonl").write_text(json.dumps(task) + "\n", encoding="utf-8")
     results = tmp_path / "results.jsonl"
-    asked = ("codegemma_ui", "eval", "--dataset", str(tmp_path / "own.jsonl"))
-    asked = (*asked, "--results", str(results), "--json")
+    asked = [
+        *("codegemma_ui", "eval", "--dataset", str(tmp_path / "own.jsonl")),
+        *("--results", str(results), "--json"),
+    ]
     refused = run(environ, *asked, "--execute")
     assert refused.returncode == BAD_INPUT
     assert refused.stdout == b""

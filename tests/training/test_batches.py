@@ -27,7 +27,8 @@ def test_every_sample_comes_once_before_any_comes_again(folder: Path) -> None:
         samples = [
             arrays["ids"][start:end].tolist() for start, end in itertools.pairwise(arrays["starts"])
         ]
-    packed, seen = Packed(path, 256), []
+    packed = Packed(path, 256)
+    seen: list[list[int]] = []
     while len(seen) < len(samples):
         batch = packed.batch()
         assert batch.ids.size <= 256

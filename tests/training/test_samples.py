@@ -44,7 +44,7 @@ def test_a_hole_is_inside_the_text_and_not_empty(source: holes.Source) -> None:
 
 def test_every_kind_of_hole_is_drawn(source: holes.Source) -> None:
     random = Random(0)
-    forms = Counter()
+    forms: Counter[str] = Counter()
     for _ in range(2000):
         hole = holes.draw(source, random)
         if hole is None:
@@ -62,7 +62,8 @@ def test_every_kind_of_hole_is_drawn(source: holes.Source) -> None:
 def test_holes_lean_to_what_the_surroundings_tell() -> None:
     pairs = (f"    total = total + count\n    strange_{n} = unseen_{n}\n" for n in range(50))
     source = holes.understand("def f(total, count):\n" + "".join(pairs))
-    random, told = Random(0), Counter()
+    random = Random(0)
+    told: Counter[str] = Counter()
     for _ in range(1000):
         if hole := holes.draw(source, random):
             text = source.text[hole.start : hole.end]
@@ -74,7 +75,7 @@ def test_holes_lean_to_what_the_surroundings_tell() -> None:
 def test_body_lines_are_code_of_functions(source: holes.Source) -> None:
     lines = TEXT.split("\n")
     body = {lines[number].strip() for number in source.body_lines}
-    assert "forms = Counter()" in body
+    assert "forms: Counter[str] = Counter()" in body
     assert not any(line.startswith(("import ", "from ", "#", '"""')) for line in body)
 
 
@@ -90,7 +91,9 @@ def test_snippets_are_whole_functions_with_the_imports_they_use(source: holes.So
     texts = [sample.prefix + (sample.middle or "") + sample.suffix for sample in found]
     assert all(ast.parse(text) for text in texts)
     (counting,) = [
-        text for text in texts if "    forms = Counter()" in text and "ast.parse" not in text
+        text
+        for text in texts
+        if "    forms: Counter[str] = Counter()" in text and "ast.parse" not in text
     ]
     assert "from collections import Counter\n" in counting
     assert "import ast" not in counting

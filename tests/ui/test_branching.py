@@ -28,13 +28,13 @@ def first_update(question: Any) -> dict[str, Any]:
     client = ScriptedClient(Settings())
     blocks = layout.build(client, client.settings)  # type: ignore[arg-type]
     (branch,) = [
-        function
+        function.fn
         for function in blocks.fns.values()
-        if getattr(function.fn, "__name__", "") == "show_branch"
+        if function.fn is not None and getattr(function.fn, "__name__", "") == "show_branch"
     ]
 
     async def look() -> dict[Any, Any]:
-        steps = branch.fn(json.dumps(question), "en", SimpleNamespace(session_hash="s"))
+        steps = branch(json.dumps(question), "en", SimpleNamespace(session_hash="s"))
         try:
             return await anext(steps)
         finally:

@@ -14,28 +14,33 @@ from codegemma_ui.client.client import EngineClient
 from codegemma_ui.fim.boundaries import apply, check
 from codegemma_ui.fim.scoring import parses
 from codegemma_ui.fim.vocabulary import Vocabulary
-from codegemma_ui.ipc.messages import DoneEvent, PrefillEvent, PromptEvent, TokenEvent
+from codegemma_ui.ipc.messages import Event, PrefillEvent
 from codegemma_ui.presets import bundled
 from codegemma_ui.settings import Settings
 from codegemma_ui.ui.lessons import State, by_key
+from tests.support.events import done_of, middle_of, prompt_of, tokens_of
+
+
+def told(number: float | None) -> float:
+    """What this engine tells of every token."""
+    assert number is not None
+    return number
 
 
 class Answer:
     """What the model made of a state."""
 
-    def __init__(self, events: list) -> None:
+    def __init__(self, events: list[Event]) -> None:
         # On a busy machine the prefill of a longer prompt takes a moment, and is told.
-        told = [event for event in events if not isinstance(event, PrefillEvent)]
-        self.prompt, *self.tokens, self.done = told
-        assert isinstance(self.prompt, PromptEvent)
-        assert all(isinstance(token, TokenEvent) for token in self.tokens)
-        assert isinstance(self.done, DoneEvent)
-        self.middle = self.done.middle
+        kept = [event for event in events if not isinstance(event, PrefillEvent)]
+        self.prompt, self.tokens, self.done = prompt_of(kept), tokens_of(kept), done_of(kept)
+        assert kept == [self.prompt, *self.tokens, self.done]
+        self.middle = middle_of(kept)
         self.reason = self.done.stop_reason
 
     def sure(self, index: int) -> float:
         """How likely the model held a token."""
-        return math.exp(self.tokens[index].logprob)
+        return math.exp(told(self.tokens[index].logprob))
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +52,7 @@ def client() -> Iterator[EngineClient]:
 
 
 def ask(client: EngineClient, state: State, **more: object) -> Answer:
-    async def collect() -> list:
+    async def collect() -> list[Event]:
         return [event async for event in client.complete({**asdict(state), **more})]
 
     return Answer(asyncio.run(collect()))
@@ -161,7 +166,7 @@ def test_stopping_its_chance_comes_when_nothing_is_missing(client: EngineClient)
     answer = ask(client, lesson.state)
     assert answer.middle.endswith(")")
     assert (answer.reason, answer.done.stop_token) == ("stop_token", fim.FILE_SEPARATOR)
-    *before, end = (token.stop_probability for token in answer.tokens)
+    *before, end = (told(token.stop_probability) for token in answer.tokens)
     assert max(before) < 0.02
     assert end > 0.98
     assert parses(program(lesson.state, answer))
@@ -180,8 +185,10 @@ def test_stopping_where_it_finds_no_end_max_length_stops_it(client: EngineClient
     assert endless.done.stop_token is None
     starts = [token for token in endless.tokens if token.piece == " " * 8]
     assert len(starts) > 4
-    assert max(token.stop_probability for token in starts) > 0.2  # it comes near, and is
-    assert all(token.stop_probability < math.exp(token.logprob) for token in starts)  # never first
+    ends = [told(token.stop_probability) for token in starts]
+    assert max(ends) > 0.2  # it comes near, and is never first
+    chosen = [math.exp(told(token.logprob)) for token in starts]
+    assert all(end < own for end, own in zip(ends, chosen, strict=True))
 
 
 def test_stopping_past_the_end_comes_the_path_of_a_next_file(client: EngineClient) -> None:

@@ -70,7 +70,13 @@ class Entrance:
             sent.append(message)
 
         parsed = json.loads(b"".join(pieces)) if path == JOIN else {}
-        scope = {"type": "http", "method": "POST", "path": path, "headers": [], BODY: parsed}
+        scope: dict[str, Any] = {
+            "type": "http",
+            "method": "POST",
+            "path": path,
+            "headers": [],
+            BODY: parsed,
+        }
         asyncio.run(self.gate(scope, receive, send))
         return sent[0]["status"], sent[1]["body"]
 

@@ -15,8 +15,7 @@ from codegemma_ui.ipc.messages import DoneEvent, ErrorEvent, StopReason, TokenEv
 from codegemma_ui.ui import render
 from codegemma_ui.ui.strings import LANGUAGES, Language, text
 from codegemma_ui.ui.views import race, tokens
-
-HOSTILE = "${1+1}{{x}}`\\`</pre></code><script>x</script><img onerror=x>\"'&lt;\r\n\n"
+from tests.support.hostile import HOSTILE
 
 
 class Text(HTMLParser):
@@ -24,7 +23,8 @@ class Text(HTMLParser):
 
     def __init__(self, html: str) -> None:
         super().__init__()
-        self.text, self.tags, self._inside = "", [], 0
+        self.text, self._inside = "", 0
+        self.tags: list[str] = []
         self.feed(html)
 
     def handle_starttag(self, tag: str, attrs: list) -> None:

@@ -27,11 +27,8 @@ CUT = {"request": REQUEST, "ending": "LF", "preset": "bundled", "error": None, "
 def restorer() -> Restorer:
     client = ScriptedClient(Settings())
     blocks = layout.build(client, client.settings)  # type: ignore[arg-type]
-    (found,) = [
-        function.fn.__self__
-        for function in blocks.fns.values()
-        if isinstance(getattr(function.fn, "__self__", None), Restorer)
-    ]
+    owners = (getattr(function.fn, "__self__", None) for function in blocks.fns.values())
+    (found,) = [owner for owner in owners if isinstance(owner, Restorer)]
     return found
 
 
@@ -96,20 +93,22 @@ def test_settings_come_back_as_they_were(restorer: Restorer) -> None:
     assert shown == controls
 
 
+IMPOSSIBLE: dict[str, tuple[Any, ...]] = {
+    "max_length": (None, 3, "64", [], 10**12, 64.5),
+    "temperature": (-1, 6, "x", {}),
+    "seed": (-1, 2**40, "7", 1.5),
+    "layout": ("<b>", 3),
+    "path": (3, "x" * 1000, "a\nb"),
+    "ending": ("CR", None, ["LF"]),
+    "code_language": ("klingon", None),
+    "example": ("no such", {}),
+    "files": (None, [{"path": "x"}], "x" * 2_000_001),
+    "truth": (None,),
+}
+
+
 @pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        *(("max_length", value) for value in (None, 3, "64", [], 10**12, 64.5)),
-        *(("temperature", value) for value in (-1, 6, "x", {})),
-        *(("seed", value) for value in (-1, 2**40, "7", 1.5)),
-        *(("layout", value) for value in ("<b>", 3)),
-        *(("path", value) for value in (3, "x" * 1000, "a\nb")),
-        *(("ending", value) for value in ("CR", None, ["LF"])),
-        *(("code_language", value) for value in ("klingon", None)),
-        *(("example", value) for value in ("no such", {})),
-        *(("files", value) for value in (None, [{"path": "x"}], "x" * 2_000_001)),
-        ("truth", None),
-    ],
+    ("name", "value"), [(name, value) for name, values in IMPOSSIBLE.items() for value in values]
 )
 def test_a_value_that_cannot_be_is_left_out(restorer: Restorer, name: str, value: Any) -> None:
     expected = {"recorded"}

@@ -30,7 +30,8 @@ def writer(settings: Settings) -> tuple[ScriptedClient, Write]:
     (found,) = [
         function.fn
         for function in blocks.fns.values()
-        if getattr(function.fn, "__module__", "").endswith(".share")
+        if function.fn is not None
+        and getattr(function.fn, "__module__", "").endswith(".share")
         and getattr(function.fn, "__name__", "") == "write"
     ]
     return client, found
@@ -138,11 +139,11 @@ def opened_as(question: dict[str, Any], language: Language) -> str:
     client = ScriptedClient(Settings())
     blocks = layout.build(client, client.settings)  # type: ignore[arg-type]
     (found,) = [
-        function
+        function.fn
         for function in blocks.fns.values()
-        if getattr(function.fn, "__name__", "") == "open_recording"
+        if function.fn is not None and getattr(function.fn, "__name__", "") == "open_recording"
     ]
-    updates = found.fn(json.dumps(question), language)
+    updates = found(json.dumps(question), language)
     assert [control.elem_id for control in updates] == ["outcome"]
     return html.unescape(str(*updates.values()))
 

@@ -7,25 +7,14 @@ from dataclasses import replace
 import pytest
 
 from codegemma_ui import presets
-from codegemma_ui.ipc.messages import STATES, Status
+from codegemma_ui.ipc.messages import STATES
 from codegemma_ui.presets import quality
 from codegemma_ui.presets.memory import Narrowed
 from codegemma_ui.ui.status_line import shown, waits_for
 from codegemma_ui.ui.strings import LANGUAGES, Language, text
+from tests.support.statuses import OFFERED, READY
 
-READY = Status(
-    state="ready",
-    preset="bundled",
-    backend="jax",
-    dtype="float32",
-    device="CPU",
-    parameters=7_799_808,
-    memory_bytes=700 * 2**20,
-    context_length=512,
-    summary="Model: …",
-)
 SWITCHING = {"preset": "code_gemma_2b_en", "backend": "torch", "dtype": "auto"}
-OFFERED = presets.offered()
 
 
 def test_ready_names_model_backend_precision_device_size_and_memory() -> None:

@@ -122,9 +122,10 @@ def test_every_key_that_the_page_builds_has_a_string() -> None:
 
 def test_every_string_is_used() -> None:
     sources = "".join(path.read_text(encoding="utf-8") for path in UI.rglob("*.py"))
-    families = ("example_", "state_", "phase_", "legend_", "stop_", "error_", "hint_", "layout_")
-    families += ("role_", "tab_", "check_", "boundaries_", "lesson_", "take_note_", "open_")
-    families += ("lacks_",)
+    families = (
+        *("example_", "state_", "phase_", "legend_", "stop_", "error_", "hint_", "layout_"),
+        *("role_", "tab_", "check_", "boundaries_", "lesson_", "take_note_", "open_", "lacks_"),
+    )
     pane_families = ("_empty", "_says")
     unused = [
         key

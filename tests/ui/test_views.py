@@ -78,6 +78,8 @@ def test_a_view_says_what_it_shows_and_its_words_exist(vocabulary: Vocabulary, l
 def test_the_words_of_every_view_come_once(language: Language) -> None:
     shown = words.view(language)
     assert f'lang="{language}"' in shown
-    said = json.loads(html.unescape(re.search(r">(.*)</div>", shown)[1]))
+    found = re.search(r">(.*)</div>", shown)
+    assert found
+    said = json.loads(html.unescape(found[1]))
     assert set(said) == {*race.WORDS, *xray.WORDS, *words.WORDS}
     assert all(said.values())

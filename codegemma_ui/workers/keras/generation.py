@@ -1,6 +1,6 @@
 """Turn one request into one stream of events, combining prompt, decode loop, text and stop rule.
 
-The decode loop deals in ids, and ends by itself only at a stop token and at `max_length`. Whatever else ends a
+The decode loop deals in ids, and ends by itself only at a stop token and at `max_length`. What else ends a
 middle is decided by `Middle`; this module asks it, and checks for cancellation.
 """
 

@@ -9,7 +9,7 @@ from benchmarks.speed.plan import Case
 from benchmarks.speed.replay import Typed
 from benchmarks.speed.runner import Bandwidth, Run
 from benchmarks.speed.visit import Sample, Visit
-from tests.benchmarks.speed.conftest import BANDWIDTH, Measure, scripted
+from tests.benchmarks.speed.scripted_runs import BANDWIDTH, Measure, scripted
 
 NO_STOPS: frozenset[int] = frozenset()
 
@@ -114,7 +114,8 @@ def test_a_subject_that_never_was_ready_is_a_row_with_its_error() -> None:
 
 
 def test_shares_belong_to_their_own_round() -> None:
-    visits, bandwidths = [], []
+    visits: list[list[Visit]] = []
+    bandwidths: list[Bandwidth | None] = []
     for speed in (1.0, 2.0):
         visit = Visit(scripted("", "engine-jax-float32"), facts=FACTS | {"weight_bytes": 100})
         arrivals = (0.0, 1.0 / speed, 2.0 / speed)

@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks.speed import plot, report
 from benchmarks.speed.figures import Figures
-from tests.benchmarks.speed.conftest import PLAN, Measure, scripted
+from tests.benchmarks.speed.scripted_runs import PLAN, Measure, scripted
 
 
 def numbers(median: float, low: float, high: float) -> dict:
@@ -149,7 +149,7 @@ def _height(picture: Path) -> int:
 
 
 def test_nothing_measured_is_a_page_too(found: dict) -> None:
-    nothing = {"rows": [], "comparisons": [], "typing": [], "bandwidth": None}
+    nothing: dict = {"rows": [], "comparisons": [], "typing": [], "bandwidth": None}
     page = report.markdown(found | nothing)
     assert "## Speed" not in page
     assert "## Not measured" in page

@@ -9,8 +9,8 @@ import pytest
 from benchmarks.speed import runner
 from benchmarks.speed.plan import FULL, Case
 from benchmarks.speed.prompts import Prompts
-from benchmarks.speed.visit import Visit
-from tests.benchmarks.speed.conftest import PLAN, Measure, scripted
+from benchmarks.speed.visit import Visit, fill
+from tests.benchmarks.speed.scripted_runs import PLAN, Measure, scripted
 
 
 def test_a_visit_asks_every_case_a_first_time_and_then_with_other_prompts(measure: Measure) -> None:
@@ -87,8 +87,6 @@ def test_a_slow_case_is_asked_less_often(measure: Measure) -> None:
 
 
 def test_ctrl_c_keeps_what_was_measured(measure: Measure, monkeypatch: pytest.MonkeyPatch) -> None:
-    fill = runner.fill
-
     def interrupted(visit: Visit, *others: object) -> None:
         if visit.subject.name == "engine-two":
             raise KeyboardInterrupt

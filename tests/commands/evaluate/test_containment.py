@@ -20,8 +20,7 @@ from codegemma_ui.commands.evaluate.containment.plan import Plan
 from codegemma_ui.commands.evaluate.execution import Verdict
 from codegemma_ui.errors import BadInput
 from codegemma_ui.machine import cgroups
-
-from .test_execution import execute, running
+from tests.commands.evaluate.programs import execute, running
 
 if sys.platform != "linux":
     pytest.skip("programs are contained on Linux alone", allow_module_level=True)
@@ -471,7 +470,9 @@ def test_an_ordinary_user_has_the_same_walls() -> None:
     )
     done = subprocess.run(
         [python, "-I", "-c", script],
-        **{"user": 12345, "group": 12345, "extra_groups": []},
+        user=12345,
+        group=12345,
+        extra_groups=[],
         capture_output=True,
         text=True,
         cwd="/",

@@ -13,8 +13,7 @@ from pathlib import Path
 import pytest
 
 from codegemma_ui import presets
-
-from .conftest import make_task, write_dataset
+from tests.commands.evaluate.own_tasks import make_task, write_dataset
 
 ROOT = Path(__file__).parents[3]
 DONE, ENGINE_ERROR, BAD_INPUT, CANCELLED = 0, 1, 2, 130

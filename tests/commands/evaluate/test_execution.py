@@ -14,15 +14,8 @@ import pytest
 from codegemma_ui.commands.evaluate import execution
 from codegemma_ui.commands.evaluate.execution import Verdict
 from codegemma_ui.errors import BadInput
-
-from .conftest import make_task
-
-
-def execute(source: str, time_limit_s: float = execution.TIME_LIMIT_S) -> Verdict:
-    try:
-        return asyncio.run(execution.execute(source, time_limit_s))
-    except BadInput as error:
-        pytest.skip(str(error))
+from tests.commands.evaluate.own_tasks import make_task
+from tests.commands.evaluate.programs import execute, running
 
 
 def test_a_right_middle_passes_and_a_wrong_one_fails() -> None:
@@ -48,16 +41,6 @@ def test_a_program_that_does_not_end_is_killed_with_all_it_started() -> None:
     while any(mark in arguments for arguments in running()):
         assert time.monotonic() < deadline
         time.sleep(0.05)
-
-
-def running() -> list[str]:
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            found.append((folder / "cmdline").read_text(errors="replace"))
-        except OSError:  # it has ended meanwhile
-            continue
-    return found
 
 
 def test_a_program_that_eats_memory_fails() -> None:

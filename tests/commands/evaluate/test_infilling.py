@@ -17,9 +17,7 @@ from codegemma_ui.commands.evaluate.tasks import Dataset, Task
 from codegemma_ui.errors import BadInput, EngineError
 from codegemma_ui.fim.vocabulary import Vocabulary
 from codegemma_ui.settings import Settings
-
-from .conftest import make_task
-from .test_scoring import result
+from tests.commands.evaluate.own_tasks import make_task, result
 
 CONTEXT = presets.bundled().context_length
 MakeClient = Callable[[], EngineClient]

@@ -9,8 +9,7 @@ import pytest
 
 from codegemma_ui.commands.evaluate.results import ResultsFile, RunSettings
 from codegemma_ui.errors import BadInput
-
-from .test_scoring import result
+from tests.commands.evaluate.own_tasks import result
 
 MADE = RunSettings(
     dataset="own",

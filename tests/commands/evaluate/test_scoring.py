@@ -4,26 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from codegemma_ui.commands.evaluate.results import TaskResult
 from codegemma_ui.commands.evaluate.summary import summary
 from codegemma_ui.fim import scoring
-
-
-def result(**changes: object) -> TaskResult:
-    values: dict[str, object] = {
-        "task_id": "own/1",
-        "middle": "",
-        "stop_token": None,
-        "exact_match": False,
-        "edit_similarity": 0.5,
-        "stopped": False,
-        "parses": True,
-        "prompt_tokens": 10,
-        "completion_tokens": 5,
-        "trimmed_tokens": 0,
-        "seconds": 0.25,
-    }
-    return TaskResult(**values | changes)  # type: ignore[arg-type]
+from tests.commands.evaluate.own_tasks import result
 
 
 def test_whitespace_counts_at_the_start_and_not_at_the_end() -> None:

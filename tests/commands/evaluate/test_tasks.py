@@ -11,8 +11,7 @@ import pytest
 
 from codegemma_ui.commands.evaluate import tasks
 from codegemma_ui.errors import BadInput
-
-from .conftest import make_task, write_dataset
+from tests.commands.evaluate.own_tasks import make_task, write_dataset
 
 
 def test_plain_and_gzip_hold_the_same_tasks_and_have_the_same_digest(tmp_path: Path) -> None:

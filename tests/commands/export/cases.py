@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from codegemma_ui.fim import Layout
 from codegemma_ui.fim.vocabulary import Prompt, Vocabulary
 from tests.workers.keras.decode_prompts import CURSOR, SNIPPETS
 
@@ -40,7 +41,9 @@ LOWER_BLOCKS = "\u2581 a lower block is a space to SentencePiece \u2581\u2581"
 
 def prompts(vocabulary: Vocabulary) -> list[Prompt]:
     """Prompts of either layout."""
-    return [
-        vocabulary.prompt(*snippet.split(CURSOR), 256, layout)
-        for snippet, layout in zip(SNIPPETS[2:6], ("psm", "spm") * 2, strict=True)
-    ]
+    layouts: tuple[Layout, ...] = ("psm", "spm") * 2
+    made = []
+    for snippet, layout in zip(SNIPPETS[2:6], layouts, strict=True):
+        prefix, suffix = snippet.split(CURSOR)
+        made.append(vocabulary.prompt(prefix, suffix, 256, layout))
+    return made

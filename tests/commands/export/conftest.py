@@ -3,38 +3,15 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from codegemma_ui.fim.vocabulary import Vocabulary
+from tests.commands.export.exported import Exported
 from tests.support.probes import probe
 
 from . import cases
-
-ROOT = Path(__file__).parents[3]
-
-
-@dataclass(frozen=True)
-class Exported:
-    """What `keras_probe` left and said.
-
-    Attributes:
-        folder: holds NAME (a preset), NAME-gguf, NAME-transformers and NAME.npz.
-        engine: name -> for each prompt the engine's `tokens` and their `leads`.
-        refused: what was said of presets that cannot be exported.
-    """
-
-    folder: Path
-    engine: dict[str, list[dict[str, Any]]]
-    refused: dict[str, str]
-
-    def gguf(self, name: str) -> Path:
-        """The one GGUF file of an export."""
-        (file,) = (self.folder / f"{name}-gguf").glob("*.gguf")
-        return file
 
 
 @pytest.fixture(scope="session")

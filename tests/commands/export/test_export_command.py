@@ -14,9 +14,8 @@ import pytest
 from codegemma_ui import presets
 from codegemma_ui.commands.export import folder
 from codegemma_ui.commands.export.folder import Origin
+from tests.support import ROOT
 from tests.support.hubs import Faults, KaggleHub, isolated_environment
-
-from .conftest import ROOT
 
 DONE, ENGINE_ERROR, BAD_INPUT = 0, 1, 2
 MAIN = "import sys; sys.modules[sys.argv.pop(1)] = None; from codegemma_ui.commands.main import main; main()"

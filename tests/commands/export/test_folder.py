@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from codegemma_ui.commands.export import folder
-from codegemma_ui.commands.export.folder import MARK, UNFINISHED, Origin
+from codegemma_ui.commands.export.folder import UNFINISHED, Origin
 from codegemma_ui.errors import BadInput, EngineError
+from codegemma_ui.presets import EXPORT_FILE as MARK
 
 MADE = Origin("bundled", "gguf", "float16")
 

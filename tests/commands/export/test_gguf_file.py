@@ -17,8 +17,7 @@ from codegemma_ui.commands.export.source import LoadedPreset
 from codegemma_ui.commands.export.weights import Architecture, Tensor
 from codegemma_ui.errors import EngineError
 from codegemma_ui.fim.vocabulary import Vocabulary
-
-from .conftest import Exported
+from tests.commands.export.exported import Exported
 
 
 def field(file: Path | gguf.GGUFReader, key: str) -> Any:

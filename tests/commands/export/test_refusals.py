@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sentencepiece import sentencepiece_model_pb2
@@ -11,8 +12,7 @@ from codegemma_ui import presets
 from codegemma_ui.commands.export import pieces
 from codegemma_ui.errors import EngineError
 from codegemma_ui.fim.vocabulary import VOCABULARY_FILE
-
-from .conftest import Exported
+from tests.commands.export.exported import Exported
 
 
 def test_an_architecture_that_is_not_the_first_gemmas(exported: Exported) -> None:
@@ -55,7 +55,7 @@ def test_a_vocabulary_of_another_size(exported: Exported) -> None:
 def test_a_vocabulary_that_other_programs_would_read_otherwise(
     tmp_path: Path, part: str, name: str, value: object, said: str
 ) -> None:
-    model = sentencepiece_model_pb2.ModelProto()
+    model: Any = vars(sentencepiece_model_pb2)["ModelProto"]()
     model.ParseFromString((presets.BUNDLED_FOLDER / VOCABULARY_FILE).read_bytes())
     setattr(getattr(model, part), name, value)
     file = tmp_path / VOCABULARY_FILE

@@ -13,9 +13,9 @@ import pytest
 
 from codegemma_ui import fim
 from codegemma_ui.fim.vocabulary import Vocabulary
+from tests.commands.export.exported import Exported
 
 from . import cases
-from .conftest import Exported
 
 # Three programs that add up the same numbers in another order; logits of the random models reach 40.
 LOGIT_TOLERANCE = 2e-3

@@ -8,8 +8,7 @@ import numpy as np
 
 from codegemma_ui import presets
 from codegemma_ui.fim.vocabulary import VOCABULARY_FILE, Vocabulary
-
-from .conftest import Exported
+from tests.commands.export.exported import Exported
 
 
 def test_weights_stay_as_they_are_stored(exported: Exported) -> None:
@@ -18,7 +17,7 @@ def test_weights_stay_as_they_are_stored(exported: Exported) -> None:
 
     folder = exported.folder / "one_kv_head-stored-transformers"
     exact = load_file(exported.folder / "one_kv_head-transformers" / "model.safetensors")
-    stored = {}
+    stored: dict[str, torch.Tensor] = {}
     for file in sorted(folder.glob("*.safetensors")):
         stored |= load_file(file)
     assert stored.keys() == exact.keys()

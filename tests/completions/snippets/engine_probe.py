@@ -36,8 +36,14 @@ def main() -> None:
     def complete(raw: dict[str, Any]) -> Recording:
         request = parse_request(raw, CONTEXT_LENGTH)
         loaded = Loaded(
-            **{"preset": presets.BUNDLED, "backend": "jax", "dtype": "float32", "device": "CPU"},
-            **{"parameters": 0, "memory_bytes": 0, "context_length": CONTEXT_LENGTH, "summary": ""},
+            preset=presets.BUNDLED,
+            backend="jax",
+            dtype="float32",
+            device="CPU",
+            parameters=0,
+            memory_bytes=0,
+            context_length=CONTEXT_LENGTH,
+            summary="",
         )
         events = list(generation.generate(request, vocabulary, decoder, loaded, lambda: False))
         prompt = vocabulary.prompt_of(request)

@@ -15,10 +15,12 @@ import pytest
 from codegemma_ui import presets
 from codegemma_ui.completions.recording import Recording
 from codegemma_ui.completions.snippets.taken import REASONS
+from tests.completions.snippets.workshop import Workshop, snippet_of
 from tests.server.scripted_page import SCRIPTED, Page, serving, wait_until
+from tests.support import ROOT
+from tests.support.ports import free_port
 
 from . import cases
-from .conftest import ROOT, Workshop, free_port, snippet_of
 
 # Three programs add up the same numbers in another order; a choice this close might fall otherwise.
 CLEAR_LEAD = 0.01

@@ -26,7 +26,12 @@ VOCABULARY = Vocabulary(presets.BUNDLED_FOLDER)
 def taken(raw: dict[str, Any], **changes: Any) -> Taken:
     request = parse_request({"max_length": 256, **raw}, 1024)
     prompt = VOCABULARY.prompt_of(request)
-    known = {"preset": presets.bundled(), "backend": "jax", "dtype": "float32", **changes}
+    known: dict[str, Any] = {
+        "preset": presets.bundled(),
+        "backend": "jax",
+        "dtype": "float32",
+        **changes,
+    }
     return Taken(request, prompt, **known)
 
 
@@ -82,8 +87,12 @@ def test_a_text_is_given_only_where_it_is_read_as_the_same_tokens(
 
 
 def test_most_code_is_given_as_text() -> None:
-    raw = {"prefix": "def f(x):\n    return ", "suffix": "\n\nf(1)\n", "path": "a.py"}
-    raw["files"] = [{"path": "b.py", "text": "B = '<b>'\n"}]
+    raw = {
+        "prefix": "def f(x):\n    return ",
+        "suffix": "\n\nf(1)\n",
+        "path": "a.py",
+        "files": [{"path": "b.py", "text": "B = '<b>'\n"}],
+    }
     assert {taken(raw).reason(tool) for tool in ("keras_hub", "transformers", "llama_cpp")} == {
         None
     }
@@ -132,6 +141,7 @@ def test_the_trimmed_prompt_is_used_and_the_whole_program_spliced() -> None:
         if isinstance(node, ast.Assign)
         and isinstance(node.targets[0], ast.Name)
         and isinstance(node.value, ast.Constant)
+        and isinstance(node.value.value, str)
     }
     assert values["unread_before"] + values["before"] == prefix
     assert values["after"] + values["unread_after"] == suffix

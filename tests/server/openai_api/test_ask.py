@@ -17,8 +17,8 @@ def prompt_of(request: dict, vocabulary: Vocabulary) -> tuple[int, int]:
     """Tokens of the prompt as the engine builds it, and how many it cuts."""
     files = [fim.File(**each) for each in request.get("files", ())]
     sides = (request.get("prefix", ""), request.get("suffix", ""))
-    settings = (request.get("layout", "psm"), request.get("path", ""), files)
-    prompt = vocabulary.prompt(*sides, request["max_length"], *settings)
+    layout, path = request.get("layout", "psm"), request.get("path", "")
+    prompt = vocabulary.prompt(*sides, request["max_length"], layout, path, files)
     cut = (
         prompt.trimmed_prefix_tokens + prompt.trimmed_suffix_tokens + prompt.trimmed_context_tokens
     )

@@ -9,7 +9,7 @@ import sys
 import pytest
 import yaml
 
-from tests.server.openai_api.conftest import KEY
+from tests.server.openai_api.clients import KEY
 from tests.server.scripted_page import Page
 from tests.support.documentation import blocks, section, text
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from typing import Any
 
 import httpx
 import pytest
@@ -11,9 +12,9 @@ from gradio_client import Client
 
 from codegemma_ui import fim
 from codegemma_ui.fim.vocabulary import Vocabulary
-from tests.server.openai_api.conftest import client_of
+from tests.server.mcp_client import call, text_of
+from tests.server.openai_api.clients import client_of
 from tests.server.scripted_page import Page, wait_until
-from tests.server.test_mcp_tool import call
 
 PREFIX, SUFFIX = "import ", '\n\nif __name__ == "__main__":\n    sys.exit(0)\n'
 ROOM = 24
@@ -70,7 +71,12 @@ def test_a_prompt_alone_is_continued(real: Page, complete: dict[str, dict]) -> N
 
 def test_so_are_token_ids(real: Page, vocabulary: Vocabulary) -> None:
     client = client_of(real)
-    asked = {"model": "bundled", "temperature": 0, "max_tokens": ROOM, "logprobs": 1}
+    asked: dict[str, Any] = {
+        "model": "bundled",
+        "temperature": 0,
+        "max_tokens": ROOM,
+        "logprobs": 1,
+    }
     ids = vocabulary.encode("def add(a, b):\n    return ")
     of_text = client.completions.create(prompt=vocabulary.decode(ids), **asked)
     for prompt in (ids, [[vocabulary.bos_id, *ids]]):
@@ -106,5 +112,5 @@ def test_llama_cpps_infill(real: Page, complete: dict[str, dict]) -> None:
 
 def test_the_tool_over_mcp(real: Page, complete: dict[str, dict]) -> None:
     arguments = {"prefix": PREFIX, "suffix": SUFFIX}
-    [content] = asyncio.run(call(real, arguments)).content
-    assert json.loads(content.text)["middle"] == complete["psm"]["middle"]
+    answer = asyncio.run(call(real, arguments))
+    assert json.loads(text_of(answer))["middle"] == complete["psm"]["middle"]

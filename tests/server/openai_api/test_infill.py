@@ -12,8 +12,8 @@ import httpx
 import pytest
 
 from codegemma_ui.server.openai_api.neutral import NEUTRAL, NO_EFFECT
-from tests.completions.snippets.conftest import free_port
 from tests.server.scripted_page import ROOT
+from tests.support.ports import free_port
 
 CHUNK = {"text": "x = 1\ny = 2\nz = 3\n", "time": 1764100000000, "filename": "/home/ann/a.py"}
 

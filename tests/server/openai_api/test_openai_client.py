@@ -12,9 +12,8 @@ import httpx
 import openai
 import pytest
 
-from tests.server.conftest import CANARY
-from tests.server.openai_api.conftest import KEY, WAITING, client_of, until_free
-from tests.server.scripted_page import Page, wait_until
+from tests.server.openai_api.clients import KEY, WAITING, client_of, until_free
+from tests.server.scripted_page import CANARY, Page, wait_until
 
 
 def test_the_served_model_is_listed(client: openai.OpenAI) -> None:
@@ -50,12 +49,17 @@ def test_names_that_mean_the_served_model(model: str, client: openai.OpenAI) -> 
 
 
 @pytest.mark.parametrize("prompt", [["hello"], [[300, 301]], [300, 301]])
-def test_a_prompt_may_be_a_list(prompt: object, client: openai.OpenAI) -> None:
+def test_a_prompt_may_be_a_list(prompt: Any, client: openai.OpenAI) -> None:
     assert client.completions.create(model="bundled", prompt=prompt).choices[0].text is not None
 
 
 def test_a_stream_is_the_same_in_pieces(client: openai.OpenAI) -> None:
-    asked = {"model": "bundled", "prompt": "slow 0.001", "suffix": "ab", "max_tokens": 20}
+    asked: dict[str, Any] = {
+        "model": "bundled",
+        "prompt": "slow 0.001",
+        "suffix": "ab",
+        "max_tokens": 20,
+    }
     whole = client.completions.create(**asked)
     chunks = list(
         client.completions.create(**asked, stream=True, stream_options={"include_usage": True})
@@ -87,9 +91,14 @@ def test_max_tokens_is_sixteen_unless_said(client: openai.OpenAI) -> None:
 
 @pytest.mark.parametrize("stop", ["c ab", ["never", "c ab"], ["c", "c ab", "b c abc", "x"]])
 def test_a_stop_string_ends_it_and_no_part_of_it_is_streamed(
-    stop: object, client: openai.OpenAI
+    stop: Any, client: openai.OpenAI
 ) -> None:
-    asked = {"model": "bundled", "prompt": "slow 0.001", "suffix": "abc ", "max_tokens": 50}
+    asked: dict[str, Any] = {
+        "model": "bundled",
+        "prompt": "slow 0.001",
+        "suffix": "abc ",
+        "max_tokens": 50,
+    }
     whole = client.completions.create(**asked, stop=stop, logprobs=0).choices[0]
     assert (whole.text, whole.finish_reason) == ("ab", "stop")
     assert whole.logprobs is not None
@@ -101,8 +110,14 @@ def test_a_stop_string_ends_it_and_no_part_of_it_is_streamed(
 
 
 def test_logprobs_come_with_the_text_they_belong_to(client: openai.OpenAI) -> None:
-    asked = {"model": "bundled", "prompt": "slow 0.001", "suffix": "ab", "max_tokens": 6}
-    offsets, text = [], ""
+    asked: dict[str, Any] = {
+        "model": "bundled",
+        "prompt": "slow 0.001",
+        "suffix": "ab",
+        "max_tokens": 6,
+    }
+    text = ""
+    offsets: list[int] = []
     for chunk in client.completions.create(**asked, logprobs=1, stop="aba!", stream=True):
         logprobs = chunk.choices[0].logprobs
         assert logprobs is not None
@@ -149,17 +164,24 @@ def test_logprobs_come_with_the_text_they_belong_to(client: openai.OpenAI) -> No
     ],
 )
 def test_what_is_not_done_is_refused(
-    given: dict, param: str | None, said: str, client: openai.OpenAI
+    given: dict[str, Any], param: str | None, said: str, client: openai.OpenAI
 ) -> None:
     with pytest.raises(openai.BadRequestError) as caught:
         client.completions.create(**{"model": "bundled", "prompt": "x", **given})
     error = caught.value
     assert (error.type, error.param) == ("invalid_request_error", param)
+    assert isinstance(error.body, dict)
     assert said in error.body["message"]
 
 
 def test_what_changes_nothing_is_taken(client: openai.OpenAI) -> None:
-    neutral = {"n": 1, "best_of": 1, "echo": False, "presence_penalty": 0, "logit_bias": {}}
+    neutral: dict[str, Any] = {
+        "n": 1,
+        "best_of": 1,
+        "echo": False,
+        "presence_penalty": 0,
+        "logit_bias": {},
+    }
     done = client.completions.create(
         model="bundled", prompt="hello", user="ann", frequency_penalty=0.0, seed=1, **neutral
     )
@@ -170,12 +192,13 @@ def test_another_model_is_not_served_under_its_name(client: openai.OpenAI) -> No
     with pytest.raises(openai.NotFoundError) as caught:
         client.completions.create(model="gpt-4", prompt="x")
     assert caught.value.code == "model_not_found"
+    assert isinstance(caught.value.body, dict)
     assert "'bundled'" in caught.value.body["message"]
 
 
 def test_a_wrong_key_is_refused_before_anything_else(page: Page, http: httpx.Client) -> None:
     for key in ("wrong", "ann:a-password", KEY[:-1], f"{KEY}x", "schlüssel"):
-        headers = {"authorization": f"Bearer {key}".encode()}
+        headers = {b"authorization": f"Bearer {key}".encode()}
         for method, path in (
             ("GET", "/v1/models"),
             ("POST", "/v1/completions"),
@@ -239,7 +262,12 @@ def test_a_body_that_is_none_is_refused_in_openais_form(
 def test_a_crowd_is_refused_with_when_to_come_again(page: Page) -> None:
     async def crowd() -> list[object]:
         client = openai.AsyncOpenAI(base_url=f"{page.url}/v1", api_key=KEY, max_retries=0)
-        asked = {"model": "bundled", "prompt": "slow 0.01", "suffix": "a", "max_tokens": 20}
+        asked: dict[str, Any] = {
+            "model": "bundled",
+            "prompt": "slow 0.01",
+            "suffix": "a",
+            "max_tokens": 20,
+        }
         async with client:
             calls = [client.completions.create(**asked) for _ in range(24)]
             return await asyncio.gather(*calls, return_exceptions=True)
@@ -258,7 +286,7 @@ def test_a_crowd_is_refused_with_when_to_come_again(page: Page) -> None:
 def test_openais_client_comes_again_by_itself(page: Page) -> None:
     """Its own retries, told when by us, bring everyone through."""
 
-    async def crowd() -> list[object]:
+    async def crowd() -> list[openai.types.Completion]:
         client = openai.AsyncOpenAI(base_url=f"{page.url}/v1", api_key=KEY, max_retries=3)
         async with client:
             calls = [client.completions.create(model="default", prompt="hi") for _ in range(12)]

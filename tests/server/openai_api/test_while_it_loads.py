@@ -6,7 +6,7 @@ import httpx
 import openai
 import pytest
 
-from tests.server.openai_api.conftest import client_of
+from tests.server.openai_api.clients import client_of
 from tests.server.scripted_page import serving
 
 

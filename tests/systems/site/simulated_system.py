@@ -7,6 +7,7 @@ the calling frame.
 
 import builtins
 import importlib.machinery
+import io
 import json
 import os
 import signal
@@ -15,6 +16,7 @@ import sys
 import types
 import warnings
 from importlib.machinery import PathFinder, SourceFileLoader
+from typing import Any
 
 PACKAGE = "codegemma_ui"
 CODE_PAGE = "cp949"  # Korean Windows'
@@ -74,15 +76,15 @@ def _checked(options: dict) -> dict:
 
 
 class Popen(subprocess.Popen):
-    def __init__(self, *arguments: object, **options: object) -> None:
+    def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **_checked(options))
 
 
-def run(*arguments: object, **options: object) -> subprocess.CompletedProcess:
+def run(*arguments: Any, **options: Any) -> subprocess.CompletedProcess:
     return subprocess.run(*arguments, **_checked(options))
 
 
-def set_signal(number: int, handler: object) -> object:
+def set_signal(number: int, handler: Any) -> object:
     taken = ("SIGABRT", "SIGFPE", "SIGILL", "SIGINT", "SIGSEGV", "SIGTERM", "SIGTTIN")
     if WINDOWS and number not in [getattr(signal, name) for name in taken]:
         raise ValueError("invalid signal value")
@@ -128,7 +130,7 @@ def _take_signal_handlers(asyncio: types.ModuleType) -> None:
             raise NotImplementedError
         return real(self, *arguments)
 
-    add_signal_handler.simulated = True
+    add_signal_handler.simulated = True  # type: ignore[attr-defined]
     loop.add_signal_handler = add_signal_handler
 
 
@@ -137,7 +139,7 @@ def _hide_linux_files(event: str, arguments: tuple) -> None:
         return
     if not str(arguments[0]).startswith(_LINUX_FILES):
         return
-    frame = sys._getframe(1)
+    frame: types.FrameType | None = sys._getframe(1)
     while frame is not None and frame.f_globals.get("__name__") in _PASSED_OVER:
         frame = frame.f_back
     if frame is not None and _is_ours(frame):
@@ -175,8 +177,8 @@ warnings.filterwarnings("error", category=EncodingWarning, module=PACKAGE)
 if _program_is_ours():
     vars(sys.modules["__main__"])["__builtins__"] = OURS
 if WINDOWS:
-    sys.modules["tensorflow_text"] = None  # keras-hub asks for it, and it has no wheels there
+    sys.modules["tensorflow_text"] = None  # type: ignore[assignment]  # keras-hub asks for it, and it has no wheels there
 if WINDOWS and "PYTHONIOENCODING" not in os.environ:
     for stream in (sys.stdin, sys.stdout, sys.stderr):
-        if stream is not None and not stream.isatty():
+        if isinstance(stream, io.TextIOWrapper) and not stream.isatty():
             stream.reconfigure(encoding=CODE_PAGE, errors=stream.errors)

@@ -83,7 +83,7 @@ def watch_places(decoder: BatchedDecoder) -> list[int]:
         found.append(int((counts > 0).sum()))
         return decode_batch(rows, token_ids, positions, counts, *more)
 
-    decoder.steps.decode_batch = watched  # type: ignore[method-assign]
+    decoder.steps.decode_batch = watched  # type: ignore[assignment, method-assign]
     return found
 
 

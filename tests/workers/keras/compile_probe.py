@@ -52,7 +52,7 @@ def on_torch() -> float:
             raise failures.pop()
         return really(*job)
 
-    steps._compile = fails_at_first
+    steps._compile = fails_at_first  # type: ignore[assignment, method-assign]
     steps._compile_all([(key, graph, [], inputs)])
     if steps.note:
         raise RuntimeError(steps.note)

@@ -37,6 +37,7 @@ import keras_nlp
 import numpy as np
 
 from codegemma_ui.presets import BUNDLED_FOLDER as PRESET
+from codegemma_ui.presets import LARGE
 from codegemma_ui.workers.keras import loading, steps
 from codegemma_ui.workers.keras.batching import BatchedDecoder
 from codegemma_ui.workers.keras.decode import Decoder
@@ -179,11 +180,12 @@ def layered() -> dict:
             for token in ids(list(decoder.decode(prompt, 160, sampling, forced=forced)))
         ]
 
-    for least in (layers.LARGE, 0):
+    for least in (LARGE, 0):
         with mock.patch.object(layers, "LARGE", least):
             made = steps.of_model(BACKEND, model, Precision("float32", "float32"))
         found["parts"].append(made.parts)
         found["tokens"].append(written(Decoder(made, 256)))
+    assert steps.in_parts(made)
     found["given_up"] = given_up(made, prompt[:128])
     return found
 
@@ -198,7 +200,7 @@ def rounded() -> dict:
     on_ids = without_preprocessor(model)
     theirs = [generated(on_ids, prompt, SNIPPETS_LENGTH) for prompt in prompts]
     found: dict = {"tokens": sum(map(len, theirs)), "apart": []}
-    for least in (layers.LARGE, 0):
+    for least in (LARGE, 0):
         with mock.patch.object(layers, "LARGE", least):
             made = steps.of_model(BACKEND, model, Precision("bfloat16", "float32"))
         decoder = Decoder(made, SNIPPETS_LENGTH)
@@ -532,9 +534,13 @@ def interrupted(decoder: Decoder, prompts: Prompts) -> dict:
     return {"before": before, "after": after}
 
 
+def layers_of(cache: Any) -> Any:
+    return cache.layers if hasattr(cache, "layers") else cache
+
+
 def cache_shapes(decoder: Decoder) -> list[list[tuple[int, ...]]]:
     cache = decoder.steps.allocate(512)
-    return [[tuple(part.shape) for part in layer] for layer in getattr(cache, "layers", cache)]
+    return [[tuple(part.shape) for part in layer] for layer in layers_of(cache)]
 
 
 def sampled(decoder: Decoder, prompts: Prompts) -> dict[str, list[int]]:
@@ -664,7 +670,7 @@ def random_model(
             for token, logprob in (*choice.alternatives, (choice.id, choice.logprob))
         )
     cache = decoder.steps.allocate(512)
-    layer, _ = getattr(cache, "layers", cache)[0]
+    layer, _ = layers_of(cache)[0]
     return {
         "errors": errors,
         "spread": float(rows[0].max() - rows[0].min()),

@@ -15,6 +15,9 @@ from codegemma_ui import machine
 
 ROOT = Path(__file__).parents[3]
 
+FLOAT32_TOLERANCE = 1e-3
+"""Two passes that add up the same numbers in another order, through two to six layers."""
+
 
 def report(
     backend: str, model: str, dumps: Path, python: Path | str = sys.executable

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import numpy as np
 
-Case = tuple[float, int, float, float]
-"""Temperature, top-k, top-p, and the number that decides."""
+Case = tuple[float, int, float, Any]
+"""Temperature, top-k, top-p, and the number that decides, a float32."""
 
 SETTINGS = list(itertools.product((1e-29, 0.5, 1.0, 2.0), (0, 1, 2, 50), (1.0, 0.9, 0.5, 0.0)))
 

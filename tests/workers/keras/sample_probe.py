@@ -23,7 +23,7 @@ from tests.workers.keras.sample_cases import LOGITS, cases
 
 
 def main() -> None:
-    report = {}
+    report: dict[str, list[tuple[int, float]]] = {}
     for name, logits in LOGITS.items():
         run = compiled(logits)
         report[name] = []
@@ -62,8 +62,7 @@ def compiled(logits: np.ndarray) -> Callable[[SamplingParams], Any]:
 
     scores, number = torch.tensor(logits), torch.tensor(1, dtype=torch.int32)
     example = [
-        torch.as_tensor(value)
-        for value in SamplingParams(*map(np.float32, (1, 0, 1)), np.zeros(2, np.float32))
+        torch.as_tensor(value) for value in (*map(np.float32, (1, 0, 1)), np.zeros(2, np.float32))
     ]
     example[1] = example[1].to(torch.int32)
     graph = trace(flat, (scores, *example, number))

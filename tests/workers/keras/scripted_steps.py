@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from codegemma_ui.workers.keras.steps import SamplingParams, TokenBatch
+
+if TYPE_CHECKING:
+    from codegemma_ui.workers.keras.steps.weights import Shape, Weights
 
 
 class ScriptedSteps:
@@ -20,7 +23,10 @@ class ScriptedSteps:
         holds: a cache length and a size; passes of these wait until `released`, and say so by `held`.
     """
 
-    note = None
+    shape: Shape  # neither of these is there: nobody asks passes without a model
+    weights: Weights
+    note: str | None = None
+    takes_batches = False
     compiling = 0
     compilations = 0
     weight_bytes = 0
@@ -111,7 +117,7 @@ class ScriptedSteps:
     def _picked(self, tokens: np.ndarray) -> TokenBatch:
         """After each token the next one is chosen, and the likeliest of five."""
         ids = (tokens[:, None] + np.array([1, 1, 2, 3, 4, 5])) % self.vocabulary_size
-        logprobs = np.tile(np.float32(self.logprobs), (len(tokens), 1))
+        logprobs = np.tile(np.array(self.logprobs, np.float32), (len(tokens), 1))
         return TokenBatch(ids.astype(np.int32), logprobs)
 
 

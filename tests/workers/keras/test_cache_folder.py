@@ -19,8 +19,9 @@ import pytest
 
 from codegemma_ui import cache_folder, presets
 from codegemma_ui.workers.keras import compiled
-from tests.test_cache_folder import AWKWARD, as_nobody, needs_root
-from tests.workers.keras.test_worker import Worker
+from tests.support import AWKWARD
+from tests.support.nobody import as_nobody, needs_root
+from tests.workers.keras.worker_process import Worker
 
 ROOT = Path(__file__).parents[3]
 

@@ -25,13 +25,11 @@ from codegemma_ui.workers.keras.precision import Precision
 from codegemma_ui.workers.keras.sampling import Sampling, TokenChoice
 from codegemma_ui.workers.keras.steps import PassAbandoned
 from tests.workers.keras import decoding
+from tests.workers.keras.decoding import FLOAT32_TOLERANCE
 from tests.workers.keras.scripted_steps import ScriptedSteps
 
 GREEDY = Sampling()
 SAMPLED = Sampling(temperature=0.8, seed=1)
-
-# Two passes that add up the same numbers in another order, through two to six layers.
-FLOAT32_TOLERANCE = 1e-3
 
 
 def programs(context_length: int) -> int:
@@ -57,7 +55,8 @@ CACHE_SHAPES = {
     ids="-".join,
 )
 def report(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    return decoding.report(*request.param, tmp_path_factory.mktemp("modules"))
+    backend, model = request.param
+    return decoding.report(backend, model, tmp_path_factory.mktemp("modules"))
 
 
 class TestOnEveryBackend:
@@ -529,7 +528,12 @@ class TestPrefill:
     def test_one_pass_tells_nothing(self, scripted: Any) -> None:
         decoder, inner = scripted
         read = inner.prefill
-        inner.prefill = lambda *given: time.sleep(3 * POLL_S) or read(*given)
+
+        def slow(*given: Any) -> Any:
+            time.sleep(3 * POLL_S)
+            return read(*given)
+
+        inner.prefill = slow
         assert all(isinstance(event, TokenChoice) for event in decoder.stream([7] * 32, 40, GREEDY))
 
     @pytest.mark.parametrize("closes", [False, True])

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator, Sequence
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
 from codegemma_ui import fim
 from codegemma_ui.errors import BadInput
 from codegemma_ui.fim.vocabulary import Vocabulary
-from codegemma_ui.ipc.messages import CompletionRequest, Event, Loaded, PrefillEvent, TokenEvent
+from codegemma_ui.ipc.messages import CompletionRequest, Event, Loaded, PrefillEvent
 from codegemma_ui.workers.keras.decode import Decoder, PrefillProgress
 from codegemma_ui.workers.keras.generation import generate
 from codegemma_ui.workers.keras.sampling import Sampling, TokenChoice
+from tests.support.events import cancelled_of, done_of, length_of, middle_of, prompt_of, tokens_of
 
 LOADED = Loaded(
     preset="bundled",
@@ -50,14 +51,14 @@ class ScriptedDecoder:
 
 
 def run(
-    vocabulary: Vocabulary, ids: Sequence[int], *, cancel_after: int = 10**9, **request: object
+    vocabulary: Vocabulary, ids: Sequence[int], *, cancel_after: int = 10**9, **request: Any
 ) -> list[Event]:
     decoder = cast(Decoder, ScriptedDecoder(ids, vocabulary.encode("x")[0]))
     ticks = itertools.count()
     asked = itertools.count()
     return list(
         generate(
-            CompletionRequest(**request),  # type: ignore[arg-type]
+            CompletionRequest(**request),
             vocabulary,
             decoder,
             LOADED,
@@ -68,14 +69,14 @@ def run(
 
 
 def texts(events: list[Event]) -> list[str]:
-    return [event.text for event in events if isinstance(event, TokenEvent)]
+    return [event.text for event in tokens_of(events)]
 
 
 @pytest.mark.parametrize("name", [*fim.FIM_TOKENS, "<eos>"])
 def test_each_stop_token_ends_the_middle(vocabulary: Vocabulary, name: str) -> None:
     stop = vocabulary.eos_id if name == "<eos>" else vocabulary.control_id(name)
     ids = [*vocabulary.encode("sys"), stop]
-    last = run(vocabulary, ids, prefix="import ", suffix="\n")[-1]
+    last = done_of(run(vocabulary, ids, prefix="import ", suffix="\n"))
     assert (last.event, last.stop_reason, last.stop_token) == ("done", "stop_token", name)
     assert (last.middle, last.raw_output) == ("sys", "sys" + name)
     assert last.token_ids == tuple(ids)
@@ -83,9 +84,9 @@ def test_each_stop_token_ends_the_middle(vocabulary: Vocabulary, name: str) -> N
 
 
 def test_max_length_counts_the_prompt(vocabulary: Vocabulary) -> None:
-    last = run(vocabulary, [], prefix="import ", max_length=40)[-1]
+    last = done_of(run(vocabulary, [], prefix="import ", max_length=40))
     assert last.stop_reason == "max_length"
-    assert last.prompt_tokens + last.completion_tokens == 40
+    assert length_of(last) == 40
     assert last.stop_token is None
     assert last.middle == last.raw_output  # nothing is cut where no stop token came
 
@@ -93,7 +94,7 @@ def test_max_length_counts_the_prompt(vocabulary: Vocabulary) -> None:
 def test_korean_and_emoji_arrive_whole(vocabulary: Vocabulary) -> None:
     text = "한글 😀!"
     events = run(vocabulary, [*vocabulary.encode(text), vocabulary.eos_id])
-    assert "".join(texts(events)) == text == events[-1].middle
+    assert "".join(texts(events)) == text == middle_of(events)
     assert all(piece in ("", *text, *(" " + one for one in text)) for piece in texts(events))
 
 
@@ -102,19 +103,19 @@ def test_a_character_cut_off_by_max_length_is_shown_as_broken(vocabulary: Vocabu
     letters = vocabulary.encode("x") * (room - 1)
     half = vocabulary.encode("한")[0]
     events = run(vocabulary, [*letters, half], max_length=32)
-    assert events[-1].middle == "x" * (room - 1) + "\N{REPLACEMENT CHARACTER}"
-    assert "".join(texts(events)) == events[-1].middle
+    assert middle_of(events) == "x" * (room - 1) + "\N{REPLACEMENT CHARACTER}"
+    assert "".join(texts(events)) == middle_of(events)
 
 
 def test_the_time_limit_keeps_what_was_generated(vocabulary: Vocabulary) -> None:
-    last = run(vocabulary, [], max_length=128, time_limit_s=5)[-1]
+    last = done_of(run(vocabulary, [], max_length=128, time_limit_s=5))
     assert (last.event, last.stop_reason) == ("done", "time_limit")
     assert last.completion_tokens == 5  # the clock ticks once a token
     assert last.middle == "x" * 5
 
 
 def test_the_time_limit_counts_the_reading_of_the_prompt(vocabulary: Vocabulary) -> None:
-    class Slow(ScriptedDecoder):
+    class Slow:
         def stream(
             self, *given: object, should_stop: Callable[[], bool], **more: object
         ) -> Iterator:
@@ -123,23 +124,24 @@ def test_the_time_limit_counts_the_reading_of_the_prompt(vocabulary: Vocabulary)
             return iter(())
 
     ticks = itertools.count()
-    last = list(
+    events = list(
         generate(
             CompletionRequest(prefix="x", time_limit_s=5),
             vocabulary,
-            cast(Decoder, Slow([], 0)),
+            cast(Decoder, Slow()),
             LOADED,
             cancelled=lambda: False,
             clock=lambda: float(next(ticks)),
         )
-    )[-1]
+    )
+    last = done_of(events)
     assert (last.event, last.stop_reason, last.middle) == ("done", "time_limit", "")
 
 
 def test_the_prefill_is_told_at_most_four_times_a_second(vocabulary: Vocabulary) -> None:
     now_s = 0.0
 
-    class Prefilling(ScriptedDecoder):
+    class Prefilling:
         def stream(self, *given: object, **more: object) -> Iterator:
             nonlocal now_s
             for tokens in range(0, 1000, 10):
@@ -148,7 +150,7 @@ def test_the_prefill_is_told_at_most_four_times_a_second(vocabulary: Vocabulary)
             yield TokenChoice(vocabulary.eos_id, -0.5, ((vocabulary.eos_id, -0.5),))
 
     request = CompletionRequest(prefix="x")
-    decoder = cast(Decoder, Prefilling([], 0))
+    decoder = cast(Decoder, Prefilling())
     events = list(
         generate(request, vocabulary, decoder, LOADED, lambda: False, clock=lambda: now_s)
     )
@@ -159,7 +161,7 @@ def test_the_prefill_is_told_at_most_four_times_a_second(vocabulary: Vocabulary)
     assert events[1 : 1 + len(told)] == told
     assert told[0] == PrefillEvent(prefilled_tokens=0, total_tokens=1000)
     assert len(told) == 25
-    assert events[-1].ttft_s == 6.25
+    assert done_of(events).ttft_s == 6.25
 
 
 LINE = "        self.kwargs = kwargs\n"
@@ -167,68 +169,71 @@ LINE = "        self.kwargs = kwargs\n"
 
 def test_what_repeats_itself_is_stopped_and_kept(vocabulary: Vocabulary) -> None:
     ids = vocabulary.encode(LINE * 60)
-    last = run(vocabulary, ids, max_length=900, time_limit_s=3600)[-1]
+    events = run(vocabulary, ids, max_length=900, time_limit_s=3600)
+    last = done_of(events)
     assert (last.event, last.stop_reason, last.stop_token) == ("done", "repetition", None)
-    assert (LINE * 60).startswith(last.middle)
-    assert 300 <= len(last.middle) <= 400
-    sampled = run(vocabulary, ids, max_length=900, time_limit_s=3600, temperature=0.5)[-1]
-    assert sampled.stop_reason == "repetition"
-    assert 600 <= len(sampled.middle) <= 700
+    assert (LINE * 60).startswith(middle_of(events))
+    assert 300 <= len(middle_of(events)) <= 400
+    sampled = run(vocabulary, ids, max_length=900, time_limit_s=3600, temperature=0.5)
+    assert done_of(sampled).stop_reason == "repetition"
+    assert 600 <= len(middle_of(sampled)) <= 700
 
 
 def test_it_goes_on_where_that_is_asked_for(vocabulary: Vocabulary) -> None:
     ids = vocabulary.encode(LINE * 60)
-    last = run(vocabulary, ids, max_length=400, time_limit_s=3600, stop_on_repetition=False)[-1]
+    last = done_of(
+        run(vocabulary, ids, max_length=400, time_limit_s=3600, stop_on_repetition=False)
+    )
     assert last.stop_reason == "max_length"
-    assert last.prompt_tokens + last.completion_tokens == 400
+    assert length_of(last) == 400
 
 
 @pytest.mark.parametrize("score", [False, True])
 def test_what_is_forced_never_counts_as_repetition(vocabulary: Vocabulary, score: bool) -> None:
     ids = [vocabulary.eos_id]
-    asked = {"max_length": 900, "time_limit_s": 3600}
-    last = run(vocabulary, ids, forced=LINE * 40, score=score, **asked)[-1]
+    asked: dict[str, Any] = {"max_length": 900, "time_limit_s": 3600}
+    last = done_of(run(vocabulary, ids, forced=LINE * 40, score=score, **asked))
     assert last.stop_reason == ("scored" if score else "stop_token")
     assert last.middle == LINE * 40
 
 
 def test_a_cancel_keeps_what_was_generated(vocabulary: Vocabulary) -> None:
-    last = run(vocabulary, [], cancel_after=4)[-1]
+    last = cancelled_of(run(vocabulary, [], cancel_after=4))
     assert (last.event, last.stop_reason, last.middle) == ("cancelled", None, "xxxx")
 
 
 def test_a_cancel_before_the_first_token(vocabulary: Vocabulary) -> None:
     events = run(vocabulary, [], cancel_after=0)
     assert [event.event for event in events] == ["prompt", "cancelled"]
-    assert events[-1].token_ids == ()
+    assert cancelled_of(events).token_ids == ()
 
 
 def test_speeds_are_of_the_tokens(vocabulary: Vocabulary) -> None:
-    last = run(vocabulary, [*vocabulary.encode("x") * 4, vocabulary.eos_id])[-1]
+    last = done_of(run(vocabulary, [*vocabulary.encode("x") * 4, vocabulary.eos_id]))
     assert last.ttft_s == 1.0
     assert last.tokens_per_s == 1.0
-    alone = run(vocabulary, [vocabulary.eos_id])[-1]
+    alone = done_of(run(vocabulary, [vocabulary.eos_id]))
     assert alone.tokens_per_s is None
 
 
 def test_forced_tokens_count_for_no_speed(vocabulary: Vocabulary) -> None:
     given = vocabulary.encode("sys.")
-    alone = run(vocabulary, [vocabulary.eos_id], forced="sys.")[-1]
+    alone = done_of(run(vocabulary, [vocabulary.eos_id], forced="sys."))
     assert alone.ttft_s == 1.0 + len(given)  # a tick each, and the first that the model wrote
     assert alone.tokens_per_s is None
-    more = run(vocabulary, [*vocabulary.encode("x") * 2, vocabulary.eos_id], forced="sys.")[-1]
+    more = done_of(run(vocabulary, [*vocabulary.encode("x") * 2, vocabulary.eos_id], forced="sys."))
     assert more.tokens_per_s == 1.0
 
 
 def test_trimming_is_told(vocabulary: Vocabulary) -> None:
-    prompt = run(vocabulary, [], prefix="x = 1\n" * 400, suffix="y\n", max_length=64)[0]
+    prompt = prompt_of(run(vocabulary, [], prefix="x = 1\n" * 400, suffix="y\n", max_length=64))
     assert prompt.trimmed_prefix_tokens > 0
     assert prompt.trimmed_suffix_tokens == 0
     assert prompt.prompt_tokens <= 64 - fim.MIN_ROOM
 
 
 def test_the_prompt_is_told_token_by_token(vocabulary: Vocabulary) -> None:
-    event = run(vocabulary, [vocabulary.eos_id], prefix="a = ", suffix="\n")[0]
+    event = prompt_of(run(vocabulary, [vocabulary.eos_id], prefix="a = ", suffix="\n"))
     assert event.event == "prompt"
     assert event.token_ids == vocabulary.prompt("a = ", "\n", 128).token_ids
     assert set(event.roles) == {"bos", "control", "prefix", "suffix"}
@@ -238,8 +243,8 @@ def test_the_prompt_is_told_token_by_token(vocabulary: Vocabulary) -> None:
 def test_forced_text_begins_the_middle(vocabulary: Vocabulary) -> None:
     given = vocabulary.encode("sys.")
     events = run(vocabulary, [vocabulary.eos_id], prefix="import ", forced="sys.")
-    last, tokens = events[-1], [one for one in events if isinstance(one, TokenEvent)]
-    assert events[0].forced_tokens == len(given)
+    last, tokens = done_of(events), tokens_of(events)
+    assert prompt_of(events).forced_tokens == len(given)
     assert (last.middle, last.stop_reason) == ("sys.", "stop_token")
     assert [one.forced for one in tokens] == [True] * len(given) + [False]
 
@@ -249,7 +254,7 @@ def test_what_comes_after_a_forced_stop_token_is_past_the_end(vocabulary: Vocabu
     forced = (*vocabulary.encode("sys"), separator)
     past = vocabulary.encode("print")
     events = run(vocabulary, [*past, vocabulary.eos_id], suffix="\n", forced=forced)
-    last, tokens = events[-1], [one for one in events if isinstance(one, TokenEvent)]
+    last, tokens = done_of(events), tokens_of(events)
     assert last.middle == "sys"
     assert last.program == "sys\n"
     assert last.raw_output == f"sys{fim.FILE_SEPARATOR}print<eos>"
@@ -259,7 +264,7 @@ def test_what_comes_after_a_forced_stop_token_is_past_the_end(vocabulary: Vocabu
 
 
 def test_a_score_writes_nothing(vocabulary: Vocabulary) -> None:
-    last = run(vocabulary, vocabulary.encode("more"), forced="sys", score=True)[-1]
+    last = done_of(run(vocabulary, vocabulary.encode("more"), forced="sys", score=True))
     count = len(vocabulary.encode("sys"))
     assert (last.event, last.stop_reason, last.middle) == ("done", "scored", "sys")
     assert last.completion_tokens == count
@@ -268,7 +273,7 @@ def test_a_score_writes_nothing(vocabulary: Vocabulary) -> None:
 
 
 def test_a_score_of_nothing_is_nothing(vocabulary: Vocabulary) -> None:
-    last = run(vocabulary, [], score=True)[-1]
+    last = done_of(run(vocabulary, [], score=True))
     assert (last.event, last.stop_reason, last.completion_tokens) == ("done", "scored", 0)
 
 

@@ -27,8 +27,8 @@ from codegemma_ui.workers.keras.environment import CPU, Device
 from codegemma_ui.workers.keras.failures import readable
 from codegemma_ui.workers.keras.precision import Precision
 from codegemma_ui.workers.keras.sampling import Sampling
-from tests.download.test_download import run
 from tests.support.hubs import HuggingFaceHub, isolated_environment
+from tests.support.hubs.fetching import run
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -17,7 +17,7 @@ from codegemma_ui.client.choice import Choice, check_backend, check_memory, work
 from codegemma_ui.errors import NotEnoughMemory, UnknownBackend
 from codegemma_ui.machine import Gpu
 from codegemma_ui.settings import Settings
-from tests.workers.keras.test_worker import Worker
+from tests.workers.keras.worker_process import Worker
 
 ROOT = Path(__file__).parents[3]
 HEADS = {"fim_small": 4, "one": 1, "two": 2, "sixteen": 16}
@@ -49,7 +49,7 @@ def reports(tmp_path_factory: pytest.TempPathFactory) -> dict[int, dict[str, Any
     return {1: one, 2: two, 4: four}
 
 
-def virtual(devices: int) -> dict[str, str]:
+def virtual(devices: int) -> dict[str, Any]:
     flag = f"--xla_force_host_platform_device_count={devices}"
     return {"XLA_FLAGS": flag, "CUDA_VISIBLE_DEVICES": ""}
 

@@ -9,7 +9,7 @@ import pytest
 from codegemma_ui.workers.keras import steps
 from tests.workers.keras import decoding
 from tests.workers.keras.decode_prompts import LARGE_DTYPES
-from tests.workers.keras.test_decode import FLOAT32_TOLERANCE
+from tests.workers.keras.decoding import FLOAT32_TOLERANCE
 
 BFLOAT16_TOLERANCE = 0.1  # 8 bits of mantissa
 

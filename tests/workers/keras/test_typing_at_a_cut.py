@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pytest
 
-from codegemma_ui.fim import CUT_STEP, DEFAULT_MAX_LENGTH, FIM_LAYOUTS, MIN_MAX_LENGTH
+from codegemma_ui.fim import CUT_STEP, DEFAULT_MAX_LENGTH, FIM_LAYOUTS, MIN_MAX_LENGTH, Layout
 from codegemma_ui.fim.vocabulary import Vocabulary
 from codegemma_ui.presets import BUNDLED_FOLDER
 from codegemma_ui.workers.keras import planning
@@ -40,7 +40,7 @@ def vocabulary() -> Vocabulary:
 @pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
 @pytest.mark.parametrize("max_length", [MIN_MAX_LENGTH, DEFAULT_MAX_LENGTH, CONTEXT])
 def test_little_is_prefilled(
-    vocabulary: Vocabulary, max_length: int, text: str, layout: str
+    vocabulary: Vocabulary, max_length: int, text: str, layout: Layout
 ) -> None:
     decoder = Decoder(ScriptedSteps(), context_length=CONTEXT)
     before, after = text[:-KEYSTROKES], text[-KEYSTROKES:] * 4

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import os
-import queue
 import subprocess
 import sys
 import time
@@ -14,43 +12,8 @@ from typing import Any, ClassVar
 import pytest
 
 from codegemma_ui import presets
-from codegemma_ui.ipc.parent import LineProcess
 from codegemma_ui.workers.keras import planning
-
-
-class Worker:
-    """A worker process and what it said."""
-
-    def __init__(
-        self,
-        backend: str,
-        preset: str = presets.BUNDLED,
-        devices: int = 1,
-        at_once: int = 1,
-        **environ: str,
-    ) -> None:
-        self.messages: queue.Queue[dict[str, Any]] = queue.Queue()
-        self.exit_codes: queue.Queue[int] = queue.Queue()
-        command = [
-            *(sys.executable, "-m", "codegemma_ui.workers.keras.worker"),
-            *("--preset", preset, "--folder", str(presets.BUNDLED_FOLDER)),
-            *("--backend", backend, "--dtype", "auto", "--context-length", "512"),
-            *("--model-parallel", str(devices)),
-            *("--max-concurrency", str(at_once)),
-        ]
-        self.process = LineProcess(
-            command, os.environ | environ, self.messages.put, self.exit_codes.put
-        )
-
-    def until(self, key: str, *values: str) -> list[dict[str, Any]]:
-        """Everything said up to and including a message whose `key` is one of `values`."""
-        said: list[dict[str, Any]] = []
-        while not said or said[-1].get(key) not in values:
-            said.append(self.messages.get(timeout=180))
-        return said
-
-    def complete(self, request_id: str, **request: object) -> None:
-        self.process.send({"op": "complete", "request_id": request_id, "request": request})
+from tests.workers.keras.worker_process import Worker
 
 
 @pytest.fixture(scope="module")
@@ -185,7 +148,7 @@ class TestSeveralAtOnce:
         while "leaves" not in seen:
             seen.add(worker.until("event", "token")[-1]["request_id"])
         worker.process.send({"op": "cancel", "request_id": "leaves"})
-        ends = {}
+        ends: dict[str, dict[str, Any]] = {}
         while len(ends) < 2:
             last = worker.until("event", "done", "cancelled")[-1]
             ends[last["request_id"]] = last

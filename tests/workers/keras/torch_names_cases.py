@@ -43,7 +43,8 @@ def test_without_inductor_graphs_run_as_they_are_and_nothing_kept_is_thrown_away
     )
     steps: Any = TorchSteps.__new__(TorchSteps)
     steps._device, steps._compiles, steps.note = torch.device("cpu"), True, None
-    steps.compiling, graphs = 2, {}
+    steps.compiling = 2
+    graphs: dict[Any, Any] = {}
     steps._graphs = graphs
     steps._compile_all([(("step", 1, 64), None, [], ())] * 2)
     assert (steps.compiling, graphs) == (0, {})

@@ -1,83 +1,20 @@
-"""What the tests of a model on a server share: asking one without a process of our own in between."""
+"""Real servers of the bundled model, for the tests that ask one."""
 
 from __future__ import annotations
 
-import asyncio
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from codegemma_ui import presets
-from codegemma_ui.fim.vocabulary import Vocabulary
-from codegemma_ui.ipc.messages import AS_SERVED, Event, Loaded, parse_request
-from codegemma_ui.machine import OPENAI
 from codegemma_ui.settings import RemoteServer
 from codegemma_ui.workers.openai import health
-from codegemma_ui.workers.openai.abilities import Abilities, examine
-from codegemma_ui.workers.openai.generation import RemoteGenerator
-from codegemma_ui.workers.openai.server import Server
-from tests.completions.snippets.conftest import free_port
-
-ROOT = Path(__file__).parents[3]
-CONTEXT_LENGTH = 512
-
-
-@dataclass
-class Asked:
-    """What came of asking a server.
-
-    Attributes:
-        can: what it can do.
-        events: of each request; an exception in place of those that it ended.
-    """
-
-    can: Abilities
-    events: list[list[Event | BaseException]] = field(default_factory=list)
-
-
-def ask(
-    place: RemoteServer,
-    *raws: dict[str, Any],
-    cancelled: Callable[[list[Event]], bool] = lambda _: False,
-    can: Abilities | None = None,
-) -> Asked:
-    """Find out what a server can do, then send it requests.
-
-    Args:
-        raws: fields of `CompletionRequest`.
-        cancelled: asked with what has come so far.
-        can: what it can do, where that is not to be found out.
-    """
-
-    async def run() -> Asked:
-        vocabulary = Vocabulary(presets.BUNDLED_FOLDER)
-        server = Server(place)
-        asked = Asked(can or await examine(server, vocabulary, lambda _: None))
-        loaded = Loaded(
-            **{"preset": presets.BUNDLED, "backend": OPENAI, "dtype": AS_SERVED, "device": ""},
-            **{"parameters": 0, "memory_bytes": 0, "context_length": 0, "summary": ""},
-        )
-        generator = RemoteGenerator(server, asked.can, vocabulary, loaded)
-        for raw in raws:
-            came: list[Any] = []
-            asked.events.append(came)
-            request = parse_request(raw, CONTEXT_LENGTH)
-            try:
-                async for event in generator.generate(request, lambda came=came: cancelled(came)):
-                    came.append(event)
-            except Exception as error:
-                came.append(error)
-        await server.close()
-        return asked
-
-    return asyncio.run(run())
+from tests.support import ROOT
+from tests.support.ports import free_port
 
 
 def export(format_name: str, folder: Path) -> None:

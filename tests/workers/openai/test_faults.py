@@ -11,12 +11,13 @@ import pytest
 
 from codegemma_ui import presets
 from codegemma_ui.fim.vocabulary import Vocabulary
-from codegemma_ui.ipc.messages import CancelledEvent, DoneEvent, Event, TokenEvent
+from codegemma_ui.ipc.messages import Event
 from codegemma_ui.settings import RemoteServer
 from codegemma_ui.ui.strings import TABLE
 from codegemma_ui.workers.openai.failures import readable
+from tests.support.events import cancelled_of, done_of, length_of, tokens_of
+from tests.workers.openai.asking import ask
 
-from .conftest import ask
 from .odd_server import Odd, odd_server
 
 REQUEST: dict[str, Any] = {"prefix": "import ", "suffix": "\nsys.exit(0)\n", "max_length": 64}
@@ -44,15 +45,14 @@ def refused(url: str, **given: Any) -> str:
 
 
 def written(events: list[Any]) -> str:
-    return "".join(event.text for event in events if isinstance(event, TokenEvent))
+    return "".join(event.text for event in tokens_of(events))
 
 
 def test_texts_alone_are_enough() -> None:
     odd = Odd(pieces=("sy", "s", "\n"))
     with odd_server(odd) as url:
         asked = ask(place(url), REQUEST)
-    done = asked.events[0][-1]
-    assert isinstance(done, DoneEvent)
+    done = done_of(asked.events[0])
     assert (done.middle, done.stop_reason, done.stop_token) == ("sys\n", "stop_token", None)
     assert done.program == "import sys\n\nsys.exit(0)\n"
     assert done.logprob is None
@@ -66,7 +66,8 @@ def test_texts_alone_are_enough() -> None:
 def test_logprobs_are_taken_where_they_are_given() -> None:
     with odd_server(Odd(tells_logprobs=True)) as url:
         asked = ask(place(url), REQUEST)
-    token, done = asked.events[0][1:]
+    (token,), done = tokens_of(asked.events[0]), done_of(asked.events[0])
+    assert len(asked.events[0]) == 3
     assert (token.logprob, [one.text for one in token.alternatives]) == (-0.5, ["sys", "os"])
     assert "logprobs" not in asked.can.lacks
     assert done.event == "done"
@@ -87,7 +88,7 @@ def test_another_vocabulary_is_noticed_and_gets_no_ids() -> None:
 
 def test_text_that_spells_a_control_token_is_not_sent_to_a_server_without_ids() -> None:
     odd = Odd()
-    raws = [
+    raws: list[dict[str, Any]] = [
         {"prefix": "a = '<|fim_middle|>'"},
         {"prefix": "a", "forced": [2105, 7]},
         {"prefix": "a", "temperature": 1.0, "top_k": 5},
@@ -101,7 +102,7 @@ def test_text_that_spells_a_control_token_is_not_sent_to_a_server_without_ids() 
 def test_a_forced_text_is_part_of_what_is_sent() -> None:
     odd = Odd(pieces=(".path",))
     with odd_server(odd) as url:
-        done = ask(place(url), {**REQUEST, "forced": "sys"}).events[0][-1]
+        done = done_of(ask(place(url), {**REQUEST, "forced": "sys"}).events[0])
     assert odd.streamed()[0]["prompt"].endswith("<|fim_middle|>sys")
     assert done.middle == "sys.path"
 
@@ -109,9 +110,9 @@ def test_a_forced_text_is_part_of_what_is_sent() -> None:
 def test_no_more_is_taken_than_was_asked_for() -> None:
     odd = Odd(pieces=("x = 1\n" * 100,) * 3)
     with odd_server(odd) as url:
-        done = ask(place(url), REQUEST).events[0][-1]
+        done = done_of(ask(place(url), REQUEST).events[0])
     assert done.stop_reason == "max_length"
-    assert done.prompt_tokens + done.completion_tokens == 64
+    assert length_of(done) == 64
 
 
 def test_nobody_there() -> None:
@@ -132,7 +133,7 @@ def test_a_key_is_needed_and_never_shown(monkeypatch: pytest.MonkeyPatch) -> Non
         assert "Incorrect key: Bearer ***" in told
         assert "another" not in told
         monkeypatch.setenv("OPENAI_API_KEY", KEY)
-        assert ask(place(url), REQUEST).events[0][-1].middle == "sys"
+        assert done_of(ask(place(url), REQUEST).events[0]).middle == "sys"
 
 
 def test_a_web_page_is_no_server() -> None:
@@ -151,7 +152,7 @@ def test_a_model_is_chosen_where_there_are_several() -> None:
 def test_a_busy_or_failing_server_is_asked_again(statuses: list[int]) -> None:
     odd = Odd(statuses=list(statuses))
     with odd_server(odd) as url:
-        done = ask(place(url), REQUEST).events[0][-1]
+        done = done_of(ask(place(url), REQUEST).events[0])
     assert done.middle == "sys"
     assert len(odd.streamed()) == 1 + len(statuses)
 
@@ -179,7 +180,7 @@ def test_but_not_for_ever(status: int, expected: str, monkeypatch: pytest.Monkey
 def test_an_answer_that_breaks_off_before_its_first_token_is_asked_for_again() -> None:
     odd = Odd(breaks=2)
     with odd_server(odd) as url:
-        assert ask(place(url), REQUEST).events[0][-1].middle == "sys"
+        assert done_of(ask(place(url), REQUEST).events[0]).middle == "sys"
     assert len(odd.streamed()) == 3
 
 
@@ -222,7 +223,7 @@ def test_a_stream_that_hangs_is_given_up_and_what_came_is_kept() -> None:
 
 def test_the_time_limit_ends_a_stream_that_hangs() -> None:
     with odd_server(Odd(pieces=("sys", "\n"), pause_s=3)) as url:
-        done = ask(place(url), {**REQUEST, "time_limit_s": 0.4}).events[0][-1]
+        done = done_of(ask(place(url), {**REQUEST, "time_limit_s": 0.4}).events[0])
     assert (done.stop_reason, done.middle) == ("time_limit", "sys")
 
 
@@ -232,12 +233,11 @@ def test_a_cancel_is_heard_and_the_server_is_left(odd: Odd) -> None:
         return bool(odd.streamed()) and (len(came) > 2 or odd.silent_s > 0)
 
     with odd_server(odd) as url:
-        last = ask(place(url), {**REQUEST, "max_length": 512}, cancelled=cancelled).events[0][-1]
+        asked = ask(place(url), {**REQUEST, "max_length": 512}, cancelled=cancelled)
         until = time.monotonic() + 10
         while not odd.left and not odd.silent_s and time.monotonic() < until:
             time.sleep(0.02)
-    assert isinstance(last, CancelledEvent)
-    assert last.stop_reason is None
+    assert cancelled_of(asked.events[0]).stop_reason is None
     assert odd.left == (0 if odd.silent_s else 1)
 
 
@@ -246,6 +246,5 @@ def test_what_was_cancelled_is_kept() -> None:
     odd = Odd(pieces=("x",) * 1000, pause_s=0.01)
     with odd_server(odd) as url:
         events = ask(place(url), REQUEST, cancelled=lambda came: len(came) > 3).events[0]
-    last = events[-1]
-    assert isinstance(last, CancelledEvent)
+    last = cancelled_of(events)
     assert last.middle == vocabulary.decode(last.token_ids or ()) == written(events)

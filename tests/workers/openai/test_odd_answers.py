@@ -14,8 +14,8 @@ from codegemma_ui.workers.openai.abilities import Abilities
 from codegemma_ui.workers.openai.failures import readable
 from codegemma_ui.workers.openai.finish import reason_of
 from codegemma_ui.workers.openai.server import ServedModel
+from tests.workers.openai.asking import ask
 
-from .conftest import ask
 from .odd_server import Odd, odd_server
 
 REQUEST: dict[str, Any] = {"prefix": "import ", "suffix": "\nsys.exit(0)\n", "max_length": 64}

@@ -5,12 +5,11 @@ from __future__ import annotations
 import pytest
 
 from codegemma_ui.completions.recording import Recording
-from codegemma_ui.ipc.messages import DoneEvent, TokenEvent
 from codegemma_ui.settings import RemoteServer
 from codegemma_ui.workers.openai.failures import NotSupported
 from tests.completions.snippets import cases
-
-from .conftest import Asked, ask
+from tests.support.events import done_of, middle_of, tokens_of
+from tests.workers.openai.asking import Asked, ask
 
 
 @pytest.fixture(scope="module", params=["llama_cpp", "vllm"])
@@ -31,8 +30,7 @@ def test_greedy_tokens_are_the_local_engines(
     name: str, asked: dict[str, Asked], recorded: dict[str, Recording]
 ) -> None:
     (events,) = asked[name].events
-    done, local = events[-1], recorded[name].last
-    assert isinstance(done, DoneEvent), done
+    done, local = done_of(events), recorded[name].last
     assert done.token_ids == local.token_ids
     assert (done.middle, done.program) == (local.middle, local.program)
     assert (done.raw_output, done.stop_token) == (local.raw_output, local.stop_token)
@@ -43,7 +41,7 @@ def test_so_are_log_probabilities_and_alternatives(
     asked: dict[str, Asked], recorded: dict[str, Recording]
 ) -> None:
     for name in cases.NAMES:
-        theirs = [event for event in asked[name].events[0] if isinstance(event, TokenEvent)]
+        theirs = tokens_of(asked[name].events[0])
         for event, local in zip(theirs, recorded[name].tokens, strict=True):
             if event.forced and not asked[name].can.score:
                 assert event.logprob is None
@@ -71,9 +69,8 @@ def test_vllm_scores_what_is_given(vllm: str, recorded: dict[str, Recording]) ->
     raw = {**cases.request("lines"), "forced": list(local.last.token_ids or ()), "score": True}
     asked = ask(RemoteServer(vllm), raw)
     assert asked.can.lacks == ("stop_probability",)
-    _, *tokens, done = asked.events[0]
-    assert done.stop_reason == "scored"
-    assert [token.logprob for token in tokens] == pytest.approx(
+    assert done_of(asked.events[0]).stop_reason == "scored"
+    assert [token.logprob for token in tokens_of(asked.events[0])] == pytest.approx(
         [token.logprob for token in local.tokens], abs=2e-2
     )
 
@@ -81,7 +78,7 @@ def test_vllm_scores_what_is_given(vllm: str, recorded: dict[str, Recording]) ->
 def test_sampling_is_the_servers_and_a_seed_repeats_it(llama_cpp: str) -> None:
     raw = {"prefix": "def ", "temperature": 1.2, "top_k": 40, "top_p": 0.9, "max_length": 48}
     one, same, other = (
-        events[-1].token_ids
+        done_of(events).token_ids
         for events in ask(
             RemoteServer(llama_cpp), *({**raw, "seed": seed} for seed in (7, 7, 8))
         ).events
@@ -92,7 +89,6 @@ def test_sampling_is_the_servers_and_a_seed_repeats_it(llama_cpp: str) -> None:
 def test_characters_that_come_byte_by_byte_are_whole(llama_cpp: str) -> None:
     text = "한글 😀 ﷺ"
     raw = {"prefix": f"a = '{text}'\nb = '{text}'\nc = '", "forced": text[:2], "max_length": 128}
-    done = ask(RemoteServer(llama_cpp), raw).events[0][-1]
-    assert isinstance(done, DoneEvent)
-    assert "\ufffd" not in (done.middle or "")
-    assert (done.middle or "").startswith(text[:2])
+    middle = middle_of(ask(RemoteServer(llama_cpp), raw).events[0])
+    assert "\ufffd" not in middle
+    assert middle.startswith(text[:2])

@@ -27,11 +27,11 @@ from codegemma_ui.machine import OPENAI
 from codegemma_ui.settings import RemoteServer, Settings
 from codegemma_ui.ui.status_line import shown
 from codegemma_ui.workers.openai import health
-from tests.support import WORKER
+from tests.support import ROOT, WORKER
+from tests.support.events import done_of, error_of
 from tests.support.hubs.kaggle import KaggleHub
 from tests.support.hubs.server import isolate_this_process
 
-from .conftest import ROOT
 from .odd_server import Odd, odd_server
 
 KEY = "sk-hush-hush"
@@ -86,9 +86,9 @@ def test_it_serves_and_says_what_the_server_does_not_do() -> None:
         assert url not in page.line + page.notices + page.summary
         korean = shown(status, client.presets(), "ko")
         assert "토큰의 확률을 알려 주지 않음" in korean.notices
-        done = complete(client, prefix="import ")[-1]
+        done = done_of(complete(client, prefix="import "))
         assert (done.event, done.middle, done.backend) == ("done", "sys", OPENAI)
-        scored = complete(client, prefix="import ", forced="os", score=True)[-1]
+        scored = error_of(complete(client, prefix="import ", forced="os", score=True))
         assert (scored.event, scored.code) == ("error", "not_supported")
         wait_for(client, lambda now: now.warm == 1.0)
 
@@ -112,7 +112,7 @@ def test_a_switch_to_a_server_and_back() -> None:
         wait_for(client, at_rest)
         client.switch(backend=OPENAI)
         wait_for(client, lambda now: at_rest(now) and now.backend == OPENAI)
-        assert complete(client, prefix="import ")[-1].backend == OPENAI
+        assert done_of(complete(client, prefix="import ")).backend == OPENAI
         client.switch(backend="jax")
         assert wait_for(client, lambda now: at_rest(now) and now.backend == "jax").lacks == ()
 
@@ -145,7 +145,7 @@ def test_an_answer_that_breaks_off_leaves_the_worker_serving() -> None:
         wait_for(client, at_rest)
         events = complete(client, prefix="import ")
         assert [event.event for event in events] == ["prompt", "token", "error"]
-        assert events[-1].code == "server_broke_off"
+        assert error_of(events).code == "server_broke_off"
         odd.finish = "stop"
         assert complete(client, prefix="import ")[-1].event == "done"
         assert client.restarts == 0
@@ -172,7 +172,7 @@ def test_a_server_with_less_room_limits_max_length(llama_cpp: str) -> None:
         status = wait_for(client, at_rest)
         assert status.context_length == 512
         assert (status.device, status.parameters) == ("llama.cpp", presets.bundled().parameters)
-        refused = complete(client, prefix="a", max_length=600)[-1]
+        refused = error_of(complete(client, prefix="a", max_length=600))
         assert refused.code == "bad_input"
 
 
@@ -185,7 +185,7 @@ def test_of_a_large_model_the_vocabulary_alone_is_downloaded(
         with client_of(url, preset="code_gemma_2b_en") as client:
             status = wait_for(client, at_rest)
             assert (status.state, status.preset) == ("ready", "code_gemma_2b_en")
-            assert complete(client, prefix="import ")[-1].middle == "sys"
+            assert done_of(complete(client, prefix="import ")).middle == "sys"
     fetched = [one.name for one in (tmp_path / "kagglehub").rglob("*") if one.is_file()]
     assert VOCABULARY_FILE.name in fetched
     assert not [name for name in fetched if name.endswith(".h5")]

@@ -1,0 +1,9 @@
+"""Where the parts of a page stand."""
+
+from __future__ import annotations
+
+BOXES = """() => Object.fromEntries(
+    ["before", "after", "middle", "caption", "actions", "panes"].map((id) => {
+        const box = document.getElementById(id).getBoundingClientRect();
+        return [id, [box.left, box.top + scrollY, box.width].map(Math.round)];
+    }))"""
