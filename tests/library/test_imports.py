@@ -63,7 +63,7 @@ def test_a_type_checker_knows_the_name(tmp_path: Path) -> None:
         capture_output=True,
         text=True,
         cwd=LIBRARY.parent.parent,
-        timeout=120,
+        timeout=280,
         check=False,
     )
     assert 'Revealed type is "str"' in done.stdout, done.stdout
