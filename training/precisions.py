@@ -161,7 +161,7 @@ def figures(
 
 
 def main() -> None:
-    """`python -m training.precisions`"""
+    """`python -m training.precisions`."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path, default=FOLDER)
     parser.add_argument("--count", type=int, default=COUNT)

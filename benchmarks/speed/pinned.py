@@ -1,4 +1,4 @@
-"""Run a module on some of the cores: `python -m benchmarks.speed.pinned THREADS MODULE FLAGS…`
+"""Run a module on some of the cores: `python -m benchmarks.speed.pinned THREADS MODULE FLAGS…`.
 
 Frameworks count usable cores when they are imported, so this runs before any import.
 """

@@ -48,7 +48,7 @@ def _targets(folder: Path) -> list[str]:
 
 
 def _stat(pid: str) -> list[str]:
-    """State, parent, group, …"""
+    """Return state, parent, group and so on."""
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
 
 

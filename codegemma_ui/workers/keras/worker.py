@@ -42,7 +42,7 @@ COMPILED_FIRST = 2
 
 
 def main() -> None:
-    """`python -m codegemma_ui.workers.keras.worker --preset NAME --folder DIR --backend B --dtype D …`"""
+    """`python -m codegemma_ui.workers.keras.worker --preset NAME --folder DIR --backend B --dtype D …`."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--preset", required=True)
     parser.add_argument("--folder", required=True, type=Path)

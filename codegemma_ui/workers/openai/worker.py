@@ -48,7 +48,7 @@ Write = Callable[[dict[str, Any]], None]
 
 
 def main() -> None:
-    """`python -m codegemma_ui.workers.openai.worker --preset NAME --folder DIR --base-url URL …`"""
+    """`python -m codegemma_ui.workers.openai.worker --preset NAME --folder DIR --base-url URL …`."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--preset", required=True)
     parser.add_argument("--folder", required=True, type=Path)

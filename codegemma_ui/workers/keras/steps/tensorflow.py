@@ -36,6 +36,8 @@ Caches = tuple[tuple[tf.Variable, tf.Variable], ...]
 
 
 class TensorflowArrangement(weights.Arrangement):
+    """Weights as XLA reads them best."""
+
     def own(self, tensor: tf.Tensor) -> tf.Tensor:
         return tf.identity(tensor)
 
@@ -47,6 +49,7 @@ class TensorflowArrangement(weights.Arrangement):
 
 
 def on_cpu() -> bool:
+    """Return whether tensorflow has no GPU."""
     return not tf.config.list_physical_devices("GPU")
 
 

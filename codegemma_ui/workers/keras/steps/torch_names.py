@@ -205,6 +205,7 @@ def _for_int4(name: str) -> Callable[..., torch.Tensor]:
 
 
 def main() -> None:
+    """Print as JSON why torch would run models uncompiled here, or null."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
     print(json.dumps({"uncompiled": uncompiled(device)}))
 
