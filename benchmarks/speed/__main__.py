@@ -180,7 +180,7 @@ def _device(wanted: str) -> Device:
 def _whole(flag: str, given: int | None, default: int, *, at_most_default: bool = False) -> int:
     value = default if given is None else given
     if value < 1 or (at_most_default and value > default):
-        most = f" to {default}, the cores there are" if at_most_default else " up"
+        most = f" to {default}, the number of cores" if at_most_default else " up"
         raise BadInput(f"{flag} must be a whole number from 1{most}. Received: {value}")
     return value
 

@@ -44,7 +44,10 @@ def run(*flags: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
         (["--rounds", "0"], "--rounds must be a whole number from 1 up. Received: 0"),
         (["--threads", "4096"], "the number of cores. Received: 4096"),
         (["--preset", "gpt"], "A preset is a name of the table"),
-        (["--only", "--engine"], "--only must have a value. Received: '--engine', which reads as"),
+        (
+            ["--only", "--engine"],
+            "--only must have a value. Received: '--engine', which looks like",
+        ),
     ],
 )
 def test_bad_input_is_exit_code_2(flags: list[str], said: str) -> None:
