@@ -15,6 +15,7 @@ from typing import Any
 
 from codegemma_ui import fim, machine, presets
 from codegemma_ui.client.generation import Generation
+from codegemma_ui.client.queue import QueueFull, RequestQueue
 from codegemma_ui.errors import BackendMissing, PlaygroundError
 from codegemma_ui.fim.vocabulary import Vocabulary
 from codegemma_ui.ipc.messages import (
@@ -57,6 +58,7 @@ class ScriptedClient:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self._vocabulary = Vocabulary(presets.BUNDLED_FOLDER)
+        self.submitted = 0  # over all tests: the middleware before the page counts with it
         self.reset()
 
     def reset(self) -> None:
@@ -71,7 +73,7 @@ class ScriptedClient:
         self.expected_wait_s: float | None = None
         self.requests: list[dict[str, Any]] = []
         self.ended = 0
-        self.submitted = 0
+        self._queue = RequestQueue(self.settings.queue_size)
         self.switches: list[tuple[str | None, str | None, str | None]] = []
         self.switch_refusal: PlaygroundError | None = None
         self.missing: set[str] = set()
@@ -162,20 +164,32 @@ class ScriptedClient:
         self.be_ready()
 
     def submit(self, raw: Mapping[str, object]) -> Generation:
-        self.requests.append(dict(raw))
         self.submitted += 1
+        try:
+            self._queue.check_room()
+        except QueueFull as error:
+            refused = Generation("r1", None, lambda _: None)
+            refused.refuse(error)
+            return refused
+        self.requests.append(dict(raw))
         request = None
         with contextlib.suppress(PlaygroundError):
             request = parse_request(raw, self.now.context_length)
+        ticket = self._queue.join()
 
         def cancel(_: Generation) -> None:
             writing.cancel()
 
-        generation = Generation("r1", request, cancel)
+        generation = Generation("r1", request, cancel, lambda _: self._queue.ahead_of(ticket))
         writing = asyncio.create_task(self._put_all(raw, generation))
+        writing.add_done_callback(lambda _: self._queue.release(ticket))
         return generation
 
     def refusal(self, expected: int = 0) -> ErrorEvent | None:
+        try:
+            self._queue.check_room(expected)
+        except QueueFull as error:
+            return ErrorEvent.of(error)
         return None
 
     async def complete(self, raw: Mapping[str, object]) -> AsyncGenerator[Event]:
