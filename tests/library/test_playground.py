@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import os
 import signal
@@ -41,8 +42,12 @@ CODE_GEMMA = "code_gemma_2b_en"
 
 def workers() -> list[int]:
     """Our scripted workers; another test's server may be a child of this process too."""
-    named = (Path(f"/proc/{pid}/cmdline") for pid in children(os.getpid()))
-    return [int(file.parent.name) for file in named if b"scripted_worker" in file.read_bytes()]
+    found = []
+    for pid in children(os.getpid()):
+        with contextlib.suppress(OSError):  # it has ended meanwhile
+            if b"scripted_worker" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                found.append(pid)
+    return found
 
 
 def loops() -> int:
