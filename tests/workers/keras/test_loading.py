@@ -144,7 +144,7 @@ def test_a_truncated_shard_is_named_as_damaged(copied: Path) -> None:
         loading.load(copied, "jax", "float32", CPU)
     error = readable(caught.value, "load")
     assert error.code == "corrupt_file"
-    assert "Delete" in error.hint
+    assert "delete it" in error.hint
 
 
 @pytest.mark.parametrize("file", ["config.json", "task.json"])
