@@ -305,12 +305,13 @@ class EngineClient:
 
     def _on_cancel(self, generation: Generation) -> None:
         """Handle the departure of a generation's reader."""
+        assert generation.ticket is not None
         with self._lifecycle.lock:
             self._lifecycle.last_used_s = self._clock()
             if generation not in self._running:
-                assert generation.ticket is not None
                 self._queue.release(generation.ticket)
                 return
+            generation.ticket.ending = True
         self._cancel(generation)  # the slot is released when the worker reports that it has stopped
 
     def cancel(self) -> None:

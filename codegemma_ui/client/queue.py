@@ -24,11 +24,21 @@ class Ticket(Future[None]):
 
     Args:
         alone: whether nothing else may run meanwhile, as during a switch.
+
+    Attributes:
+        ending: it was cancelled, and holds its slot until the worker has stopped; it is no longer counted as
+            a request.
     """
 
     def __init__(self, alone: bool = False) -> None:
         super().__init__()
         self.alone = alone
+        self.ending = False
+
+    @property
+    def counts(self) -> bool:
+        """Whether it is a request that somebody waits for."""
+        return not self.alone and not self.ending
 
 
 class RequestQueue:
@@ -62,7 +72,7 @@ class RequestQueue:
         with self._lock:
             if ticket not in self._waiting:
                 return 0
-            before = [one for one in (*self._holders, *self._waiting) if not one.alone]
+            before = [one for one in (*self._holders, *self._waiting) if one.counts]
             return max(0, before.index(ticket) + 1 - self._at_once)
 
     def check_room(self, expected: int = 0) -> None:
@@ -77,7 +87,7 @@ class RequestQueue:
         if self.most_waiting is None:
             return
         with self._lock:
-            requests = sum(not one.alone for one in (*self._holders, *self._waiting))
+            requests = sum(one.counts for one in (*self._holders, *self._waiting))
         if requests + expected >= self.most_waiting + self._at_once:
             raise QueueFull(
                 f"At most {self.most_waiting} requests may wait. Received: one more.",

@@ -98,3 +98,14 @@ def test_one_that_is_to_be_alone_waits_for_all_and_all_wait_for_it() -> None:
     assert not late.done()
     queue.release(switch)
     assert late.done()
+
+
+def test_one_that_is_ending_keeps_its_slot_and_is_nobodys_wait() -> None:
+    queue = RequestQueue(most_waiting=1)
+    running, waiting = queue.join(), queue.join()
+    running.ending = True
+    assert queue.ahead_of(waiting) == 0
+    assert not waiting.done()
+    queue.check_room()
+    queue.release(running)
+    assert waiting.done()
