@@ -29,7 +29,7 @@ def main() -> None:
         named = ("--preset", choice.preset.name, "--backend", choice.backend)
         return [sys.executable, str(WORKER), *named, *given[at + 1 :]]
 
-    client = EngineClient(chosen, command)
+    client = EngineClient(chosen, command, most_waiting=chosen.queue_size)
     client.start()
     try:
         serving.launch(layout.build(client, chosen), client, chosen)

@@ -122,19 +122,22 @@ class Soak:
     ) -> None:
         question = short(self._engine, number)
         dice = chance.random()
+        last: object
         if dice < 0.4:
             seen = await watch(page, question, None)
-            notice = seen.last.outcome
+            last, notice = seen.last, seen.last.outcome
             middle, failure = seen.last.middle, notice if "notice error" in notice else ""
         else:
             call = visitor.call_api if dice < 0.7 else visitor.call_tool
             stream = call(http, question.prefix, question.suffix, **question.settings)
-            last = [one async for one in stream][-1]
-            middle, failure = str(last.get("middle")), str(last.get("message") or "")
+            last = update = [one async for one in stream][-1]
+            middle, failure = str(update.get("middle")), str(update.get("message") or "")
         self.counts["completed"] += 1
         if middle != expected(number) or failure:
             self.counts["wrong"] += 1
-            print(f"wrong: {middle!r} instead of {expected(number)!r}. {failure}", flush=True)
+            print(
+                f"wrong: {middle!r} instead of {expected(number)!r}. {failure} {last}", flush=True
+            )
 
     async def _switch(self, http: httpx.AsyncClient, config: dict[str, Any]) -> None:
         page, number = Visitor(http, config), 0
