@@ -14,6 +14,7 @@ from gradio.components.base import Component
 
 from codegemma_ui.ui.code_editor import CodeEditor
 from codegemma_ui.ui.context_files import ContextFiles
+from codegemma_ui.ui.seed_field import SeedField
 from codegemma_ui.ui.strings import Language, text
 
 T = TypeVar("T")
@@ -65,7 +66,7 @@ class Page:
     temperature: gr.Slider
     top_k: gr.Number
     top_p: gr.Slider
-    seed: gr.Number
+    seed: SeedField
     stop_on_repetition: gr.Checkbox
     layout: gr.Radio
     precision: gr.Dropdown
@@ -112,12 +113,14 @@ class Page:
     open_ask: gr.Textbox
     kept: gr.Textbox
     counts_by: gr.Textbox
+    dismiss_ask: gr.Textbox
 
     # Not visible
     timer: gr.Timer
     shown: gr.State
     result: gr.State
     lesson_open: gr.State
+    requested: gr.State  # the switch that this page requested last
 
     def __init__(self) -> None:
         self.controls: dict[str, Any] = {}
@@ -156,13 +159,15 @@ class Page:
         """Return the controls that `relabel` updates, in its order."""
         return [self.controls[name] for name, labels in self.labels.items() if labels]
 
-    def relabel(self, language: Language) -> list[Any]:
-        """Return one update for each of `labelled`."""
-        return [
-            gr.update(**{key: label(language) for key, label in labels.items()})
-            for labels in self.labels.values()
+    def relabel(self, language: Language) -> dict[Any, Any]:
+        """Return an update for each of `labelled`."""
+        return {
+            self.controls[name]: gr.update(
+                **{key: label(language) for key, label in labels.items()}
+            )
+            for name, labels in self.labels.items()
             if labels
-        ]
+        }
 
 
 def _from_table(key: str) -> Label:

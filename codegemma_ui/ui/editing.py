@@ -12,7 +12,7 @@ from codegemma_ui.fim import boundaries
 from codegemma_ui.ipc.messages import MAX_FILES, MAX_FILES_CHARACTERS, MAX_PATH_CHARACTERS
 from codegemma_ui.ui import examples, received, render
 from codegemma_ui.ui.components import Page
-from codegemma_ui.ui.events import AT_ONCE, SKIP, blocks_under_construction
+from codegemma_ui.ui.events import AT_ONCE, SKIP, Updates, blocks_under_construction
 from codegemma_ui.ui.strings import Language, text
 from codegemma_ui.ui.views import boundaries as boundaries_view
 from codegemma_ui.ui.views import xray
@@ -34,7 +34,7 @@ def _wire_counting(page: Page, client: EngineClient) -> None:
         files: list[dict[str, str]],
         ending: str,
         language: Language,
-    ) -> list[str]:
+    ) -> Updates:
         before = (prefix or "")[-fim.MAX_SIDE_CHARACTERS :]
         after = (suffix or "")[: fim.MAX_SIDE_CHARACTERS]
         room = max(fim.MIN_MAX_LENGTH, int(max_length or 0))
@@ -69,8 +69,8 @@ def _wire_counting(page: Page, client: EngineClient) -> None:
         sides = {"prefix": len(prefix or ""), "suffix": len(suffix or "")}
         if max(sides.values()) > fim.MAX_SIDE_CHARACTERS:  # it is refused, and nothing is cut
             findings = [one for one in findings if one.kind != "trimmed"]
-        return [
-            render.token_sum(
+        return {
+            page.token_sum: render.token_sum(
                 prompt,
                 int(max_length or 0),
                 language,
@@ -79,9 +79,9 @@ def _wire_counting(page: Page, client: EngineClient) -> None:
                 tokens_per_s=status.tokens_per_s,
                 time_limit_s=client.settings.time_limit_s,
             ),
-            xray.view(prompt, before, after, room, language),
-            boundaries_view.view(findings, before, after, language),
-        ]
+            page.xray: xray.view(prompt, before, after, room, language),
+            page.boundaries: boundaries_view.view(findings, before, after, language),
+        }
 
     gr.on(
         [
@@ -116,16 +116,22 @@ def _wire_counting(page: Page, client: EngineClient) -> None:
 def _wire_editing(page: Page) -> None:
     editors = [page.before, page.after, page.middle]
 
-    def highlight(language: str) -> list[Any]:
-        return [gr.update(language=language or None)] * len(editors)
+    def highlight(language: str) -> Updates:
+        return {editor: gr.update(language=language or None) for editor in editors}
 
     page.code_language.change(highlight, inputs=page.code_language, outputs=editors, **AT_ONCE)
 
-    def load_example(key: str) -> list[Any]:
+    def load_example(key: str) -> Updates:
         if not key:
-            return [SKIP] * 5
+            return SKIP
         example = examples.by_key(key)
-        return [example.prefix, example.suffix, example.language, example.ending, ""]
+        return {
+            page.before: example.prefix,
+            page.after: example.suffix,
+            page.code_language: example.language,
+            page.ending: example.ending,
+            page.outcome: "",
+        }
 
     page.example.select(
         load_example,

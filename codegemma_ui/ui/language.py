@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import gradio as gr
 from gradio.events import Dependency
 
 from codegemma_ui.settings import Settings
 from codegemma_ui.ui import render, restoring
 from codegemma_ui.ui.components import Page
-from codegemma_ui.ui.events import AT_ONCE, blocks_under_construction
+from codegemma_ui.ui.events import AT_ONCE, Updates, blocks_under_construction
 from codegemma_ui.ui.status_polling import Follower
 from codegemma_ui.ui.strings import Language, choose_language
 from codegemma_ui.ui.views import lessons, quiz, race, suffix, tokens
@@ -33,29 +31,27 @@ def wire(page: Page, settings: Settings, follower: Follower) -> Dependency:
 
     def translate(
         language: Language, result: render.Run | None, opened: dict[str, str | None] | None
-    ) -> list[Any]:
-        return [
-            *page.relabel(language),
-            render.caption(result, language),
-            render.program(result, language),
-            render.raw_prompt(result, language),
-            render.raw_output(result, language),
-            tokens.again(language)
-            if result and result.recording
-            else tokens.view(None, None, language),
-            lessons.card(opened, language),
-            quiz.view(None, language),
-            race.again(language),
-            suffix.again(language),
-        ]
+    ) -> Updates:
+        completed = result and result.recording
+        return page.relabel(language) | {
+            page.caption: render.caption(result, language),
+            page.program: render.program(result, language),
+            page.raw_prompt: render.raw_prompt(result, language),
+            page.raw_output: render.raw_output(result, language),
+            page.tokens: tokens.again(language) if completed else tokens.view(None, None, language),
+            page.lesson: lessons.card(opened, language),
+            page.quiz: quiz.view(None, language),
+            page.race: race.again(language),
+            page.suffix: suffix.again(language),
+        }
 
-    def first(kept: str, request: gr.Request) -> list[Any]:
+    def first(kept: str, request: gr.Request) -> Updates:
         language = choose_language(
             request.query_params.get("lang") or restoring.spoken(kept),
             settings.language,
             request.headers.get("accept-language"),
         )
-        return [language, *translate(language, None, None)]
+        return {page.language_choice: language} | translate(language, None, None)
 
     chosen = page.language_choice.input(
         translate,
@@ -73,7 +69,7 @@ def wire(page: Page, settings: Settings, follower: Follower) -> Dependency:
     looks = [
         event.then(
             follower.look_anew,
-            inputs=[page.max_length, page.language_choice],
+            inputs=[page.requested, page.max_length, page.language_choice],
             outputs=follower.outputs,
             **AT_ONCE,
         )

@@ -20,6 +20,7 @@ from codegemma_ui.ui.context_files import ContextFiles
 from codegemma_ui.ui.events import AT_ONCE
 from codegemma_ui.ui.examples import EXAMPLES
 from codegemma_ui.ui.overload import OverloadMiddleware
+from codegemma_ui.ui.seed_field import LONGEST, SeedField
 from codegemma_ui.ui.strings import LANGUAGES, Language, text
 from codegemma_ui.ui.views import lessons as lessons_view
 from codegemma_ui.ui.views import quiz as quiz_view
@@ -57,7 +58,7 @@ def build(client: EngineClient, settings: Settings) -> gr.Blocks:
         page.add("footer", gr.HTML, labels={})
         page.add("words", gr.HTML, labels={"value": words.view}, visible="hidden")
         page.hold("timer", gr.Timer(STATUS_INTERVAL_S))
-        for name in ("shown", "result", "lesson_open"):
+        for name in ("shown", "result", "lesson_open", "requested"):
             page.hold(name, gr.State(None))
         handlers.wire(page, client, settings)
         if settings.api:
@@ -252,10 +253,11 @@ def _advanced(page: Page, client: EngineClient) -> None:
             )
             page.add(
                 "seed",
-                gr.Number,
+                SeedField,
                 labels={"label": "seed", "info": "seed_info", "placeholder": "seed_random"},
                 value=None,
-                precision=0,
+                max_lines=1,
+                max_length=LONGEST,
             )
         page.add(
             "stop_on_repetition",
@@ -325,7 +327,7 @@ def _panes(page: Page) -> None:
             page.add("take", gr.HTML, labels={}, value=take.view("en"))
     for name in (
         *("branch_ask", "show_ask", "race_ask", "suffix_ask"),
-        *("lesson_ask", "quiz_ask", "take_ask", "open_ask", "kept"),
+        *("lesson_ask", "quiz_ask", "take_ask", "open_ask", "dismiss_ask", "kept"),
     ):
         page.add(name, gr.Textbox, labels={"label": name}, visible="hidden")
     # Not a `gr.State`: its change event does not fire if an event outside the queue changed it (6.31).

@@ -8,6 +8,7 @@ too.
 from __future__ import annotations
 
 import html
+import re
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -471,19 +472,53 @@ def _rounded(count: float) -> int:
     return max(1, round(count)) if count < 20 else 10 * round(count / 10)
 
 
-def error_notice(error: PlaygroundError, language: Language) -> str:
-    """Return an error and its hint; a translation precedes the engine's English details."""
-    code, message, hint = error.code, error.message, error.hint
-    title, translated = escape(error_title(code, language)), error_hint(code, language)
-    body = f"<p>{escape(translated)}</p>" if translated else ""
+def error_notice(
+    error: PlaygroundError,
+    language: Language,
+    *,
+    failed: str = "",
+    remaining: str = "",
+    dismissable: bool = False,
+) -> str:
+    """Return an error and its hint; a translation precedes the engine's English details.
+
+    Args:
+        failed: the choice that could not be loaded.
+        remaining: the choice that serves all the same.
+        dismissable: `static/dismiss.js` takes the notice away.
+    """
+    title, translated = error_title(error.code, language), error_hint(error.code, language)
+    if failed:
+        title = text("not_loaded", language, name=failed, reason=title)
+    paragraphs = [f"<p>{escape(translated)}</p>"] if translated else []
+    paragraphs.append(f"<p>{linked(error.message)}</p>")
+    if error.hint:
+        paragraphs.append(f'<p class="hint">{linked(error.hint)}</p>')
+    if remaining:
+        keeps = text("still_serving", language, name=remaining)
+        paragraphs.append(f"<p>{escape(keeps[0].upper() + keeps[1:])}.</p>")
+    button = ""
+    if dismissable:
+        label = escape(text("dismiss", language))
+        button = (
+            f'<button type="button" class="dismiss" data-dismiss aria-label="{label}" '
+            f'title="{label}">\u00d7</button>'
+        )
     return (
-        f'<div class="notice error" role="alert" data-code="{escape(code)}"><strong>{title}</strong>{body}'
-        f"<p>{escape(message)}</p>{_hint(hint)}</div>"
+        f'<div class="notice error" role="alert" data-code="{escape(error.code)}">{button}'
+        f"<strong>{escape(title)}</strong>{''.join(paragraphs)}</div>"
     )
 
 
-def _hint(hint: str) -> str:
-    return f'<p class="hint">{escape(hint)}</p>' if hint else ""
+def linked(message: str) -> str:
+    """Return a text as HTML, with its web addresses as links."""
+    return _ADDRESS.sub(
+        r'<a href="\g<0>" target="_blank" rel="noopener noreferrer">\g<0></a>', escape(message)
+    )
+
+
+_ADDRESS = re.compile(r"https://[\w./~%?=&;#+-]*[\w/]")
+"""In escaped text. A full stop or comma behind an address is none of it."""
 
 
 def install_notice(name: str, command: str, language: Language) -> str:

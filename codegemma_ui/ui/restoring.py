@@ -19,7 +19,7 @@ from codegemma_ui.completions import recording
 from codegemma_ui.completions.recording import ENDINGS, LONGEST
 from codegemma_ui.errors import BadInput
 from codegemma_ui.ipc.messages import ErrorEvent, parse_request
-from codegemma_ui.ui import completing, examples, lessons, received, render, share
+from codegemma_ui.ui import completing, examples, lessons, received, render, seed_field, share
 from codegemma_ui.ui.components import Page
 from codegemma_ui.ui.events import AT_ONCE, SKIP, Updates
 from codegemma_ui.ui.strings import Language
@@ -102,6 +102,8 @@ class Restorer:
 
     def _value(self, name: str, value: Any) -> Any:
         if name in SETTINGS:
+            if name == "seed" and isinstance(value, str):
+                value = seed_field.read(value)
             try:
                 request = parse_request({name: value}, LONGEST)
             except BadInput:

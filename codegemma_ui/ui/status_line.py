@@ -6,7 +6,7 @@ the next, and updates only the parts that differ, so that a control in use is le
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from codegemma_ui import errors
@@ -55,8 +55,14 @@ def shown(
     language: Language,
     locked: str = "",
     time_limit_s: float = DEFAULT_TIME_LIMIT_S,
+    requested: Mapping[str, str] | None = None,
 ) -> Shown:
-    """Return what the page shows of a status."""
+    """Return what the page shows of a status.
+
+    Args:
+        requested: the switch that this page requested last; its failure is shown here alone, as long as
+            another model serves the others.
+    """
     by_name = {preset.name: preset for preset in offered}
     target = status.switching_to
     choice = (
@@ -70,7 +76,7 @@ def shown(
         choice=choice,
         context_length=status.context_length,
         cancellable=target is not None and status.returns_to is not None,
-        notices=_notices(status, chosen, language),
+        notices=_notices(status, chosen, by_name, language, requested),
         summary=render.summary(status.summary, language),
         footer=render.footer(by_name.get(status.preset or ""), language),
         counts_by=f"{status.preset} {_speed_that_matters(status, time_limit_s)}",
@@ -165,12 +171,39 @@ def _label(preset: str | None, backend: str | None, by_name: dict[str, Preset]) 
     return f"{name} · {backend}" if backend else name
 
 
-def _notices(status: Status, chosen: Preset | None, language: Language) -> str:
-    notices = []
-    # A switch makes earlier errors obsolete; the error of a restart is about the restart itself.
-    restarting = status.error and status.error["code"] in (WorkerDied.code, ChoiceFailed.code)
-    if status.error and (not status.switching_to or restarting):
-        notices.append(render.error_notice(errors.from_dict(status.error), language))
+def _error(
+    status: Status,
+    by_name: dict[str, Preset],
+    language: Language,
+    requested: Mapping[str, str] | None,
+) -> str:
+    """Return the notice of the last failure, if it is this page's or everybody's."""
+    if status.error is None:
+        return ""
+    error = errors.from_dict(status.error)
+    restarting = isinstance(error, WorkerDied | ChoiceFailed)
+    if (
+        status.switching_to
+    ):  # which makes earlier errors obsolete, but not that of the restart itself
+        return render.error_notice(error, language) if restarting else ""
+    serves = status.summary is not None
+    if serves and requested is None:
+        return ""
+    name = _label(requested["preset"], requested["backend"], by_name) if requested else ""
+    remaining = _label(status.preset, status.backend, by_name) if serves else ""
+    return render.error_notice(
+        error, language, failed=name, remaining=remaining, dismissable=serves
+    )
+
+
+def _notices(
+    status: Status,
+    chosen: Preset | None,
+    by_name: dict[str, Preset],
+    language: Language,
+    requested: Mapping[str, str] | None,
+) -> str:
+    notices = [_error(status, by_name, language, requested)]
     if not status.switching_to:
         sentences = advice.sentences(
             status.narrowed, status.backend, status.faster_backend, language

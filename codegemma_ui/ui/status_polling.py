@@ -11,7 +11,7 @@ from codegemma_ui.presets import DTYPES
 from codegemma_ui.settings import Settings
 from codegemma_ui.ui import permission
 from codegemma_ui.ui.components import Page
-from codegemma_ui.ui.events import AT_ONCE, SKIP
+from codegemma_ui.ui.events import AT_ONCE, SKIP, Updates
 from codegemma_ui.ui.status_line import Shown, shown
 from codegemma_ui.ui.strings import Language
 
@@ -20,11 +20,12 @@ class Follower:
     """Polls the engine's status for a page, and updates what differs from the last poll.
 
     Attributes:
-        outputs: the controls that a poll updates, in order.
+        outputs: the controls that a poll updates.
     """
 
     def __init__(self, page: Page, client: EngineClient, settings: Settings) -> None:
         self._client, self._settings = client, settings
+        self._page = page
         self.outputs = [
             page.status,
             page.model,
@@ -40,62 +41,89 @@ class Follower:
         ]
         page.timer.tick(
             self.look,
-            inputs=[page.shown, page.max_length, page.language_choice],
+            inputs=[page.shown, page.requested, page.max_length, page.language_choice],
             outputs=self.outputs,
             trigger_mode="once",
             **AT_ONCE,
         )
 
     def look(
-        self, last: Shown | None, max_length: float, language: Language, request: gr.Request
-    ) -> list[Any]:
-        """Return updates for what differs; everything else is left alone."""
+        self,
+        last: Shown | None,
+        requested: dict[str, str] | None,
+        max_length: float,
+        language: Language,
+        request: gr.Request,
+    ) -> Updates:
+        """Return updates for what differs; everything else is left alone.
+
+        Args:
+            last: what the page shows; None updates everything.
+            requested: the switch that this page requested last, whose failure it is shown.
+        """
+        page = self._page
         locked = permission.why_locked(self._settings, request.username, language)
-        status, limit_s = self._client.status(), self._settings.time_limit_s
-        now = shown(status, self._client.presets(), language, locked, limit_s)
+        now = shown(
+            self._client.status(),
+            self._client.presets(),
+            language,
+            locked,
+            self._settings.time_limit_s,
+            requested,
+        )
         if now == last:
-            return [SKIP] * len(self.outputs)
+            return SKIP
 
-        def differs(name: str) -> bool:
-            return last is None or getattr(last, name) != getattr(now, name)
+        def differs(*names: str) -> bool:
+            return last is None or any(getattr(last, one) != getattr(now, one) for one in names)
 
-        slider: Any = SKIP
+        updates: Updates = {page.shown: now}
+        for name, control in (
+            ("line", page.status),
+            ("notices", page.notices),
+            ("summary", page.summary),
+            ("footer", page.footer),
+            ("counts_by", page.counts_by),
+        ):
+            if differs(name):
+                updates[control] = getattr(now, name)
         if differs("context_length"):
             most = now.context_length
             # A value that fits is left alone: another event may be setting it at this moment.
             fits = max_length and max_length <= most
-            slider = gr.update(maximum=most) if fits else gr.update(maximum=most, value=most)
-        cancellable = now.cancellable and not now.locked
-        return [
-            now.line if differs("line") else SKIP,
-            *self._choices(now, differs("choice"), differs("precisions") or differs("locked")),
-            slider,
-            gr.update(visible=True if cancellable else "hidden")
-            if differs("cancellable") or differs("locked")
-            else SKIP,
-            now.notices if differs("notices") else SKIP,
-            now.summary if differs("summary") else SKIP,
-            now.footer if differs("footer") else SKIP,
-            now.counts_by if differs("counts_by") else SKIP,
-            now,
-        ]
+            updates[page.max_length] = (
+                gr.update(maximum=most) if fits else gr.update(maximum=most, value=most)
+            )
+        if differs("cancellable", "locked"):
+            cancellable = now.cancellable and not now.locked
+            updates[page.cancel_switch] = gr.update(visible=True if cancellable else "hidden")
+        return updates | self._choices(now, differs("choice"), differs("precisions", "locked"))
 
-    def look_anew(self, max_length: float, language: Language, request: gr.Request) -> list[Any]:
+    def look_anew(
+        self,
+        requested: dict[str, str] | None,
+        max_length: float,
+        language: Language,
+        request: gr.Request,
+    ) -> Updates:
         """Return updates for everything, after the page was opened or its language changed."""
-        return self.look(None, max_length, language, request)
+        return self.look(None, requested, max_length, language, request)
 
-    def _choices(self, now: Shown, values: bool, infos: bool) -> list[Any]:
+    def _choices(self, now: Shown, values: bool, infos: bool) -> Updates:
         """Return updates of the three dropdowns: values and descriptions."""
-        updates: list[dict[str, Any]] = [{}, {}, {}]
-        if values:
-            for update, value in zip(updates, now.choice, strict=True):
+        page = self._page
+        updates: Updates = {}
+        infos_of = (now.locked or None, now.locked or None, now.precisions)
+        for control, value, info in zip(
+            (page.model, page.backend, page.precision), now.choice, infos_of, strict=True
+        ):
+            update: dict[str, Any] = {}
+            if infos:
+                update = {"info": info, "interactive": not now.locked}
+            if values or (infos and control is page.precision):
                 update["value"] = value
-        if infos:
-            for update, info in zip(
-                updates, (now.locked or None, now.locked or None, now.precisions), strict=True
-            ):
-                update |= {"info": info, "interactive": not now.locked}
-            updates[2]["value"] = now.choice[2]
-        if now.choice[2] not in DTYPES:
-            updates[2].pop("value", None)
-        return [gr.update(**update) if update else SKIP for update in updates]
+            if control is page.precision and value not in DTYPES:
+                update.pop("value", None)
+            if update:
+                updates[control] = gr.update(**update)
+        return updates

@@ -11,7 +11,7 @@ from codegemma_ui.errors import BackendMissing, PlaygroundError
 from codegemma_ui.settings import Settings
 from codegemma_ui.ui import permission, render
 from codegemma_ui.ui.components import Page
-from codegemma_ui.ui.events import AT_ONCE
+from codegemma_ui.ui.events import AT_ONCE, SKIP, Updates
 from codegemma_ui.ui.status_line import Shown
 from codegemma_ui.ui.status_polling import Follower
 from codegemma_ui.ui.strings import Language
@@ -28,11 +28,12 @@ def wire(page: Page, client: EngineClient, settings: Settings, follower: Followe
             max_length: float,
             language: Language,
             request: gr.Request,
-        ) -> list[Any]:
-            notice = ""
+        ) -> Updates:
+            notice, requested = "", None
             try:
                 permission.check(settings, request.username, language)
                 client.switch(**{kind: value})
+                requested = client.status().switching_to
             except BackendMissing as error:
                 # The dropdown is reset below, because the loaded model has not changed.
                 notice = render.install_notice(value, error.hint, language)
@@ -40,7 +41,10 @@ def wire(page: Page, client: EngineClient, settings: Settings, follower: Followe
             except PlaygroundError as error:
                 notice = render.error_notice(error, language)
                 last = None
-            return [notice, *follower.look(last, max_length, language, request)]
+            updates = follower.look(last, requested, max_length, language, request)
+            return {page.answer: notice, page.requested: requested} | (
+                {} if updates is SKIP else updates
+            )
 
         return switch
 
@@ -53,9 +57,23 @@ def wire(page: Page, client: EngineClient, settings: Settings, follower: Followe
         control.select(
             chosen(kind),
             inputs=[control, page.shown, page.max_length, page.language_choice],
-            outputs=[page.answer, *follower.outputs],
+            outputs=[page.answer, page.requested, *follower.outputs],
             **AT_ONCE,
         )
+
+    def dismiss(
+        last: Shown | None, max_length: float, language: Language, request: gr.Request
+    ) -> Updates:
+        """Show the failure of this page's switch no longer."""
+        updates = follower.look(last, None, max_length, language, request)
+        return {page.answer: "", page.requested: None} | ({} if updates is SKIP else updates)
+
+    page.dismiss_ask.change(
+        dismiss,
+        inputs=[page.shown, page.max_length, page.language_choice],
+        outputs=[page.answer, page.requested, *follower.outputs],
+        **AT_ONCE,
+    )
 
     def cancel(language: Language, request: gr.Request) -> str:
         try:

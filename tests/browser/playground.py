@@ -199,7 +199,7 @@ class Playground:
 
     def fill_number(self, name: str, value: str) -> None:
         """Type into a number's field, and leave it."""
-        field = self.page.locator(f"#{name} input[type=number]")
+        field = self.page.locator(f"#{name} input:not([type=range])")
         expect(field).to_be_visible()
         self.page.wait_for_timeout(100)  # a control that has just appeared is still being filled
         field.fill(value)

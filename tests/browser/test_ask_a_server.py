@@ -27,7 +27,7 @@ def complete(playground: Playground) -> None:
 def test_what_it_lacks_is_said_in_both_languages(playground: Playground) -> None:
     page = playground.page
     expect(page.locator("#status")).to_contain_text("openai · the server's precision · vLLM")
-    expect(page.locator("#notices")).to_contain_text("it does not tell how likely tokens were")
+    expect(page.locator("#notices")).to_contain_text("it does not report how likely tokens were")
     page.locator("#language-choice").get_by_text("한국어").click()
     expect(page.locator("#status")).to_contain_text("서버의 정밀도")
     expect(page.locator("#notices")).to_contain_text("토큰의 확률을 알려 주지 않음")
@@ -44,7 +44,7 @@ def test_tokens_without_probabilities(playground: Playground) -> None:
     expect(view.locator(".sum-line")).to_contain_text("2 tokens. The server did not tell")
     expect(view.locator(".why")).to_contain_text("stopped by itself")
     view.locator(".cell").first.click()
-    expect(view.locator(".others")).to_contain_text("not told by the server")
+    expect(view.locator(".others")).to_contain_text("not reported by the server")
     playground.page.keyboard.press("u")
     expect(view.locator(".cell").first).to_be_focused()
     expect(view).not_to_contain_text("NaN")
@@ -57,7 +57,7 @@ def test_a_race_without_probabilities(playground: Playground) -> None:
     lanes = playground.page.locator("#race .lane.done")
     expect(lanes).to_have_count(3)
     expect(lanes.first).to_contain_text("2 tokens")
-    expect(lanes.first).to_contain_text("not told by the server")
+    expect(lanes.first).to_contain_text("not reported by the server")
     expect(lanes.first).to_contain_text("stopped by itself")
     expect(playground.page.locator("#race")).not_to_contain_text("NaN")
 

@@ -127,7 +127,7 @@ def test_a_trimmed_context_offers_the_length_that_holds_it(playground: Playgroun
     expect(cut).to_have_count(0)
     length = int(playground.page.locator("#max-length input[type=number]").input_value())
     assert length > 128
-    expect(playground.token_sum).to_contain_text(f"= {length}")
+    expect(playground.token_sum).to_contain_text(f"limit {length}")
 
 
 def test_crlf_is_told_and_fine(playground: Playground) -> None:

@@ -58,7 +58,7 @@ def test_the_true_middle_is_likelier_where_the_suffix_is_seen(engine_page: Playg
     race(engine_page, ENGINE_TIMEOUT)
 
     def logprob(layout: str) -> float:
-        row = lane(engine_page, layout).locator(".truth div", has_text="Log probability")
+        row = lane(engine_page, layout).locator(".truth div", has_text="Log-probability")
         return float(row.locator("dd").inner_text().split()[0].replace("−", "-"))
 
     assert logprob("psm") > logprob("ltr")

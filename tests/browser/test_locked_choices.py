@@ -28,7 +28,7 @@ def locked() -> Iterator[Scripted]:
 
 @pytest.mark.parametrize(
     ("language", "reason"),
-    [("en", "The operator has fixed the model"), ("ko", "운영자가 모델을 고정했습니다")],
+    [("en", "only the operator can change it"), ("ko", "운영자가 모델을 고정했습니다")],
 )
 def test_locked_choices_are_shown_and_say_why(
     locked: Scripted, open_page: OpenPage, language: str, reason: str
@@ -49,7 +49,7 @@ def test_a_switch_past_the_page_is_refused_too(locked: Scripted) -> None:
         answers = aside.submit(asyncio.run, choose()).result()
     for answer in answers:
         assert "Not allowed here" in answer
-        assert "The operator has fixed the model" in answer
+        assert "only the operator can change it" in answer
     assert locked.client.switches == []
 
 

@@ -11,7 +11,7 @@ OTHER = "shapes.py\nclass Square:\n    pass\n"
 
 def test_the_model_reads_them_before_the_prefix(playground: Playground, scripted: Scripted) -> None:
     playground.write("before", "from shapes import ")
-    expect(playground.token_sum).not_to_contain_text("prompt 4 ")
+    expect(playground.token_sum).not_to_contain_text("Prompt 4 ")
     alone = playground.token_sum.inner_text()
     playground.open_advanced()
     playground.page.get_by_label("File path").fill("main.py")

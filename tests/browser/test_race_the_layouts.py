@@ -98,7 +98,7 @@ def test_the_true_middle_is_scored_in_each_order(
     box.blur()
     race_starter(playground).click()
     truth = lane(playground, "ltr").locator(".truth")
-    expect(truth).to_contain_text("Ends there", timeout=30 * SECONDS)
+    expect(truth).to_contain_text("Stops there", timeout=30 * SECONDS)
     playground.wait_until_idle()
     vocabulary = scripted.client.vocabulary()
     count = len(vocabulary.encode(scripted.client.middle))
@@ -106,7 +106,7 @@ def test_the_true_middle_is_scored_in_each_order(
         shown = lane(playground, layout).locator(".truth")
         expect(shown).to_contain_text(f"{count} tokens")
         expect(shown).to_contain_text("80%")  # the scripted chance of an end
-        expect(shown).to_contain_text("Written to the letter✓ yes")
+        expect(shown).to_contain_text("Exact match✓ yes")
     raced, scored = scripted.client.requests[:3], scripted.client.requests[3:]
     assert not any("score" in each for each in raced)
     assert [(each["layout"], each["score"]) for each in scored] == [(one, True) for one in ORDERS]
@@ -180,7 +180,7 @@ def test_a_lane_leads_to_the_other_views(playground: Playground, scripted: Scrip
     playground.write("after", "\nsys.exit(0)")
     open_view(playground, RACE)
     race(playground)
-    lane(playground, "spm").get_by_role("button", name="Show in the other views").click()
+    lane(playground, "spm").get_by_role("button", name="Open in all tabs").click()
     playground.wait_for_text("middle", scripted.client.middle)
     assert playground.pane("raw-prompt").startswith("<|fim_suffix|>")
     assert len(scripted.client.requests) == 3  # nothing was asked of the engine

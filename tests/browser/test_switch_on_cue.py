@@ -16,7 +16,7 @@ def test_a_switch_tells_its_story_and_can_be_cancelled(
     assert client.switches == [("code_gemma_2b_en", None, None)]
     client.be(state="downloading", phase="downloading", progress=0.37)
     expect(playground.status).to_contain_text("downloading CodeGemma 2B · tensorflow 37%")
-    expect(playground.status).to_contain_text("Bundled FIM model · tensorflow still answers")
+    expect(playground.status).to_contain_text("Bundled FIM model · tensorflow keeps answering")
     expect(playground.page.locator("#cancel-switch")).to_be_visible()
     playground.page.locator("#cancel-switch").click()
     expect(playground.status).to_contain_text("ready")

@@ -65,7 +65,7 @@ def recorded_in(address: str) -> dict[str, Any]:
 
 
 def number(playground: Playground, name: str) -> str:
-    return playground.page.locator(f"#{name} input[type=number]").input_value()
+    return playground.page.locator(f"#{name} input:not([type=range])").input_value()
 
 
 def shown(playground: Playground) -> dict[str, str]:
@@ -113,7 +113,7 @@ def expect_the_same(other: Playground, first: Playground) -> None:
     other.wait_for_text("before", PREFIX)
     other.wait_for_text("after", SUFFIX)
     for name, value in (("temperature", "0.5"), ("seed", "7"), ("max-length", "200")):
-        expect(other.page.locator(f"#{name} input[type=number]")).to_have_value(value)
+        expect(other.page.locator(f"#{name} input:not([type=range])")).to_have_value(value)
     expect(other.page.get_by_role("radio", name=re.compile("^SPM"))).to_be_checked()
     expect(other.page.get_by_role("radio", name="CRLF")).to_be_checked()
     assert other.choice("code-language") == "javascript"
@@ -127,7 +127,7 @@ def test_a_link_replays_the_completion_in_another_browser(
     assert len(address.partition("#")[2]) < 5000
     asked = len(scripted.client.requests)
     other = open_page(scripted.url, address.removeprefix(scripted.url))
-    expect(other.answer).to_contain_text("no model ran for it here")
+    expect(other.answer).to_contain_text("Nothing was run here")
     expect(other.answer).to_contain_text("tensorflow · float32")
     expect_the_same(other, completed)
     other.wait_until_idle()
@@ -144,7 +144,7 @@ def test_a_link_replays_while_no_model_is_there(
         error = {"code": "load_failed", "message": "It could not be loaded.", "hint": ""}
         scripted.client.be(state="failed", switching_to=None, phase=None, error=error)
     other = open_page(scripted.url, address.removeprefix(scripted.url))
-    expect(other.page.locator("#outcome .notice")).to_contain_text("no model ran")
+    expect(other.page.locator("#outcome .notice")).to_contain_text("Nothing was run")
     expect_the_same(other, completed)
 
 
@@ -343,7 +343,7 @@ def test_a_file_is_downloaded_and_opened_again(
     sent: list[str] = []
     other.page.on("request", lambda request: sent.append(request.url))
     choose_file(other, file)
-    expect(other.answer).to_contain_text("no model ran")
+    expect(other.answer).to_contain_text("Nothing was run")
     expect_the_same(other, completed)
     assert not any("upload" in url for url in sent)
 

@@ -114,7 +114,7 @@ def test_an_end_at_the_limit_goes_on_to_the_end(playground: Playground, scripted
     playground.press_complete()
     playground.wait_until_done()
     notice = playground.page.locator("#outcome .notice.unfinished")
-    expect(notice).to_contain_text("Not finished: after 9 tokens the time limit of 120 s ended it.")
+    expect(notice).to_contain_text("Not finished: the 120 s time limit was reached after 9 tokens.")
     expect(playground.caption).to_have_class(re.compile("unfinished"))
     written = playground.page.evaluate(
         "document.querySelector('#middle .cm-content').cmTile.view.state.doc.toString()"
@@ -122,7 +122,7 @@ def test_an_end_at_the_limit_goes_on_to_the_end(playground: Playground, scripted
     assert MIDDLE.startswith(written)
     scripted.client.limit = None
     with playground.a_run():
-        notice.get_by_role("button", name="Go on").click()
+        notice.get_by_role("button", name="Continue").click()
     playground.wait_until_done()
     playground.wait_for_text("middle", MIDDLE)
     first, second = scripted.client.requests
@@ -138,13 +138,13 @@ def test_what_the_limit_allows_is_said_before_a_run(
     expect(playground.token_sum).to_be_visible()
     scripted.client.be(tokens_per_s=0.4)
     expect(playground.page.locator("#token-sum")).to_contain_text(
-        "At 0.4 tok/s the 120 s limit allows about 50 tokens"
+        "At 0.4 tok/s, the 120 s limit allows about 50 tokens"
     )
 
 
 def test_a_model_that_sleeps_says_so_and_wakes(playground: Playground, scripted: Scripted) -> None:
     scripted.client.be_asleep()
-    expect(playground.status).to_contain_text("asleep: comes back with the next request")
+    expect(playground.status).to_contain_text("asleep: wakes with the next request")
     playground.press_complete()
     scripted.client.be_loading()
     scripted.client.be(progress=0.4)
@@ -171,5 +171,5 @@ def test_everybody_else_is_told_what_runs_again(playground: Playground, scripted
     failed = ChoiceFailed("CodeGemma 2B (jax, int8) could not complete anything.", "Try again.")
     scripted.client.be(error={"code": failed.code, "message": failed.message, "hint": failed.hint})
     everywhere = playground.page.locator("#notices .notice.error")
-    expect(everywhere).to_contain_text("That choice cannot complete here")
+    expect(everywhere).to_contain_text("That choice does not work here")
     expect(everywhere).to_contain_text("CodeGemma 2B (jax, int8)")

@@ -13,7 +13,7 @@ def numbers(text: str) -> list[int]:
 
 def test_the_sum_adds_up_and_follows_the_slider(playground: Playground) -> None:
     playground.write("before", "import ")
-    expect(playground.token_sum).not_to_contain_text("prompt 4 ")
+    expect(playground.token_sum).not_to_contain_text("Prompt 4 ")
     prompt, room, total = numbers(playground.token_sum.inner_text())
     assert (prompt + room, total) == (128, 128)
     field = playground.page.locator("#max-length input[type=number]")
@@ -54,8 +54,8 @@ def test_the_sum_updates_while_the_model_is_loading(
 
 def test_a_context_that_is_too_long_says_how_much_is_cut(playground: Playground) -> None:
     playground.write("before", "value = 1\n" * 100)
-    expect(playground.page.locator("#token-sum .trimmed")).to_contain_text("tokens cut")
-    expect(playground.token_sum).to_contain_text("prompt 36 + room 92 = 128")
+    expect(playground.page.locator("#token-sum .trimmed")).to_contain_text("tokens were cut")
+    expect(playground.token_sum).to_contain_text("Prompt 36 + up to 92 new tokens (limit 128)")
 
 
 def test_a_side_that_is_too_long_to_complete_is_told_before_the_button_is_pressed(
@@ -63,7 +63,7 @@ def test_a_side_that_is_too_long_to_complete_is_told_before_the_button_is_presse
 ) -> None:
     playground.write("after", "value = 1\n" * 20_001)
     note = playground.page.locator("#token-sum .trimmed")
-    expect(note).to_contain_text("200,010 characters stand after the cursor, and at most 200,000")
+    expect(note).to_contain_text("200,010 characters after the cursor; the limit is 200,000")
     expect(playground.token_sum).not_to_contain_text("cut")
     playground.write("after", "value = 1\n" * 20_000)
-    expect(note).to_contain_text("tokens cut")
+    expect(note).to_contain_text("tokens were cut")

@@ -41,7 +41,7 @@ def test_each_token_is_scored_with_the_suffix_and_without(
     total = sum(-BLIND[at % 3] for at in range(count))
     reading = gain(playground).locator(".reading")
     expect(reading).to_contain_text(f"+{total:.2f} nats")
-    expect(reading).to_contain_text("gained most, from 12% to 90%")
+    expect(reading).to_contain_text(", 12% → 90%")
     expect(gain(playground)).to_contain_text("Both prompts are PSM")
 
 
@@ -71,11 +71,11 @@ def test_without_a_completion_or_a_suffix_the_engine_is_not_asked(
 ) -> None:
     open_view(playground, GAIN)
     gain(playground).locator(".start").click()
-    expect(gain(playground)).to_contain_text("There is nothing to score yet")
+    expect(gain(playground)).to_contain_text("Nothing to score yet")
     complete(playground, after="")
-    expect(gain(playground)).not_to_contain_text("There is nothing to score yet")
+    expect(gain(playground)).not_to_contain_text("Nothing to score yet")
     gain(playground).locator(".start").click()
-    expect(gain(playground)).to_contain_text("Nothing stands after the cursor")
+    expect(gain(playground)).to_contain_text("There is no code after the cursor")
     assert len(scripted.client.requests) == 1
 
 

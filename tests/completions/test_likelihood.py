@@ -163,8 +163,8 @@ def test_a_gain_in_words() -> None:
         )
     )
     assert said(found, "en") == (
-        "With the suffix this middle is 53 times as likely (+3.98 nats). "
-        "sys gained most, from 3.0% to 96%: 83% of all that was gained."
+        "The suffix makes this middle 53 times as likely (+3.98 nats). "
+        "Biggest gain: sys, 3.0% → 96% (83% of the total)."
     )
     assert said(found, "ko") == (
         "뒷부분이 있으면 이 코드의 확률이 53배가 됩니다(+3.98 nat). "

@@ -68,7 +68,7 @@ def said_of(asked: Choice) -> str:
 
 
 TORCH_IS_FASTER = (
-    " With a model of this size on a CPU, the backend torch is faster than tensorflow: about 6.5 tokens a "
+    " For a model of this size on a CPU, torch is faster than tensorflow: about 6.5 tokens a "
     "second against 4.7, measured in bfloat16 on 2 cores at CodeGemma 2B's size."
 )
 INSTALL = 'pip install -e ".[torch]"'
@@ -81,8 +81,8 @@ def narrowed(backend: str, dtype: str, wider: str, needed: str, free: str) -> st
     cost = ""
     if measured and whole:
         cost = (
-            f" With the bundled model, {dtype} has an exact match of {measured.exact_match:.1%} (float32: "
-            f"{whole.exact_match:.1%}) and a perplexity of {measured.perplexity:.2f} (float32: "
+            f" With {dtype}, the bundled model's exact match is {measured.exact_match:.1%} (float32: "
+            f"{whole.exact_match:.1%}) and its perplexity {measured.perplexity:.2f} (float32: "
             f"{whole.perplexity:.2f})."
         )
     return f"{dtype} Here auto means {dtype}: {reason}{cost}"

@@ -128,8 +128,8 @@ def test_the_sum_adds_up(vocabulary: Vocabulary) -> None:
     html = render.token_sum(prompt, 64, "en")
     room = 64 - len(prompt.tokens)
     assert fim.MIN_ROOM <= room < fim.MIN_ROOM + 1.5 * fim.cut_step(44)
-    assert f"room <b>{room}</b> = <b>64</b>" in html
-    assert f"{prompt.trimmed_prefix_tokens} tokens cut" in html
+    assert f"up to <b>{room}</b> new tokens (limit <b>64</b>)" in html
+    assert f"{prompt.trimmed_prefix_tokens} tokens were cut" in html
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -137,7 +137,7 @@ def test_the_sum_adds_up(vocabulary: Vocabulary) -> None:
     ("side", "keep"),
     [
         ("prefix", ("end", "끝")),
-        ("suffix", ("beginning", "첫")),
+        ("suffix", ("start", "첫")),
         ("files", ("this file uses", "쓰는 부분")),
     ],
 )

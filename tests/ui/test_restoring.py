@@ -96,7 +96,7 @@ def test_settings_come_back_as_they_were(restorer: Restorer) -> None:
 IMPOSSIBLE: dict[str, tuple[Any, ...]] = {
     "max_length": (None, 3, "64", [], 10**12, 64.5),
     "temperature": (-1, 6, "x", {}),
-    "seed": (-1, 2**40, "7", 1.5),
+    "seed": (-1, 2**40, "seven", 1.5),
     "layout": ("<b>", 3),
     "path": (3, "x" * 1000, "a\nb"),
     "ending": ("CR", None, ["LF"]),
@@ -134,7 +134,7 @@ def test_a_run_is_shown_again_and_told_to_the_page(
     recorded = Recording(request, "LF", client.vocabulary().prompt_of(request), (token,), last)
     shown = restored(restorer, {"run": {"recording": recorded.to_dict(), "opened": opened}})
     assert shown["middle"] == "sys"
-    assert ("no model ran" in shown["outcome"]) is opened
+    assert ("Nothing was run" in shown["outcome"]) is opened
     assert "&quot;ready&quot;:true" in shown["recorded"]
     assert f"&quot;opened&quot;:{str(opened).lower()}" in shown["recorded"]
     assert ('class="caption stopped"' in shown["caption"]) is isinstance(last, CancelledEvent)
@@ -189,6 +189,13 @@ def test_a_first_look_leaves_a_total_length_alone_that_fits() -> None:
     )
     asking: Any = SimpleNamespace(username=None)
     assert look is not None
-    fits, over = (look(None, value, "en", asking)[4] for value in (200, 8192))
+    fits, over = (
+        next(
+            update
+            for control, update in look(None, None, value, "en", asking).items()
+            if control.elem_id == "max-length"
+        )
+        for value in (200, 8192)
+    )
     assert (fits["maximum"], fits.get("value")) == (512, None)
     assert (over["maximum"], over["value"]) == (512, 512)

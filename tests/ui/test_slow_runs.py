@@ -98,8 +98,8 @@ def test_forced_tokens_count_for_no_speed(vocabulary: Vocabulary) -> None:
 @pytest.mark.parametrize(
     ("reason", "language", "said"),
     [
-        ("time_limit", "en", "Not finished: after 149 tokens the time limit of 120 s ended it."),
-        ("max_length", "en", "Not finished: after 149 tokens max_length (300) was reached."),
+        ("time_limit", "en", "Not finished: the 120 s time limit was reached after 149 tokens."),
+        ("max_length", "en", "Not finished: max_length (300) was reached after 149 tokens."),
         ("time_limit", "ko", "시간 제한(120초)"),
         ("max_length", "ko", "max_length(300)"),
     ],
@@ -141,7 +141,7 @@ def test_going_on_past_max_length_makes_room_up_to_the_context(vocabulary: Vocab
 def test_what_the_limit_allows_is_said_where_the_room_is_larger(vocabulary: Vocabulary) -> None:
     prompt = vocabulary.prompt("def f(", "", 400)
     said = render.token_sum(prompt, 400, "en", tokens_per_s=2.13, time_limit_s=120.0)
-    assert "At 2.1 tok/s the 120 s limit allows about 260 tokens" in said
+    assert "At 2.1 tok/s, the 120 s limit allows about 260 tokens" in said
     assert "초당 2.1토큰" in render.token_sum(prompt, 400, "ko", tokens_per_s=2.13)
     for fits in ({"tokens_per_s": 58.0}, {"tokens_per_s": None}):
-        assert "limit" not in render.token_sum(prompt, 400, "en", **fits)  # type: ignore[arg-type]
+        assert "limit allows" not in render.token_sum(prompt, 400, "en", **fits)  # type: ignore[arg-type]

@@ -36,7 +36,7 @@ def test_a_download_tells_its_percentage_and_who_still_serves() -> None:
     )
     now = shown(status, OFFERED, "en")
     assert "downloading CodeGemma 2B · torch 37%" in now.line
-    assert "Bundled FIM model · jax still answers" in now.line
+    assert "Bundled FIM model · jax keeps answering" in now.line
     assert now.choice == ("code_gemma_2b_en", "torch", "auto")
     assert not now.cancellable  # there is nothing to go back to
     assert shown(replace(status, returns_to=SWITCHING), OFFERED, "en").cancellable
@@ -71,7 +71,7 @@ def test_a_first_load_names_the_model_once() -> None:
         (None, "writing"),
         ("prefill", "prefilling the prompt"),
         ("scoring", "scoring"),
-        ("ending", "the stopped completion is ending"),
+        ("ending", "ending the stopped completion"),
     ],
 )
 def test_a_busy_model_says_what_it_does(phase: str | None, said: str) -> None:
@@ -86,7 +86,7 @@ def test_compiling_in_the_background_is_never_what_a_request_waits_for() -> None
 
 def test_a_model_that_sleeps_says_how_it_comes_back() -> None:
     asleep = replace(READY, state="asleep", memory_bytes=None, summary=None)
-    assert "asleep: comes back with the next request" in shown(asleep, OFFERED, "en").line
+    assert "asleep: wakes with the next request" in shown(asleep, OFFERED, "en").line
     assert "다음 요청이 오면" in shown(asleep, OFFERED, "ko").line
 
 
@@ -98,11 +98,33 @@ def test_the_sum_is_drawn_anew_for_a_speed_that_may_meet_the_limit() -> None:
 
 def test_an_error_is_shown_once_the_switch_is_over() -> None:
     error = {"code": "load_failed", "message": "<b>corrupt</b>", "hint": "Again."}
-    now = shown(replace(READY, error=error), OFFERED, "en")
+    now = shown(replace(READY, error=error), OFFERED, "en", requested=SWITCHING)
     assert "&lt;b&gt;corrupt" in now.notices
     assert "Again." in now.notices
-    during = shown(replace(READY, error=error, switching_to=SWITCHING), OFFERED, "en")
+    during = shown(
+        replace(READY, error=error, switching_to=SWITCHING), OFFERED, "en", requested=SWITCHING
+    )
     assert "corrupt" not in during.notices
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_failed_switch_is_shown_to_whoever_made_it_as_long_as_a_model_serves(
+    language: Language,
+) -> None:
+    hint = "Open https://www.kaggle.com/models/keras/codegemma, accept the terms."
+    error = {"code": "terms_not_accepted", "message": "Not accepted.", "hint": hint}
+    failed = replace(READY, error=error)
+    assert shown(failed, OFFERED, language).notices == ""
+    mine = shown(failed, OFFERED, language, requested=SWITCHING).notices
+    assert "CodeGemma 2B" in mine
+    assert "Bundled FIM model" in mine
+    assert "data-dismiss" in mine
+    assert 'href="https://www.kaggle.com/models/keras/codegemma"' in mine
+    nothing = replace(failed, state="failed", summary=None, device=None)
+    for requested in (None, SWITCHING):
+        everybodys = shown(nothing, OFFERED, language, requested=requested).notices
+        assert "Not accepted." in everybodys
+        assert "data-dismiss" not in everybodys
 
 
 def test_codegemma_brings_its_terms_and_instruct_a_warning() -> None:

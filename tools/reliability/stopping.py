@@ -175,7 +175,7 @@ async def while_deaf(served: Served) -> list[Figure]:
         Figure(
             name,
             "next request that does not say what it waits for",
-            "the stopped completion is ending" not in told,
+            "ending the stopped completion" not in told,
             0,
         ),
         Figure(name, "wrong answer to the next request", last.middle != "<next>", 0),

@@ -106,7 +106,7 @@
         const now = recording.tokens[at];
         if (before && now && before[0] !== now[0]) {
           name.append(`${fill(words.tokens_branch, { at: at + 1 })}: `, piece(now[1]), " / ", element("s", {}, piece(before[1])));
-        } else name.append(fill(words.tokens_went_on, { at: at + 1 }));
+        } else name.append(fill(words.tokens_went_on, { at }));
       }
       const sum = sumOf(recording.tokens);
       const button = element(
