@@ -51,7 +51,9 @@ def wire(page: Page, settings: Settings, follower: Follower) -> Dependency:
             settings.language,
             request.headers.get("accept-language"),
         )
-        return {page.language_choice: language} | translate(language, None, None)
+        updates = translate(language, None, None)
+        updates[page.language_choice] = {**updates[page.language_choice], "value": language}
+        return updates
 
     chosen = page.language_choice.input(
         translate,
@@ -62,7 +64,7 @@ def wire(page: Page, settings: Settings, follower: Follower) -> Dependency:
     opened = blocks_under_construction().load(
         first,
         inputs=[page.kept],
-        outputs=[page.language_choice, *outputs],
+        outputs=outputs,
         js='() => [window.playground?.keptLanguage?.() ?? ""]',
         **AT_ONCE,
     )

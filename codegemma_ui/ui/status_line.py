@@ -187,7 +187,7 @@ def _error(
     ):  # which makes earlier errors obsolete, but not that of the restart itself
         return render.error_notice(error, language) if restarting else ""
     serves = status.summary is not None
-    if serves and requested is None:
+    if serves and requested is None and not restarting:
         return ""
     name = _label(requested["preset"], requested["backend"], by_name) if requested else ""
     remaining = _label(status.preset, status.backend, by_name) if serves else ""

@@ -41,7 +41,7 @@ def test_tokens_without_probabilities(playground: Playground) -> None:
     view = playground.page.locator("#tokens")
     expect(view.locator(".cell.untold")).to_have_count(2)
     expect(view.locator(".strip")).to_have_count(0)
-    expect(view.locator(".sum-line")).to_contain_text("2 tokens. The server did not tell")
+    expect(view.locator(".sum-line")).to_contain_text("2 tokens. The server did not report")
     expect(view.locator(".why")).to_contain_text("stopped by itself")
     view.locator(".cell").first.click()
     expect(view.locator(".others")).to_contain_text("not reported by the server")

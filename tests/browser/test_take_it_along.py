@@ -154,7 +154,7 @@ def test_a_link_can_be_opened_in_a_page_that_is_open_and_reads_korean(
     other = open_page(scripted.url, locale="ko-KR")
     expect(other.status).to_contain_text("준비됨")
     other.page.evaluate("(hash) => (location.hash = hash)", link(completed).partition("#")[2])
-    expect(other.answer).to_contain_text("모델을 실행한 것이 아닙니다")
+    expect(other.answer).to_contain_text("여기서는 아무것도 실행하지 않았습니다")
     other.wait_for_text("before", PREFIX)
     assert other.text("middle") == MIDDLE
 
@@ -308,7 +308,7 @@ def test_a_completion_too_long_for_a_link_says_so_and_offers_the_file(
     playground.wait_until_done()
     open_take(playground)
     long = playground.page.locator("#take .long")
-    expect(long).to_contain_text("and at most 30,000 go through")
+    expect(long).to_contain_text("at most 30,000 work everywhere")
     expect(link_field(playground)).to_have_count(0)
     with playground.page.expect_download() as downloaded:
         playground.page.locator("#take .long + button").click()
@@ -438,7 +438,7 @@ def test_the_view_follows_the_completion_in_view(completed: Playground, scripted
 def test_the_view_speaks_korean_and_keeps_the_completion(completed: Playground) -> None:
     address = link(completed)
     completed.page.locator("#language-choice label", has_text="한국어").click()
-    expect(completed.page.locator("#take .says")).to_contain_text("가져갑니다")
+    expect(completed.page.locator("#take .says")).to_contain_text("내보냅니다")
     expect(completed.page.locator("#take .script pre").last).to_contain_text("keras_nlp")
     expect(completed.page.locator("#take .notes")).to_contain_text("온도가 0보다 커서")
     assert recorded_in(link(completed)) == recorded_in(address)

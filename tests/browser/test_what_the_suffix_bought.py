@@ -57,13 +57,13 @@ def test_every_token_is_reached_by_the_keyboard(playground: Playground) -> None:
     expect(told).to_contain_text("+2.00 nats")
     expect(told).to_contain_text("with the suffix")
     expect(told).to_contain_text("90%")
-    expect(told).to_contain_text("without it")
+    expect(told).to_contain_text("without the suffix")
     expect(told).to_contain_text("12%")
     expect(gain(playground).locator(".gain").nth(1)).to_have_class("gain up lit")
     playground.page.keyboard.press("ArrowRight")
     expect(told).to_contain_text("−0.50 nats")
     name = gain(playground).locator(".cell").nth(2).get_attribute("aria-label")
-    assert name == "import, with the suffix 30%, without it 50%, −0.50 nats"
+    assert name == "import, with the suffix 30%, without the suffix 50%, −0.50 nats"
 
 
 def test_without_a_completion_or_a_suffix_the_engine_is_not_asked(
@@ -104,7 +104,7 @@ def test_what_was_written_left_to_right_says_so(playground: Playground, scripted
     complete(playground)
     open_view(playground, GAIN)
     score(playground)
-    expect(gain(playground)).to_contain_text("its model never saw the suffix")
+    expect(gain(playground)).to_contain_text("the model never saw the suffix")
     assert [each["layout"] for each in scripted.client.requests] == ["ltr", "psm", "psm"]
 
 
