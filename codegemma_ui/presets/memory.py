@@ -9,11 +9,14 @@ from codegemma_ui import machine
 from codegemma_ui.fim import DEFAULT_MAX_LENGTH
 from codegemma_ui.presets import DTYPES, LARGE, Preset, within
 
-FRAMEWORK_BYTES = {"tensorflow": 1_650_000_000, "jax": 900_000_000, "torch": 900_000_000}
+FRAMEWORK_BYTES = {"tensorflow": 1_500_000_000, "jax": 900_000_000, "torch": 900_000_000}
 """Memory of a CPU worker besides weights and cache, measured with a model of 40M parameters."""
 
 TORCH_COMPILES_BYTES = 250_000_000
 """Additional memory of torch after compiling the graphs of a small model, which takes minutes."""
+
+TENSORFLOW_INT8_BYTES = 150_000_000
+"""Additional memory of tensorflow in int8, measured with the same model."""
 
 
 AUTO_OF_LARGE = ("bfloat16", "int8", "int4")
@@ -63,7 +66,8 @@ def needed(preset: Preset, backend: str, dtype: str, at_once: int = 1) -> int | 
     if machine.gpus():
         return need
     compiles = backend == "torch" and (preset.parameters or 0) < LARGE
-    return need + FRAMEWORK_BYTES.get(backend, 0) + compiles * TORCH_COMPILES_BYTES
+    need += FRAMEWORK_BYTES.get(backend, 0) + compiles * TORCH_COMPILES_BYTES
+    return need + (backend == "tensorflow" and dtype == "int8") * TENSORFLOW_INT8_BYTES
 
 
 def batch_rows(backend: str, at_once: int) -> int:
