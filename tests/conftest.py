@@ -1,4 +1,4 @@
-"""Fixtures for all tests, and when each test runs: `suites.py` has the table."""
+"""Fixtures for all tests, and when each test runs (`suites.py` has the table)."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from tests.support.probes import probe
 
 TESTS = Path(__file__).parent
 
-if "PYTEST_XDIST_WORKER" in os.environ:  # two side by side: one thread each, their engines too
+if "PYTEST_XDIST_WORKER" in os.environ:  # two processes: one thread each, for their engines too
     for threads in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
         os.environ.setdefault(threads, "1")
 
 
 @pytest.fixture
 def every_backend(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """As if our own environment had all of them: for clients whose worker is scripted."""
+    """Make every backend appear installed, for clients whose worker is scripted."""
     versions = machine._versions
 
     def installed_here(names: tuple[str, ...], python: str | None) -> dict[str, str | None]:
@@ -40,7 +40,7 @@ def every_backend(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def engine() -> Iterator[Page]:
-    """The real program with the bundled model, started once; on jax, which is there soonest."""
+    """The real program with the bundled model, started once; on jax, which starts fastest."""
     flags = ("--backend", "jax", "--openai-api", "--mcp")
     with serving(*flags, module=REAL, CUDA_VISIBLE_DEVICES="") as page:
         yield page
@@ -48,14 +48,14 @@ def engine() -> Iterator[Page]:
 
 @pytest.fixture(scope="session")
 def recorded() -> dict[str, Recording]:
-    """Name of a case of `snippets.cases` -> as the engine completed it, greedy and in float32."""
+    """Map each case of `snippets.cases` to the engine's completion of it, greedy and in float32."""
     written = probe("tests.completions.snippets.engine_probe")
     return {name: recording.from_dict(one) for name, one in written.items()}
 
 
 @pytest.fixture(scope="session")
 def vocabulary() -> Vocabulary:
-    """The bundled preset's."""
+    """Return the bundled preset's vocabulary."""
     return Vocabulary(presets.BUNDLED_FOLDER)
 
 
@@ -68,7 +68,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Pass over what has no quick tests: it may import what `make test` does not install."""
+    """Skip files without quick tests, which may import what `make test` does not install."""
     if config.getoption("suite") != "quick" or collection_path.suffix != ".py":
         return None
     return None if suites.has_quick(collection_path.relative_to(TESTS).as_posix()) else True
@@ -76,7 +76,7 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Keep the tests of the suite, in the order and with the time limits that their rows say."""
+    """Keep the tests of the suite, in the order and with the time limits of their rows."""
     rows = {item: suites.row_of(_from_tests_on(item.nodeid)) for item in items}
     for item, row in rows.items():
         if row.timeout_s and not item.get_closest_marker("timeout"):
@@ -94,7 +94,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Hand out tests by group, in the order above."""
+    """Distribute tests by group, in the order above."""
     from xdist.scheduler import LoadScopeScheduling
 
     class ByGroup(LoadScopeScheduling):

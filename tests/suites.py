@@ -1,8 +1,8 @@
-"""Which tests run when: one table by path, which conftest.py applies.
+"""Which tests run when: one table by path, applied by conftest.py.
 
-`make test` runs the quick ones, which most changes would break. `make test-all` runs all but what `make
-versions` is there for: side by side in two processes, then by themselves those that hold a time to a figure.
-What no row names is quick, and has the minute that pyproject.toml gives each test.
+`make test` runs the quick ones, which most changes would break. `make test-all` runs all except those of
+`make versions`: in two parallel processes, then, by themselves, those that measure time. A test without a row
+is quick, and has pyproject.toml's time limit of a minute.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ VERSION_S = 1200
 
 @dataclass(frozen=True)
 class Row:
-    """The rules for the tests below a path; of two rows the longer path counts.
+    """The rules for the tests below a path; of two matching rows the longer path applies.
 
     Attributes:
-        path: how a test's id begins, from tests/ on; then how its case begins, in brackets.
+        path: prefix of a test's id, from tests/ on, optionally with the beginning of its case in brackets.
         quick: whether `make test` runs them.
-        alone: whether nothing may run beside them.
+        alone: whether nothing may run at the same time.
         group: files of one group run in one process, one after another, and share what they start.
-        timeout_s: seconds for a test and what it is the first to start.
-        first: whether it is begun before the others, because it takes long.
-        apart: whether only a command of its own runs them.
+        timeout_s: seconds for a test, including the fixtures that it is the first to start.
+        first: whether they start before the others, because they take long.
+        apart: whether only a command of their own runs them.
     """
 
     path: str
@@ -42,7 +42,7 @@ class Row:
     apart: bool = False
 
     def names(self, test: str) -> bool:
-        """Return whether a test is one of those below the path."""
+        """Return whether a test is below the path."""
         path, _, case = self.path.removesuffix("]").partition("[")
         return test.startswith(path) and test.partition("[")[2].startswith(case)
 
@@ -69,7 +69,7 @@ ROWS = (
         **{"group": "engine", "timeout_s": ENGINES_S, "first": True},
     ),
     *long("browser/test_compare_for_real.py", group="engine", timeout_s=ENGINES_S, first=True),
-    # The page in Chromium: each thing a person does once, the rest of each in the long run.
+    # The page in Chromium: each user action once, the rest in the long run.
     *long("browser/"),
     *long(
         "browser/test_axe.py",
@@ -88,7 +88,7 @@ ROWS = (
     *quick("browser/test_axe.py::test_axe_finds_nothing[wide-light]", timeout_s=ENGINES_S),
     # mypy reads every library that the package imports.
     *quick("library/test_imports.py::test_a_type_checker_knows_the_name", timeout_s=ENGINES_S),
-    # Engines, exports, scripts and other programs that read what we write.
+    # Engines, exports, scripts and other programs that read our output.
     *quick("workers/keras/test_decode.py::TestOnEveryBackend[jax-tiny]", **PROBE, group="jax-tiny"),
     *(
         Row(f"workers/keras/test_decode.py::TestOnEveryBackend[{case}]", **PROBE, group=case)
@@ -98,7 +98,7 @@ ROWS = (
         Row(f"workers/keras/test_precisions.py[{backend}]", **PROBE, group=f"{backend}-precisions")
         for backend in ("jax", "tensorflow", "torch")
     ),
-    # Other versions of torch and jax, each in an environment that is made first: `make versions` is for all.
+    # Other versions of torch and jax, each in an environment made first: `make versions` runs all.
     Row("workers/keras/test_versions.py[torch", timeout_s=VERSION_S, apart=True),
     *(
         Row(
@@ -149,9 +149,9 @@ ROWS = (
         "test_rehearsals.py::test_a_container_takes_root_and_debootstrap",
         timeout_s=ENGINES_S,
     ),
-    # The watches too: they hold memory and times to figures.
+    # The watches too: they measure memory and times.
     *long("reliability/", alone=True, timeout_s=ENGINES_S),
-    # What holds a time to a figure.
+    # Tests that measure time.
     *long(
         "browser/test_call_the_api.py::test_the_status_answers_at_once_while_busy",
         "browser/test_race_the_layouts.py::test_a_race_can_be_stopped",
@@ -167,7 +167,7 @@ ROWS = (
 
 
 def row_of(test: str) -> Row:
-    """What holds for a test.
+    """Return the rules for a test.
 
     Args:
         test: its id, from tests/ on: `ui/test_render.py::test_x[0]`.
@@ -177,10 +177,10 @@ def row_of(test: str) -> Row:
 
 
 def has_quick(file: str) -> bool:
-    """Return whether a file has tests that `make test` runs; it need not be imported where it has none."""
+    """Return whether a file has tests that `make test` runs; otherwise it need not be imported."""
     return row_of(file).quick or any(row.quick and row.path.startswith(f"{file}::") for row in ROWS)
 
 
 def group_of(test: str) -> str:
-    """Tests of one group run in one process: those of a file, where no row says more."""
+    """Return a test's group, whose tests run in one process: its file, unless a row says otherwise."""
     return row_of(test).group or test.partition("::")[0]

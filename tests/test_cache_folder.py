@@ -1,4 +1,4 @@
-"""Which folders can hold what may be thrown away, and what is said of one that cannot."""
+"""The choice of a cache folder, and the message if a folder cannot be used."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The pages of the documentation say what the code does: commands, flags, fields, files and links."""
+"""The documentation matches the code: commands, flags, fields, files and links."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ ARCHITECTURE = "docs/architecture.md"
 
 
 def anchors(page: str) -> set[str]:
-    """Return the anchors of a page's headings, as GitHub makes them."""
+    """Return the anchors of a page's headings, as GitHub generates them."""
     bare = re.sub(r"```.*?```", "", text(page), flags=re.DOTALL)
     titles = re.findall(r"^#+ (.+)$", bare, re.MULTILINE)
     return {re.sub(r"[^\w -]", "", title).lower().replace(" ", "-") for title in titles}

@@ -1,4 +1,4 @@
-"""Every name of the standard library that we use is there on macOS and Windows, or stands behind a check."""
+"""Every name of the standard library that we use exists on macOS and Windows, or is guarded by a check."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ MISSING = "Module has no attribute"
 
 
 def missing_names(platform: str, *sources: str) -> list[str]:
-    """What mypy says is absent there, by typeshed; it reads no library, so it is quick."""
+    """Return the names that mypy reports missing there, from typeshed; it reads no library, so it is
+    quick."""
     command = [sys.executable, "-m", "mypy", "--config-file=", "--platform", platform]
     command += ["--follow-imports=skip", "--ignore-missing-imports", "--check-untyped-defs"]
     command += ["--cache-dir", f".mypy_cache/names-{platform}", *sources]

@@ -1,4 +1,4 @@
-"""The quickstart notebooks: written from one list of cells, and every cell runs on the bundled preset."""
+"""The quickstart notebooks: generated from one list of cells, all of which run on the bundled preset."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from codegemma_ui.ui import examples
 
 NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
 FILES = ("quickstart.ipynb", "quickstart.ko.ipynb")
-BACKEND = "jax"  # the quickest to load; a person without KERAS_BACKEND gets tensorflow
+BACKEND = "jax"  # the fastest to load; without KERAS_BACKEND, Keras uses tensorflow
 
 QUICKSTART, TABLE = examples.by_key("quickstart"), examples.by_key("table")
 
@@ -59,13 +59,13 @@ def cells(notebook: NotebookNode) -> list[NotebookNode]:
 
 
 class Ran:
-    """A notebook after every cell ran."""
+    """A notebook after all its cells have run."""
 
     def __init__(self, notebook: NotebookNode) -> None:
         self.notebook = notebook
 
     def outputs(self, part: str) -> list[NotebookNode]:
-        """Of the one cell that has this in its code."""
+        """Return the outputs of the only cell whose code contains this."""
         [cell] = [cell for cell in cells(self.notebook) if part in cell.source]
         return list(cell.outputs)
 
@@ -73,13 +73,13 @@ class Ran:
         return "".join(one.text for one in self.outputs(part) if one.get("name") == "stdout")
 
     def shown(self, part: str) -> NotebookNode:
-        """The last thing that the cell showed, by kind of content."""
+        """Return the last output of the cell, by MIME type."""
         return [one.data for one in self.outputs(part) if "data" in one][-1]
 
 
 @pytest.fixture(scope="module", params=FILES)
 def ran(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Ran:
-    """Run it in a kernel of our own interpreter, where no settings of a person reach."""
+    """Run it in a kernel of our own interpreter, isolated from user settings."""
     home = tmp_path_factory.mktemp("jupyter")
     write_kernel_spec(home / "data" / "kernels" / "python3")
     with pytest.MonkeyPatch.context() as environ:

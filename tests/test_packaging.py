@@ -1,4 +1,4 @@
-"""The wheel: what is in it, and that it runs where no repository is, on the libraries that are here."""
+"""The wheel: its contents, and that it runs without the repository, with the installed libraries."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Installed:
         return clean | {"PYTHONPATH": str(self.folder), "TMPDIR": str(self.elsewhere)}
 
     def run(self, *command: str) -> str:
-        """What a command prints."""
+        """Return the output of a command."""
         done = subprocess.run(
             [sys.executable, *command],
             cwd=self.elsewhere,
@@ -150,7 +150,7 @@ def test_the_page_and_its_api(installed: Installed) -> None:
 
 
 class served:  # noqa: N801
-    """The playground of an installed wheel, by its address."""
+    """A playground run from an installed wheel."""
 
     def __init__(self, installed: Installed) -> None:
         self._process = subprocess.Popen(

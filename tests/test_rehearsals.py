@@ -1,4 +1,4 @@
-"""The rehearsals say in words why they cannot be done, and tell by their exit code what holds."""
+"""The rehearsals explain why they cannot run, and report the result by their exit code."""
 
 from __future__ import annotations
 

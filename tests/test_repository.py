@@ -1,4 +1,4 @@
-"""The repository is a valid Space, and its pages name flags, files and packages that are there."""
+"""The repository is a valid Space, and its pages name flags, files and packages that exist."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def test_every_flag_of_the_guide_is_taken() -> None:
 
 
 def extras() -> dict[str, list[str]]:
-    """The optional requirements by extra."""
+    """Return the optional requirements by extra."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     return project["project"]["optional-dependencies"]
 
@@ -137,7 +137,7 @@ def test_setup_takes_a_torch_that_the_requirements_allow() -> None:
 
 
 def test_nothing_is_imported_from_a_file_of_tests_or_a_conftest() -> None:
-    """What several files use is in a module of their room, or in tests/support."""
+    """Shared code belongs in a helper module of the package, or in tests/support."""
     names = r"(?:\w+\.)*(?:test_\w+|conftest)"
     pattern = re.compile(
         rf"^\s*(?:from \.*{names} import |import {names}\b|from [\w.]+ import .*\b(?:test_\w+|conftest)\b)",

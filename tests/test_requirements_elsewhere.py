@@ -1,7 +1,7 @@
-"""The requirements resolve for macOS and Windows, from wheels alone: nothing is compiled where one installs.
+"""The requirements resolve for macOS and Windows, from wheels only: an installation compiles nothing.
 
-pip evaluates markers for the machine it runs on, so uv is asked, for a platform. Without an index that
-answers this is skipped.
+pip evaluates markers for the machine it runs on, so uv resolves them for a given platform. The tests are
+skipped if no index responds.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ PLATFORMS = {
     "macos": (
         "aarch64-apple-darwin",
         {"MACOSX_DEPLOYMENT_TARGET": "14.0"},
-    ),  # torch's wheels begin there
+    ),  # torch's first wheels require it
     "windows": ("x86_64-pc-windows-msvc", {}),
 }
 
 
 def compiled(platform: str, python: str, files: list[str], **environ: str) -> list[str]:
-    """What uv would install, a line each."""
+    """Return the packages that uv would install, one per line."""
     command = [sys.executable, "-m", "uv", "pip", "compile", "--quiet", "--no-header"]
     command += ["--no-annotate", "--no-config", "--only-binary", ":all:"]
     command += ["--python-platform", platform, "--python-version", python, *files]
@@ -57,12 +57,12 @@ def test_everything_resolves_from_wheels(system: str, python: str, tmp_path: Pat
     files = ["requirements.txt", str(extras)]
     names = {line.partition("==")[0] for line in compiled(platform, python, files, **environ)}
     assert {"gradio", "keras-nlp", "tensorflow", "jax", "torch", "openai", "psutil"} <= names
-    # keras-hub takes its tokenisers' other half where there are wheels of it, and does without elsewhere.
+    # keras-hub requires tensorflow-text where it has wheels, and works without it elsewhere.
     assert ("tensorflow-text" in names) == (system == "macos")
 
 
 def test_a_requirement_without_a_wheel_is_told(tmp_path: Path) -> None:
-    """What the test above would see: there is no tensorflow 2.21 for Macs with Intel's processors."""
+    """The failure that the test above would detect: there is no tensorflow 2.21 for Intel Macs."""
     (tmp_path / "requirements.txt").write_text("tensorflow>=2.21,<2.22\n", encoding="utf-8")
     with pytest.raises(AssertionError, match=r"no\s+wheels\s+with\s+a\s+matching\s+platform"):
         compiled("x86_64-apple-darwin", "3.11", [str(tmp_path / "requirements.txt")])

@@ -1,4 +1,4 @@
-"""A flag before its variable before the default."""
+"""Precedence of settings: flag, environment variable, default."""
 
 from __future__ import annotations
 

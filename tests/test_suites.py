@@ -1,4 +1,4 @@
-"""The table of suites names what there is, and the longer path counts."""
+"""The table of suites names existing tests, and the longer path applies."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""No text is read or written in the system's code page, which on Korean Windows is cp949."""
+"""No text is read or written in the system's code page, which is cp949 on Korean Windows."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MODE = re.compile(r"[rwaxbt+]{1,3}")
 
 
 def unnamed(source: str) -> Iterator[int]:
-    """The lines of calls that leave a text's encoding to the system."""
+    """Return the lines of calls that do not name a text's encoding."""
     for call in ast.walk(ast.parse(source)):
         if not isinstance(call, ast.Call):
             continue
@@ -53,7 +53,7 @@ def _is_module(value: ast.expr, name: str) -> bool:
 
 
 def _mode(values: list[ast.expr]) -> str | None:
-    """A file's mode; None for what some other `open` takes."""
+    """Return a file's mode, or None if the argument of an unrelated `open` is no mode."""
     (value,) = values
     if isinstance(value, ast.Constant) and isinstance(value.value, str):
         return value.value if MODE.fullmatch(value.value) else None

@@ -1,4 +1,4 @@
-"""Where the parts of a page stand."""
+"""Positions of elements on a page."""
 
 from __future__ import annotations
 

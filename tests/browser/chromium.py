@@ -1,4 +1,4 @@
-"""Which Chromium the browser tests drive, and how it is started."""
+"""The Chromium of the browser tests: its location and its flags."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ MISSING = (
     "`python -m pytest tests/browser` again."
 )
 
-# No sandbox: CI runs as root in a container. The rest keeps Chromium from calling home.
+# No sandbox: CI runs as root in a container. The other flags disable Chromium's own requests.
 ARGUMENTS = [
     "--no-sandbox",
     "--disable-gpu",

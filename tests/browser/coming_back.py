@@ -1,4 +1,4 @@
-"""What a person waits for and fills in where a page is loaded again."""
+"""Helpers for pages that are loaded again."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from tests.browser.playground import Playground
 
 
 def wait_until_shown(playground: Playground) -> None:
-    """Wait until a page that was loaded again has shown all that its tab kept."""
+    """Wait until a reloaded page has restored everything saved by its tab."""
     expect(playground.status).not_to_be_empty()
     playground.page.wait_for_selector('section[data-view="recorded"]', state="attached")
 

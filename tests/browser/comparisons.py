@@ -1,4 +1,4 @@
-"""Where the comparisons stand on a page, and how a person starts them."""
+"""Helpers to find and start the comparisons on a page."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def lane(playground: Playground, layout: str) -> Locator:
 
 
 def race(playground: Playground, timeout: float = 30 * SECONDS) -> dict[str, str]:
-    """Run a race to its end; the middles by their order."""
+    """Run a race to its end; return the middles by their layout."""
     with playground.a_run(timeout):
         race_starter(playground).click()
     for layout in ORDERS:
@@ -34,12 +34,12 @@ def race(playground: Playground, timeout: float = 30 * SECONDS) -> dict[str, str
 
 
 def gain(playground: Playground) -> Locator:
-    """What is drawn; the words that the script was told stand beside it, unseen."""
+    """Return the drawn view; the data for its script is in a hidden element next to it."""
     return playground.page.locator("#suffix .stage")
 
 
 def score(playground: Playground) -> None:
-    """Ask what the suffix bought, and wait for the answer."""
+    """Start the score of the suffix, and wait for the result."""
     gain(playground).locator(".start").click()
     expect(gain(playground).locator(".reading")).to_be_visible(timeout=30 * SECONDS)
     playground.wait_until_idle()

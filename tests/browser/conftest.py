@@ -1,6 +1,6 @@
 """Servers and pages for the browser tests.
 
-`scripted` serves the page over a scripted engine: quick, for everything where the model does not matter.
+`scripted` serves the page over a scripted engine: fast, for all tests in which the model does not matter.
 `engine_page` opens the page over the real one, which is started once for all tests that need it. The browser
 ends with this package: Playwright keeps an event loop running, and other tests start loops of their own.
 """
@@ -55,7 +55,7 @@ def scripted(scripted_server: Scripted) -> Scripted:
 def open_page(browser: Browser) -> Iterator[OpenPage]:
     """Opens pages: `open_page(url, query="", locale="en-US", width=1280)`.
 
-    No page may ask another host for anything, and none may raise an error in its scripts.
+    No page may send requests to another host, and none may raise an error in its scripts.
     """
     opened: list[Playground] = []
 

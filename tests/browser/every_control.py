@@ -1,4 +1,4 @@
-"""A page that shows all it has."""
+"""A page with every view filled."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tests.browser.playground import Playground
 
 
 def fill_the_page(playground: Playground) -> None:
-    """A lesson, findings, a compared guess and the advanced settings, all at once."""
+    """Show a lesson, findings, a compared guess and the advanced settings, all at once."""
     playground.open_tab("lessons")
     playground.page.locator("#quiz .load").click()
     expect(playground.editor("before")).to_contain_text("def ")

@@ -1,4 +1,4 @@
-"""A network between a browser and a server on loopback that fails on cue: resets, or nothing gets through."""
+"""A network between a browser and a loopback server that fails on demand: resets, or nothing gets through."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ RESET_AT_CLOSE = struct.pack("ii", 1, 0)
 
 
 class FlakyNetwork:
-    """Forwards every connection, until it is told not to.
+    """Forwards every connection until it is set to fail.
 
     Attributes:
         url: of the server, through this network.
@@ -31,7 +31,7 @@ class FlakyNetwork:
         threading.Thread(target=self._accept, daemon=True).start()
 
     def reset(self, path: str = "") -> int:
-        """Reset the connections whose latest request was for a path; returns how many there were."""
+        """Reset the connections whose latest request was for a path; return how many there were."""
         ends = [end for end, seen in list(self._connections.items()) if path.encode() in seen[0]]
         for end in ends:
             self._reset(end)

@@ -1,4 +1,4 @@
-"""Text that would run wherever it were taken for markup or a script."""
+"""Text that would run if it were interpreted as markup or a script."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The page as a person uses it: find, type, press, read; every wait is for a condition."""
+"""Page object of the playground: find, type, press, read; every wait is for a condition."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ENGINE_TIMEOUT = 240 * SECONDS
 PANES = ("program", "raw_prompt", "raw_output")
 """What stands in tabs that were there before the views."""
 
-# A run may be over before anybody looks: the page notes that its button rested and came back.
+# A run may end before the first check: the page records that its button was disabled and enabled.
 _WATCH = """() => {
     const button = document.getElementById("complete");
     let rested = false;
@@ -43,8 +43,8 @@ class Playground:
     Attributes:
         page: Playwright's.
         query: of the address that was opened last.
-        strangers: addresses that the page asked for on other hosts.
-        trouble: errors that the page's scripts raised.
+        strangers: URLs on other hosts that the page requested.
+        trouble: errors raised by the page's scripts.
     """
 
     def __init__(self, page: Page, url: str) -> None:
@@ -61,7 +61,7 @@ class Playground:
             self.strangers.append(request.url)
 
     def open(self, query: str = "") -> Playground:
-        """Go to the page and wait until it speaks."""
+        """Go to the page and wait until it is connected."""
         self.query = query
         self.page.goto(self.url + query)
         expect(self.status).not_to_be_empty()
@@ -69,7 +69,7 @@ class Playground:
         self.page.wait_for_selector("#before .cm-content[data-language]")
         return self
 
-    # What there is
+    # Elements
 
     @property
     def status(self) -> Locator:
@@ -96,13 +96,13 @@ class Playground:
         return self.page.locator("#stop")
 
     def editor(self, name: str) -> Locator:
-        """The text area of "before", "after" or "middle"."""
+        """Return the text area of "before", "after" or "middle"."""
         return self.page.locator(f"#{name} .cm-content")
 
-    # What one reads
+    # Reading
 
     def text(self, name: str) -> str:
-        """An editor's whole document, whitespace and all."""
+        """Return an editor's whole document, including whitespace."""
         found = self.page.evaluate(
             """(name) => {
                 const content = document.querySelector(`#${name} .cm-content`);
@@ -114,12 +114,12 @@ class Playground:
         return str(found)
 
     def pane(self, name: str) -> str:
-        """The text of "program", "raw-prompt" or "raw-output", after opening its tab."""
+        """Return the text of "program", "raw-prompt" or "raw-output", after opening its tab."""
         self.open_tab(name)
         return str(self.page.locator(f"#{name} pre").evaluate("(pre) => pre.textContent"))
 
     def open_tab(self, name: str) -> None:
-        """Show a pane or a view, from the menu of tabs that have no room where its tab is there."""
+        """Show a pane or a view, from the overflow menu if its tab is there."""
         tab = self.page.locator(f"#panes [role=tablist] #{name}-tab-button")
         if tab.count() == 0 or not tab.is_visible():
             self.page.locator("#panes .overflow-menu > button").click()
@@ -128,8 +128,9 @@ class Playground:
         expect(self.page.locator(f"#{name}")).to_be_visible()
 
     def open_advanced(self) -> None:
-        """Open the advanced settings, and wait until they stand: Gradio makes them when they are opened, and
-        what is typed in their first moments gives way to their first value."""
+        """Open the advanced settings, and wait until they are stable: Gradio creates them on opening, and
+        overwrites early input with the initial value.
+        """
         self.page.locator("#advanced > button").click()
         self.page.evaluate(
             """() => new Promise((resolve) => {
@@ -142,7 +143,7 @@ class Playground:
         )
 
     def wait_for_text(self, name: str, text: str) -> None:
-        """Wait until an editor holds exactly this."""
+        """Wait until an editor contains exactly this text."""
         self.page.wait_for_function(
             """([name, text]) => {
                 const tile = document.querySelector(`#${name} .cm-content`)?.cmTile;
@@ -153,13 +154,13 @@ class Playground:
 
     @contextmanager
     def a_run(self, timeout: float = 30 * SECONDS) -> Iterator[None]:
-        """Start something that keeps the engine busy, and wait until it is over."""
+        """Start an operation that keeps the engine busy, and wait until it is over."""
         self.page.evaluate(_WATCH)
         yield
         self.page.wait_for_function("window.ran", timeout=timeout)
 
     def wait_until_done(self, timeout: float = 20 * SECONDS) -> None:
-        """Wait until a completion has ended well and the page is idle again."""
+        """Wait until a completion has succeeded and the page is idle again."""
         expect(self.page.locator("#caption .caption.done")).to_be_visible(timeout=timeout)
         self.wait_until_idle()
 
@@ -168,15 +169,15 @@ class Playground:
         expect(self.stop_button).to_be_disabled()
 
     def wait_until_ready(self, *facts: str) -> None:
-        """Wait until the engine serves, with these words in the status line."""
+        """Wait until the engine serves, with this text in the status line."""
         expect(self.page.locator("#status .status.ready")).to_be_visible(timeout=ENGINE_TIMEOUT)
         for fact in facts:
             expect(self.status).to_contain_text(fact, timeout=ENGINE_TIMEOUT)
 
-    # What one does
+    # Actions
 
     def write(self, name: str, text: str) -> None:
-        """Replace an editor's text by a paste."""
+        """Replace an editor's text by pasting."""
         self.editor(name).click()
         self.page.keyboard.press("ControlOrMeta+a")
         self.page.keyboard.press("Delete")
@@ -185,7 +186,7 @@ class Playground:
         self.wait_for_text(name, text)
 
     def paste(self, name: str, text: str) -> None:
-        """Paste, with the clipboard holding exactly these bytes."""
+        """Paste, with exactly these bytes in the clipboard."""
         self.editor(name).click()
         self.editor(name).evaluate(
             """(element, text) => {
@@ -198,28 +199,28 @@ class Playground:
         )
 
     def fill_number(self, name: str, value: str) -> None:
-        """Type into a number's field, and leave it."""
+        """Type into a number field, and leave it."""
         field = self.page.locator(f"#{name} input:not([type=range])")
         expect(field).to_be_visible()
-        self.page.wait_for_timeout(100)  # a control that has just appeared is still being filled
+        self.page.wait_for_timeout(100)  # a new control is still being initialized
         field.fill(value)
         field.press("Tab")
         expect(field).to_have_value(value)
 
     def choose(self, name: str, option: str) -> None:
-        """Pick from a dropdown by what it shows."""
+        """Choose from a dropdown by the visible label."""
         self.page.locator(f"#{name} input").click()
         self.page.get_by_role("option", name=option, exact=True).click()
 
     def choice(self, name: str) -> str:
-        """Return the text that a dropdown shows."""
+        """Return the visible text of a dropdown."""
         return self.page.locator(f"#{name} input").input_value()
 
     def press_complete(self) -> None:
         self.page.keyboard.press("Control+Enter")
 
     def press_complete_in(self, name: str) -> None:
-        """The same, with the caret in an editor."""
+        """Press Ctrl+Enter with the caret in an editor."""
         self.editor(name).click()
         self.press_complete()
 

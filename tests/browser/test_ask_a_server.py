@@ -1,4 +1,4 @@
-"""A model on a server that tells little: the page shows what came, and says what it is not told."""
+"""A model on a server with limited features: the page shows what it received, and what is unavailable."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""axe-core finds nothing to blame, in either theme, on a screen and on a phone, with every view filled."""
+"""axe-core finds no problems, in either theme, on a desktop and a phone, with every view filled."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SIZES = [(1280, 900), (390, 844)]
 
 
 def states(playground: Playground) -> Iterator[str]:
-    """The page, from its first look to every view with something in it."""
+    """The page from its first state to every view with content."""
     page = playground.page
     yield "first look"
     playground.write("before", "import os\n\n\nprint(")

@@ -1,4 +1,4 @@
-"""Behind a real nginx: on a sub-path with a login, and one of two replicas that ends in the middle."""
+"""Behind a real nginx: on a sub-path with a login, and with two replicas, one of which ends during use."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PREFIX = "/playground"
 
 
 def on_a_port(server: str) -> str:
-    """The guide's lines where the port is no usual one, so that the host's name has it too."""
+    """Return the guide's lines for an unusual port, which then appears in the host name too."""
     return server.replace("$host;", "$http_host;")
 
 
@@ -51,7 +51,7 @@ def test_a_sub_path_with_a_login_streams_and_has_mcp(
             playground.write("before", "slow 0.05")
             playground.write("after", "x")
             playground.press_complete()
-            visitor.wait_for_function(  # it comes while it is being written
+            visitor.wait_for_function(  # it arrives while it is generated
                 "document.querySelector('#middle .cm-content')?.textContent.startsWith('xxx')"
             )
             expect(playground.stop_button).to_be_visible()
@@ -75,7 +75,7 @@ def test_a_sub_path_with_a_login_streams_and_has_mcp(
 
 
 def replica_of(url: str, visitor: str) -> str:
-    """Which replica serves a visitor, by what it calls itself."""
+    """Return the replica that serves a visitor, by its own id."""
     with httpx.Client(transport=httpx.HTTPTransport(local_address=visitor)) as http:
         return str(http.get(f"{url}/gradio_api/app_id").json()["app_id"])
 
@@ -94,13 +94,13 @@ def test_visitors_stay_with_a_replica_and_go_on_at_the_other_when_it_ends(
                 visitor: {replica_of(url, visitor) for _ in range(5)}
                 for visitor in (f"127.0.{number}.1" for number in range(12))
             }
-            assert all(len(each) == 1 for each in theirs.values())  # each stays with its own
+            assert all(len(each) == 1 for each in theirs.values())  # each stays with its replica
             assert set.union(*theirs.values()) == set(named)  # and both have some
             leave_in_the_middle(browser, url, named[replica_of(url, "127.0.0.1")])
 
 
 def leave_in_the_middle(browser: Browser, url: str, mine: Page) -> None:
-    """A visitor's replica is killed while it writes for them."""
+    """Kill a visitor's replica during a completion."""
     visitor = browser.new_context().new_page()
     visitor.goto(f"{url}/")
     playground = Playground(visitor, f"{url}/")

@@ -1,4 +1,4 @@
-"""Over HTTP, with Gradio's own client: two endpoints, dicts that stream, refusals as the last dict."""
+"""Gradio's own client over HTTP: two endpoints, streamed dicts, and errors as the last dict."""
 
 from __future__ import annotations
 

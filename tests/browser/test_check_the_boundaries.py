@@ -1,4 +1,4 @@
-"""Quiet lines under the editors about the edges of the hole: found, shown at the spot, mended by a click."""
+"""Notes under the editors about the edges of the hole: found, shown in place, fixed by a click."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_a_fix_is_exact_waits_for_a_click_and_can_be_undone(playground: Playgrou
     playground.write("after", "tal(values)\n")
     inside = line(playground, "inside_name")
     expect(inside).to_contain_text("calculate_total")
-    assert playground.text("after") == "tal(values)\n"  # nothing is mended by itself
+    assert playground.text("after") == "tal(values)\n"  # nothing is fixed automatically
     inside.locator(".fix").click()
     playground.wait_for_text("before", "x = 한글 + calculate_total")
     playground.wait_for_text("after", "(values)\n")
@@ -54,7 +54,7 @@ def test_the_spot_lights_up_in_both_editors_for_mouse_and_keyboard(playground: P
     repeated.hover()
     assert playground.page.evaluate(LIT) == ["print(total)", "print(total)"]
     playground.editor("before").hover()
-    assert playground.page.evaluate(LIT) in ([], ["print"])  # or what the X-ray lights
+    assert playground.page.evaluate(LIT) in ([], ["print"])  # or the X-ray's highlight
     repeated.locator(".fix").focus()
     assert playground.page.evaluate(LIT) == ["print(total)", "print(total)"]
     playground.page.keyboard.press("Enter")

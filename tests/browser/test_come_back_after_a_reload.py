@@ -1,4 +1,4 @@
-"""What was typed, chosen and written last comes back after any reload of the page, in its own tab."""
+"""Text, choices and the last completion are restored after any reload of the page, in their own tab."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def settings(playground: Playground) -> dict[str, Any]:
 
 
 def shown(playground: Playground) -> dict[str, Any]:
-    """What one sees of a run."""
+    """Return everything that is visible of a run."""
     seen: dict[str, Any] = {name: playground.pane(name) for name in PANES}
     seen |= {name: playground.text(name) for name in ("before", "after", "middle")}
     seen["caption"] = playground.caption.inner_text()
@@ -77,7 +77,7 @@ def shown(playground: Playground) -> dict[str, Any]:
 
 @pytest.fixture
 def worked(scripted: Scripted, playground: Playground) -> Playground:
-    """A page with everything on it that there is to lose: two texts, settings, a run and a branch of it."""
+    """Return a page with everything that could be lost: two texts, settings, a run and a branch of it."""
     scripted.client.middle = "sys\nimport re\n"
     wait_until_shown(playground)
     choose_settings(playground)
@@ -120,7 +120,7 @@ def test_all_of_it_comes_back_after_f5_and_by_back_from_another_page(
     assert len(scripted.client.requests) == asked
     assert worked.page.locator("img[src=x]").count() == 0
 
-    # What came back is as alive as it was: the other branch can be shown, and the settings are sent.
+    # The restored state is functional: the other branch can be shown, and the settings are sent.
     worked.page.locator("#tokens .branches button").first.click()
     worked.wait_for_text("middle", "sys\nimport re\n")
     worked.editor("before").click()
@@ -236,7 +236,7 @@ def kept(page: Page) -> dict[str, Any]:
 
 
 def leaving(playground: Playground) -> list[str]:
-    """The kinds of question that the browser asks from now on; each is answered with: stay here."""
+    """Collect the types of the browser's dialogs from now on; each is dismissed, to stay on the page."""
     asked: list[str] = []
 
     def stay(dialog: Dialog) -> None:
@@ -351,7 +351,7 @@ def test_a_syllable_that_is_being_composed_is_kept_and_not_disturbed(
 
 
 def begin(playground: Playground, scripted: Scripted) -> str:
-    """Start a completion that takes its time; returns what it has written when some of it is there."""
+    """Start a slow completion; return the text generated so far once there is some."""
     scripted.client.pause_s = 0.4
     wait_until_shown(playground)
     playground.write("before", PREFIX)
@@ -456,7 +456,7 @@ def test_a_press_of_complete_while_the_server_is_lost_is_answered(
         with playground.page.expect_navigation(timeout=20 * SECONDS):
             network.down = False
         wait_until_shown(playground)
-        expect(unsent).to_be_visible()  # it was lost with the page, and is told still
+        expect(unsent).to_be_visible()  # it was lost with the page, and is still reported
         expect(banner.locator("strong")).to_be_hidden()
         assert not scripted.client.requests
         playground.press_complete_in("before")
@@ -589,7 +589,7 @@ def test_comparisons_come_back_and_a_race_that_was_cut_off_says_so(
     scripted.client.pause_s = 0.3
     race_starter(playground).click()
     expect(lane(playground, "psm")).to_have_class("lane done")
-    scripted.client.pause_s = 30  # the second lane stands still
+    scripted.client.pause_s = 30  # the second lane stalls
     playground.page.wait_for_timeout(400)
     written = lane(playground, "spm").locator("pre").text_content() or ""
     assert written != scripted.client.middle

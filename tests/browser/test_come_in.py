@@ -53,7 +53,7 @@ def test_a_person_logs_in_and_completes(browser: Browser) -> None:
 def test_a_space_serves_under_its_name_in_hugging_faces_frame_and_in_no_other(
     browser: Browser,
 ) -> None:
-    """Chromium is sent to loopback by a proxy rule of ours, since the names are real ones."""
+    """A host rule sends Chromium to loopback, since the names are real ones."""
     environ: dict[str, Any] = {"SPACE_ID": "owner/space", "SPACE_HOST": SPACE}
     with serving(**environ) as page:
         opened = open_when_ready(page, browser)
@@ -61,7 +61,7 @@ def test_a_space_serves_under_its_name_in_hugging_faces_frame_and_in_no_other(
         asked: list[str] = []
 
         def answer(route) -> None:
-            """Hugging Face's page around ours, and the proxy before a Space."""
+            """Serve Hugging Face's page around ours, and act as the proxy before a Space."""
             address = urlsplit(route.request.url)
             if address.hostname in ("huggingface.co", "evil.example") and "/frame" in address.path:
                 body = f'<iframe src="https://{SPACE}/" width="1200" height="800"></iframe>'
@@ -87,5 +87,5 @@ def test_a_space_serves_under_its_name_in_hugging_faces_frame_and_in_no_other(
         assert any("frame-ancestors" in each for each in said)
         expect(frame.locator("#status")).to_have_count(0)
         assert asked == []
-        opened.unroute_all(behavior="ignoreErrors")  # streams that have no end
+        opened.unroute_all(behavior="ignoreErrors")  # endless streams
         opened.context.close()

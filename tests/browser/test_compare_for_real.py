@@ -1,4 +1,4 @@
-"""Both comparisons with the real engine and the bundled model: what they show is what it does."""
+"""Both comparisons with the real engine and the bundled model: their views match the engine's results."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_the_suffix_tells_psm_which_import_and_left_to_right_never_sees_it(
     assert not middles["ltr"].startswith("sys")
     for layout in ORDERS:
         expect(lane(engine_page, layout).locator(".trained")).to_contain_text("✓")
-    # Left to right wrote the same whatever stands after the cursor.
+    # Left to right generates the same whatever follows the cursor.
     engine_page.write("after", "\n\nprint(os.getcwd())\n")
     open_view(engine_page, RACE)
     assert race(engine_page, ENGINE_TIMEOUT)["ltr"] == middles["ltr"]

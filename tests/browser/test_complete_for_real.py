@@ -1,4 +1,4 @@
-"""The whole way with the real engine and the bundled model, on each backend."""
+"""A completion end to end with the real engine and the bundled model, on each backend."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SUFFIX = "\n\n\nprint(add(1, 2))\n"
 
 
 def complete_and_read(playground: Playground) -> str:
-    """Complete, and hold every pane against the others."""
+    """Complete, and compare all panes with each other."""
     playground.write("before", PREFIX)
     playground.write("after", SUFFIX)
     playground.editor("before").click()

@@ -1,4 +1,4 @@
-"""Copying on a page that came over plain http under a name: it has no `navigator.clipboard`."""
+"""Copying on a page served over plain HTTP under a host name, where there is no `navigator.clipboard`."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def plain_server() -> Iterator[Scripted]:
 
 @pytest.fixture(scope="module")
 def named(browser: Browser) -> Iterator[Browser]:
-    """A browser for which the name is this machine."""
+    """Launch a browser that resolves the name to this machine."""
     rule = f"--host-resolver-rules=MAP {HOST} 127.0.0.1"
     with browser.browser_type.launch(
         executable_path=chromium.EXECUTABLE, args=[*chromium.ARGUMENTS, rule]
@@ -47,7 +47,7 @@ Plain = Callable[..., Playground]
 
 @pytest.fixture(scope="module")
 def pages(named: Browser, plain_server: Scripted) -> Iterator[Callable[[Language], Playground]]:
-    """Opens a page in a language, once, with a completion in view."""
+    """Open a page in each language, once, with a completion in view."""
     opened: dict[Language, Playground] = {}
     port = urlsplit(plain_server.url).port
 
@@ -74,9 +74,9 @@ def pages(named: Browser, plain_server: Scripted) -> Iterator[Callable[[Language
 
 @pytest.fixture
 def plain(pages: Callable[[Language], Playground]) -> Iterator[Plain]:
-    """A page with a completion in view: `plain(language="en", forbid=False)`.
+    """Open a page with a completion in view: `plain(language="en", forbid=False)`.
 
-    `forbid` lets its browser do as one that is told to let no page copy.
+    `forbid` makes its browser refuse to copy.
     """
     used: list[Playground] = []
 
@@ -95,7 +95,7 @@ def plain(pages: Callable[[Language], Playground]) -> Iterator[Plain]:
 
 @pytest.fixture
 def clipboard(named: Browser, plain_server: Scripted) -> Iterator[Callable[[], str]]:
-    """What the clipboard holds, read by a page from loopback, which has one."""
+    """Return the content of the clipboard, read by a loopback page, which has access to it."""
     context = named.new_context(permissions=["clipboard-read", "clipboard-write"])
     page = context.new_page()
     page.goto(f"{plain_server.url}robots.txt")
@@ -115,7 +115,7 @@ def link_button(playground: Playground) -> Locator:
 
 @contextmanager
 def says(button: Locator, said: str) -> Iterator[None]:
-    """Wait until the button has said something, which it may have taken back by then."""
+    """Wait until the button has shown a text, even if it has changed again since."""
     button.evaluate(
         """(button) => {
             window.said = [];

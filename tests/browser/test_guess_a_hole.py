@@ -1,4 +1,5 @@
-"""Hide a part of a program, guess it, and hold the guess against the model's middle and the original."""
+"""The quiz: hide a part of a program, guess it, and compare the guess with the model's middle and the
+original."""
 
 from __future__ import annotations
 
@@ -74,7 +75,7 @@ def test_a_guess_is_compared_by_match_parse_and_likelihood(
     expect(row(playground, "model")).to_contain_text("✗ different")
     expect(row(playground, "model")).to_contain_text("✗ syntax error")
     expect(playground.page.locator("#quiz .verdict")).to_contain_text("You found it")
-    playground.wait_for_text("middle", "return (")  # the page shows the same completion
+    playground.wait_for_text("middle", "return (")  # the page still shows the same completion
 
     fill, guess, truth = scripted.client.requests
     assert (fill["prefix"], fill["suffix"]) == (BEFORE, AFTER)

@@ -1,4 +1,4 @@
-"""An example fills the editors byte for byte and starts nothing."""
+"""An example fills the editors byte for byte and starts no completion."""
 
 import pytest
 from playwright.sync_api import expect

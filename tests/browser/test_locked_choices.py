@@ -1,4 +1,4 @@
-"""Where the operator says so, the choices of the model are locked: visible, with the reason, and for real."""
+"""Choices of the model locked by the operator: visible with the reason, and enforced by the server."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The page holds still while text streams, fits a phone, and changes its theme without a reload."""
+"""The layout is stable while text streams, fits a phone, and changes its theme without a reload."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""Nothing that a person types or a model writes is ever run."""
+"""Text from a person or a model is never executed."""
 
 from dataclasses import replace
 from urllib.parse import quote
@@ -66,7 +66,7 @@ def test_the_address_of_the_page_is_no_way_in(scripted: Scripted, open_page: Ope
 
 
 def test_markup_that_slipped_in_would_still_run_nothing(playground: Playground) -> None:
-    """The policy's part: were there a hole in all of the above, the browser would not run it."""
+    """The content security policy blocks it even if escaping failed."""
     page = playground.page
     page.evaluate(
         """() => {
@@ -90,7 +90,7 @@ def test_markup_that_slipped_in_would_still_run_nothing(playground: Playground) 
     assert page.evaluate("window.ran") is None
     refused = set(page.evaluate("window.refused"))
     assert refused == {"script-src-attr", "script-src-elem", "connect-src"}
-    playground.strangers.clear()  # asked for, and refused before anything was sent
+    playground.strangers.clear()  # requested, and blocked before anything was sent
 
 
 def test_the_page_itself_needs_nothing_that_its_policy_refuses(

@@ -1,4 +1,4 @@
-"""A path and other files, in the advanced settings: counted, shown in the X-ray, and sent."""
+"""A path and other files in the advanced settings: counted, shown in the X-ray, and sent."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ctrl+Enter completes from either editor, with the very latest text, and leaves both texts alone."""
+"""Ctrl+Enter completes from either editor, with the latest text, and leaves both texts unchanged."""
 
 import pytest
 

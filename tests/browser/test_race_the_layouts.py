@@ -1,4 +1,4 @@
-"""Three lanes fill one after another, can be stopped, are refused in words, and lead to the other views."""
+"""Three lanes run one after another, can be stopped, show refusals, and link to the other views."""
 
 import re
 import time
@@ -9,7 +9,7 @@ from playwright.sync_api import expect
 from tests.browser.comparisons import ORDERS, RACE, lane, open_view, race, race_starter
 from tests.browser.playground import SECONDS, OpenPage, Playground, Scripted
 
-# Every state of the three lanes that is drawn.
+# Every drawn state of the three lanes.
 NOTE = """() => {
     window.seen = [];
     new MutationObserver(() => {
@@ -40,7 +40,7 @@ def test_the_lanes_fill_one_after_another(playground: Playground, scripted: Scri
     playground.write("after", "\nsys.exit(0)")
     open_view(playground, RACE)
     playground.page.evaluate(NOTE)
-    race(playground)  # the page's own button rests meanwhile
+    race(playground)  # the page's own button is disabled meanwhile
     seen = playground.page.evaluate("window.seen")
     writing = [states for states in seen if "writing" in states]
     assert writing == ["writing idle idle", "done writing idle", "done done writing"]
@@ -105,7 +105,7 @@ def test_the_true_middle_is_scored_in_each_order(
     for layout in ORDERS:
         shown = lane(playground, layout).locator(".truth")
         expect(shown).to_contain_text(f"{count} tokens")
-        expect(shown).to_contain_text("80%")  # the scripted chance of an end
+        expect(shown).to_contain_text("80%")  # the scripted probability of an end
         expect(shown).to_contain_text("Exact match✓ yes")
     raced, scored = scripted.client.requests[:3], scripted.client.requests[3:]
     assert not any("score" in each for each in raced)
@@ -183,11 +183,11 @@ def test_a_lane_leads_to_the_other_views(playground: Playground, scripted: Scrip
     lane(playground, "spm").get_by_role("button", name="Open in all tabs").click()
     playground.wait_for_text("middle", scripted.client.middle)
     assert playground.pane("raw-prompt").startswith("<|fim_suffix|>")
-    assert len(scripted.client.requests) == 3  # nothing was asked of the engine
+    assert len(scripted.client.requests) == 3  # no request was sent to the engine
 
 
 def test_a_race_survives_a_change_of_language(playground: Playground, scripted: Scripted) -> None:
-    """Even where its last word came while another tab was open."""
+    """Also if its last message arrived while another tab was open."""
     open_view(playground, RACE)
     scripted.client.pause_s = 0.1
     with playground.a_run(60 * SECONDS):

@@ -1,4 +1,5 @@
-"""Lessons, quiz, boundary check and file fields: every control has a name, takes the focus, stands out."""
+"""Lessons, quiz, boundary check and file fields: every control has a name, can be focused, has enough
+contrast."""
 
 from __future__ import annotations
 
@@ -25,7 +26,7 @@ TWICE = """(places) => {
     return ids.filter((id, at) => ids.indexOf(id) !== at);
 }"""
 
-# Contrast by https://www.w3.org/TR/WCAG22/#dfn-contrast-ratio of every text with what it stands on.
+# Contrast of every text with its background: https://www.w3.org/TR/WCAG22/#dfn-contrast-ratio.
 FAINT = """(places) => {
     const canvas = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
     const rgba = (colour) => {

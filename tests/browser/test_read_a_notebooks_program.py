@@ -1,4 +1,4 @@
-"""What a notebook shows of a program, in each theme, is the program with its middle marked."""
+"""A notebook shows a program with its middle highlighted, in each theme."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def page(browser: Browser) -> Iterator[Page]:
 
 
 def colours(page: Page, mark: str) -> tuple[str, str]:
-    """Of the middle: ink and ground; every pair of colours must pass axe's contrast."""
+    """Return the text and background colours of the middle; every pair must pass axe's contrast check."""
     program = markup.program("import ", "sys", "\n\nsys.exit(0)\n")
     page.set_content(f"<!doctype html><body {mark}>{program}")
     found = Axe().run(page, options={"runOnly": ["color-contrast"]}).response

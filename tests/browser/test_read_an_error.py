@@ -1,4 +1,4 @@
-"""An error tells what happened and what to do, and the page goes on working."""
+"""An error says what happened and what to do, and the page still works afterwards."""
 
 from playwright.sync_api import expect
 

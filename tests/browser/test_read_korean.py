@@ -1,4 +1,4 @@
-"""The page speaks English or Korean: by the browser, by the address, by the switch in the header."""
+"""The page in English or Korean: by the browser, by the address, by the switch in the header."""
 
 import re
 

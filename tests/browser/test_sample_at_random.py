@@ -1,4 +1,4 @@
-"""Without a seed each sample is a new one, whether or not Advanced was opened."""
+"""Without a seed each sample is a new one, whether or not the advanced settings were opened."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Prompt X-ray: tokens and roles as one types; a token lights up its characters, and the other way round."""
+"""Prompt X-ray: tokens and roles during typing; a token highlights its characters, and vice versa."""
 
 from __future__ import annotations
 

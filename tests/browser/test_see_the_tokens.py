@@ -1,4 +1,4 @@
-"""Tokens: how sure the model was, what else it might have written, another branch, past the end."""
+"""Tokens view: probabilities, alternatives, branches, and tokens after the end."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_another_token_makes_a_branch_and_one_walks_between_them(
     playground.open_tab("tokens")
     branches.nth(0).click()
     expect(branches.nth(0)).to_have_attribute("aria-current", "true")
-    assert len(scripted.client.requests) == 2  # shown again, not written again
+    assert len(scripted.client.requests) == 2  # shown again, not generated again
     assert playground.pane("program") == "import sys\nimport re\n"
     assert playground.text("middle") == "sys\nimport re\n"
 

@@ -1,4 +1,4 @@
-"""Esc and the button stop: what came stays, the page says who stopped it, and is idle at once."""
+"""Esc and the Stop button: received text stays, the page says who stopped it, and is idle at once."""
 
 import time
 
@@ -21,7 +21,7 @@ PRESS_AT_ONCE = """() => {
 
 
 def stop(way: str, playground: Playground, scripted: Scripted) -> float:
-    """Stop a completion that writes; returns the seconds until the page says so."""
+    """Stop a running completion; return the seconds until the page reports it."""
     scripted.client.pause_s = 0.1
     scripted.client.middle = "word " * 500
     playground.editor("before").click()

@@ -1,4 +1,4 @@
-"""Switching as the page tells it, over a scripted engine: the story, the way back, the pip line."""
+"""A switch of models on the page, over a scripted engine: progress, return, the pip command."""
 
 from playwright.sync_api import expect
 

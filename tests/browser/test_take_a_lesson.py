@@ -1,4 +1,4 @@
-"""A lesson sets the page and starts nothing; what to try and where to look is a button away."""
+"""A lesson sets up the page and starts nothing; its task and its hint are a button away."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.browser.playground import OpenPage, Playground, Scripted
 
 
 def said(key: str, language: Language) -> str:
-    """What a lesson says, as it is drawn: the spaces of code can be seen."""
+    """Return a lesson's text as displayed, with visible spaces in code."""
     parts = text(f"lesson_{key}_says", language).split("`")
     return "".join(part.replace(" ", "·") if at % 2 else part for at, part in enumerate(parts))
 
@@ -25,7 +25,7 @@ def open_lesson(playground: Playground, key: str) -> None:
 
 
 def expect_state(playground: Playground, scripted: Scripted, state: State) -> None:
-    """The next request is the lesson's."""
+    """Check that the next request is the lesson's."""
     playground.wait_for_text("before", state.prefix)
     playground.wait_for_text("after", state.suffix)
     count = len(scripted.client.requests)
@@ -79,7 +79,7 @@ def test_from_one_to_the_next_and_out(playground: Playground) -> None:
     expect(card.locator(".next")).to_be_disabled()
     card.locator(".close").press("Enter")
     expect(card.locator("section")).to_have_count(0)
-    playground.wait_for_text("before", LESSONS[-1].state.prefix)  # closing takes nothing away
+    playground.wait_for_text("before", LESSONS[-1].state.prefix)  # closing removes nothing
 
 
 def test_a_lesson_changes_its_language_with_the_page(playground: Playground) -> None:

@@ -1,4 +1,4 @@
-"""Take it along: as a link that replays without a model, as a file, as code; and what is no such thing."""
+"""Export of a completion: as a link that replays without a model, as a file, as code; and invalid ones."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def link(playground: Playground) -> str:
 
 
 def packed(content: bytes) -> str:
-    """A fragment as the page packs it."""
+    """Return a fragment as the page packs it."""
     packing = zlib.compressobj(wbits=-15)
     deflated = packing.compress(content) + packing.flush()
     return "#run=" + base64.urlsafe_b64encode(deflated).decode().rstrip("=")
@@ -69,7 +69,7 @@ def number(playground: Playground, name: str) -> str:
 
 
 def shown(playground: Playground) -> dict[str, str]:
-    """What one sees of a completion."""
+    """Return everything that is visible of a completion."""
     seen = {name: playground.pane(name) for name in PANES}
     seen["middle"] = playground.text("middle")
     seen["caption"] = playground.caption.inner_text()
@@ -84,7 +84,7 @@ def shown(playground: Playground) -> dict[str, str]:
 
 @pytest.fixture
 def completed(scripted: Scripted, playground: Playground) -> Playground:
-    """A page with a completion in view, whose settings are not the defaults."""
+    """Return a page with a completion in view, whose settings are not the defaults."""
     scripted.client.middle = MIDDLE
     playground.page.wait_for_selector(
         "section[data-view=recorded]", state="attached"
@@ -109,7 +109,7 @@ def completed(scripted: Scripted, playground: Playground) -> Playground:
 
 
 def expect_the_same(other: Playground, first: Playground) -> None:
-    """The second page holds and shows what the first does."""
+    """Check that the second page contains and shows the same as the first."""
     other.wait_for_text("before", PREFIX)
     other.wait_for_text("after", SUFFIX)
     for name, value in (("temperature", "0.5"), ("seed", "7"), ("max-length", "200")):
@@ -176,7 +176,7 @@ def test_the_address_is_left_when_another_completion_is_in_view(
 
 @pytest.fixture
 def good(scripted: Scripted) -> dict[str, Any]:
-    """A completion of the scripted engine, as its page would record it."""
+    """Return a completion of the scripted engine, as its page would record it."""
     scripted.client.middle, scripted.client.pause_s = MIDDLE, 0
     raw = {"prefix": PREFIX, "suffix": SUFFIX}
     request = parse_request(raw, 512)
@@ -242,7 +242,7 @@ def test_what_cannot_be_shown_says_why(
 
 
 def renderers_peak_mb() -> float:
-    """The most memory that a process of a page has had, of this test's browser."""
+    """Return the highest peak memory of a renderer process of this test's browser."""
     peaks = [0.0]
     for process in psutil.Process().children(recursive=True):
         with contextlib.suppress(OSError):
@@ -268,7 +268,7 @@ def test_a_link_that_unpacks_to_a_gigabyte_takes_no_memory(
 def test_the_longest_link_that_may_be_opened_is_unpacked_whole(
     scripted: Scripted, open_page: OpenPage
 ) -> None:
-    """Many parts in, many parts out: what it holds is read to its end, and found to be no completion."""
+    """Many chunks in, many chunks out: the content is read to its end, and rejected as not a completion."""
     drawn = random.Random(0).randbytes(1_000_000).hex()
     for damaged, key in ((False, "open_foreign"), (True, "open_broken")):
         other = open_page(scripted.url, packed(f'["{drawn}"{"" if damaged else "]"}'.encode()))

@@ -1,4 +1,4 @@
-"""Python indents by four spaces with Enter and Tab, and undo knows it."""
+"""Typing Python: Enter and Tab indent by four spaces, and undo reverts it."""
 
 from tests.browser.playground import Playground
 

@@ -1,4 +1,4 @@
-"""A model at two tokens a second: what the page says while one waits, and how one goes on from a limit."""
+"""A model at two tokens a second: the page while it waits, and continuing after the time limit."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_who_waits_sees_about_how_long(scripted: Scripted, open_page: OpenPage) 
 def test_a_prompt_that_is_prefilled_says_how_far_it_is(
     playground: Playground, scripted: Scripted
 ) -> None:
-    scripted.client.be(warm=0.3)  # other programs are compiled meanwhile; that is nobody's wait
+    scripted.client.be(warm=0.3)  # other programs are compiled meanwhile, which delays no request
     scripted.client.prefilled = (512, 2000)
     playground.press_complete()
     expect(playground.caption).to_contain_text("Reading the prompt: 512 of 2,000 tokens")
@@ -46,7 +46,7 @@ READING = re.compile(r"Reading the prompt: 512 of 2,000 tokens · about [\d,]+ s
 
 
 def read_on(scripted: Scripted, said: Locator) -> None:
-    """Let it prefill a part of its prompt, and see what is said of that."""
+    """Let it prefill a part of its prompt, and check the progress shown."""
     expect(said).to_contain_text("Reading the prompt: 0 of 2,000 tokens")
     scripted.client.prefilled = (512, 2000)
     expect(said).to_contain_text(READING)

@@ -1,4 +1,4 @@
-"""The sum under the slider follows typing, in every state of the engine."""
+"""The token count under the slider follows typing, in every state of the engine."""
 
 import re
 
@@ -31,7 +31,7 @@ def test_the_sum_updates_while_the_model_is_loading(
     expect(playground.status).to_contain_text("loading")
     playground.editor("before").click()
     playground.page.keyboard.type("x = 1")
-    # From the pause in typing to the new sum, measured in the browser on its own clock.
+    # From the pause in typing to the new count, measured by the browser's own clock.
     took = playground.page.evaluate(
         """() => new Promise((resolve) => {
             const sum = document.querySelector("#token-sum .sum");

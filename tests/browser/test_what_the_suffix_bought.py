@@ -1,4 +1,4 @@
-"""The tokens of the completion in view, scored with their suffix and without it."""
+"""The tokens of the current completion, scored with and without their suffix."""
 
 from __future__ import annotations
 

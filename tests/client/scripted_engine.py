@@ -1,4 +1,4 @@
-"""A client over the scripted worker, and what the tests ask of it."""
+"""A client over the scripted worker, and helpers for its tests."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.support import WORKER
 
 
 def make_client(*options: str | list[str], backend: str = "jax", **settings: Any) -> EngineClient:
-    """Over the scripted worker; an option that is a list is looked into at each start."""
+    """Return a client over the scripted worker; a list among the options is read again at each start."""
 
     def command(choice: Choice, folder: Path) -> list[str]:
         named = ("--preset", choice.preset.name, "--backend", choice.backend)

@@ -1,4 +1,4 @@
-"""The precision that "auto" resolves to, and refusals before anything is downloaded."""
+"""The precision chosen by "auto", and choices rejected before anything is downloaded."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TWO_B, SEVEN_B = (presets.named(name) for name in ("code_gemma_2b_en", "code_gem
 
 @pytest.fixture
 def has(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Sets what the machine has: gigabytes that are free, and cards."""
+    """Set the machine's free memory in gigabytes, and its GPUs."""
 
     def set_to(free_gb: float, *cards: Gpu) -> None:
         free = int(free_gb * 1e9)
@@ -40,7 +40,7 @@ def has(monkeypatch: pytest.MonkeyPatch) -> Any:
         (5, "jax", "int8"),
         (5, "torch", "int8"),
         (3.3, "torch", "int4"),
-        (3.3, "jax", "int8"),  # which `check_memory` then refuses, with the sum
+        (3.3, "jax", "int8"),  # which `check_memory` then rejects, with the total
     ],
 )
 def test_auto_is_the_widest_that_fits(has: Any, free_gb: float, backend: str, dtype: str) -> None:

@@ -1,4 +1,4 @@
-"""The handle on the engine, against a scripted worker."""
+"""The engine client, against a scripted worker."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_closing_the_stream_frees_the_engine(client: EngineClient) -> None:
     asyncio.run(leave())
     started = time.monotonic()
     assert complete(client, prefix="next")[-1].event == "done"
-    assert time.monotonic() - started < 3.0  # uncancelled it would take 10 s
+    assert time.monotonic() - started < 3.0  # it would take 10 s if not cancelled
 
 
 def test_cancel_ends_the_stream_with_what_was_generated(client: EngineClient) -> None:

@@ -1,4 +1,4 @@
-"""Several requests at once through the handle on the engine, with a scripted worker."""
+"""Concurrent requests through the engine client, with a scripted worker."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_so_many_run_together_and_the_next_waits(client: EngineClient) -> None:
     for number, events in enumerate(asyncio.run(all_of_them())):
         assert events[-1].event in ("cancelled", "done")
         texts = {event.text for event in events if isinstance(event, TokenEvent)}
-        assert texts <= {f"<{number}>"}  # nobody hears another's tokens
+        assert texts <= {f"<{number}>"}  # no request gets another's tokens
     assert client.status().serving == 0
 
 

@@ -1,4 +1,4 @@
-"""The progress line of a starting model in a terminal."""
+"""The progress line in a terminal while a model starts."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ from codegemma_ui.client.crashes import Crashes
 
 
 def crashes_at(*seconds: float) -> Crashes:
-    """Each that is noted comes at the next of these moments."""
+    """Return a counter whose next crashes occur at these times."""
     return Crashes(iter(seconds).__next__)
 
 

@@ -1,4 +1,4 @@
-"""A worker that may have failed on compiled programs of an earlier one is started once more without them."""
+"""A worker that may have failed on cached compiled programs is restarted once without them."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ runpy.run_path({str(WORKER)!r}, run_name="__main__")
 
 @pytest.fixture
 def begin(tmp_path: Path) -> Iterator[Callable[[str], EngineClient]]:
-    """Starts a client whose workers fail in a way; `tmp_path / "starts"` tells of each start."""
+    """Start a client whose workers fail in a given way; `tmp_path / "starts"` records each start."""
     clients = []
 
     def start(how: str) -> EngineClient:

@@ -1,4 +1,4 @@
-"""A process's end is explained by what shows it, and by nothing else."""
+"""The explanation of a process's exit is based only on evidence of its cause."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_no_secret_and_no_long_line_is_told(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 class TestAKill:
-    """-9 is what the system does where memory runs out, and what a person does."""
+    """Signal 9, which may come from the out-of-memory killer or from a person."""
 
     def test_alone_is_no_sign_of_memory(self) -> None:
         died = EndedWhileLoading(-9, need_bytes=10, free_bytes=100)

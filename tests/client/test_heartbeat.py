@@ -28,7 +28,7 @@ Start = Callable[..., EngineClient]
 
 @pytest.fixture
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Beats and bounds that a test can wait for."""
+    """Shorten the heartbeat interval and the timeouts for the tests."""
     monkeypatch.setattr(heartbeat, "BEAT_S", 0.1)
     monkeypatch.setattr(heartbeat, "QUIET_S", 0.3)
     monkeypatch.setattr(heartbeat, "SERVING_S", 1.5)
@@ -38,7 +38,7 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def start(short: None) -> Iterator[Start]:
-    """Starts a client whose workers get these options."""
+    """Start a client whose workers get these options."""
     started: list[EngineClient] = []
 
     def begin(*options: str) -> EngineClient:
@@ -63,7 +63,7 @@ def stop_worker() -> int:
 
 
 def last_of(client: EngineClient, prefix: str, stop_after: int | None) -> Event:
-    """The last event of a completion whose worker is stopped once so many events came."""
+    """Return the last event of a completion whose worker is stopped after that many events."""
 
     async def collect() -> Event:
         number, last = 0, None

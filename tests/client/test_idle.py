@@ -24,7 +24,7 @@ pytestmark = pytest.mark.usefixtures("every_backend")
 
 @dataclass
 class Clock:
-    """A clock that a test sets."""
+    """A clock set by the test."""
 
     now_s: float = 0.0
 
@@ -46,7 +46,7 @@ class Idle:
 
 @pytest.fixture
 def idle() -> Iterator[Idle]:
-    """A client whose model may leave memory after 10 minutes."""
+    """Return a client whose model may be unloaded after 10 minutes."""
     options: list[str] = []
 
     def command(choice: Choice, folder: Path) -> list[str]:

@@ -1,4 +1,4 @@
-"""Estimates from what requests did: how long one still takes, and how long others wait."""
+"""Estimates from past requests: the remaining time of a request, and the wait of the others."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from codegemma_ui.client.pace import Measured, Pace, most_left_s
 
 
 def at_two_a_second(tokens: int, begun_s: float = 0.0, room: int = 200) -> Measured:
-    """A request that prefilled for 4 s, and writes two tokens a second."""
+    """Return a request that prefilled for 4 s, and decodes two tokens a second."""
     measured = Measured(begun_s, limit_s=120.0, room=room)
     for index in range(tokens):
         measured.add_token(begun_s + 4 + index / 2)

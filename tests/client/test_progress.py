@@ -1,4 +1,4 @@
-"""A stream folded into updates, at the pace the contract promises."""
+"""A stream of events folded into updates, at the rate that the contract states."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def token(index: int) -> TokenEvent:
 
 
 def generate(events: AsyncIterator[Event]) -> Generation:
-    """A generation whose events these are; cancelling it closes them."""
+    """Return a generation of these events; cancelling it closes them."""
 
     async def put_all() -> None:
         async for event in events:
@@ -111,7 +111,7 @@ def test_a_slow_stream_is_told_ten_times_a_second() -> None:
     gaps = [
         later - earlier for earlier, later in zip(times[first:], times[first + 1 :], strict=False)
     ]
-    assert max(gaps) < 1.0  # promised 0.1; a loaded machine may stumble
+    assert max(gaps) < 1.0  # 0.1 is documented; this allows for a busy machine
     assert sorted(gaps)[len(gaps) // 2] < 0.1
     assert dicts[first]["program"] == "<0>"
 

@@ -1,4 +1,4 @@
-"""One at a time, or so many, first come first served."""
+"""The queue: one request at a time, or up to a limit, first come, first served."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_a_place_counts_the_requests_that_must_end_before_it() -> None:
     queue.release(tickets[2])
     assert queue.ahead_of(tickets[3]) == 1
     queue.join(alone=True)
-    assert queue.ahead_of(queue.join()) == 2  # a switch is no request
+    assert queue.ahead_of(queue.join()) == 2  # a switch is not a request
     queue.release(tickets[0])
     assert queue.ahead_of(tickets[3]) == 0
 
@@ -77,7 +77,7 @@ def test_so_many_as_are_admitted_go_on_at_once() -> None:
     assert queue.waiting == 1
     queue.release(waiting[1])
     assert waiting[3].done()
-    queue.admit(1)  # who goes on keeps the floor
+    queue.admit(1)  # a continued request keeps its slot
     late = queue.join()
     for ticket in (waiting[0], waiting[2]):
         queue.release(ticket)

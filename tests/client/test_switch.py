@@ -1,6 +1,6 @@
-"""Switching to a model that must be fetched first: the real client and download, loopback hubs.
+"""Switching to a model that must be downloaded first: the real client and download, loopback hubs.
 
-The worker is scripted: what is told, kept and called off does not depend on the model that comes.
+The worker is scripted: messages, kept files and cancellation do not depend on the new model.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def client(
 
 @pytest.fixture
 def kaggle(client: EngineClient, monkeypatch: pytest.MonkeyPatch) -> Iterator[KaggleHub]:
-    """Kaggle with CodeGemma 2B, where the client's downloads look for it."""
+    """Serve CodeGemma 2B from a loopback Kaggle, where the client's downloads look for it."""
     with KaggleHub(BUNDLED_FOLDER) as hub:
         set_variables(monkeypatch, hub.environment())
         yield hub
@@ -149,7 +149,7 @@ def test_an_old_model_that_dies_meanwhile_comes_back_when_the_switch_is_called_o
     wait_for(client, is_on_the_way)
     before = workers()
     os.kill(before[0], signal.SIGKILL)
-    wait_for(client, lambda status: status.device is None)  # it was noticed
+    wait_for(client, lambda status: status.device is None)  # it was detected
     client.cancel_switch()
     assert complete(client).preset == old
     assert len(workers()) == 1

@@ -1,6 +1,6 @@
-"""Switching to a model that must be fetched first: the real client, worker and download, loopback hubs.
+"""Switching to a model that must be downloaded first: the real client, worker and download, loopback hubs.
 
-The hubs serve the bundled preset under other names, so that what arrives is small and really loads.
+The hubs serve the bundled preset under other names, so that the downloaded model is small and can be loaded.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ DAMAGED = "hf://somebody/damaged-preset"
 
 @pytest.fixture(scope="module", autouse=True)
 def caches(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A folder for every cache. Jax keeps what it compiled there, so that only a first start is slow."""
+    """Return a folder for every cache. jax keeps compiled programs there, so only the first start is slow."""
     folder = tmp_path_factory.mktemp("caches")
     with pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(folder / "jax"))
@@ -81,7 +81,7 @@ def client(
 
 @pytest.fixture
 def kaggle(client: EngineClient, monkeypatch: pytest.MonkeyPatch) -> Iterator[KaggleHub]:
-    """Kaggle with CodeGemma 2B, where the client's downloads look for it."""
+    """Serve CodeGemma 2B from a loopback Kaggle, where the client's downloads look for it."""
     with KaggleHub(BUNDLED_FOLDER) as hub:
         set_variables(monkeypatch, hub.environment())
         yield hub
@@ -160,7 +160,7 @@ def test_damaged_weights_bring_the_old_model_back(
     assert workers() != before  # it was loaded again
 
 
-# In the shell.
+# On the command line.
 
 
 def run(*arguments: str, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:

@@ -1,4 +1,4 @@
-"""The status while a model loads, prefills, decodes, scores; and estimates of the wait."""
+"""The status while a model loads, prefills, decodes and scores; and estimates of the wait."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def client() -> Iterator[EngineClient]:
 def during(
     client: EngineClient, look: Callable[[], Awaitable[Status]], **raw: object
 ) -> tuple[list[Event], Status]:
-    """The events of a request up to the moment of a look, and what that saw."""
+    """Return the events of a request up to the time of a status check, and the result of the check."""
 
     async def ask() -> tuple[list[Event], Status]:
         events: list[Event] = []
@@ -41,7 +41,7 @@ def during(
             reading = asyncio.create_task(read())
             seen = await look()
             async with asyncio.timeout(10):
-                while not events[1:]:  # what came after the prompt
+                while not events[1:]:  # events after the prompt
                     await asyncio.sleep(0.01)
             client.cancel()
             await reading
@@ -109,7 +109,7 @@ def test_a_switch_is_no_request_and_tells_what_it_returns_to(client: EngineClien
     seen = during(client, look, prefix="slow")[1]
     assert seen.queue_length == 0
     assert seen.returns_to == {"preset": "bundled", "backend": "jax", "dtype": "auto"}
-    assert client.wait_s(1) is None  # how long a load takes nobody knows
+    assert client.wait_s(1) is None  # the duration of a load is unknown
 
 
 def test_who_waits_is_told_about_how_long(client: EngineClient) -> None:

@@ -1,4 +1,4 @@
-"""A choice that loads but never completes anything gives way to the last one that did."""
+"""A choice that loads but never completes a request is replaced by the last one that did."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.usefixtures("every_backend")
 
 @pytest.fixture
 def client() -> Iterator[EngineClient]:
-    """One that runs jax."""
+    """Return a client that runs jax."""
     client = make_client()
     client.start()
     wait_for(client, "ready")
@@ -77,7 +77,7 @@ def test_what_only_served_before_comes_back_too(client: EngineClient) -> None:
 
 def test_the_last_that_worked_is_what_comes_back(client: EngineClient) -> None:
     assert written_by(client) == "jax"
-    switch(client, "torch")  # loads, and is never asked for anything
+    switch(client, "torch")  # loads, and never gets a request
     switch(client, "tensorflow")
     fails(client, prefix="crash")
     assert written_by(client) == "jax"
@@ -99,7 +99,7 @@ def test_so_is_one_with_nothing_before_it(client: EngineClient) -> None:
 
 def test_it_does_so_each_time_the_choice_is_tried_again(client: EngineClient) -> None:
     switch(client, "tensorflow")
-    for _ in range(4):  # more often than a choice that worked is started again
+    for _ in range(4):  # more often than a choice that worked is restarted
         assert fails(client, prefix="crash").code == "choice_failed"
         assert written_by(client) == "jax"
         switch(client, "tensorflow")

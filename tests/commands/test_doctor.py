@@ -1,4 +1,4 @@
-"""What the doctor says of memory: figures, and advice only where they decide; and whether torch compiles."""
+"""The doctor's report on memory: figures, and advice only where needed; and whether torch can compile."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SEVEN = "code_gemma_7b_en"
 
 
 def told(free_gb: float, monkeypatch: pytest.MonkeyPatch) -> tuple[dict, str]:
-    """The row of a model on a machine with so much memory, and the whole text."""
+    """Return a model's row on a machine with that much memory, and the whole text."""
     free = int(free_gb * 1e9)
     monkeypatch.setattr(memory, "free_bytes", lambda freed=0, devices=1: free)
     monkeypatch.setattr(doctor, "_torch_problem", lambda python: None)
@@ -75,7 +75,7 @@ def test_a_repository_that_nobody_looked_up_does_not_pass_for_one_that_can_run(
 
 
 class TestWhetherTorchCompiles:
-    """A program stands for another environment's Python, and answers as that would."""
+    """A script replaces another environment's Python, and prints the same output."""
 
     @pytest.fixture(autouse=True)
     def asked_anew(self) -> Iterator[None]:
@@ -87,7 +87,7 @@ class TestWhetherTorchCompiles:
 
     @staticmethod
     def said(python: Path, then: str) -> tuple[dict, str]:
-        """The row of torch, and its line, where `python` has torch 2.9.1 and does this when asked."""
+        """Return torch's row and its line; `python` has torch 2.9.1 and runs `then` for the check."""
         python.write_text(
             f"#!{sys.executable}\nimport json, sys\n"
             "if sys.argv[1] == '-c': print(json.dumps({'torch': '2.9.1'})); sys.exit()\n"

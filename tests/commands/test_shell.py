@@ -1,4 +1,4 @@
-"""A command in a shell: readers that leave, streams that are closed, texts that read as flags."""
+"""A command in a shell: readers that exit early, closed streams, and texts that look like flags."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def start(
 
 @pytest.fixture
 def nobody() -> Iterator[int]:
-    """A pipe whose reader has left."""
+    """Return a pipe whose reader has exited."""
     reader, writer = os.pipe()
     os.close(reader)
     yield writer
@@ -123,7 +123,7 @@ def test_a_prefill_is_an_event_of_json_and_a_line_on_a_terminals_stderr() -> Non
     lines = [line.rstrip() for line in said.split(b"\r")]
     first = next(at for at, line in enumerate(lines) if line.startswith(b"Prefilling"))
     assert lines[first : first + 4] == [b"Prefilling: %d of 4 tokens" % done for done in range(4)]
-    assert not any(lines[first + 4 :])  # it is taken away
+    assert not any(lines[first + 4 :])  # it is removed
 
 
 @pytest.mark.parametrize(("flags", "stops"), [([], True), (["--no-stop-on-repetition"], False)])

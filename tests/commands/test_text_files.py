@@ -1,4 +1,4 @@
-"""Files in the encodings that people have: read, or refused with the place."""
+"""Files in common encodings are read, or rejected with the position of the error."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a comparison asks for, and what its tokens tell together."""
+"""The requests of a comparison, and the statements derived from its tokens."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def token(index: int, token_id: int, logprob: float, **more: Any) -> TokenEvent:
 
 
 def recorded(vocabulary: Vocabulary, middle: str, **given: Any) -> Recording:
-    """A completion that wrote a middle, ended, and was made to go on."""
+    """Return a completion that generated a middle, ended, and was continued."""
     request = parse_request({"max_length": 96, **given}, 512)
     prompt = vocabulary.prompt_of(request)
     ids = [*vocabulary.encode(middle), vocabulary.control_id(fim.FILE_SEPARATOR)]
@@ -52,7 +52,7 @@ def test_a_race_is_one_request_in_each_order_with_one_seed() -> None:
 def test_a_score_is_asked_under_the_very_same_prompt(
     vocabulary: Vocabulary, layout: fim.Layout, prefix: str, path: str
 ) -> None:
-    """Whatever was cut stays cut, though the scored tokens need more room."""
+    """Text that was cut stays cut, though the scored tokens need more room."""
     files = (fim.File("b.py", "B = 1\n" * 30), fim.File("", "C = 2\n"))
     prompt = vocabulary.prompt(prefix, "\nsys.exit(0)\n" * 9, 96, layout, path, files)
     asked = likelihood.scoring(prompt, layout, [5] * 60, 96, 512)
@@ -147,7 +147,7 @@ def test_differences_are_of_the_same_tokens() -> None:
         differences(one, other[:1])
 
 
-# The sentence
+# Sentences
 
 
 def said(found: tuple[likelihood.Clause, ...], language: str) -> str:

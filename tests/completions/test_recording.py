@@ -1,4 +1,4 @@
-"""A completion survives as JSON, and what is none is refused."""
+"""A completion survives a round trip through JSON, and invalid ones are rejected."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_it_survives_as_json(recorded: Recording) -> None:
 
 
 def paths(value: Any, path: tuple = ()) -> list[tuple]:
-    """Every place of a JSON value, itself among them."""
+    """Return the path of every part of a JSON value, including the whole."""
     found = [path]
     if isinstance(value, dict | list):
         for key, one in value.items() if isinstance(value, dict) else enumerate(value):
@@ -85,7 +85,7 @@ def paths(value: Any, path: tuple = ()) -> list[tuple]:
     "wrong", [None, -1, 0.5, "x", [], {}, [[1]], float("nan"), 2**40, 10**400, True]
 )
 def test_whatever_is_wrong_in_it_is_refused_or_harmless(recorded: Recording, wrong: Any) -> None:
-    """Each place in turn holds something else: what is read then is still a recording."""
+    """Each part in turn is replaced; what is then accepted is still a valid recording."""
     whole = recorded.to_dict()
     refused = 0
     for path in paths(whole)[1:]:

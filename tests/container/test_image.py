@@ -1,4 +1,4 @@
-"""The Dockerfile and the compose files, as far as they tell without an engine."""
+"""The Dockerfile and the compose files, as far as they can be checked without a container engine."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TEXT = check.DOCKERFILE.read_text()
 
 @pytest.fixture
 def image(tmp_path: Path) -> Room:
-    """The last stage, without what it runs and copies."""
+    """Return the last stage, without the commands it runs and the files it copies."""
     room = Room(tmp_path, {}, {})
     for instruction in dockerfile.parse(TEXT, {})[-1].instructions:
         if instruction.name not in ("RUN", "COPY"):

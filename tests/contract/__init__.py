@@ -1,5 +1,5 @@
-"""What the outside sees, as text: `contract.json`, which `python -m tests.contract.record` writes anew.
+"""The public interface as text: `contract.json`, which `python -m tests.contract.record` regenerates.
 
-No docstring, no help text and no name that only this repository uses is read here: rooms, modules and words
-may change under it. A change of `contract.json` is a change for whoever calls the playground.
+It holds no docstrings, no help texts and no internal names: packages, modules and wording may change freely.
+A change of `contract.json` is a change for users of the playground.
 """

@@ -1,4 +1,4 @@
-"""The exit code of each way in which a command ends, over a scripted worker."""
+"""The exit code of each way in which a command can end, with a scripted worker."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ ENDS = {
 
 
 def codes() -> dict[str, int]:
-    """What each end is told by."""
+    """Return the exit code of each ending."""
     found = {name: _run(arguments).returncode for name, arguments in ENDS.items()}
     dies = _run(("complete", "--prefix", "crash"))
     fails = _run(("complete", "--prefix", "a"), SCRIPTED_WORKER="--fail tensorflow")
@@ -69,7 +69,7 @@ def _run(arguments: tuple[str, ...], **environ: str) -> subprocess.CompletedProc
 
 
 def _ended_by(end: Callable[[Any], None]) -> int:
-    """The code of a command that writes a token each 20 ms, and whose end comes after its first."""
+    """Return the exit code of a command that generates a token every 20 ms and is ended after its first."""
     process = subprocess.Popen(
         _command(("complete", "--prefix", "slow")),
         cwd=ROOT,

@@ -1,4 +1,4 @@
-"""The contract as it is kept. `python -m tests.contract.record` writes it anew, where a change is meant."""
+"""The recorded contract. `python -m tests.contract.record` regenerates it after an intended change."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ PARTS = {
 
 
 def now(part: str) -> Any:
-    """A part as this program has it, through JSON."""
+    """Return a part as this program has it, after a round trip through JSON."""
     return json.loads(json.dumps(PARTS[part]()))
 
 
 def kept(part: str) -> Any:
-    """A part as it was recorded."""
+    """Return a part as recorded."""
     return json.loads(FILE.read_text("utf-8"))[part]
 
 

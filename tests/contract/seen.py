@@ -1,4 +1,4 @@
-"""The parts of the contract, each as JSON would hold it."""
+"""The parts of the contract, in the form of JSON."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PACKAGE = Path(codegemma_ui.__file__).parent
 
 
 def commands() -> dict[str, Any]:
-    """Each command's flags and arguments: types, defaults, choices."""
+    """Return each command's flags and arguments: types, defaults, choices."""
     return {name: _arguments(parser) for name, parser in _parsers()}
 
 
@@ -57,7 +57,7 @@ def _arguments(parser: argparse.ArgumentParser) -> dict[str, Any]:
 
 
 def variables() -> list[str]:
-    """Environment variables of ours: those that a flag has, and those that the source names."""
+    """Return our environment variables: those that a flag has, and those that the source names."""
     flags = {
         found
         for _, parser in _parsers()
@@ -73,7 +73,7 @@ def variables() -> list[str]:
 
 
 def events() -> dict[str, Any]:
-    """Fields of each event, with their types."""
+    """Return the fields of each event, with their types."""
     kinds = (
         *(messages.PromptEvent, messages.PrefillEvent, messages.TokenEvent),
         *(messages.DoneEvent, messages.CancelledEvent, messages.ErrorEvent),
@@ -89,13 +89,13 @@ def _typed(kind: Any) -> dict[str, str]:
 
 
 def error_codes() -> dict[str, str]:
-    """Names and codes of what is raised."""
+    """Return the names and codes of the exceptions."""
     kinds = [one for _, one in inspect.getmembers(errors, inspect.isclass)]
     return {one.__name__: one.code for one in kinds if issubclass(one, errors.PlaygroundError)}
 
 
 def public_names() -> dict[str, Any]:
-    """What `codegemma_ui` and its library give to programs, with signatures."""
+    """Return the public names of `codegemma_ui` and its library, with signatures."""
     kinds = (library.Playground, library.Result)
     return {"codegemma_ui": sorted(codegemma_ui.__all__)} | {
         kind.__name__: {
@@ -108,7 +108,8 @@ def public_names() -> dict[str, Any]:
 
 
 def over_http() -> dict[str, Any]:
-    """The public endpoints with their parameters, and the keys of `/status` and of the operator's pages."""
+    """Return the public endpoints with their parameters, and the keys of `/status` and of the operator's
+    pages."""
     flags = ("--openai-api", "--mcp", "--metrics")
     with serving(*flags) as page, httpx.Client(base_url=page.url, timeout=30) as http:
         wait_until(lambda: http.get("/healthz").json()["state"] == "ready")
@@ -174,7 +175,7 @@ def _tools(http: httpx.Client) -> list[dict[str, Any]]:
 
 
 def _shape(value: Any) -> Any:
-    """The keys of JSON and the kinds of their values."""
+    """Return the keys of a JSON value and the types of their values."""
     if isinstance(value, dict):
         return {key: _shape(one) for key, one in sorted(value.items())}
     if isinstance(value, list):

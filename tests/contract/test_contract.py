@@ -1,4 +1,4 @@
-"""What the outside sees is what was recorded."""
+"""The public interface matches the recorded one."""
 
 from __future__ import annotations
 

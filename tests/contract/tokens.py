@@ -1,4 +1,4 @@
-"""Greedy tokens of twenty prompts, of the bundled model on jax in float32."""
+"""Greedy tokens of twenty prompts, from the bundled model on jax in float32."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ LEAST_MARGIN_NATS = 0.02
 
 
 def greedy() -> list[dict[str, Any]]:
-    """Each prompt with the ids that were written.
+    """Return each prompt with the generated ids.
 
     Raises:
-        ValueError: one of the prompts has tokens that are too near to each other to be kept.
+        ValueError: one of the prompts has tokens whose probabilities are too close to be recorded.
     """
     with Playground("bundled", backend="jax", dtype="float32") as playground:
         return [_written(playground, prefix, suffix) for prefix, suffix in PROMPTS]

@@ -1,4 +1,4 @@
-"""Fetching a preset: the real kagglehub and huggingface_hub, against hubs on the loopback."""
+"""Downloads of a preset: the real kagglehub and huggingface_hub, against loopback hubs."""
 
 import json
 import os
@@ -32,13 +32,13 @@ from tests.support.hubs.server import TOKEN, USERNAME, Hub
 REPOSITORY = Path(__file__).parents[2]
 WEIGHTS = "model.weights.h5"
 
-# The clients write whole chunks only, so the weights are 2.3 of them: then something can be seen on
-# the way, and a cut connection leaves something to resume.
+# The clients write whole chunks only, so the weights are 2.3 of them: then progress can be observed
+# and a cut connection leaves a part to resume.
 CHUNK_BYTES: dict[type[Hub], int] = {KaggleHub: 1024 * 1024, HuggingFaceHub: 10 * 1024 * 1024}
 
 
 def after_chunks(hub: Hub, chunks: float) -> int:
-    """So many of the client's chunks, in bytes."""
+    """Return the size of that many of the client's chunks, in bytes."""
     return int(chunks * CHUNK_BYTES[type(hub)])
 
 
@@ -51,7 +51,7 @@ def same_files(folder: Path, preset: Path) -> bool:
 
 
 def make_preset(folder: Path, weights_bytes: int) -> Path:
-    """A folder with the files of a preset; nothing loads it."""
+    """Create a folder with the files of a preset; it is never loaded."""
     (folder / "assets" / "tokenizer").mkdir(parents=True)
     (folder / "config.json").write_text('{"registered_name": "keras_hub>GemmaBackbone"}')
     (folder / "tokenizer.json").write_text("{}")
@@ -70,7 +70,7 @@ def running(kind: type[KaggleHub | HuggingFaceHub], folder: Path) -> Iterator[An
 
 @pytest.fixture(params=CHUNK_BYTES, ids=["kaggle", "huggingface"])
 def hub(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Hub]:
-    """Each hub in turn: what is tested holds for both."""
+    """Start each hub in turn; every test must pass with both."""
     yield from running(request.param, tmp_path)
 
 
@@ -88,7 +88,7 @@ def with_key(environment: dict[str, str], token: str = TOKEN) -> dict[str, str]:
     return {**environment, "KAGGLE_API_TOKEN": token, "HF_TOKEN": token}
 
 
-# What arrives.
+# Successful downloads
 
 
 def test_code_gemma_2b_en_is_fetched_under_the_handle_keras_hub_gives_it(tmp_path: Path) -> None:
@@ -124,7 +124,7 @@ def test_progress_grows_to_the_whole_and_comes_twice_a_second(hub: Hub, tmp_path
     assert last["event"] == "downloaded"
     assert {event["total_bytes"] for _, event in progress} == {hub.total_bytes}
     assert received == sorted(received)
-    assert len(set(received)) >= 4  # some were seen on the way
+    assert len(set(received)) >= 4  # some progress was reported
     assert received[-1] == hub.total_bytes
     times = [at for at, _ in lines]
     assert max(after - before for before, after in pairwise(times)) < 0.9
@@ -218,7 +218,7 @@ print("authorization" in build_hf_headers())
     assert told.strip() == "False"
 
 
-# What is refused.
+# Rejected downloads
 
 
 def test_without_a_key_the_hint_says_which_variables_to_set(hub: Hub, tmp_path: Path) -> None:
@@ -255,7 +255,7 @@ def test_a_malformed_kaggle_json_is_a_bad_key(
 
 
 def test_a_very_long_kaggle_token_is_not_quoted(kaggle: KaggleHub, tmp_path: Path) -> None:
-    # kagglesdk asks first whether the token is a file's name, and the system refuses to say.
+    # kagglesdk first checks whether the token is a file's name, which the system rejects.
     environment = with_key(isolated_environment(tmp_path, kaggle), "long-token-" * 60)
     result = run(kaggle.handle, environment)
     assert result.last["code"] == "bad_credentials"
@@ -316,7 +316,7 @@ def test_a_handle_that_cannot_be_fetched(
     assert "Received" in caught.value.message
 
 
-# What breaks on the way.
+# Interrupted downloads
 
 
 def test_a_hub_that_cannot_be_reached(hub: Hub, tmp_path: Path) -> None:
@@ -362,7 +362,7 @@ def test_a_cut_connection_is_resumed_by_a_retry(kaggle: KaggleHub, tmp_path: Pat
     result = run(kaggle.handle, environment)
     assert same_files(Path(result.last["path"]), kaggle.preset)
     one_chunk = after_chunks(kaggle, 1)
-    assert result.received[0] > one_chunk  # what the first run brought counts from the start
+    assert result.received[0] > one_chunk  # the first run's part counts from the start
     assert [r.range for r in kaggle.requests if r.range] == [f"bytes={one_chunk}-"]
 
 
@@ -398,7 +398,7 @@ def test_a_file_shorter_than_listed_is_removed_and_fetched_again(hub: Hub, tmp_p
     fetched = {request.path.rpartition("/")[2] for request in hub.file_requests()}
     assert WEIGHTS in fetched
     if isinstance(hub, HuggingFaceHub):
-        assert fetched == {WEIGHTS}  # what was whole had been kept
+        assert fetched == {WEIGHTS}  # complete files had been kept
 
 
 def test_a_file_with_other_bytes_than_its_checksum(kaggle: KaggleHub, tmp_path: Path) -> None:
@@ -448,7 +448,7 @@ def test_a_disk_that_fills_up_on_the_way(
     assert "No space left" in caught.value.message
 
 
-# Cancelling.
+# Cancellation
 
 
 def start_and_wait_for(
@@ -501,7 +501,7 @@ def test_two_processes_that_want_one_preset_do_not_mix_their_bytes(
     assert sum(request.sent_bytes for request in kaggle.requests) == kaggle.total_bytes
 
 
-# What it keeps to itself.
+# Secrets
 
 
 def test_no_framework_is_imported(kaggle: KaggleHub, tmp_path: Path) -> None:

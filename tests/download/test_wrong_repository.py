@@ -1,4 +1,4 @@
-"""A repository in another format is refused before any of its weights is requested."""
+"""A repository in another format is rejected before any of its weights is requested."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ TRANSFORMERS = ("model-00001-of-00002.safetensors", "model-00002-of-00002.safete
 
 
 def fetched(hub: HuggingFaceHub | KaggleHub) -> set[str]:
-    """The files of which a byte was sent."""
+    """Return the files of which at least one byte was sent."""
     names = {request.path.rpartition("/")[2] for request in hub.file_requests()}
     return names & {Path(name).name for name in hub.files()}
 
 
 @pytest.fixture
 def offered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[KaggleHub]:
-    """Kaggle with one model, whose folder a test fills."""
+    """Serve a loopback Kaggle with one model, whose folder the test fills."""
     (tmp_path / "offered").mkdir()
     with KaggleHub(tmp_path / "offered", HANDLE) as hub:
         isolate_this_process(tmp_path, monkeypatch, hub)
@@ -63,7 +63,7 @@ def refused(handle: str) -> DownloadError:
 
 def test_of_googles_own_codegemma_what_is_read_is_fetched(tmp_path: Path) -> None:
     preset = made(tmp_path / "preset", *TRANSFORMERS, config={"model_type": "gemma"})
-    (preset / TRANSFORMERS[0]).write_bytes(b"y" * 200_000)  # of two files that are alike one comes
+    (preset / TRANSFORMERS[0]).write_bytes(b"y" * 200_000)  # one of two is downloaded
     shutil.copyfile(BUNDLED_FOLDER / VOCABULARY_FILE, preset / TOKENIZER_MODEL)
     with HuggingFaceHub(preset, "hf://google/codegemma-2b") as hub:
         last = run(hub.handle, isolated_environment(tmp_path, hub)).last
@@ -166,7 +166,7 @@ def test_without_a_listing_the_folder_is_looked_at(offered: KaggleHub) -> None:
     made(offered.preset, *TRANSFORMERS, config={"model_type": "gemma"})
     error = refused(HANDLE.removesuffix("/1"))
     assert error.code == "other_format"
-    assert fetched(offered)  # nothing could be known before
+    assert fetched(offered)  # it could not be known earlier
 
 
 def test_a_preset_of_the_right_kind_comes_whole(offered: KaggleHub) -> None:
@@ -176,10 +176,10 @@ def test_a_preset_of_the_right_kind_comes_whole(offered: KaggleHub) -> None:
         path.name for path in BUNDLED_FOLDER.rglob("*.h5")
     }
     weights = [one for one in offered.file_requests() if one.path.endswith(".h5")]
-    assert len(weights) == len(list(BUNDLED_FOLDER.rglob("*.h5")))  # each was asked for once
+    assert len(weights) == len(list(BUNDLED_FOLDER.rglob("*.h5")))  # each was requested once
 
 
-# What is no handle
+# Invalid handles
 
 
 def test_another_framework_and_a_file_are_refused_without_the_network(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ CALL = "print(total)\n"
 
 
 def found(vocabulary: Vocabulary, prefix: str, suffix: str, kind: str, **how: object) -> Finding:
-    """The one finding of a kind."""
+    """Return the only finding of a kind."""
     (one,) = (
         finding
         for finding in check(prefix, suffix, vocabulary, **how)  # type: ignore[arg-type]
@@ -154,7 +154,7 @@ def test_mixed_indentation_becomes_the_more_common_kind(
         ("if a:\n\tb\n\t    # aligned\n", "\tc\n"),
         ("if a:\n    b\n", "        c\n"),
         ("if a:\n    b = ", "\t# not the start of a line\n"),
-        ("    x\n\t\n", ""),  # a blank line is no line of code
+        ("    x\n\t\n", ""),  # a blank line is not a line of code
     ],
 )
 def test_one_kind_of_indentation_is_left_alone(

@@ -1,4 +1,4 @@
-"""Layouts, budget, extraction and splice, without any model."""
+"""Layouts, token budget, extraction and splicing, without any model."""
 
 from __future__ import annotations
 

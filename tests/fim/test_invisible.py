@@ -1,4 +1,4 @@
-"""Invisible characters: found everywhere except where they belong."""
+"""Invisible characters are found everywhere except where they are legitimate."""
 
 from __future__ import annotations
 

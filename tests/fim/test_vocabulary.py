@@ -1,4 +1,4 @@
-"""Text to ids and back, on the bundled vocabulary."""
+"""Encoding and decoding, with the bundled vocabulary."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_any_text_survives_encoding(vocabulary: Vocabulary, text: str) -> None:
 
 
 def test_every_character_but_for_rare_ideographs_survives_encoding(vocabulary: Vocabulary) -> None:
-    """Those beyond U+20000 take the same path, in a minute."""
+    """Those beyond U+20000 take the same path, but would need a minute."""
     none_yet = ("Cn", "Co", "Cs")
     characters = [chr(code) for code in range(0x20000)]
     characters = [one for one in characters if unicodedata.category(one) not in none_yet]
@@ -86,9 +86,9 @@ def test_a_byte_order_mark_at_the_head_is_not_read(
     assert prompt.token_ids == plain.token_ids
     assert mark not in prompt.text
     first = next(token for token in prompt.tokens if token.role == "prefix")
-    assert first.start == 1  # places are those of the text as it was given
+    assert first.start == 1  # positions refer to the original text
     inside = vocabulary.prompt(f"x{mark} = ", "\n", 128, layout)
-    assert mark in inside.text  # elsewhere it is a character as any other
+    assert mark in inside.text  # elsewhere it is an ordinary character
 
 
 @pytest.mark.parametrize("text", TEXTS)
@@ -141,7 +141,7 @@ def test_a_long_context_is_trimmed_at_its_far_ends(
     assert suffix.startswith(kept["suffix"])
     assert len(prompt.token_ids) <= max_length - fim.MIN_ROOM
     step = fim.cut_step(max_length - fim.MIN_ROOM - 4, vocabulary.count(suffix))
-    # No room is wasted.
+    # No token of the budget is wasted.
     assert len(prompt.token_ids) > max_length - fim.MIN_ROOM - step - step // 2 - 10
     assert prompt.trimmed_prefix_tokens == vocabulary.count(prefix) - vocabulary.count(
         kept["prefix"]
@@ -189,7 +189,7 @@ KOREAN = "".join(
 def test_the_cut_stays_while_a_person_types(
     vocabulary: Vocabulary, text: str, files: tuple[fim.File, ...], max_length: int
 ) -> None:
-    """From an empty prefix on, so that the suffix gives way first, then the files, then the prefix."""
+    """It starts from an empty prefix, so the suffix is cut first, then the files, then the prefix."""
     cuts: list[object] = []
     ends = range(0, min(len(text), 1500), 4)
     for end in ends:
@@ -199,7 +199,7 @@ def test_the_cut_stays_while_a_person_types(
         cuts.append((*before, prompt.trimmed_prefix_tokens))
     typed = vocabulary.count(text[: ends[-1]])
     assert typed > 400
-    # One more where the suffix is down to its share, and one where the prefix itself begins to be cut.
+    # One more when the suffix is down to its share, and one when the prefix begins to be cut.
     assert 2 <= len(set(cuts)) - 1 <= typed // fim.CUT_STEP + 2
     moves = sum(one != other for one, other in itertools.pairwise(cuts))
     assert moves == len(set(cuts)) - 1  # and none moves back
@@ -212,7 +212,7 @@ def test_the_cut_stays_while_a_person_types(
 def test_few_keystrokes_prefill_more_than_a_step(
     vocabulary: Vocabulary, max_length: int, text: str, after: str, layout: fim.Layout
 ) -> None:
-    """One in 64 tokens that are typed, in PSM beside the suffix: from the least `max_length` on."""
+    """At most one in 64 typed tokens, plus the suffix in PSM, from the smallest `max_length` on."""
     before: list[int] = []
     over, ends = 0, range(600)
     for end in ends:

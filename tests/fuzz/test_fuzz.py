@@ -35,5 +35,5 @@ def test_every_byte_survives(client: httpx.Client) -> None:
 
 
 def test_what_a_stream_shows_is_how_its_end_begins(client: httpx.Client) -> None:
-    """With a worker that is slower than the updates, so that there are many of them."""
+    """The worker is slower than the update rate, so that there are many updates."""
     assert exact.check(client, "words \t한글 👩‍👩‍👧‍👦\r\n\tשלום", "  \r\n", pause_s=0.05) >= 6

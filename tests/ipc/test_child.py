@@ -1,4 +1,4 @@
-"""The worker's end of the pipe: it ends with the page, however that ended."""
+"""The worker's end of the pipe: the worker ends with the page, however the page ends."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ threading.Event().wait()
     "sent", [b"", b'{"op": "ping"}\n', b'{"op": "complete", "requ', b"no json\n"]
 )
 def test_a_worker_ends_when_its_page_is_gone(sent: bytes) -> None:
-    """A page that is killed while it writes a long request leaves a part of a line."""
+    """A page killed while it sends a long request leaves part of a line."""
     worker = subprocess.Popen(
         [sys.executable, "-c", PROGRAM],
         cwd=ROOT,

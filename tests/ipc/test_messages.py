@@ -1,4 +1,4 @@
-"""Requests are checked in one place; events survive the process line."""
+"""Requests are validated in one place; events survive the trip between processes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Playgrounds on a worker that does as it is told."""
+"""Playgrounds on a scripted worker."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.support import WORKER
 
 
 class Scripted:
-    """Makes Playgrounds, and reads what their worker notes."""
+    """Creates Playgrounds, and reads their worker's journal."""
 
     def __init__(self, folder: Path) -> None:
         self.options: list[str] = []
@@ -20,7 +20,7 @@ class Scripted:
         self.made: list[Playground] = []
 
     def command(self, choice: Choice, folder: Path, settings: Settings) -> list[str]:
-        """In place of the real worker's."""
+        """Return the command that replaces the real worker's."""
         named = ("--preset", choice.preset.name, "--backend", choice.backend)
         noted = ("--journal", str(self.journal))
         return [sys.executable, str(WORKER), *named, *noted, *self.options]
@@ -31,5 +31,5 @@ class Scripted:
         return playground
 
     def noted(self, what: str) -> int:
-        """How often the worker noted something, such as "begun" or "cancel"."""
+        """Return how often the worker recorded an entry, such as "begun" or "cancel"."""
         return self.journal.read_text().count(f'"what": "{what}"') if self.journal.exists() else 0

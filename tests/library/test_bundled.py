@@ -1,4 +1,4 @@
-"""A Playground on the bundled model, and the documentation's examples for Python and the shell."""
+"""A Playground on the bundled model, and the documented examples for Python and the shell."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def test_the_summary_tells_what_is_loaded(
 
 
 def run(*command: str) -> str:
-    """Run a documented example on jax, and return what it printed."""
+    """Run a documented example on jax, and return its output."""
     environment = {
         name: value
         for name, value in os.environ.items()

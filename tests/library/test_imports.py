@@ -1,4 +1,4 @@
-"""The package is cheap to import, and the library brings in nothing that it does not use."""
+"""The package is cheap to import, and the library imports nothing that it does not use."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ OPTIONAL = {"gradio", "keras", "keras_hub", "keras_nlp", "tensorflow", "jax", "t
 
 
 def modules_after(statement: str) -> set[str]:
-    """What a fresh interpreter has imported after a statement."""
+    """Return the modules imported by a fresh interpreter after a statement."""
     script = f"import sys\n{statement}\nprint(*sys.modules)"
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60

@@ -1,4 +1,4 @@
-"""A program as HTML: nothing of it is ever markup, and both themes can be read."""
+"""A program as HTML: its text is never interpreted as markup, and both themes are readable."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.support.hostile import HOSTILE
 
 
 class Shown(HTMLParser):
-    """The text in `code`, the text in `mark`, and every tag."""
+    """Collects the text in `code`, the text in `mark`, and every tag."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
@@ -79,5 +79,6 @@ def test_every_colour_stands_for_browsers_without_themes_first() -> None:
             assert plain[attribute] == light != dark
             themed += 1
         plain[attribute] = value
-    assert themed == 7  # ink, ground and line of the box, three roles, the ground of the middle
+    # The box's text, background and border, three roles, the middle's background.
+    assert themed == 7
     assert "url(" not in html

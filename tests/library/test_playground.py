@@ -1,4 +1,4 @@
-"""A Playground on a scripted worker: order, errors, and its end."""
+"""A Playground on a scripted worker: order of requests, errors, and closing."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ CODE_GEMMA = "code_gemma_2b_en"
 
 
 def workers() -> list[int]:
-    """Our scripted workers; another test's server may be a child of this process too."""
+    """Return the scripted workers; another test's server may be a child of this process too."""
     found = []
     for pid in children(os.getpid()):
         with contextlib.suppress(OSError):  # it has ended meanwhile
@@ -51,11 +51,11 @@ def workers() -> list[int]:
 
 
 def loops() -> int:
-    """Event loops of Playgrounds that still run."""
+    """Return the event loops of Playgrounds that still run."""
     return sum(thread.name == "codegemma-ui" for thread in threading.enumerate())
 
 
-# What it gives
+# Results
 
 
 def test_a_stream_is_events_and_the_last_one_is_done(scripted: Scripted) -> None:
@@ -104,7 +104,7 @@ def test_a_stream_that_nobody_reads_holds_nobody_up(scripted: Scripted) -> None:
     assert [event.event for event in stream] == ["token", "done"]
 
 
-# Trouble
+# Errors
 
 
 @pytest.mark.parametrize(
@@ -172,7 +172,7 @@ def test_a_model_that_cannot_load_raises_and_leaves_nothing(scripted: Scripted) 
 
 def test_an_error_without_a_class_keeps_its_code(scripted: Scripted) -> None:
     playground = scripted()
-    for _ in range(5):  # crashes too often to be started again
+    for _ in range(5):  # crashes too often to be restarted
         with pytest.raises(EngineError) as caught:
             playground.complete("crash")
     assert caught.value.code == "worker_gone"
@@ -182,7 +182,7 @@ def test_an_error_without_a_class_keeps_its_code(scripted: Scripted) -> None:
 
 
 def interrupt_when(condition: Callable[[], object]) -> None:
-    """Ctrl+C, or a notebook's stop button."""
+    """Send an interrupt, as Ctrl+C or a notebook's stop button does, once a condition holds."""
 
     def wait() -> None:
         wait_until(condition)
@@ -211,7 +211,7 @@ def test_leaving_a_loop_cancels_its_stream(scripted: Scripted) -> None:
 
 @pytest.fixture
 def interruptible() -> Iterator[None]:
-    """A shell starts what runs in its background with interrupts ignored."""
+    """Restore the interrupt signal, which a shell ignores in background processes."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
@@ -236,7 +236,7 @@ def test_an_interrupt_while_it_loads_leaves_nothing(scripted: Scripted) -> None:
     assert workers() == []
 
 
-# Its end
+# Closing
 
 
 def test_close_ends_the_worker_and_whoever_waits_is_told(scripted: Scripted) -> None:
@@ -298,7 +298,7 @@ def test_the_worker_ends_with_the_program(how: str) -> None:
     wait_until(lambda: not Path(f"/proc/{worker}").exists())
 
 
-# Showing and fetching
+# Display and download
 
 
 def test_show_writes_the_middle_to_a_terminal(

@@ -1,4 +1,4 @@
-"""Memory limits on groups of processes: the tightest on the way up to the root counts."""
+"""Memory limits of cgroups: the lowest on the path to the root applies."""
 
 from __future__ import annotations
 

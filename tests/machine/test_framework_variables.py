@@ -1,4 +1,4 @@
-"""Which of the frameworks' variables a worker settles, and which ones a failure is put down to."""
+"""The framework variables that a worker sets, and those that a failure is attributed to."""
 
 from __future__ import annotations
 

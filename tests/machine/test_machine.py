@@ -1,4 +1,4 @@
-"""Available memory: the system's, a container's, a process's."""
+"""Available memory: of the system, of a container, of a process."""
 
 from __future__ import annotations
 

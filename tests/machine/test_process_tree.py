@@ -1,4 +1,4 @@
-"""A process ends with all that it has started."""
+"""A process ends together with all its descendants."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if sys.argv[2] == "stays":
 
 @pytest.fixture
 def started() -> Iterator[list[int]]:
-    """The ids of processes that a test must not leave."""
+    """Collect the ids of processes that the test must not leave running."""
     pids: list[int] = []
     yield pids
     for pid in filter(runs, pids):
@@ -32,7 +32,7 @@ def started() -> Iterator[list[int]]:
 
 
 def start(started: list[int], *arguments: str) -> tuple[subprocess.Popen[str], ProcessTree, int]:
-    """A process detached, its tree, and the id of its child."""
+    """Start a detached process; return it, its tree, and the id of its child."""
     parent = subprocess.Popen(
         [sys.executable, "-c", PARENT, *arguments],
         stdout=subprocess.PIPE,
@@ -67,12 +67,12 @@ def test_a_process_of_the_same_number_is_left_alone(started: list[int]) -> None:
     parent.wait(10)
     tree.kill()
     wait_until(lambda: not runs(child))
-    tree.kill()  # nobody is left, and nobody else is hit
+    tree.kill()  # none is left, and no other process is killed
     assert runs(os.getpid())
 
 
 class Listed:
-    """A process as `psutil.process_iter` gives it."""
+    """A process as returned by `psutil.process_iter`."""
 
     def __init__(self, parent: int, born: float, children: list[Listed] | None = None) -> None:
         self._parent, self._born, self._children = parent, born, children or []
@@ -91,7 +91,8 @@ class Listed:
 def test_on_windows_what_a_crash_left_behind_is_found(
     started: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """There a child keeps the number of its parent for ever, which an older process may have too."""
+    """On Windows a child keeps its parent's id after the parent ends, and the id may be that of an older
+    process."""
     parent, tree, _ = start(started, "group", "stays")
     born = psutil.Process(parent.pid).create_time()
     grandchild = Listed(1, born + 2)

@@ -1,4 +1,4 @@
-"""Proxies of the environment: the page asks nobody through them, what asks is told which one failed."""
+"""Proxy variables: the page contacts nothing through them, and errors of those that do name the proxy."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def none_set(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @contextmanager
 def proxy(status: int | None = None) -> Iterator[tuple[str, list[str]]]:
-    """A proxy that answers everything with a status, or hangs up; and what it was asked for."""
+    """Run a proxy that responds to everything with a status, or disconnects, and that records requests."""
     asked: list[str] = []
 
     class Handler(BaseHTTPRequestHandler):
@@ -69,7 +69,7 @@ def unused() -> str:
 
 
 def without_socks(folder: Path) -> str:
-    """A folder for PYTHONPATH from which the packages for SOCKS cannot be imported."""
+    """Return a folder for PYTHONPATH that hides the packages for SOCKS."""
     for name in ("socksio", "socks"):
         (folder / f"{name}.py").write_text("raise ImportError('it is not installed')")
     return str(folder)
@@ -106,7 +106,7 @@ def test_the_page_asks_itself_through_no_proxy() -> None:
             [worker] = page.workers()
             given = worker_environment(worker)
     assert asked == []
-    assert {name: given.get(name) for name in environ} == environ  # its children may ask through it
+    assert {name: given.get(name) for name in environ} == environ  # its children may use it
     assert "no_proxy" not in given
 
 
@@ -118,7 +118,7 @@ def test_the_page_asks_itself_through_no_proxy() -> None:
             "http_proxy": ":::://",
             "HTTPS_PROXY": NO_PROXY_ADDRESS,
             "no_proxy": "[::1",
-            # what Gradio takes for itself
+            # the one that Gradio uses
             "GRADIO_SERVER_NAME": "192.0.2.1",
             "GRADIO_SERVER_PORT": "none",
             "GRADIO_DEBUG": "1",
@@ -151,7 +151,7 @@ def test_what_a_process_starts_is_given_what_it_was_given(monkeypatch: pytest.Mo
     assert "no_proxy" not in given
 
 
-# Which proxy it is
+# Choice of the proxy
 
 
 @pytest.mark.parametrize(
@@ -194,7 +194,7 @@ def test_the_proxy_of_an_address(
     assert (None if found is None else str(found)) == (said and f"the proxy of {said}")
 
 
-# A server that runs elsewhere
+# Remote server
 
 
 def told(place: RemoteServer = SERVER) -> str:
@@ -236,7 +236,7 @@ def test_a_socks_proxy_needs_a_package(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_is_no_proxy_is_named_and_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(
         "HTTPS_PROXY", NO_PROXY_ADDRESS
-    )  # not even of this address: a client has all
+    )  # even without one for this address: a client reads all
     assert told().startswith("HTTPS_PROXY must be the address of a proxy")
 
 
@@ -298,7 +298,7 @@ def test_another_reason_is_left_as_it_is(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def download(handle: str, folder: Path, **environ: str) -> dict[str, str]:
-    """What a download says at its end; hubs that are not there, on loopback."""
+    """Return the final message of a download from hubs on loopback that are unreachable."""
     hubs = {"HF_ENDPOINT": f"http://{unused()}", "KAGGLE_API_ENVIRONMENT": "TEST"}
     home = {
         "HOME": str(folder),

@@ -1,4 +1,4 @@
-"""Hints when memory is too little: only options that are available and not yet in use."""
+"""Hints when there is too little memory: only options that are available and not yet in use."""
 
 from __future__ import annotations
 

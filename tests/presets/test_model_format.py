@@ -1,4 +1,4 @@
-"""The format of a model, told from names and small files, and what to choose instead of another one."""
+"""Detection of a model's format from names and small files, and the suggested replacement."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_the_bundled_preset_is_what_it_should_be() -> None:
     assert model_format.wrong_at(presets.BUNDLED_FOLDER) is None
 
 
-# What a person names
+# Handles and paths given by a user
 
 
 def made(folder: Path, *names: str, **files: object) -> Path:

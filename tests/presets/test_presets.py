@@ -1,4 +1,4 @@
-"""The table of models, and the preset that ships."""
+"""Model presets: the table, and the bundled preset."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The cost of a precision: one file of figures, read by everything that shows them."""
+"""The quality cost of a precision: one file of figures, used everywhere they are shown."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_page_doctor_and_presets_show_the_files_figures(capsys: pytest.CaptureFi
     told = json.loads(said_by("presets", "--backend", "jax", "--json"))
     rows = {row["name"]: row["quality"] for row in told}
     assert rows["bundled"] == report["quality_of_bundled"]
-    assert rows["code_gemma_2b_en"] is None  # nobody has measured it
+    assert rows["code_gemma_2b_en"] is None  # not measured
 
 
 def test_the_documentation_has_the_same_figures() -> None:

@@ -1,4 +1,4 @@
-"""Damaged or missing weights in transformers' format are named before a framework is imported."""
+"""Damaged or missing weights in transformers' format are reported before a framework is imported."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def weights(header: object = HEADER, more: bytes = bytes(24)) -> bytes:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A Gemma whose weights lie in two files."""
+    """Return a Gemma whose weights are in two files."""
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "gemma"}))
     shutil.copyfile(BUNDLED_FOLDER / VOCABULARY_FILE, tmp_path / TOKENIZER_MODEL)
     places = {"a": SHARDS[0], "b": SHARDS[1], "c": SHARDS[1]}

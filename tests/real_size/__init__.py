@@ -1,1 +1,1 @@
-"""`make real-size`, at a size that tests can wait for."""
+"""`make real-size`, with models small enough for tests."""

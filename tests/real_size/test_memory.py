@@ -1,5 +1,5 @@
-"""What is told before a model is loaded is within 15% of what it takes: a Gemma of 40M parameters with
-CodeGemma's vocabulary, on every backend in every precision."""
+"""The estimate before a load is within 15% of the memory used: a Gemma of 40M parameters with CodeGemma's
+vocabulary, on every backend in every precision."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_the_peak_is_what_was_told(
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))  # a first start: every program is compiled
     told = memory.needed(model.preset, backend, dtype)
     assert told is not None
-    if backend == "torch":  # its compiler goes on for minutes
+    if backend == "torch":  # its compiler continues for minutes
         told -= memory.TORCH_COMPILES_BYTES
     with Playground(model.folder, backend=backend, dtype=dtype) as playground:
         playground.complete("value = 1\n" * 400, max_length=1600)

@@ -1,4 +1,4 @@
-"""The scenarios with small counts, and room for a busy machine; `python -m tools.reliability` is exact."""
+"""The scenarios with small counts and slack for a busy machine; `python -m tools.reliability` is exact."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Each watch says nothing of a page that behaves, and fails for one that does what it watches for."""
+"""Each watch passes for a page that behaves, and fails for one that shows the watched problem."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ for line in sys.stdin:
 
 
 class Process:
-    """A process that does what it is told."""
+    """A process controlled by the test."""
 
     def __init__(self) -> None:
         self._popen = subprocess.Popen(
@@ -163,8 +163,8 @@ class Page:
     """A page-like server.
 
     Attributes:
-        pause_s, status: of the next answers.
-        waiting: requests that its status tells.
+        pause_s, status: of the next responses.
+        waiting: requests that its status reports.
     """
 
     def __init__(self) -> None:
@@ -249,7 +249,7 @@ def test_a_request_that_is_left_behind_is_told(page: Page, monkeypatch: pytest.M
     assert over(watch.figures("a")) == ["requests left at the end"]
 
 
-# Together
+# All watches
 
 
 def test_a_watch_that_cannot_look_fails_the_run() -> None:

@@ -1,4 +1,4 @@
-"""One page over the scripted worker for all tests of the guard; those that change it start their own."""
+"""One page over the scripted worker for all server tests; tests that change it start their own."""
 
 from __future__ import annotations
 

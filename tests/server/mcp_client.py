@@ -1,4 +1,4 @@
-"""MCP's own client of a page."""
+"""MCP's own client, connected to a page."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ async def call(page: Page, arguments: dict, name: str = "complete") -> CallToolR
 
 
 def text_of(answer: CallToolResult) -> str:
-    """All that an answer holds: one text."""
+    """Return the text of a result, which must have exactly one part."""
     [content] = answer.content
     assert isinstance(content, TextContent)
     return content.text

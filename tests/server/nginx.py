@@ -1,4 +1,4 @@
-"""A real nginx in front of real pages, with lines as the guide gives them."""
+"""A real nginx in front of real pages, configured with the guide's lines."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ needs_nginx = pytest.mark.skipif(NGINX is None, reason="needs nginx: apt-get ins
 
 
 def guide() -> list[str]:
-    """The guide's blocks of nginx lines, in order: a server, an upstream."""
+    """Return the guide's nginx blocks, in order: a server, an upstream."""
     text = (ROOT / "docs" / "deploying.md").read_text()
     return re.findall(r"```nginx\n(.*?)```", text, re.DOTALL)
 

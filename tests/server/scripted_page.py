@@ -1,7 +1,7 @@
-"""The program as `python app.py` serves it, over the scripted worker: `python -m tests.server.scripted_page`.
+"""The program as served by `python app.py`, over the scripted worker: `python -m tests.server.scripted_page`.
 
 It takes the flags of `serve`. `SCRIPTED_WORKER` holds further options of the worker, and
-`SCRIPTED_WORKER_FILE` names another one than `tests/support/scripted_worker.py`.
+`SCRIPTED_WORKER_FILE` replaces `tests/support/scripted_worker.py` with another file.
 """
 
 from __future__ import annotations
@@ -42,12 +42,12 @@ class Page:
     errors: IO[str]
 
     def log(self) -> str:
-        """What was written to stderr so far."""
+        """Return what was written to stderr so far."""
         self.errors.seek(0)
         return self.errors.read()
 
     def workers(self) -> list[int]:
-        """The process ids of its children that are alive."""
+        """Return the process ids of the living children."""
         children = Path(f"/proc/{self.process.pid}/task").glob("*/children")
         return sorted(int(pid) for file in children for pid in file.read_text().split())
 
@@ -65,9 +65,9 @@ def serving(
     Args:
         flags: of `serve`.
         module: that serves it; `REAL` has the real engine.
-        port: that it serves at; 0 takes any free one.
-        within: a command that starts another one in its own place, such as prlimit.
-        environ: beside our own environment.
+        port: to listen on; 0 takes any free one.
+        within: a command that runs another one in its place, such as prlimit.
+        environ: added to our own environment.
     """
     command = [*within, sys.executable, "-m", module, *flags, "--port", str(port)]
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as errors:
@@ -98,7 +98,7 @@ def serving(
 
 
 def wait_until(condition, timeout_s: float = 20.0) -> None:
-    """Wait for a condition, and fail if it does not come."""
+    """Wait for a condition, and fail if it is not met in time."""
     deadline = time.monotonic() + timeout_s
     while not condition():
         assert time.monotonic() < deadline, "it did not come about in time"

@@ -44,7 +44,7 @@ ROUTES = (
 
 
 def spellings(target: str) -> list[str]:
-    """A file's path as one might write it to get past a check."""
+    """Return a file's path in forms that might get past a check."""
     path = target.lstrip("/")
     up = "../" * 14
     return [
@@ -70,7 +70,7 @@ def spellings(target: str) -> list[str]:
 
 
 def get(page: Page, path: str) -> tuple[int, bytes]:
-    """As it is written: a client that knows URLs would tidy the path."""
+    """Send the path unchanged; a higher-level client would normalize it."""
     address = urlsplit(page.url)
     connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=10)
     try:
@@ -135,7 +135,7 @@ def test_another_method_is_no_way_in(http: httpx.Client) -> None:
 
 
 def test_every_file_that_gradio_ships_is_behind_the_door_of_its_folder() -> None:
-    """The pattern of file names must not lock out what the page loads."""
+    """The pattern of file names must allow every file that the page loads."""
     templates = Path(gradio.__file__).parent / "templates" / "frontend"
     doors = RouteAllowlist()
     for folder in ("assets", "static"):
@@ -157,7 +157,7 @@ def test_a_page_that_is_not_there_is_no_server_error(http: httpx.Client) -> None
 
 
 def test_nobody_loads_a_model_that_the_operator_did_not_name(http: httpx.Client) -> None:
-    """Neither through the page's own events, whatever their number, nor through the API."""
+    """It must fail through the page's own events, whatever their number, and through the API."""
     named = ("hf://evil/model", "kaggle://evil/model/keras/x", "/etc", "code_gemma_9b_en")
     events = http.get("/config").json()["dependencies"]
     chosen = [each for each in events if any(kind == "select" for _, kind in each["targets"])]

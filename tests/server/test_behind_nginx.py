@@ -1,4 +1,4 @@
-"""The guide's lines for nginx, with a real nginx before a real page: events come as they are written."""
+"""The guide's nginx configuration, with a real nginx and a real page: events arrive as they are sent."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ pytestmark = nginx.needs_nginx
 
 @pytest.fixture(scope="module")
 def proxied(page: Page, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
-    """What speaks to nginx by the name that the guide gives the page."""
+    """Return a client that addresses nginx by the host name in the guide."""
     server = nginx.guide()[0].replace("http://127.0.0.1:7860", page.url)
     with (
         nginx.running(f"{ROOM}\n{server}", tmp_path_factory.mktemp("nginx")) as url,
@@ -44,7 +44,7 @@ def test_an_event_comes_while_the_model_still_writes(
     with proxied.stream("GET", f"/gradio_api/call/complete/{event}") as stream:
         assert next(stream.iter_lines())
         status = http.post("/gradio_api/run/status", json={"data": []}).json()["data"][0]
-    assert status["state"] == "busy"  # what is held back would come at its end
+    assert status["state"] == "busy"  # buffered events would arrive at the end
 
 
 def test_the_metrics_are_not_for_the_world(proxied: httpx.Client, http: httpx.Client) -> None:

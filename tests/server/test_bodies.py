@@ -1,4 +1,4 @@
-"""Bodies that are too large or not plain JSON are refused, with the reason."""
+"""Bodies that are too large or not plain JSON are rejected, with the reason."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_what_is_no_plain_object_is_refused(
 
 
 def forced_by(path: str, ids: list[int], http: httpx.Client) -> httpx.Response:
-    """A completion that begins with token ids, in each way in which one can be asked for."""
+    """Request a completion with forced token ids, through the given route."""
     values = {"prefix": "a", "suffix": "b", "max_length": 1024, "forced": ids}
     listed = ["a", "b", 1024, 0, 0, 1, None, "psm", "", None, ids]
     if path == "call/v2/complete":
@@ -90,7 +90,8 @@ def forced_by(path: str, ids: list[int], http: httpx.Client) -> httpx.Response:
 
 @pytest.mark.parametrize("path", ["call/complete", "call/v2/complete", "queue/join"])
 def test_a_branch_far_into_a_long_middle_is_taken(path: str, http: httpx.Client) -> None:
-    """As many token ids as the longest context has; more are refused by the name of the field."""
+    """As many token ids as the longest context are accepted; more are rejected, with the name of the
+    field."""
     taken = forced_by(path, [9] * 1000, http)
     assert taken.status_code == 200
     if path != "queue/join":
@@ -168,7 +169,7 @@ def test_a_body_that_never_comes_holds_nobody_else_up(page: Page, http: httpx.Cl
 
 
 def test_made_up_sessions_do_not_fill_the_memory(page: Page, http: httpx.Client) -> None:
-    """Gradio keeps a state for every session that is named; without a bound, 0.1 MB each, 10,000 of them."""
+    """Gradio keeps a state for every session name; without a limit, 10,000 of 0.1 MB each."""
 
     def memory_mb() -> float:
         status = Path(f"/proc/{page.process.pid}/status").read_text()

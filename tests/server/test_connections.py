@@ -23,7 +23,7 @@ HEAD = b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n"
 
 
 async def app(scope, receive, send) -> None:
-    """Answers at once, or a second later."""
+    """Respond at once, or after a second."""
     if scope["type"] != "http":
         return
     if scope["path"] == "/slow":
@@ -37,7 +37,7 @@ async def app(scope, receive, send) -> None:
 
 @contextlib.contextmanager
 def listening(most: int) -> Iterator[int]:
-    """A server of so many connections; its port."""
+    """Run a server with a limit on connections; yield its port."""
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
         kind = type("Few", (Connection,), {"most": most})
@@ -80,7 +80,7 @@ def test_one_that_sends_no_whole_head_is_closed(
             one.sendall(HEAD + b"\r\n")
             assert one.recv(4096)
         one.sendall(said)
-        allowed = 6 if after_an_answer and not said else 2  # uvicorn's own, between two requests
+        allowed = 6 if after_an_answer and not said else 2  # uvicorn's, between two requests
         assert is_closed_within(one, allowed)
 
 

@@ -18,7 +18,7 @@ FILE = {"path": "/etc/hostname", "meta": {"_type": "gradio.FileData"}}
 
 
 def called(http: httpx.Client, name: str, body: object) -> list[dict[str, Any]]:
-    """What an endpoint told last."""
+    """Return the last update of an endpoint."""
     asked = http.post(f"{CALL}{name}", json=body)
     assert asked.status_code == 200, asked.text
     stream = http.get(f"{CALL}{name}/{asked.json()['event_id']}").text
@@ -132,7 +132,7 @@ def test_a_session_or_an_event_has_no_long_name(
 
 
 def test_what_is_no_text_is_short(http: httpx.Client) -> None:
-    """Gradio quotes a choice that it does not offer, and keeps what a session has chosen."""
+    """Gradio quotes invalid choices in its errors, and stores the choices of a session."""
     config = http.get("/config").json()
     kinds = {each["id"]: each["type"] for each in config["components"]}
     tried = 0

@@ -1,4 +1,4 @@
-"""Only names that are ours are answered to, and only our own pages may send anything."""
+"""Only known host names are served, and requests from other origins are rejected."""
 
 from __future__ import annotations
 

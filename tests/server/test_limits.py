@@ -40,7 +40,7 @@ async def by_the_page(http: httpx.AsyncClient, prefix: str, more: dict[str, Any]
     controls = {"max_length": more["max_length"]} if "max_length" in more else {}
     try:
         return _told([view async for view in page.complete(prefix, "x", **controls)][-1])
-    except RuntimeError as error:  # Gradio's own words for a number that a slider does not have
+    except RuntimeError as error:  # Gradio's error for a number outside a slider's range
         return str(error)
 
 
@@ -115,7 +115,7 @@ def test_the_time_limit_holds(door: Ask, more: dict[str, Any], page: Page) -> No
     began_s = time.monotonic()
     told = ask(page, door, UNENDING, more)
     if not (more and door in REFUSE_IT):
-        assert "xxx" in told  # it was written, and cut off
+        assert "xxx" in told  # it was generated, and cut off
     wait_until(lambda: httpx.get(f"{page.url}/healthz").json()["state"] == "ready")
     assert time.monotonic() - began_s < ENOUGH_S
 
@@ -147,7 +147,7 @@ def test_nobody_changes_the_model(name: str, page: Page) -> None:
     before = page.workers()
     try:
         told = asyncio.run(choose())
-    except visitor.Refused:  # at the door
+    except visitor.Refused:  # rejected by the server
         told = ""
     assert "not allowed" in told.lower() or "may not" in told.lower() or not told, told
     assert page.workers() == before

@@ -1,4 +1,5 @@
-"""A private playground: without the login there is its form, and nothing else of the page or of Gradio."""
+"""A private playground: without a login only its form is served, and nothing else of the page or of
+Gradio."""
 
 from __future__ import annotations
 
@@ -46,7 +47,7 @@ def private() -> Iterator[Page]:
 
 
 def test_every_door_is_tried_here() -> None:
-    """One that is added later must say whether it answers without a login."""
+    """A route added later must be listed here, with or without a login."""
     tried = [urlsplit(path).path for path in (*NEEDED, *CLOSED, *BODIES, "/login")]
     for _, door in (*_PAGE, *_API):
         assert any(re.fullmatch(door, path) for path in tried), door

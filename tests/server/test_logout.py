@@ -21,7 +21,7 @@ def page() -> Iterator[Page]:
 
 @contextmanager
 def visitor(page: Page) -> Iterator[httpx.Client]:
-    """Somebody who has logged in."""
+    """Return a client that has logged in."""
     with httpx.Client(base_url=page.url) as client:
         assert client.post("/login", data={"username": "ann", "password": PASSWORD}).is_success
         yield client
@@ -38,7 +38,7 @@ def test_it_ends_ones_own_session_and_no_other(page: Page) -> None:
         assert told.status_code == 303
         assert not is_in(leaving)
         assert is_in(staying)
-        with httpx.Client(base_url=page.url, cookies=token) as thief:  # the cookie is worth nothing
+        with httpx.Client(base_url=page.url, cookies=token) as thief:  # the cookie is invalid
             assert not is_in(thief)
 
 

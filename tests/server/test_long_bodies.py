@@ -19,7 +19,7 @@ MIB = 2**20
 
 
 class Sender:
-    """What a client sends, when it is told to."""
+    """A client that sends when the test says so."""
 
     def __init__(self) -> None:
         self._parts: asyncio.Queue[Message] = asyncio.Queue()
@@ -32,7 +32,7 @@ class Sender:
 
 
 async def whole(all_of_them: LongBodies, size: int) -> int:
-    """Send one at once; returns what came of it."""
+    """Send a whole body at once; return how many bytes arrived."""
     sender = Sender()
     sender.send(size)
     async with all_of_them.body(sender.receive) as body:
@@ -89,7 +89,7 @@ def test_many_short_ones_that_come_slowly_refuse_the_first_too() -> None:
 
 
 async def outcome(every: LongBodies, sender: Sender) -> int:
-    """The bytes that came, or the status of a refusal."""
+    """Return how many bytes arrived, or the status of the rejection."""
     async with every.body(sender.receive) as body:
         try:
             return len((await body.receive())["body"])

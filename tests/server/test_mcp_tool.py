@@ -1,4 +1,4 @@
-"""The tool over MCP, called by MCP's own client over loopback."""
+"""The MCP tool, called by MCP's own client over loopback."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The longest texts, wherever one can be sent, take a bounded amount of the page's memory."""
+"""The longest texts, in every field that accepts one, use a bounded amount of the page's memory."""
 
 from __future__ import annotations
 

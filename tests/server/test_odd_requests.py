@@ -1,4 +1,5 @@
-"""Bytes that no browser sends, in a query or a header, are served or refused: none is a server error."""
+"""Bytes that no browser sends, in a query or a header, are accepted or rejected: none causes a server
+error."""
 
 from __future__ import annotations
 
@@ -62,14 +63,14 @@ VALUES = (b"\xff", b"access-token-a=\xe9", b"\xc2\xb2", b"[", b"[v1.x]", b"999.1
 
 @pytest.fixture(scope="module")
 def anywhere() -> Iterator[Page]:
-    """A page that answers to every name, so that none is refused before it is read."""
+    """Serve a page that accepts any host name, so that no request is rejected before it is parsed."""
     with serving("--allowed-host", "*", "--openai-api", "--mcp", "--metrics") as page:
         wait_until(lambda: httpx.get(f"{page.url}/healthz").json()["state"] == "ready")
         yield page
 
 
 def answer(page: Page, method: bytes, path: str, query: bytes = b"", *lines: bytes) -> bytes:
-    """The beginning of the answer to a request that is sent as it is written."""
+    """Send a request unchanged; return the beginning of the response."""
     address = urlsplit(page.url)
     named = {line.partition(b":")[0].lower() for line in lines}
     body = SEND.get(path, b"") if method == b"POST" else b""
@@ -114,7 +115,7 @@ def test_an_odd_header_is_no_server_error(anywhere: Page) -> None:
         )
     ]
     assert failed == []
-    assert "InvalidURL" not in anywhere.log()  # nor did an answer that had begun break off
+    assert "InvalidURL" not in anywhere.log()  # and no response broke off
 
 
 def test_a_name_that_is_none_is_refused_in_a_sentence(anywhere: Page) -> None:

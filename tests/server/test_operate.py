@@ -1,4 +1,4 @@
-"""Health, metrics, login, the log, and the end: what an operator sees."""
+"""Operation: health, metrics, login, log, and shutdown."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SECRET = "hush-hush-hush"
 
 
 def complete(url: str, prefix: str, **named: object) -> dict:
-    """One call, as curl would make it, read to its end."""
+    """Send one request, as curl would, and read the whole response."""
     call = {"prefix": prefix, **named}
     with httpx.Client(base_url=url, timeout=30) as client:
         event = client.post("/gradio_api/call/v2/complete", json=call).json()["event_id"]
@@ -105,7 +105,7 @@ def test_metrics_count_restarts_and_the_time_between_tokens() -> None:
         assert complete(page.url, "crash")["code"] == "worker_died"
         wait_until(lambda: httpx.get(f"{page.url}/healthz").json()["state"] == "ready")
         assert complete(page.url, "x")["event"] == "done"
-        with httpx.Client(base_url=page.url) as client:  # a caller who leaves in the middle
+        with httpx.Client(base_url=page.url) as client:  # a caller that disconnects during it
             call = {"prefix": "slow"}
             event = client.post("/gradio_api/call/v2/complete", json=call).json()["event_id"]
             with client.stream("GET", f"/gradio_api/call/complete/{event}") as stream:
@@ -229,7 +229,7 @@ def test_no_character_of_a_line_moves_a_cursor_or_turns_a_text_around() -> None:
 def test_what_a_caller_asked_for_is_escaped_in_the_log() -> None:
     with serving("--log-level", "info") as page:
         httpx.get(f"{page.url}/%c2%9b31m%e2%80%ae%e2%80%a8{CANARY}")
-        wait_until(lambda: CANARY in page.log())  # it is written once the answer is out
+        wait_until(lambda: CANARY in page.log())  # it is written after the response is sent
         line = next(each for each in page.log().split("\n") if CANARY in each)
     assert json.loads(line)["path"] == f"/\x9b31m\u202e\u2028{CANARY}"
     assert not {"\x9b", "\u202e", "\u2028"} & set(line)
@@ -251,7 +251,7 @@ def test_what_a_library_logs_of_an_error_is_its_type_and_place() -> None:
 
 
 def test_a_secret_in_an_error_is_masked_before_it_leaves() -> None:
-    """As when a library quotes an address with a key in it."""
+    """For example, a library quotes an address that contains a key."""
     environ: dict[str, Any] = {"HF_TOKEN": "scripted", "SCRIPTED_WORKER": "--fail tensorflow"}
     with serving(**environ) as page:
         wait_until(lambda: httpx.get(f"{page.url}/healthz").status_code == 503)

@@ -1,4 +1,4 @@
-"""The headers of every answer, and a policy that runs no script but the server's own."""
+"""The headers of every response, and a policy that runs only the server's own scripts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SECURITY.md's table of what is bounded has the figures that the code has."""
+"""The limits in SECURITY.md's table match those of the code."""
 
 from __future__ import annotations
 

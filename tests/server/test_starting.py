@@ -1,4 +1,5 @@
-"""Where nothing can listen, or a secret cannot be one, the page says so in a sentence and starts nothing."""
+"""If the address is unavailable or a secret is unusable, the program prints one sentence and starts
+nothing."""
 
 from __future__ import annotations
 
@@ -47,7 +48,7 @@ def ipv6() -> bool:
 
 
 def serve(*flags: str, **environ: str) -> subprocess.CompletedProcess[str]:
-    """Over the scripted worker, until it ends."""
+    """Run `serve` over the scripted worker until it ends."""
     return subprocess.run(
         [sys.executable, "-m", "tests.support.scripted_shell", "serve", *flags],
         cwd=ROOT,
@@ -58,7 +59,7 @@ def serve(*flags: str, **environ: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-# Where to listen
+# Addresses
 
 
 def test_a_taken_port_is_one_line_and_exit_code_2(taken: int) -> None:
@@ -129,7 +130,7 @@ def test_port_0_is_any_free_one_and_a_free_one_is_kept() -> None:
     ],
 )
 def test_what_the_system_refuses(number: int, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of a port below 1024, say; root, who runs some of these tests, is refused none."""
+    """A port below 1024, for example; root, who runs some of these tests, may use any."""
 
     class Refused(socket.socket):
         def bind(self, address: object) -> None:
@@ -171,7 +172,7 @@ def test_a_page_whose_first_line_nobody_reads_serves() -> None:
 
     try:
         wait_until(answers, 60)
-        time.sleep(0.2)  # its line comes after it answers
+        time.sleep(0.2)  # its line is printed after it responds
         assert page.poll() is None
     finally:
         http.close()

@@ -1,4 +1,4 @@
-"""TLS without a proxy, a unix socket in place of a port, and errors about either before any load."""
+"""TLS without a proxy, and a unix socket instead of a port; errors of either are reported before any load."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ from tests.server.scripted_page import serving
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a certificate for localhost, its key, both in one file, and who signed it."""
+    """Return a folder with a certificate for localhost, its key, both in one file, and the issuer's
+    certificate."""
     folder = tmp_path_factory.mktemp("tls")
     authority = trustme.CA()
     issued = authority.issue_cert("localhost")

@@ -1,4 +1,4 @@
-"""docs/sizing.md says what the results say, and the results are what the simulation gives."""
+"""docs/sizing.md matches the results, and the results match the simulation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The simulation against what queueing theory says exactly."""
+"""The simulation against exact results of queueing theory."""
 
 from __future__ import annotations
 
@@ -67,7 +67,8 @@ def test_visitors_who_think_wait_as_the_closed_queue_says(visitors: int, think: 
 
 
 def test_sharing_one_speed_takes_as_long_as_taking_turns_on_average() -> None:
-    """M/M/1 with processor sharing has the mean time of first come, first served; nobody waits to begin."""
+    """M/M/1 with processor sharing has the mean time of first come, first served, and no wait in the
+    queue."""
     shared = Engine(together=10**6, gain=1.0)
     outcome = run(
         shared, 1, exponential(1.0), requests=REQUESTS, seed=5, between=exponential(1 / 0.6)
@@ -77,7 +78,7 @@ def test_sharing_one_speed_takes_as_long_as_taking_turns_on_average() -> None:
 
 
 def test_a_batch_that_gains_serves_more() -> None:
-    """Four together at full gain are four engines: M/M/4, whose mean wait Erlang's C gives."""
+    """A batch of four with full gain equals four engines: M/M/4, with the mean wait given by Erlang C."""
     load, servers = 3.2, 4
     terms = [load**n / math.factorial(n) for n in range(servers)]
     last = load**servers / math.factorial(servers) / (1 - load / servers)

@@ -1,4 +1,4 @@
-"""A duplicate of the Space, with a card and secrets: which model, which precision, who may do what."""
+"""A duplicate of the Space, with a GPU and secrets: the model, its precision, and access rights."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_visitors_reach_it_by_its_name_and_cannot_change_the_model() -> None:
 
 
 class Framework:
-    """A backend's module, as far as it is asked which card there is."""
+    """A backend's module, reduced to what is needed to detect a GPU."""
 
     def __init__(self, card: Card) -> None:
         major, minor = card.capability

@@ -1,4 +1,4 @@
-"""Stand-ins and helpers that the tests of several rooms use."""
+"""Fakes and helpers shared by several test packages."""
 
 from pathlib import Path
 

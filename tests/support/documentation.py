@@ -1,4 +1,4 @@
-"""The README and the pages of docs/, for tests that hold them to the code."""
+"""The README and the pages of docs/, for tests that compare them with the code."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def every_page() -> str:
 
 
 def section(page: str, heading: str) -> str:
-    """Return what stands below a heading, up to the next one of its rank or above."""
+    """Return the text below a heading, up to the next one of its level or above."""
     rank = len(heading) - len(heading.lstrip("#"))
     _, found, rest = f"\n{text(page)}".partition(f"\n{heading}\n")
     assert found, f"{page} has no heading {heading!r}"
@@ -33,13 +33,13 @@ def section(page: str, heading: str) -> str:
 
 
 def blocks(page_text: str, kind: str = r"\w*") -> list[str]:
-    """Return the fenced blocks of a kind, indented ones too."""
+    """Return the fenced code blocks of a language, indented ones too."""
     found = re.findall(rf"^( *)```{kind}\n(.*?)^ *```$", page_text, re.DOTALL | re.MULTILINE)
     return [re.sub(rf"^{indent}", "", block, flags=re.MULTILINE) for indent, block in found]
 
 
 def command_lines(page: str) -> Iterator[list[str]]:
-    """Return every call of the command line that a page shows, as its arguments."""
+    """Return every call of the command line on a page, as its arguments."""
     shown = blocks(text(page), "(?:bash|console)")
     lines = [line for block in shown for line in block.replace("\\\n", " ").splitlines()]
     lines += re.findall(r"`([^`]+)`", re.sub(r"```.*?```", "", text(page), flags=re.DOTALL))

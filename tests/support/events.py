@@ -1,4 +1,4 @@
-"""The events of a request by their kinds; a test that gets another kind than it reads fails here."""
+"""Access to a request's events by kind; an unexpected kind fails the test here."""
 
 from __future__ import annotations
 
@@ -47,14 +47,14 @@ def error_of(events: Told) -> ErrorEvent:
 
 
 def middle_of(events: Told) -> str:
-    """Of one that ran to its end."""
+    """Return the middle of a completion that ran to its end."""
     middle = done_of(events).middle
     assert middle is not None
     return middle
 
 
 def length_of(last: Completion) -> int:
-    """Tokens as `max_length` counts them: the prompt's and the completion's."""
+    """Return the number of tokens as `max_length` counts them: prompt and completion."""
     assert last.prompt_tokens is not None
     assert last.completion_tokens is not None
     return last.prompt_tokens + last.completion_tokens

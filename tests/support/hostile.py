@@ -1,4 +1,4 @@
-"""Text that is dangerous wherever it is taken for markup, a template or a string."""
+"""Text that is dangerous if interpreted as markup, a template or a string literal."""
 
 from __future__ import annotations
 

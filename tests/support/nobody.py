@@ -1,4 +1,4 @@
-"""Scripts run as a user without an entry."""
+"""Scripts run as a user without an entry in the password database."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.support import ROOT
 
 
 def as_nobody(script: str, *arguments: str, **environ: str) -> str:
-    """What a script prints for a user without an entry, without a home unless `environ` has one."""
+    """Return the output of a script run by such a user, with no home unless `environ` has one."""
     clean = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
     command = ["setpriv", "--reuid", "54321", "--regid", "54321", "--clear-groups"]
     done = subprocess.run(

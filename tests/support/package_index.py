@@ -1,4 +1,4 @@
-"""uv asks the index that pip asks, with pip's certificates, unless its own variables name others."""
+"""Make uv use pip's package index and certificates, unless its own variables name others."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ OUT_OF_REACH = ("client error", "error sending request", "dns error", "connectio
 
 
 def pip_setting(name: str) -> str | None:
-    """One of `pip config list`, a variable's before a file's."""
+    """Return a setting of `pip config list`; variables take precedence over files."""
     listed = subprocess.run(
         [sys.executable, "-m", "pip", "config", "list"],
         capture_output=True,
@@ -28,7 +28,7 @@ def pip_setting(name: str) -> str | None:
 
 
 def variables() -> dict[str, str]:
-    """Ours, with what uv is to know of pip's settings."""
+    """Return our environment, with pip's settings translated for uv."""
     index, certificates = pip_setting("index-url"), pip_setting("cert")
     found = dict(os.environ)
     if index:
@@ -39,5 +39,5 @@ def variables() -> dict[str, str]:
 
 
 def out_of_reach(said: str) -> bool:
-    """Return whether uv failed because no index answered."""
+    """Return whether uv failed because no index responded."""
     return any(one in said.lower() for one in OUT_OF_REACH)

@@ -1,4 +1,4 @@
-"""Programs of the tests that import a framework: each runs in a process of its own, and tells as JSON."""
+"""Test programs that import a framework: each runs in its own process, and prints JSON."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def probe(module: str, *arguments: object) -> Any:
-    """Run a module on the CPU; returns the JSON of its last line."""
+    """Run a module on the CPU; return the JSON on its last line."""
     done = subprocess.run(
         [sys.executable, "-m", module, *map(str, arguments)],
         cwd=ROOT,

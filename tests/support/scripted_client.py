@@ -1,7 +1,7 @@
-"""An engine client on cue: no model, no worker, the same methods as `client.EngineClient`.
+"""A scripted engine client: no model, no worker, the same methods as `client.EngineClient`.
 
-For tests of the page where the model does not matter. It writes a fixed middle, one piece at a time, and
-its state is whatever a test says.
+For tests of the page in which the model does not matter. It generates a fixed middle, one piece at a time,
+and its state is set by the test.
 """
 
 from __future__ import annotations
@@ -38,31 +38,31 @@ MIDDLE = "sys\nimport os\n\n\ndef main():\n    print(os.getcwd())\n"
 
 
 class ScriptedClient:
-    """Writes `middle` at `pause_s` seconds a token, once `serving`.
+    """Generates `middle`, one token every `pause_s` seconds, once `serving`.
 
     Attributes:
-        middle: what it writes, whatever is asked.
+        middle: the generated text, for any request.
         pause_s: between two tokens.
         serving: whether requests run; until then they wait.
         failure: raised as the last event of every request, if set.
-        requests: every raw request that came.
-        untold: tokens are those of a server that tells nothing of them, nor where it stopped.
-        ended: how many of them have ended, in whatever way.
-        limit: tokens after which the time limit ends it, if set; it goes on from what is forced.
-        prefilled: `(prefilled, total)` tokens; it tells them, and stays there, until this is None.
-        expected_wait_s: what `wait_s` returns.
-        switches: every `switch` that came, as (preset, backend, dtype).
-        now: what `status` returns.
+        requests: every raw request received.
+        untold: tokens come without probabilities and the end without a stop reason, as from some servers.
+        ended: how many requests have ended, in any way.
+        limit: tokens after which the time limit ends a request, if set; it continues from forced tokens.
+        prefilled: `(prefilled, total)` tokens; it reports them, and waits, until this is None.
+        expected_wait_s: the return value of `wait_s`.
+        switches: every `switch` received, as (preset, backend, dtype).
+        now: the return value of `status`.
     """
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self._vocabulary = Vocabulary(presets.BUNDLED_FOLDER)
-        self.submitted = 0  # over all tests: the middleware before the page counts with it
+        self.submitted = 0  # for all tests: the middleware before the page uses it
         self.reset()
 
     def reset(self) -> None:
-        """As new: ready, and nothing has been asked yet."""
+        """Return to the initial state: ready, and no requests received."""
         self.middle = MIDDLE
         self.pause_s = 0.02
         self.failure: PlaygroundError | None = None
@@ -81,7 +81,7 @@ class ScriptedClient:
         self.be_ready()
 
     def be_ready(self, **facts: object) -> None:
-        """As if the bundled model were loaded."""
+        """Set the state after the bundled model has loaded."""
         self.now = Status(
             state="ready",
             preset=presets.BUNDLED,
@@ -97,7 +97,7 @@ class ScriptedClient:
         self.serving = True
 
     def be_loading(self) -> None:
-        """As if the bundled model were on its way."""
+        """Set the state while the bundled model loads."""
         self.now = Status(
             state="loading",
             preset=presets.BUNDLED,
@@ -110,7 +110,7 @@ class ScriptedClient:
         self.serving = False
 
     def be_asleep(self) -> None:
-        """As if the bundled model had left memory, idle."""
+        """Set the state after the idle bundled model was unloaded."""
         self.be_ready(state="asleep", memory_bytes=None, summary=None)
         self.serving = False
 
@@ -292,7 +292,7 @@ class ScriptedClient:
     def _token(
         self, index: int, token_id: int, piece: str, forced: bool, past_end: bool, stops: bool
     ) -> TokenEvent:
-        """Less sure of every third token; the second likeliest is always ` os`."""
+        """Return a token, every third one with a lower probability; the second likeliest is always ` os`."""
         logprob = -1.2 if index % 3 == 2 else -0.1
         other = self._vocabulary.encode(" os")[0]
         alternatives = (Alternative(token_id, piece, logprob), Alternative(other, " os", -2.5))

@@ -1,4 +1,4 @@
-"""The shell's commands over the scripted worker: `python -m tests.support.scripted_shell complete …`.
+"""The command line over the scripted worker: `python -m tests.support.scripted_shell complete …`.
 
 `SCRIPTED_WORKER` holds further options of the worker.
 """

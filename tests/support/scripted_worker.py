@@ -1,24 +1,24 @@
 """A scripted worker with the real protocol, for tests at the process boundary.
 
-The request's prefix is the script; its first word says what happens, a number may follow:
+The request's prefix is the script; its first word selects the behaviour, and a number may follow:
 
     slow [S]     a token every S seconds (0.02), until cancelled, 500 of them, or the time limit
-    read S       S seconds of prefill before the first token, in passes of 10 ms between which it hears
-    prefill S    S seconds for each of four passes, and tells of each
-    unbegun      is never begun, and nothing is said of it
-    deaf S       one dispatch of S seconds, in which it hears nothing
+    read S       S seconds of prefill before the first token, in passes of 10 ms; reads messages in between
+    prefill S    S seconds for each of four passes, and reports each
+    unbegun      is never begun, and nothing is reported
+    deaf S       one dispatch of S seconds, during which it reads no messages
     hang         a dispatch that never ends
-    oom          runs out of memory where max_length is over 64
+    oom          runs out of memory if max_length is over 64
     crash        dies after one token
     stale        also sends events of another request
-    late         goes on sending after its last event
+    late         continues to send after its last event
     lie          sends an event that does not exist
-    echo         nothing of the kind
+    echo         nothing special
 
-A token's text is then the request's suffix where there is one, so that a stale token shows. Any other prefix
-is echoed as the middle. `--dtype D` is the precision that it tells, `--fail B` and `--die B` name a backend
-whose start fails or dies, `--load-s` is how long a start takes, `--journal FILE` notes when requests begin
-and end. `--max-concurrency N` runs up to N requests side by side, except on torch, which takes one.
+The text of each token is then the request's suffix, if there is one, so that a stale token shows. Any other
+prefix is echoed as the middle. `--dtype D` is the precision it reports, `--fail B` and `--die B` name a
+backend whose start fails or dies, `--load-s` is the duration of a start, `--journal FILE` records when
+requests begin and end. `--max-concurrency N` runs up to N requests at once, except on torch, which takes one.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""A worker that writes the prefix back as the middle, two characters a token; `temperature` seconds each.
+"""A worker that echoes the prefix as the middle, two characters a token; `temperature` seconds each.
 
-It speaks the real protocol. Where a middle comes from does not matter to what is tested with it: that every
-byte survives, and that a stream agrees with its end.
+It speaks the real protocol. The source of a middle does not matter to these tests: every byte must survive,
+and a stream must agree with its end.
 """
 
 from __future__ import annotations

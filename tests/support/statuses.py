@@ -1,4 +1,4 @@
-"""A model that is ready, and the ones that are offered beside it."""
+"""Statuses with a model that is ready, and other models on offer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the tests of switching share: a client that is at rest, and what a page would see meanwhile."""
+"""Shared by the tests of switching: an idle client, and the statuses that a page would see."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ MEGABYTE = 1_000_000
 def at_rest(
     client: EngineClient, caches: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[EngineClient]:
-    """One client for many tests, at rest before and after each, with empty caches for what it fetches.
+    """One client for many tests, idle before and after each, with empty download caches.
 
-    Any model but the one a test switches to may be loaded: to bring the bundled one back each time
-    would cost a start of the worker.
+    Any model except the target of the test may be loaded: restoring the bundled one each time would
+    cost a start of the worker.
     """
     isolate_this_process(Path(tempfile.mkdtemp(dir=caches)), monkeypatch)
-    # The names are those of large models, and a small one comes.
+    # The names are those of large models, but a small one is served.
     monkeypatch.setattr(machine, "memory_bytes", lambda: (64 * 10**9, 64 * 10**9))
     if client.status().state == "failed":
         client.switch(preset=BUNDLED)
@@ -46,17 +46,17 @@ def at_rest(
 
 
 def is_ready(status: Status) -> bool:
-    """At rest: nothing runs, nothing is on its way."""
+    """Return whether it is idle: nothing runs or downloads."""
     return status.state == "ready" and status.switching_to is None
 
 
 def is_on_the_way(status: Status) -> bool:
-    """Some of the download has come, and some has not."""
+    """Return whether the download is partly done."""
     return status.state == "downloading" and 0 < (status.progress or 0) < 1
 
 
 def loaded_other_than(target: str, client: EngineClient) -> str:
-    """The name of the model that is loaded, after a switch to the bundled one if it is `target`."""
+    """Return the name of the loaded model, after a switch to the bundled one if it is `target`."""
     if client.status().preset == target:
         client.switch(preset=BUNDLED)
     return str(wait_for(client, is_ready).preset)
@@ -75,7 +75,7 @@ def wait_for(
 
 @contextlib.contextmanager
 def watching(client: EngineClient) -> Iterator[list[Status]]:
-    """Every status that a page would see meanwhile, were it to look fifty times a second."""
+    """Collect every status that a page would see if it polled fifty times a second."""
     seen: list[Status] = []
     over = threading.Event()
 
@@ -107,7 +107,7 @@ def downloads() -> list[int]:
 
 
 def children(command: str) -> list[int]:
-    """The ids of this process's living children with this in their command."""
+    """Return the ids of this process's living children whose command contains this."""
     found = []
     for child in psutil.Process().children():
         with contextlib.suppress(psutil.NoSuchProcess, psutil.ZombieProcess):

@@ -1,7 +1,7 @@
-"""macOS and Windows, simulated: our modules lack what is lacking there, and everything else runs as it is.
+"""macOS and Windows, simulated: our modules lack what those systems lack; everything else is unchanged.
 
-A profile says which names and modules a system lacks, by typeshed's stubs. `site/` holds every
-Python process that has it on PYTHONPATH to the profile that `SIMULATED_SYSTEM` names, so the worker has it
-from the page as it has the rest of its environment. Only modules of `codegemma_ui` see the profile: asyncio,
-psutil and the tests still run on this Linux.
+A profile lists the names and modules that a system lacks, according to typeshed's stubs. `site/` applies the
+profile named by `SIMULATED_SYSTEM` to every Python process that has it on PYTHONPATH; the worker inherits
+both from the page. Only modules of `codegemma_ui` see the profile: asyncio, psutil and the tests still run on
+Linux.
 """

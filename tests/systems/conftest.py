@@ -1,4 +1,4 @@
-"""Systems, their environments, and processes that do not outlive a test."""
+"""Simulated systems, their environments, and processes that do not outlive a test."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def system(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def environ(system: str, tmp_path: Path) -> dict[str, str]:
-    """Of a process on that system, whose jax worker is the scripted one."""
+    """Return the environment of a process on that system, with the scripted worker for jax."""
     python = tmp_path / "python"
     python.write_text(
         f'#!/bin/sh\nif [ "$1" = -m ]; then shift 2; exec "{sys.executable}" "{WORKER}" "$@"; fi\n'
@@ -36,7 +36,7 @@ def environ(system: str, tmp_path: Path) -> dict[str, str]:
 
 @pytest.fixture
 def processes() -> Iterator[list[subprocess.Popen[bytes]]]:
-    """Those that a test started; what is left of them is killed."""
+    """Collect the processes that a test started; those still alive are killed."""
     started: list[subprocess.Popen[bytes]] = []
     yield started
     for process in started:

@@ -1,7 +1,7 @@
-"""The page's client from its start to its end, under the profile of this process; tells as JSON.
+"""The page's client from start to end, under this process's profile; prints JSON.
 
-`python -m tests.systems.journey` walks through all of it; with `--leave` it starts a worker, tells the ids of
-its processes, and waits to be killed.
+`python -m tests.systems.journey` runs all steps; with `--leave` it starts a worker, prints the ids of its
+processes, and waits to be killed.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def ready(engine: EngineClient) -> None:
 
 
 def family() -> list[psutil.Process]:
-    """What this process has started, and what that has."""
+    """Return the descendants of this process."""
     return psutil.Process().children(recursive=True)
 
 

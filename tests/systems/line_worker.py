@@ -1,7 +1,7 @@
-"""A worker at our own end of the line (`codegemma_ui.ipc.child`), without a model.
+"""A worker at our own end of the pipe (`codegemma_ui.ipc.child`), without a model.
 
-A request's prefix says what it does: "slow" writes tokens until it is cancelled, "hang" never ends, anything
-else comes back as the middle. From its start it has a child that sleeps, where a real one has compilers.
+A request's prefix selects the behaviour: "slow" generates tokens until it is cancelled, "hang" never ends,
+anything else is echoed as the middle. It starts with a sleeping child, where a real worker has compilers.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a system lacks, and has besides, of the standard library: read from typeshed's stubs."""
+"""Names of the standard library that a system lacks or adds, according to typeshed's stubs."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Profile:
 
 
 def profile(system: str) -> Profile:
-    """Put together what typeshed says of a system of `SYSTEMS`."""
+    """Return the profile of a system of `SYSTEMS`, built from typeshed."""
     platform, os_name = SYSTEMS[system]
     here = {module: _names(module, "linux") for module in _MODULES}
     there = {module: _names(module, platform) for module in _MODULES}
@@ -61,7 +61,7 @@ def profile(system: str) -> Profile:
 
 
 def environment(system: str, folder: Path, **environ: str) -> dict[str, str]:
-    """Return the variables with which a Python process, and its children, run as on that system.
+    """Return the variables that make a Python process and its children behave as on that system.
 
     Args:
         folder: an empty one for the profile's file.
@@ -76,14 +76,14 @@ def environment(system: str, folder: Path, **environ: str) -> dict[str, str]:
     return {
         **clean,
         "PYTHONPATH": path,
-        "PYTHONWARNDEFAULTENCODING": "1",  # what would be read in the system's code page is an error
+        "PYTHONWARNDEFAULTENCODING": "1",  # reading in the system's code page is an error
         VARIABLE: str(file),
         **environ,
     }
 
 
 def _names(module: str, platform: str) -> set[str]:
-    """The public names of a module on a platform."""
+    """Return the public names of a module on a platform."""
     spec = find_spec("mypy")
     assert spec is not None
     assert spec.origin is not None

@@ -1,4 +1,4 @@
-"""Start, complete, stop, switch and end where our modules lack what macOS and Windows lack."""
+"""Start, complete, stop, switch and end with our modules limited as on macOS and Windows."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.systems.watching import runs, wait_until
 
 ROOT = Path(__file__).parent.parent.parent
 DONE, BAD_INPUT, CANCELLED = 0, 2, 130
-CTRL_BREAK = signal.SIGTTIN  # what the simulated SIGBREAK stands for
+CTRL_BREAK = signal.SIGTTIN  # the signal behind the simulated SIGBREAK
 
 
 def run(environ: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[bytes]:

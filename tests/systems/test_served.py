@@ -1,4 +1,4 @@
-"""The page itself and `doctor`, where our modules lack what macOS and Windows lack."""
+"""The page and `doctor`, with our modules limited as on macOS and Windows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Waiting, and looking at processes; psutil is the tests' own here, whatever the profile."""
+"""Helpers to wait and to inspect processes; psutil is imported normally here, whatever the profile."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from training import pack
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Samples that count upwards, with a middle: easy to learn."""
+    """Return samples that count upwards, with a middle: easy to learn."""
     (tmp_path / "packed").mkdir()
     random = Random(0)
     for name in pack.NAMES:

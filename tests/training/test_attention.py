@@ -1,4 +1,4 @@
-"""The trainer's attention is PyTorch's own, forward and back, whatever the blocks."""
+"""The trainer's attention equals PyTorch's, forward and backward, for any block size."""
 
 from __future__ import annotations
 

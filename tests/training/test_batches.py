@@ -1,4 +1,4 @@
-"""Batches hold every sample once a turn, with little padding, in the mixture's shares."""
+"""Batches contain every sample once per epoch, with little padding, in the proportions of the mixture."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from training.batches import FIRST_WEIGHT, MIDDLE_WEIGHT, Batch, Mixture, Packed
 
 
 def rows(batch: Batch) -> list[list[int]]:
-    """The samples in a batch, without their padding; the last token comes from the targets."""
+    """Return the samples in a batch, without padding; the last token comes from the targets."""
     found = []
     for ids, targets in zip(batch.ids.tolist(), batch.targets.tolist(), strict=True):
         length = len(ids) - ids[::-1].index(next(i for i in reversed(ids) if i))
@@ -58,7 +58,7 @@ def test_padding_counts_nothing_and_middles_count_more(folder: Path) -> None:
     packed = Packed(folder / "packed" / "snippets.npz", 256)
     for batch in (packed.batch() for _ in range(30)):
         assert (batch.weights[batch.ids == 0] == 0).all()
-        assert (batch.weights[batch.targets == 4] == 0).all()  # where a side ends is noise
+        assert (batch.weights[batch.targets == 4] == 0).all()  # the end of a side is noise
         for weights in batch.weights:
             (middle,) = np.flatnonzero(weights == FIRST_WEIGHT)
             assert (weights[1:middle] == 1).all()

@@ -1,4 +1,4 @@
-"""Copying from the file itself fills a hole without a model."""
+"""The copy baseline fills a hole from the same file, without a model."""
 
 from __future__ import annotations
 

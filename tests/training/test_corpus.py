@@ -1,4 +1,4 @@
-"""The training corpus: permissive wheels, source worth reading, nothing twice, nothing held out."""
+"""The training corpus: permissively licensed wheels, useful source files, no duplicates, nothing held out."""
 
 from __future__ import annotations
 

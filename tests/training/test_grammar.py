@@ -1,4 +1,4 @@
-"""The grammar's programs are Python, and none of them is what the page asks."""
+"""The programs of the grammar are valid Python, and none of them contains an example of the page."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tasks are cut from held-out files, at lines that the corpus does not have."""
+"""Tasks are cut from held-out files, at lines that are not in the corpus."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ DRAWABLE = [
 
 
 def module(name: str, functions: int) -> str:
-    """A source file of its own words, with docstrings, comments and blank lines."""
+    """Return a source file of its own vocabulary, with docstrings, comments and blank lines."""
     parts = [f'"""Module {name}."""\n\nimport os\n']
     for number in range(functions):
         own = f"{name}_{number}"
@@ -96,7 +96,7 @@ def module(name: str, functions: int) -> str:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A corpus: two training files, and two held-out packages, a large and a small one."""
+    """Return a corpus: two training files, and two held-out packages, a large and a small one."""
     (tmp_path / "corpus").mkdir()
     train = [
         SourceFile("known", "1", "known/a.py", module("known", 3)),
@@ -112,7 +112,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def texts(folder: Path) -> dict[str, str]:
-    """The held-out files' texts, by package and path."""
+    """Return the texts of the held-out files, by package and path."""
     with (folder / "corpus" / "held_out.jsonl").open() as lines:
         files = [SourceFile(**json.loads(line)) for line in lines]
     return {f"{file.package}/{file.path}": file.text for file in files}
@@ -120,12 +120,12 @@ def texts(folder: Path) -> dict[str, str]:
 
 @pytest.fixture
 def drawn(folder: Path) -> dict[str, list[Task]]:
-    """The tasks of that corpus."""
+    """Return the tasks drawn from that corpus."""
     return write_held_out(folder, shares=SHARES)
 
 
 def first_line(task: Task) -> str:
-    """The whole line that a task's hole starts in."""
+    """Return the whole line in which a task's hole starts."""
     head = task.prompt.rpartition("\n")[2]
     return (head + task.canonical_solution + task.suffix).split("\n")[0]
 

@@ -1,4 +1,4 @@
-"""Muon's steps are orthogonal matrices of one size, whatever the gradient's."""
+"""Muon's updates are orthogonal matrices of the same scale, whatever the gradient's."""
 
 from __future__ import annotations
 

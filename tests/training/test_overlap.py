@@ -1,4 +1,4 @@
-"""The overlap of tasks with a corpus is counted in runs of ten code tokens."""
+"""The overlap of tasks with a corpus, counted in runs of ten code tokens."""
 
 from __future__ import annotations
 

@@ -43,9 +43,10 @@ def reference() -> list[Outcome]:
 
 
 def measured(backend: str, dtype: str) -> list[Outcome]:
-    """The bundled model on the first tasks of `training.precisions`, which stand in a file beside this one.
+    """Return the bundled model's results on the first tasks of `training.precisions`, which are kept in a
+    file beside this one.
 
-    They are excerpts of packages under the Apache License 2.0, which their ids name.
+    They are excerpts of packages under the Apache License 2.0, named by their ids.
     """
     file = Path(__file__).with_name("held_out_tasks.jsonl")
     return asyncio.run(outcomes(backend, dtype, tasks.read(file).tasks))

@@ -1,4 +1,4 @@
-"""What the model reads: holes that people ask for, in the orders that the page writes."""
+"""Training samples: realistic holes, in the layouts that the page uses."""
 
 from __future__ import annotations
 
@@ -127,4 +127,4 @@ def test_plain_text_ends_in_the_separator_only_where_the_file_ends(vocabulary: V
     for ends in (True, False):
         ids, middle = samples.encode(Sample("x = 1\n", None, "", ends=ends), vocabulary)
         assert (ids[-1] == separator) is ends
-        assert middle == len(ids)  # no token of it counts as a middle's
+        assert middle == len(ids)  # none of its tokens counts as part of a middle

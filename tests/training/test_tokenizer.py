@@ -1,4 +1,4 @@
-"""The vocabulary that is trained for code: control tokens whole, indentation cheap, nothing lost."""
+"""The vocabulary trained on code: control tokens intact, indentation cheap, no loss."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_control_tokens_are_single_tokens(vocabulary: Vocabulary) -> None:
 def test_an_indentation_is_one_token(vocabulary: Vocabulary, spaces: int) -> None:
     bare = vocabulary.count("return")
     assert vocabulary.count(" " * spaces) == 1
-    # A four-space indent in front of a word adds one token, wherever the line stands.
+    # A four-space indent before a word adds one token, wherever the line is.
     assert vocabulary.count(" " * spaces + "return") == bare + 1
     assert vocabulary.count("\n" + " " * spaces + "return") == bare + 2
 

@@ -1,4 +1,4 @@
-"""A training run learns, keeps its state, and goes on from it."""
+"""A training run learns, saves its state, and resumes from it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A twin is the same function under other names, and the two stand in one sample."""
+"""A twin is the same function with other names, placed in the same sample."""
 
 from __future__ import annotations
 

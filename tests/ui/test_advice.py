@@ -1,4 +1,4 @@
-"""Advice on memory, precision and backend of CodeGemma 2B, on machines of all kinds."""
+"""Advice on memory, precision and backend of CodeGemma 2B, on various machines."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ Machine = Callable[..., None]
 
 @pytest.fixture
 def has(monkeypatch: pytest.MonkeyPatch) -> Machine:
-    """Sets what the machine has: gigabytes that are free, installed backends, a C++ compiler, cards."""
+    """Set the machine's free memory in gigabytes, installed backends, C++ compiler, and GPUs."""
 
     def set_to(
         free_gb: float,
@@ -55,7 +55,7 @@ def has(monkeypatch: pytest.MonkeyPatch) -> Machine:
 
 
 def said_of(asked: Choice) -> str:
-    """All that a person reads when they choose this: the refusal with its hint, or the sentences."""
+    """Return the text shown for a choice: the error with its hint, or the advice."""
     settings = Settings(preset=NAME, backend=asked.backend, dtype=asked.dtype)
     try:
         choice.check_backend(asked, settings)
@@ -234,7 +234,7 @@ def test_doctor_says_the_same(
 
 
 def large_folder(folder: Path) -> Path:
-    """A preset of as many parameters as CodeGemma 2B, by what it says of itself."""
+    """Return a preset with as many parameters as CodeGemma 2B, according to its metadata."""
     shutil.copytree(presets.BUNDLED_FOLDER, folder, ignore=shutil.ignore_patterns("*.h5"))
     (folder / "metadata.json").write_text(json.dumps({"parameter_count": TWO_B.parameters}))
     return folder
@@ -242,7 +242,7 @@ def large_folder(folder: Path) -> Path:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="ulimit")
 def test_complete_says_it_on_stderr(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a machine with 5 GB, as a limit on address space has it."""
+    """A limit on the address space simulates a machine with 5 GB."""
     monkeypatch.setenv("SCRIPTED_WORKER", "--dtype int8")
     given = [
         sys.executable,

@@ -1,4 +1,4 @@
-"""What the lines of the boundary check are told: words for every finding, places, exact edits."""
+"""The view of the boundary check: text for every finding, positions, exact edits."""
 
 from __future__ import annotations
 

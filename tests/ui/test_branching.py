@@ -1,4 +1,5 @@
-"""What a page may ask its branches to be: values of its own, and nothing that only looks like them."""
+"""Branch requests from the page: only its own values are accepted, and nothing that merely looks like
+them."""
 
 from __future__ import annotations
 
@@ -24,7 +25,7 @@ QUESTION = {
 
 
 def first_update(question: Any) -> dict[str, Any]:
-    """What a branch shows at once, by the names of its controls."""
+    """Return the first update of a branch, by the names of its controls."""
     client = ScriptedClient(Settings())
     blocks = layout.build(client, client.settings)  # type: ignore[arg-type]
     (branch,) = [

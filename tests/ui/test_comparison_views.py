@@ -1,4 +1,4 @@
-"""What the two comparisons show, as facts that their scripts draw."""
+"""The views of the two comparisons, as data that their scripts draw."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ PREFIX, SUFFIX = "import ", "\nsys.exit(0)"
 
 
 def run_of(vocabulary: Vocabulary, layout: fim.Layout, *events: Event, **raw: Any) -> Run:
-    """A run whose engine said this."""
+    """Return a run with these engine events."""
     given = {"prefix": PREFIX, "suffix": SUFFIX, "layout": layout, "seed": 3, **raw}
     run = Run(given)
     run.progress = Progress(PREFIX, SUFFIX)
@@ -70,7 +70,7 @@ def done(middle: str = "sys", **more: Any) -> DoneEvent:
 
 
 def told(shown: str) -> dict[str, Any]:
-    """The facts within a view."""
+    """Return the data within a view."""
     found = re.search(r'<div class="facts" hidden>(.*?)</div>', shown, re.DOTALL)
     assert found
     facts: dict[str, Any] = json.loads(html.unescape(found[1]))
@@ -114,7 +114,7 @@ def test_a_lane_says_where_it_is(vocabulary: Vocabulary) -> None:
     facts = race.facts(lanes, "", "ko", running=True)
     states = [lane["state"] for lane in facts["lanes"]]
     assert states == ["idle", "waiting", "writing", "stopped", "failed"]
-    assert facts["lanes"][3]["middle"] == "sys"  # what came stays
+    assert facts["lanes"][3]["middle"] == "sys"  # received text stays
     assert facts["lanes"][4]["error"] == {
         "title": text("error_queue_full", "ko"),
         "advice": text("hint_queue_full", "ko"),

@@ -1,4 +1,4 @@
-"""Other files as one text: read, written, and read again."""
+"""Other files as one text: parsed, written, and parsed again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Speeds and times: as many digits as tell something."""
+"""Formatting of speeds and times: only significant digits."""
 
 from __future__ import annotations
 

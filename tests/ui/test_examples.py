@@ -1,4 +1,4 @@
-"""The examples that must be there, exactly."""
+"""The required examples, byte for byte."""
 
 from __future__ import annotations
 

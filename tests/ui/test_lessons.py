@@ -1,4 +1,4 @@
-"""Six lessons: their words in both languages, states that the page takes, tabs that there are."""
+"""The six lessons: text in both languages, states that the page accepts, and existing tabs."""
 
 from __future__ import annotations
 

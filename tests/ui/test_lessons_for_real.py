@@ -1,4 +1,4 @@
-"""Every lesson is true of the bundled model: the real engine is asked, greedily, in float32."""
+"""Every lesson is true of the bundled model: the real engine runs it, greedily, in float32."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from tests.support.events import done_of, middle_of, prompt_of, tokens_of
 
 
 def told(number: float | None) -> float:
-    """What this engine tells of every token."""
+    """Return a number that this engine reports for every token."""
     assert number is not None
     return number
 
 
 class Answer:
-    """What the model made of a state."""
+    """The model's completion of a state."""
 
     def __init__(self, events: list[Event]) -> None:
-        # On a busy machine the prefill of a longer prompt takes a moment, and is told.
+        # On a busy machine the prefill of a longer prompt takes long enough to be reported.
         kept = [event for event in events if not isinstance(event, PrefillEvent)]
         self.prompt, self.tokens, self.done = prompt_of(kept), tokens_of(kept), done_of(kept)
         assert kept == [self.prompt, *self.tokens, self.done]
@@ -39,7 +39,7 @@ class Answer:
         self.reason = self.done.stop_reason
 
     def sure(self, index: int) -> float:
-        """How likely the model held a token."""
+        """Return the probability of a token."""
         return math.exp(told(self.tokens[index].logprob))
 
 
@@ -186,7 +186,7 @@ def test_stopping_where_it_finds_no_end_max_length_stops_it(client: EngineClient
     starts = [token for token in endless.tokens if token.piece == " " * 8]
     assert len(starts) > 4
     ends = [told(token.stop_probability) for token in starts]
-    assert max(ends) > 0.2  # it comes near, and is never first
+    assert max(ends) > 0.2  # it comes close, and is never first
     chosen = [math.exp(told(token.logprob)) for token in starts]
     assert all(end < own for end, own in zip(ends, chosen, strict=True))
 

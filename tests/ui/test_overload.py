@@ -1,4 +1,4 @@
-"""In a flood the gate answers 503 by itself; a few a second go in for their notice; all else passes."""
+"""Under overload the gate responds with 503 itself; a few a second pass to get a notice; all else passes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ BLOCKS = cast(
 
 
 class Counting:
-    """All that the middleware needs of a client, with a queue that nothing joins."""
+    """The part of a client that the middleware needs, with a queue that no request joins."""
 
     def __init__(self, most_waiting: int) -> None:
         self._queue = RequestQueue(most_waiting)
@@ -39,7 +39,7 @@ class Counting:
 
 
 class Entrance:
-    """A gate before an app with one answer that keeps what it was sent; nothing that goes in ever begins."""
+    """A gate before an app that records the bodies it gets; no request that passes ever begins."""
 
     def __init__(self, most_waiting: int) -> None:
         self.client = Counting(most_waiting)

@@ -1,4 +1,4 @@
-"""Line endings of a pasted text: taken over, kept, or converted and said so."""
+"""Line endings of a pasted text: adopted, kept, or converted with a notice."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the page says while a long prompt is prefilled, over a worker that does as it is told."""
+"""The page during the prefill of a long prompt, over a scripted worker."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def command(choice: Choice, folder: Path) -> list[str]:
 
 
 def captions(language: Language) -> list[str]:
-    """The line under the middle at each update of a completion, as text."""
+    """Return the caption under the middle at each update of a completion, as text."""
 
     async def collect(client: EngineClient) -> list[str]:
         run = render.Run({"prefix": "prefill 0.4", "suffix": "text"})
@@ -59,7 +59,7 @@ def test_the_page_tells_how_far_it_is_and_from_the_second_time_on_how_long(
     said = list(dict.fromkeys(captions(language)))
     first = SAID[language].format(done=0, left="").partition(" · ")[0]
     assert first in said
-    for done in (1, 2, 3):  # how long a pass takes is the machine's matter
+    for done in (1, 2, 3):  # the duration of a pass depends on the machine
         pattern = (
             re.escape(SAID[language]).replace(r"\{done\}", str(done)).replace(r"\{left\}", "[1-9]")
         )

@@ -1,4 +1,4 @@
-"""What the model wrote, as an attempt at a hole."""
+"""The quiz: the model's middle as an attempt at a hole."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from codegemma_ui.ui.views.quiz import Attempt
 def ended(
     vocabulary: Vocabulary, texts: list[str], reason: StopReason | None, stop: float
 ) -> render.Run:
-    """A run whose tokens are each held for a half likely."""
+    """Return a run whose tokens each have a probability of one half."""
     tokens = tuple(
         TokenEvent(
             index=index,

@@ -1,4 +1,4 @@
-"""What the page's scripts send is read as an object, or as an empty one."""
+"""JSON sent by the page's scripts is parsed to an object, or to an empty one if it is malformed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is known, as HTML: nothing from a person or a model is ever markup."""
+"""Rendering as HTML: text from a person or a model is never markup."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.support.hostile import HOSTILE
 
 
 class Text(HTMLParser):
-    """The text inside `pre`, and every tag."""
+    """Collects the text inside `pre`, and every tag."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
@@ -109,7 +109,7 @@ def test_every_reason_has_words_in_all_views(reason: StopReason) -> None:
         run.progress.add(DoneEvent(middle="a", stop_reason=reason))
         name = "stop_unnamed" if reason == "stop_token" else f"stop_{reason}"
         assert text(name, language) in render.caption(run, language)
-        # A scored middle stands in a race's lanes of its own.
+        # A scored middle has its own lanes in a race.
         assert reason == "scored" or {name} <= {*race.WORDS} & {*tokens.WORDS}
 
 

@@ -1,4 +1,4 @@
-"""What the server shows of what a tab kept, and that it shows nothing of what a stranger made up."""
+"""Restoration of a tab's saved state by the server, which shows nothing of forged ones."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def restorer() -> Restorer:
 
 
 def restored(restorer: Restorer, told: Any, language: Language = "en") -> dict[str, Any]:
-    """The updates by the names of their controls, those left alone left out."""
+    """Return the updates by the names of their controls, without unchanged ones."""
     told = told if isinstance(told, str) else json.dumps(told)
     updates = restorer.restore(told, language)
     assert set(updates) <= set(restorer.outputs)
@@ -179,7 +179,7 @@ def test_files_are_put_back_as_they_were_typed() -> None:
 
 
 def test_a_first_look_leaves_a_total_length_alone_that_fits() -> None:
-    """It may be answered after what a tab kept was put back."""
+    """Its response may arrive after the tab's saved state was restored."""
     client = ScriptedClient(Settings())
     blocks = layout.build(client, client.settings)  # type: ignore[arg-type]
     look = next(

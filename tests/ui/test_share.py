@@ -1,4 +1,4 @@
-"""What the server writes for the view that takes a completion along, and what it refuses."""
+"""The server's output for the view that exports a completion, and the requests it rejects."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Write = Callable[..., Any]
 
 
 def writer(settings: Settings) -> tuple[ScriptedClient, Write]:
-    """The handler of the page's question for code."""
+    """Return the handler of the page's request for code."""
     client = ScriptedClient(settings)
     blocks = layout.build(client, settings)  # type: ignore[arg-type]
     (found,) = [
@@ -135,7 +135,7 @@ def test_a_login_is_told(vocabulary) -> None:
 
 
 def opened_as(question: dict[str, Any], language: Language) -> str:
-    """The notice that a page gets for a link or a file."""
+    """Return the notice that a page gets for a link or a file."""
     client = ScriptedClient(Settings())
     blocks = layout.build(client, client.settings)  # type: ignore[arg-type]
     (found,) = [

@@ -1,4 +1,4 @@
-"""What the page says of a completion at two tokens a second: waiting, prefilling, writing, cut by a limit."""
+"""The page during a completion at two tokens a second: queue, prefill, decode, time limit."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from codegemma_ui.ui.strings import Language
 def slow_run(
     vocabulary: Vocabulary, written: int, forced: int = 0, **request: object
 ) -> render.Run:
-    """A run of two tokens a second: 14 s in the queue, 4 s of prefill, then so many tokens."""
+    """Return a run of two tokens a second: 14 s in the queue, 4 s of prefill, then that many tokens."""
     asked = {"prefix": "def f(", "suffix": "", "max_length": 300, **request}
     run = render.Run(asked, arrived_s=0.0, begun_s=14.0, time_limit_s=120.0, context_length=512)
     run.progress = Progress("def f(", "")

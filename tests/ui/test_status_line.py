@@ -1,4 +1,4 @@
-"""What the page says of a status."""
+"""The status line of the page."""
 
 from __future__ import annotations
 

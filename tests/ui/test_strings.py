@@ -1,4 +1,4 @@
-"""Every visible string stands in its language's file, and the files of all languages agree."""
+"""Every visible string is in its language's file, and the files of all languages have the same keys."""
 
 from __future__ import annotations
 

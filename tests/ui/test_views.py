@@ -1,4 +1,4 @@
-"""What the teaching views are told: every token, its role, and where it stands in its editor."""
+"""The data of the teaching views: every token, its role, and its position in its editor."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A model that writes the same again and again is found, and code that repeats itself is left alone."""
+"""A model that repeats itself without end is detected, and code with normal repetition is not."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def stops_at(text: str, *, samples: bool = False, piece: int = 4) -> int | None:
-    """The characters that were written when it was found; None where it never was."""
+    """Return the number of characters at which repetition is detected, or None."""
     repetition = Repetition(samples=samples)
     for end in range(piece, len(text) + piece, piece):
         if repetition.add(text[end - piece : end]):
@@ -29,7 +29,7 @@ def stops_at(text: str, *, samples: bool = False, piece: int = 4) -> int | None:
     return None
 
 
-# What the bundled model wrote at a max_length of 1,000, up to its end: how it began, and what it repeated.
+# Output of the bundled model at a max_length of 1,000, up to its end: its beginning, and the repeated part.
 LINES = {
     "an import": ("from . import (\n    _get_function,\n)\n", "from . import _utils\n"),
     "a comment": ("# 1. The following\n", "# 2. The following values are:\n"),

@@ -241,10 +241,10 @@ async def call_tool(
     http: httpx.AsyncClient, prefix: str, suffix: str = "", max_length: int = 128, **more: Any
 ) -> AsyncIterator[dict[str, Any]]:
     """Call `/v1/completions` as another tool does, streamed: yield dicts with the middle so far, the last one
-    an `error` if it failed. While the engine has no model it retries when told to.
+    an `error` if it failed. While the engine has no model it retries after the delay in the response.
 
     Raises:
-        Refused: at the door.
+        Refused: the server refused the request.
     """
     asked = {
         "prompt": prefix,

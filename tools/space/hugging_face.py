@@ -1,12 +1,11 @@
-"""How Hugging Face builds and runs a Gradio Space, as far as documented. Pure.
+"""Hugging Face's build and start of a Gradio Space, as far as documented. Pure.
 
 - The front matter chooses Python and Gradio: https://huggingface.co/docs/hub/spaces-config-reference
 - requirements.txt is installed by the same pip call as Gradio with two of its extras, uvicorn, websockets and
-  `spaces`; only that one file is there while it runs. Build logs that people publish show the call:
+  `spaces`; only that one file is there while it runs. Published build logs show the call:
   https://discuss.huggingface.co/t/space-force-installs-old-gradio/71840
 - It runs `python app.py` in /home/user/app as user 1000, who may write only to its home and to the folders
-for
-  temporary files: https://huggingface.co/docs/hub/spaces-sdks-docker#permissions
+  for temporary files: https://huggingface.co/docs/hub/spaces-sdks-docker#permissions
 - Variables of a running Space: https://huggingface.co/docs/hub/spaces-overview#helper-environment-variables
 """
 

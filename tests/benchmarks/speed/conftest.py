@@ -1,4 +1,4 @@
-"""Runs of scripted subjects, so that what a figure should be is known."""
+"""Benchmark runs of scripted subjects, whose correct figures are known."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def prompts(vocabulary: Vocabulary) -> Prompts:
 
 @pytest.fixture
 def measure(prompts: Prompts, monkeypatch: pytest.MonkeyPatch) -> Measure:
-    """Run scripted subjects; the memory's bandwidth is given, not measured."""
+    """Run scripted subjects. The memory bandwidth is given, not measured."""
     monkeypatch.setattr(runner, "measure_bandwidth", lambda *_: BANDWIDTH)
 
     def run(

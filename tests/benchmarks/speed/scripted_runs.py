@@ -1,4 +1,4 @@
-"""Subjects that follow a script, and what their runs are given."""
+"""Scripted subjects, and the settings of their runs."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ BANDWIDTH = Bandwidth("read", ((1_000_000_000, 2e9), (4_000_000, 8e9), (2_000_00
 
 
 class ScriptedSetting(Setting):
-    """Starts the scripted subject; a subject's `mode` is its script."""
+    """Starts the scripted subject; a subject's `mode` selects its script."""
 
     def command(self, subject: Subject) -> list[str]:
         return [sys.executable, str(SUBJECT), subject.mode]
 
 
 def scripted(script: str, name: str = "engine-jax-float32", **changes: object) -> Subject:
-    """A row of the table whose process follows a script."""
+    """Return a row of the table whose process follows a script."""
     values = {"family": "engine", "module": "ours", "backend": "jax", "dtype": "float32"}
     return Subject(**values | {"name": name, "mode": script} | changes)  # type: ignore[arg-type]
 

@@ -1,9 +1,9 @@
-"""A subject that speaks the real protocol and takes the times it says it takes from a script.
+"""Scripted subject: speaks the real protocol, and reports the times given by its script.
 
-Its first flag is the script: "steady" has a token every 10 ms after 100 ms, and 500 ms more the first time
-it is asked for a number of tokens; "other" is steady but writes another tenth token; "crash-early" dies
-before it is ready, "crash" after two answers, "refuse" says why it will not, "slow" never answers, "short"
-leaves a token out, "chatter" prints what is no JSON before it is ready.
+The first flag selects the script. "steady": a token every 10 ms after 100 ms, plus 500 ms the first time a
+number of tokens is requested. "other": as steady, with a different tenth token. "crash-early": exits before
+it is ready. "crash": exits after two responses. "refuse": refuses, with a reason. "slow": never responds.
+"short": leaves out a token. "chatter": prints lines that are not JSON before it is ready.
 """
 
 from __future__ import annotations

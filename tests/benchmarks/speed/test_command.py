@@ -1,4 +1,4 @@
-"""The benchmark for real: bad input, a small run with the engine and llama.cpp, Ctrl+C."""
+"""The benchmark command end to end: bad input, a small run with the engine and llama.cpp, Ctrl+C."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def test_the_runner_imports_no_framework() -> None:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the runs of this file are made: what one of them exports serves the next."""
+    """Return the folder of this file's runs; an export made by one run is used by the next."""
     return tmp_path_factory.mktemp("bench")
 
 
@@ -130,7 +130,7 @@ def test_a_small_run_measures_the_engine_and_its_peer(
         assert peer["weight_bytes"] < 1.1 * found["model"]["parameters"]  # 8.5 bits a weight
         assert peer["same_tokens"]["same"] > 0.5 * peer["same_tokens"]["compared"] > 5
         assert [one["layout"] for one in found["typing"]] == ["psm", "spm"]
-        # What was exported is kept: nothing is written a second time.
+        # The export is reused: nothing is written a second time.
         monkeypatch.chdir(folder)
         said: list[str] = []
         model = weights.of_preset("bundled", said.append)
@@ -156,7 +156,7 @@ def test_keras_hub_and_transformers_write_the_same_tokens(folder: Path) -> None:
         assert row["same_tokens"]["reference"] == "kerashub-jax-float32"
         assert row["same_tokens"]["same"] == row["same_tokens"]["compared"] > 50
         assert row["tokens_per_s"]["median"] > 1
-    # One hands out all tokens at its end; the other several at a time, so what it reads is not told.
+    # One returns all tokens at the end, the other several at a time, so their prefill is not reported.
     assert hub["first_token_s"]["200"] == hub["whole_s"]["16"]
     assert hub["inter_token_p50_s"] is None
     assert hub["compile_s"]["median"] > 0.5
@@ -173,7 +173,7 @@ def test_ctrl_c_reports_what_was_measured(folder: Path) -> None:
         text=True,
         cwd=folder,
         env=os.environ | {"PYTHONPATH": str(ROOT)},
-        # A shell that runs the tests in the background has SIGINT ignored, and children inherit that.
+        # A shell ignores SIGINT in background processes, and their children inherit that.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     assert process.stderr is not None

@@ -1,4 +1,4 @@
-"""From samples to figures."""
+"""Computation of figures from samples."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the llama.cpp subject makes of an answer."""
+"""Parsing of responses by the llama.cpp subject."""
 
 from __future__ import annotations
 

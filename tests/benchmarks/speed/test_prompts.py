@@ -1,4 +1,4 @@
-"""Prompts of an exact length, alike for everybody."""
+"""Benchmark prompts of an exact length, the same for every subject."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Results as a page and a picture."""
+"""The results as a page and as a picture."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_a_table_is_aligned_as_text_too() -> None:
 
 @pytest.fixture
 def found(measure: Measure) -> dict:
-    """A report of scripted subjects, one of which crashes."""
+    """Return a report of scripted subjects, one of which crashes."""
     subjects = [
         scripted("steady", extras=("drafting", "typing")),
         scripted("other", "kerashub-jax-float32", family="kerashub", streams=False),
@@ -128,7 +128,7 @@ def test_the_plot_is_a_picture_with_every_subject(found: dict, tmp_path: Path) -
     assert height > 400
     rows = [{**found["rows"][0], "name": f"engine-{number}"} for number in range(20)]
     plot.draw(found | {"rows": [*found["rows"], *rows]}, path)
-    assert struct.unpack(">II", path.read_bytes()[16:24])[1] > height + 500  # room for each
+    assert struct.unpack(">II", path.read_bytes()[16:24])[1] > height + 500  # space for each
 
 
 @pytest.mark.parametrize("missing", ["rows", "typing"])

@@ -1,4 +1,4 @@
-"""Visits of scripted subjects: what is asked, in which order, and what happens when one fails."""
+"""Runs of scripted subjects: requests, their order, and failures."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def test_features_are_compared_where_they_are_offered(measure: Measure) -> None:
     assert appended.without == pytest.approx(0.1, rel=0.01)
     assert appended.with_ == pytest.approx(0.01, rel=0.01)
     streamed = found["text, events and the pipe"][0]
-    assert not streamed.same_tokens  # the script's events have ids of their own
+    assert not streamed.same_tokens  # the script's events have their own ids
     assert 100 < streamed.with_ < 1000  # timed here: a millisecond and a little each
 
 

@@ -1,4 +1,4 @@
-"""Named shapes: their sums, and one made for real."""
+"""Named model shapes: their parameter counts, and one that is built."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The recorded person: the edits give the text that they claim."""
+"""The recorded typing trace: its edits produce the recorded text."""
 
 from __future__ import annotations
 

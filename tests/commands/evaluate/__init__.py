@@ -1,1 +1,1 @@
-"""What `python -m codegemma_ui eval` rests on."""
+"""Tests of the parts of `python -m codegemma_ui eval`."""

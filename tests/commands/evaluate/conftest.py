@@ -15,7 +15,7 @@ from tests.support import WORKER
 
 @pytest.fixture
 def make_client() -> Iterator[Callable[[], EngineClient]]:
-    """Makes clients of the scripted worker, not started yet, and closes them at the end."""
+    """Create clients of the scripted worker, not yet started, and close them at the end."""
     clients: list[EngineClient] = []
 
     def command(choice: Choice, folder: Path) -> list[str]:

@@ -1,4 +1,4 @@
-"""Tasks of our own."""
+"""Evaluation tasks written for these tests."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from codegemma_ui.commands.evaluate.tasks import Task
 
 
 def make_task(task_id: str = "own/add", **changes: str) -> Task:
-    """`add`, whose body is missing."""
+    """Return a task: `add`, without its body."""
     values = {
         "prompt": "def add(a, b):\n",
         "suffix": "    return total\n",
@@ -25,7 +25,7 @@ def make_task(task_id: str = "own/add", **changes: str) -> Task:
 
 
 def write_dataset(path: Path, tasks: Sequence[Task]) -> Path:
-    """Plain, or gzip where the name says so."""
+    """Write a dataset as plain text, or gzip if its name says so."""
     content = "".join(f"{json.dumps(asdict(task))}\n" for task in tasks).encode()
     path.write_bytes(gzip.compress(content) if path.suffix == ".gz" else content)
     return path

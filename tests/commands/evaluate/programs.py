@@ -1,4 +1,4 @@
-"""Programs behind the walls, and those that run on the machine."""
+"""Helpers to run programs in the sandbox and directly on the machine."""
 
 from __future__ import annotations
 

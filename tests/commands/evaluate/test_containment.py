@@ -1,4 +1,4 @@
-"""Containment of a malicious program: it can reach, print and hold only what it is given."""
+"""Containment of a malicious program: it can access, print and use only what it is given."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ MB = 2**20
 
 
 def in_time(source: str, time_limit_s: float = 1.0) -> Verdict:
-    """The verdict, which must come soon after the time limit."""
+    """Return the verdict, which must come soon after the time limit."""
 
     async def judge() -> Verdict:
         return await asyncio.wait_for(
@@ -46,7 +46,7 @@ def in_time(source: str, time_limit_s: float = 1.0) -> Verdict:
         pytest.skip(str(error))
 
 
-# What it reaches.
+# Access
 
 
 def test_a_socket_is_not_reached_by_its_path(tmp_path: Path) -> None:
@@ -157,7 +157,7 @@ def test_it_has_no_right_and_gets_none() -> None:
     assert execute(RIGHTS) == PASSED
 
 
-# What it says.
+# Output
 
 
 WRITE_ALL = (
@@ -180,7 +180,7 @@ def test_it_cannot_report_its_own_verdict(text: str) -> None:
 
 
 def test_it_finds_no_word_to_report() -> None:
-    """In no frame, no container and no descriptor, however it looks for it."""
+    """It searches every frame, container and descriptor."""
     source = (
         f"{WRITE_ALL}import gc, sys\n"
         "found = []\n"
@@ -258,12 +258,12 @@ OWN_GROUP = (
 
 
 def test_its_parent_cannot_be_signalled() -> None:
-    """Every signal to every process it may name, and then it ends as it should."""
+    """It sends every signal to every process it can name, and then ends normally."""
     assert execute(SIGNALS) == PASSED
     assert execute(OWN_GROUP) == PASSED
 
 
-# What it takes.
+# Resources
 
 
 FLOOD = (
@@ -355,7 +355,7 @@ def test_memory_that_its_processes_share_counts_once() -> None:
     assert in_time(CHILDREN.format(shared=400 * MB, own=0, seconds=0.5), 8.0) == PASSED
 
 
-# What is needed for that.
+# Requirements
 
 
 def test_what_a_machine_lacks_is_a_sentence_each(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -405,7 +405,7 @@ def test_a_memory_group_is_made_where_the_nearest_group_allows_one(
 
 @pytest.fixture
 def group(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder like a memory group's, which every program is given."""
+    """Return a fake memory cgroup that every program is placed in."""
 
     @contextlib.contextmanager
     def made(memory_bytes: int, processes: int) -> Iterator[Path]:

@@ -67,7 +67,7 @@ def test_a_report_of_a_real_run(tmp_path: Path) -> None:
     assert "pass_at_1" not in report
     assert "3/3 tasks" in done.stderr
 
-    # It is what `complete` writes for the same prompt and the same room.
+    # It is the output of `complete` for the same prompt and the same `max_length`.
     lines = (tmp_path / report["results"]).read_text().splitlines()
     first = json.loads(lines[1])
     sides = ("--prefix", tasks[0].prompt, "--suffix", tasks[0].suffix)
@@ -82,7 +82,7 @@ def test_a_report_of_a_real_run(tmp_path: Path) -> None:
     )
     assert first["stopped"] == (completion["stop_reason"] == "stop_token")
 
-    # Again: nothing is generated, nothing is written, and a person can read it.
+    # A second run generates and writes nothing, and its output is readable.
     again = run(tmp_path, *given)
     assert again.returncode == DONE
     assert "tasks                   3" in again.stdout
@@ -100,7 +100,7 @@ def test_ctrl_c_leaves_results_that_the_same_command_goes_on_from(tmp_path: Path
         text=True,
         cwd=tmp_path,
         env=environment(),
-        # Tests that a shell runs in the background inherit a SIGINT that is ignored.
+        # A shell ignores SIGINT in background processes, and the tests may be one.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     deadline = time.monotonic() + 240
@@ -168,7 +168,7 @@ def test_executing_warns_and_reports_pass_at_1(tmp_path: Path) -> None:
     assert done.stderr.startswith("warning: --execute runs code that a model wrote")
     said = done.stderr.splitlines()
     warnings = [number for number, line in enumerate(said) if line.startswith("warning: ")]
-    assert warnings in ([0], [0, 1])  # the second says what this machine lacks
+    assert warnings in ([0], [0, 1])  # the second lists what this machine lacks
     report = json.loads(done.stdout)
     assert report["executed"] == 2
     assert 0 <= report["pass_at_1"] <= 1

@@ -1,4 +1,4 @@
-"""Generated programs run contained, or not at all."""
+"""Generated programs run in the sandbox, or not at all."""
 
 from __future__ import annotations
 

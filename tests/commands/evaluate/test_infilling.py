@@ -1,4 +1,4 @@
-"""What the engine is asked, and going on where a run stopped, against a worker that does as it is told."""
+"""Requests sent to the engine, and resumption of a stopped run, with a scripted worker."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_a_long_task_leaves_room_for_the_middle(
     assert max_length <= CONTEXT
     assert task.prompt.endswith(prefix)
     assert task.suffix.startswith(suffix)
-    # The engine builds the same prompt from what it is sent, and cuts nothing more.
+    # The engine builds the same prompt from the request, and cuts nothing more.
     again = vocabulary.prompt(prefix, suffix, max(max_length, fim.MIN_MAX_LENGTH), layout)
     assert again.token_ids == prompt.token_ids
 
@@ -69,7 +69,7 @@ def test_a_middle_must_fit_the_context() -> None:
             infilling.check_room(wrong, CONTEXT)
 
 
-# Going on
+# Resumption
 
 
 def evaluate(client: EngineClient, tasks: list[Task], path: Path, **options: bool) -> dict:
@@ -86,7 +86,7 @@ def test_each_task_gets_a_middle_and_its_scores(make_client: MakeClient, tmp_pat
     first, second = done.values()
     assert (first.middle, first.exact_match, first.parses) == ("x = 1\n", True, True)
     assert (second.middle, second.exact_match, second.parses) == ("def f(", False, False)
-    assert not first.stopped  # the scripted worker says that max_length ended it
+    assert not first.stopped  # the scripted worker reports that max_length ended it
     assert first.completion_tokens == 1
 
 

@@ -123,7 +123,7 @@ AT_ONCE = 4
 
 @pytest.fixture(scope="module")
 def verdicts() -> dict[str, Verdict]:
-    """Of all of them, run some at a time."""
+    """Return the verdicts of all programs, run a few at a time."""
 
     async def judge() -> list[Verdict]:
         room = asyncio.Semaphore(AT_ONCE)

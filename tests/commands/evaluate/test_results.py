@@ -1,4 +1,4 @@
-"""The file of a run: it can be gone on with, and never mixes two runs."""
+"""The results file of a run: it allows a run to be resumed, and never mixes two runs."""
 
 from __future__ import annotations
 

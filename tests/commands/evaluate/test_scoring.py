@@ -1,4 +1,4 @@
-"""What a middle is worth."""
+"""Scoring of a generated middle."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reading a dataset."""
+"""Parsing of a dataset."""
 
 from __future__ import annotations
 

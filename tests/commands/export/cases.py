@@ -1,4 +1,4 @@
-"""What is asked of every program alike: prompts to complete, texts to turn into ids. Imports no framework."""
+"""Inputs shared by all programs: prompts to complete, and texts to tokenize. Imports no framework."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ LOWER_BLOCKS = "\u2581 a lower block is a space to SentencePiece \u2581\u2581"
 
 
 def prompts(vocabulary: Vocabulary) -> list[Prompt]:
-    """Prompts of either layout."""
+    """Return prompts of both layouts."""
     layouts: tuple[Layout, ...] = ("psm", "spm") * 2
     made = []
     for snippet, layout in zip(SNIPPETS[2:6], layouts, strict=True):

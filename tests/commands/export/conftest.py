@@ -1,4 +1,4 @@
-"""Exports of three presets, made once, and what the engine, llama.cpp and transformers make of them."""
+"""Exports of three presets, made once, and the results of the engine, llama.cpp and transformers."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Exported:
 def llama_cpp(
     exported: Exported, vocabulary: Vocabulary, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, dict[str, Any]]:
-    """Name of an export -> llama.cpp's `answers` to the prompts and `ids` of texts, then of prompts."""
+    """Map the name of an export to llama.cpp's `answers` to the prompts, and `ids` of texts, then of
+    prompts."""
     prompts = cases.prompts(vocabulary)
     texts = [(text, False) for text in cases.TEXTS] + [(prompt.text, True) for prompt in prompts]
     names = [*cases.PRESETS, *(f"fim_small-{dtype}" for dtype in cases.NARROWER)]

@@ -1,4 +1,4 @@
-"""What an export leaves."""
+"""The results of an export."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Exported:
-    """What `keras_probe` left and said.
+    """The files and output of `keras_probe`.
 
     Attributes:
         folder: holds NAME (a preset), NAME-gguf, NAME-transformers and NAME.npz.
         engine: name -> for each prompt the engine's `tokens` and their `leads`.
-        refused: what was said of presets that cannot be exported.
+        refused: error messages of presets that cannot be exported.
     """
 
     folder: Path
@@ -22,6 +22,6 @@ class Exported:
     refused: dict[str, str]
 
     def gguf(self, name: str) -> Path:
-        """The one GGUF file of an export."""
+        """Return the only GGUF file of an export."""
         (file,) = (self.folder / f"{name}-gguf").glob("*.gguf")
         return file

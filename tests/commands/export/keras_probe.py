@@ -1,8 +1,8 @@
-"""Makes presets, exports them, asks the engine: `python -m tests.commands.export.keras_probe OUT`.
+"""Make presets, export them, and run the engine: `python -m tests.commands.export.keras_probe OUT`.
 
-A process of its own, since Keras keeps one backend. Into OUT go, for each name of `cases.PRESETS`, the
-folders NAME (a preset), NAME-gguf and NAME-transformers, and NAME.npz with the logits of each prompt; stdout
-ends with a line of JSON.
+It runs in its own process, since Keras supports one backend per process. For each name of `cases.PRESETS`, it
+writes to OUT the folders NAME (a preset), NAME-gguf and NAME-transformers, and NAME.npz with the logits of
+each prompt; stdout ends with a line of JSON.
 """
 # ruff: noqa: E402 - what may be imported depends on the backend, so that is settled first
 
@@ -16,7 +16,7 @@ from typing import Any
 
 from codegemma_ui.workers.keras import environment
 
-BACKEND = "torch"  # nothing here is compiled, which would take most of the time
+BACKEND = "torch"  # not compiled: that would take most of the time
 os.environ["CXX"] = "no-such-compiler"
 environment.before_import(BACKEND)
 
@@ -60,7 +60,7 @@ def main() -> None:
 
 
 def make(name: str) -> None:
-    """A preset of random weights, spread so that its tokens vary and no choice is close."""
+    """Make a preset of random weights, spread so that its tokens vary and no choice is close."""
     random = np.random.default_rng(SEED)
     backbone = tiny_backbone(num_key_value_heads=KV_HEADS[name], dtype=STORED[name])
     for weight in backbone.weights:
@@ -91,7 +91,7 @@ def save(backbone: Any, folder: Path) -> None:
 
 
 def export(name: str, form: str, dtype: str | None, to: str | None = None) -> None:
-    """What the command does after its flags are read."""
+    """Export as the command does after parsing its flags."""
     command.export(
         argparse.Namespace(
             preset=str(OUT / name),
@@ -104,7 +104,8 @@ def export(name: str, form: str, dtype: str | None, to: str | None = None) -> No
 
 
 def ask_engine(name: str) -> list[dict[str, Any]]:
-    """The engine's greedy tokens for each prompt, each with its lead over the second best, in nats."""
+    """Return the engine's greedy tokens for each prompt, with the lead of each over the second best, in
+    nats."""
     model = keras_nlp.models.GemmaCausalLM.from_preset(str(OUT / name), dtype="float32")
     decoder = Decoder(loading.load(OUT / name, BACKEND, "float32", CPU).steps, context_length=512)
     prompts = [prompt.token_ids for prompt in cases.prompts(Vocabulary(OUT / name))]
@@ -123,7 +124,7 @@ def ask_engine(name: str) -> list[dict[str, Any]]:
 
 
 def full_pass(model: Any, prompts: list[tuple[int, ...]]) -> list[np.ndarray]:
-    """Each prompt's logits, `(length, vocabulary)`, by KerasHub's own pass without a cache."""
+    """Return each prompt's logits, `(length, vocabulary)`, from KerasHub's own pass without a cache."""
     longest = max(map(len, prompts))
     padded = np.zeros((len(prompts), longest), np.int32)
     mask = np.zeros_like(padded)
@@ -136,7 +137,7 @@ def full_pass(model: Any, prompts: list[tuple[int, ...]]) -> list[np.ndarray]:
 
 
 def refused() -> dict[str, str]:
-    """What is said of presets that no format holds."""
+    """Return the error messages of presets that no format supports."""
     second_gemma = tiny_backbone(
         final_logit_soft_cap=30.0,
         attention_logit_soft_cap=50.0,

@@ -1,8 +1,8 @@
-"""What llama.cpp makes of exported files: `python -m tests.commands.export.llama_cpp_probe REQUESTS.json`.
+"""Run exported files in llama.cpp: `python -m tests.commands.export.llama_cpp_probe REQUESTS.json`.
 
-xllamacpp runs the server of llama.cpp in this process, a process of its own, since C++ that fails ends it.
-REQUESTS is a list of `{"file", "prompts", "texts"}`: token ids to continue greedily, texts to turn into ids,
-each as a pair of the text and whether it is a prompt, in which control-token names count. Stdout ends with a
+xllamacpp runs llama.cpp's server in this process, which is separate because a failure in C++ ends it.
+REQUESTS is a list of `{"file", "prompts", "texts"}`: token ids to continue greedily, and texts to tokenize,
+each a pair of the text and whether it is a prompt, in which control tokens are parsed. Stdout ends with a
 line of JSON: for each request its `answers`, token ids up to a stop token, and its `ids`.
 """
 
@@ -31,7 +31,7 @@ def ask(file: str, prompts: list[list[int]], texts: list[tuple[str, bool]]) -> d
 
 
 def serve(file: str) -> xllamacpp.Server:
-    """A server on one thread, with a float32 cache and no context shift."""
+    """Run a server on one thread, with a float32 cache and no context shift."""
     params = xllamacpp.CommonParams()
     params.model.path = file
     params.n_ctx = 512
@@ -49,13 +49,13 @@ def complete(server: xllamacpp.Server, prompt: list[int]) -> list[int]:
 
 
 def tokenize(server: xllamacpp.Server, text: str, *, special: bool) -> list[int]:
-    """The ids that llama.cpp's own tokeniser gives; with `special`, as it takes a prompt."""
+    """Return the ids from llama.cpp's own tokenizer; with `special`, as it tokenizes a prompt."""
     body = {"content": text, "add_special": special, "parse_special": special}
     return post(server, "/tokenize", body)["tokens"]
 
 
 def post(server: xllamacpp.Server, path: str, body: dict[str, Any]) -> dict[str, Any]:
-    """Ask over HTTP: only there are token ids given back."""
+    """Send a request over HTTP, the only interface that returns token ids."""
     content = json.dumps(body).encode()
     headers = {"Content-Type": "application/json"}
     request = urllib.request.Request(f"{server.listening_address}{path}", content, headers)

@@ -1,4 +1,4 @@
-"""`python -m codegemma_ui export`, as a person runs it."""
+"""`python -m codegemma_ui export`, run as a command."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MAIN = "import sys; sys.modules[sys.argv.pop(1)] = None; from codegemma_ui.comma
 def run(
     *arguments: object, environment: dict[str, str] | None = None, without: str | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """Run it, perhaps where a module is not installed."""
+    """Run the command, optionally with a module missing."""
     clean = {
         name: value
         for name, value in os.environ.items()

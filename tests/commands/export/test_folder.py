@@ -1,4 +1,4 @@
-"""A whole export or none, and nothing of anybody else's is touched."""
+"""An export is written completely or not at all, and never touches other files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a GGUF file holds, read back by the gguf library."""
+"""The contents of a GGUF file, read by the gguf library."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def field(file: Path | gguf.GGUFReader, key: str) -> Any:
 
 
 def arrays(file: Path) -> dict[str, tuple[str, np.ndarray]]:
-    """Name -> type, and the values as float32."""
+    """Map each name to its type and its values as float32."""
     return {
         one.name: (one.tensor_type.name, gguf.dequantize(one.data, one.tensor_type))
         for one in gguf.GGUFReader(file).tensors
@@ -80,7 +80,7 @@ def test_matrices_are_in_the_precision_and_norms_in_float32(
         step = np.abs(expected) * relative + 2**-25  # of float16's smallest
         blocks = np.abs(expected).reshape(len(expected), -1, 32).max(-1)
         if in_8_bits:
-            # Half a step of 1/127 of the block's largest, and that scale's own rounding to float16.
+            # Half a step of 1/127 of the block's largest value, plus the rounding of the scale to float16.
             step = np.repeat(blocks * (0.5 / 127 + 2**-11) + 2**-25, 32, axis=-1)
         elif dtype == "q4_0":
             # Of 16 levels the largest is at -8, so a value of the other sign may be cut from 8 to 7.
@@ -113,7 +113,7 @@ def test_the_file_says_what_llama_cpp_needs(exported: Exported, vocabulary: Voca
 
 
 def a_source(*tensors: Tensor, **changes: Any) -> LoadedPreset:
-    """The bundled vocabulary with weights of a test's own."""
+    """Return the bundled vocabulary with weights chosen by the test."""
     sizes = Architecture(
         vocabulary=8192,
         layers=1,

@@ -1,4 +1,4 @@
-"""Presets that no format holds are refused in words."""
+"""Presets that no format supports are rejected with a message."""
 
 from __future__ import annotations
 

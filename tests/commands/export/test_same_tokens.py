@@ -1,7 +1,7 @@
 """An export is the same model: equal ids for a text, equal greedy tokens for a prompt, close logits.
 
-The presets have one key/value head, four, and the bundled model's; the programs are the engine, llama.cpp
-and transformers, all in float32.
+The presets have one key/value head, four, and those of the bundled model; the programs are the engine,
+llama.cpp and transformers, all in float32.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from tests.commands.export.exported import Exported
 
 from . import cases
 
-# Three programs that add up the same numbers in another order; logits of the random models reach 40.
+# Three programs add the same numbers in different orders; logits of the random models reach 40.
 LOGIT_TOLERANCE = 2e-3
 CLEAR_LEAD = 5 * LOGIT_TOLERANCE
 BUNDLED = cases.PRESETS[-1]
@@ -43,7 +43,7 @@ def tokenizer(exported: Exported) -> Any:
 
 
 def compared(answer: dict[str, Any], vocabulary: Vocabulary, lead: float = CLEAR_LEAD) -> list[int]:
-    """The engine's tokens up to a stop token, or to where the second best is too close to tell."""
+    """Return the engine's tokens up to a stop token, or to where the second best is too close."""
     tokens = []
     for token, leads in zip(answer["tokens"], answer["leads"], strict=True):
         if leads < lead:
@@ -88,7 +88,7 @@ def test_llama_cpp_completes_in_four_bits(
     alike = 0
     for answer, theirs in zip(exported.engine[BUNDLED], answers, strict=True):
         assert theirs
-        # Four bits may choose otherwise anywhere, so how many begin alike is counted.
+        # With four bits any token may differ, so the common beginnings are counted.
         tokens = compared(answer, vocabulary, lead=0.5)
         alike += theirs[: len(tokens)] == tokens
     assert alike >= len(answers) // 2
@@ -143,9 +143,7 @@ def test_transformers_reads_a_lower_block_as_sentencepiece_does(
 ) -> None:
     text = cases.LOWER_BLOCKS
     ids = tokenizer(text, add_special_tokens=False, split_special_tokens=True).input_ids
-    assert ids == vocabulary.encode(
-        text.replace("\u2581", " ")
-    )  # the engine writes it by its bytes
+    assert ids == vocabulary.encode(text.replace("\u2581", " "))  # the engine encodes it as bytes
     assert tokenizer.decode(vocabulary.encode(text)) == text
 
 

@@ -1,4 +1,4 @@
-"""What a transformers folder holds beside what `test_same_tokens` asks of it."""
+"""The contents of a transformers folder that `test_same_tokens` does not cover."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Completions to take along: what is written as code, and run, by every tool. Imports no framework."""
+"""Completions that are exported as code and run by every tool. Imports no framework."""
 
 from __future__ import annotations
 

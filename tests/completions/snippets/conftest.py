@@ -1,4 +1,4 @@
-"""A folder to run the scripts in as a person would."""
+"""A folder to run the scripts in, as a user would."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What the engine makes of the cases: `python -m tests.completions.snippets.engine_probe`.
+"""Run the cases on the engine: `python -m tests.completions.snippets.engine_probe`.
 
-A process of its own, since Keras keeps one backend. Stdout ends with a line of JSON: name of a case -> its
-recording, with "jax" as its backend, so that the script for KerasHub runs on jax.
+It runs in its own process, since Keras supports one backend per process. Stdout ends with a line of JSON:
+name of a case -> its recording, with "jax" as its backend, so that the script for KerasHub runs on jax.
 """
 # ruff: noqa: E402 - what may be imported depends on the backend, so that is settled first
 
@@ -12,7 +12,7 @@ from typing import Any
 
 from codegemma_ui.workers.keras import environment
 
-BACKEND = "torch"  # nothing here is compiled, which would take most of the time
+BACKEND = "torch"  # not compiled: that would take most of the time
 os.environ["CXX"] = "no-such-compiler"
 environment.before_import(BACKEND)
 

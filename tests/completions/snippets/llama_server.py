@@ -1,8 +1,8 @@
-"""Stands in for `llama-server`: takes the script's flags, and runs llama.cpp's own server, of xllamacpp.
+"""Replacement for `llama-server`: accepts the script's flags, and runs llama.cpp's own server from xllamacpp.
 
-The wheel has the server but not its program. A flag that is not one of these is refused, so that a script
-with another one fails. Where `KEPT_SERVER` names a file with the flags of a server that runs already, a
-script must give the same ones, and is answered by that one.
+The wheel has the server but not the program. Unknown flags are rejected, so that a script that uses one
+fails. If `KEPT_SERVER` names a file with the flags of a running server, a script must pass the same flags,
+and uses that server.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def main() -> None:
 
 
 def serve(given: argparse.Namespace, over: threading.Event) -> None:
-    """Serve until it is over; the address is printed once it answers."""
+    """Serve until stopped; the address is printed once the server responds."""
     import xllamacpp
 
     def cache(name: str) -> xllamacpp.ggml_type:

@@ -1,7 +1,7 @@
-"""Run Python scripts as they are, one by one: `python -m tests.completions.snippets.run_scripts SCRIPT…`.
+"""Run Python scripts unchanged, one by one: `python -m tests.completions.snippets.run_scripts SCRIPT…`.
 
-Stdout ends with a line of JSON: for each script what it printed, and `ids`, the prompt's and all that came
-after. KerasHub hands out text alone; its ids are noted where it turns them into text.
+Stdout ends with a line of JSON: for each script its output, and `ids`, those of the prompt and of everything
+after it. KerasHub returns text only, so its ids are recorded where it decodes them.
 """
 
 import contextlib

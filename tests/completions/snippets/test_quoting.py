@@ -1,4 +1,4 @@
-"""Whatever a text is, a script gives it back: to Python, to a shell, through JSON in a here-document."""
+"""A script reproduces any text exactly: in Python, in a shell, and through JSON in a here-document."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ shell_texts = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max
 
 
 def run(script: str, *command: str) -> str:
-    """A program's output for a script on its stdin, byte for byte."""
+    """Return a program's output for a script on its stdin, as bytes."""
     done = subprocess.run(command, input=script.encode(), capture_output=True, check=True)
     return done.stdout.decode()
 

@@ -1,4 +1,4 @@
-"""The scripts write the tokens that the engine wrote: each is run as it is written, on the bundled model."""
+"""The scripts generate the engine's tokens: each is run unchanged, on the bundled model."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from tests.support.ports import free_port
 
 from . import cases
 
-# Three programs add up the same numbers in another order; a choice this close might fall otherwise.
+# Three programs add the same numbers in different orders, so such a close choice might differ.
 CLEAR_LEAD = 0.01
 
 
 def given_as_ids(text: str) -> bool:
-    """Return whether a script says why its prompt stands as token ids."""
+    """Return whether a script explains why its prompt is given as token ids."""
     told = text.replace("\n# ", " ")
     return any(reason in told for reason in REASONS.values())
 
@@ -78,7 +78,7 @@ def test_the_python_scripts_run_by_themselves(
 
 @pytest.fixture(scope="module")
 def llama_server(recorded: dict[str, Recording], workshop: Workshop) -> Iterator[dict[str, str]]:
-    """What lets the scripts find one server for them all, in place of starting theirs."""
+    """Set up one server that all scripts share instead of starting their own."""
     workshop.prepare(snippet_of(recorded["lines"], "llama_cpp"))
     (model,) = workshop.folder.glob("build/*/*.gguf")
     kept, port = workshop.folder / "kept-server.json", free_port()

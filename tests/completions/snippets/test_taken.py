@@ -1,4 +1,4 @@
-"""How a completion is handed to another program: as text where that reads the same, safely in any case."""
+"""Transfer of a completion to another program: as text where it tokenizes the same, and always safely."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def script(tool: str, one: Taken, **options: Any) -> snippets.Snippet:
     return next(each for each in snippets.write(one, **options) if each.tool == tool)
 
 
-# Pieces of code, names of tokens and halves of them, and what joins.
+# Pieces of code, names of tokens and halves of them, and characters that join them.
 PIECES = (
     *fim.CONTROL_TOKENS,
     *("<bos>", "<eos>", "<pad>", "<unk>", "<|", "|>", "<", "fim_middle", "<|fim_", "prefix|>"),
@@ -64,7 +64,7 @@ requests = st.fixed_dictionaries(
 
 @pytest.fixture(scope="module")
 def readers() -> dict[str, Any]:
-    """Tool -> what turns a prompt's text into token ids as it does, `<bos>` first."""
+    """Map each tool to a function that tokenizes a prompt's text as the tool does, `<bos>` first."""
     path = str(presets.BUNDLED_FOLDER / VOCABULARY_FILE)
     keras = sentencepiece.SentencePieceProcessor(model_file=path)
     fast = tokenizer_json.build(pieces.read(presets.BUNDLED_FOLDER))

@@ -1,4 +1,4 @@
-"""Scripts, and a folder to run them in as a person would."""
+"""Scripts, and a folder to run them in as a user would."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from tests.support import ROOT
 
 @dataclass(frozen=True)
 class Workshop:
-    """A folder that looks like the repository's to a script, so that nothing is written in the real one.
+    """A folder that looks like the repository to a script, so that nothing is written to the real one.
 
     Attributes:
-        folder: holds `codegemma_ui`, and what `prepare` makes.
-        curl_log: whatever curl received.
+        folder: holds `codegemma_ui`, and the files made by `prepare`.
+        curl_log: everything that curl received.
     """
 
     folder: Path
     curl_log: Path
 
     def run(self, *command: str, **environ: str) -> str:
-        """What a command prints."""
+        """Return the output of a command."""
         done = subprocess.run(
             command,
             cwd=self.folder,
@@ -48,24 +48,24 @@ class Workshop:
             check=False,
         )
         assert done.returncode == 0, done.stderr.decode(errors="replace")[-4000:]
-        return done.stdout.decode()  # as it is: with its line endings
+        return done.stdout.decode()  # unchanged, with its line endings
 
     def prepare(self, snippet: Snippet) -> None:
-        """Run the commands that a script's view shows, but for pip's."""
+        """Run the commands shown with a script, except pip's."""
         for command in snippet.prepare:
             words = shlex.split(command)
             if words[0] != "pip" and not (self.folder / words[-1]).exists():
                 self.run(*words)
 
     def keep(self, snippet: Snippet, name: str) -> str:
-        """The script as a file."""
+        """Write the script to a file."""
         kept = self.folder / "scripts" / name.replace(" ", "-") / snippet.file
         kept.parent.mkdir(parents=True, exist_ok=True)
         kept.write_text(snippet.text, encoding="utf-8")
         return str(kept)
 
     def received(self) -> str:
-        """What curl received since the last time."""
+        """Return what curl received since the last call."""
         text = self.curl_log.read_text(encoding="utf-8") if self.curl_log.exists() else ""
         self.curl_log.unlink(missing_ok=True)
         return text

@@ -1,4 +1,4 @@
-"""OpenAI's own client of a page."""
+"""OpenAI's own client, connected to a page."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import openai
 
 from tests.server.scripted_page import Page, wait_until
 
-KEY = "a-long-key"  # as README.md and docs/ have it
+KEY = "a-long-key"  # as in README.md and docs/
 
 WAITING = 4
 
 
 def client_of(page: Page, **named: Any) -> openai.OpenAI:
-    """One that does not try again by itself."""
+    """Return a client that does not retry."""
     given: dict[str, Any] = {"api_key": KEY, "max_retries": 0, "timeout": 30, **named}
     return openai.OpenAI(base_url=f"{page.url}/v1", **given)
 

@@ -1,4 +1,4 @@
-"""One page over the scripted worker that serves other tools too, and OpenAI's own client of it."""
+"""A page over the scripted worker that also serves other tools, and OpenAI's own client connected to it."""
 
 from __future__ import annotations
 

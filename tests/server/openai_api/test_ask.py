@@ -1,4 +1,4 @@
-"""`max_tokens` of a middle becomes `max_length` of prompt and middle; what is too long is refused, or cut."""
+"""Conversion of `max_tokens` to `max_length`, prompt included; what is too long is rejected, or cut."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LONG = "value = other(1, 2)\n" * 400
 
 
 def prompt_of(request: dict, vocabulary: Vocabulary) -> tuple[int, int]:
-    """Tokens of the prompt as the engine builds it, and how many it cuts."""
+    """Return the number of tokens of the prompt that the engine builds, and how many it cuts."""
     files = [fim.File(**each) for each in request.get("files", ())]
     sides = (request.get("prefix", ""), request.get("suffix", ""))
     layout, path = request.get("layout", "psm"), request.get("path", "")

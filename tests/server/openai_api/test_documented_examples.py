@@ -1,4 +1,4 @@
-"""The examples for editors and clients, in README.md and docs/, run as they stand there but for the port."""
+"""The examples for editors and clients in README.md and docs/, run unchanged except for the port."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def output(*command: str) -> str:
 
 
 def middles(block: str, page: Page) -> list[str]:
-    """Run the requests of a block that starts a server and sends them, and return what they were answered."""
+    """Run the requests of a block that starts a server and sends them; return the responses."""
     serve, *calls = block.split("\ncurl ")
     assert "--openai-api" in serve
     assert f"CODEGEMMA_UI_API_KEY={KEY} " in serve
@@ -70,14 +70,14 @@ def test_the_question_for_its_health(page: Page) -> None:
 
 @pytest.mark.parametrize("page", ["README.md", "docs/editors.md"])
 def test_the_settings_of_llama_vscode(page: str) -> None:
-    """Names as llama.vscode's package.json has them."""
+    """The names are those in llama.vscode's package.json."""
     [settings] = map(json.loads, blocks(text(page), "json"))
     assert settings["llama-vscode.endpoint"] == ADDRESS
     assert settings["llama-vscode.api_key"] == KEY
 
 
 def test_the_settings_of_continue() -> None:
-    """Names as Continue's reference has them."""
+    """The names are those in Continue's reference."""
     [config] = blocks(section("docs/editors.md", "## Continue"), "yaml")
     [model] = yaml.safe_load(config)["models"]
     assert (model["provider"], model["model"]) == ("openai", "codegemma")

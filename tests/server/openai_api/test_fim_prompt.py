@@ -1,4 +1,4 @@
-"""A prompt written out with control tokens is read back into its sides, and no other text is."""
+"""A prompt with control tokens is parsed into its sides; no other text is."""
 
 from __future__ import annotations
 

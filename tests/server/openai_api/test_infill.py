@@ -1,4 +1,4 @@
-"""llama.cpp's `/infill`, with requests of llama.vscode and responses as from llama.cpp's own server."""
+"""llama.cpp's `/infill`: requests from llama.vscode, and responses like those of llama.cpp's own server."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CHUNK = {"text": "x = 1\ny = 2\nz = 3\n", "time": 1764100000000, "filename": "/h
 
 
 def as_llama_vscode(prefix: str, suffix: str = "", **more: object) -> dict:
-    """What llama.vscode sends for a suggestion (`createRequestPayload` in its src/llama-server.ts)."""
+    """Return llama.vscode's request for a suggestion (`createRequestPayload` in its src/llama-server.ts)."""
     return {
         "id_slot": 0,
         "input_prefix": prefix,
@@ -42,7 +42,7 @@ def as_llama_vscode(prefix: str, suffix: str = "", **more: object) -> dict:
 
 @pytest.fixture(scope="module")
 def llama_cpp(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
-    """llama.cpp's own server with the bundled model."""
+    """Run llama.cpp's own server with the bundled model."""
     folder = tmp_path_factory.mktemp("gguf")
     command = [sys.executable, "-m", "codegemma_ui", "export", "--format", "gguf"]
     subprocess.run([*command, "--out", str(folder / "out")], cwd=ROOT, check=True, timeout=120)
@@ -79,7 +79,7 @@ def test_the_answer_has_llama_cpps_keys(llama_cpp: httpx.Client, http: httpx.Cli
     assert set(ours["timings"]) == set(theirs["timings"]) - {"cache_n"}
     for name in set(theirs) - {"generation_settings", "timings"}:
         assert type(ours[name]) is type(theirs[name]), name
-    # Its README has `n_ctx` among them, its server (b11549) has it under /props alone.
+    # Its README lists `n_ctx` here, but its server (b11549) returns it only from /props.
     assert set(ours["generation_settings"]) - {"n_ctx"} <= set(theirs["generation_settings"])
     assert ours["generation_settings"]["n_ctx"] == 1024
 

@@ -1,4 +1,4 @@
-"""OpenAI's own client: completions at once and streamed, refusals in its own terms, a caller who leaves."""
+"""OpenAI's own client: completions whole and streamed, errors in OpenAI's format, and disconnects."""
 
 from __future__ import annotations
 
@@ -284,7 +284,7 @@ def test_a_crowd_is_refused_with_when_to_come_again(page: Page) -> None:
 
 
 def test_openais_client_comes_again_by_itself(page: Page) -> None:
-    """Its own retries, told when by us, bring everyone through."""
+    """Every request succeeds through the client's own retries, at the delay that we send."""
 
     async def crowd() -> list[openai.types.Completion]:
         client = openai.AsyncOpenAI(base_url=f"{page.url}/v1", api_key=KEY, max_retries=3)
@@ -319,7 +319,7 @@ def test_so_does_a_caller_who_leaves_before_the_answer(
 
 
 def test_a_caller_who_does_not_read_holds_no_place(page: Page, http: httpx.Client) -> None:
-    """Each takes its stream's first bytes and no more; the engine and the line are free all the same."""
+    """Each caller reads only the first bytes of its stream; the engine and the queue stay free."""
     address = urlsplit(page.url)
     asked = {"prompt": "slow 0.0001", "suffix": "import os\n" * 250, "max_tokens": 500}
     body = json.dumps({**asked, "stream": True, "logprobs": 5}).encode()

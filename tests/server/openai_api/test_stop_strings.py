@@ -1,4 +1,4 @@
-"""A text ends where a stop string is complete, however it comes, and no part of one is shown."""
+"""A text ends at a complete stop string, however it is split, and no part of one is shown."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from codegemma_ui.server.openai_api.stop_strings import StopStrings
 
 
 def run(stops: list[str], pieces: list[str]) -> tuple[list[str], str | None]:
-    """What is shown of each piece, and at the end; the stop string that came."""
+    """Return the text shown for each piece and at the end, and the stop string that was found."""
     strings, shown = StopStrings(stops), []
     for piece in pieces:
         shown.append(strings.feed(piece))

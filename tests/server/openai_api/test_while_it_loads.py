@@ -1,4 +1,4 @@
-"""Other tools get an error in their own format while there is no model."""
+"""Other tools get an error in their own format while no model is loaded."""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ class HuggingFaceHub(Hub):
             status = 404 if call.request.with_key else 401
             return _refuse(call, status, "RepoNotFound", "Repository not found")
 
-        # Who and what is public even for a gated model; only its files are kept back.
+        # Metadata is public even for a gated model; only its files are restricted.
         api = f"/api/models/{self.repo}"
         if path in (api, f"{api}/revision/main", f"{api}/revision/{self.commit}"):
             if self.faults.listing_fails and "blobs" in call.request.query:
@@ -94,7 +94,7 @@ class HuggingFaceHub(Hub):
         return entry
 
     def _hash(self, name: str) -> str:
-        """What the ETag says: SHA-256 for a large file, the git blob's hash for a small one."""
+        """Return the ETag: SHA-256 for a large file, the git blob's hash for a small one."""
         path, size = self.preset / name, self.files()[name]
         return _sha256(path, size) if size >= LARGE_FILE_BYTES else _git_hash(path, size)
 

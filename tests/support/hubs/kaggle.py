@@ -45,7 +45,7 @@ class KaggleHub(Hub):
     def environment(self) -> dict[str, str]:
         if self._fixed:
             return {"KAGGLE_API_ENVIRONMENT": "TEST"}
-        # Pages and hubs that are addressed as 127.0.0.1 are not asked through the proxy.
+        # Pages and hubs addressed as 127.0.0.1 are not contacted through the proxy.
         return {
             "KAGGLE_API_ENVIRONMENT": "LOCALHOST",
             "http_proxy": self.url,
@@ -80,7 +80,7 @@ class KaggleHub(Hub):
                 headers["X-Goog-Hash"] = md5_header(b"other bytes" if wrong else data)
             return call.file(name, headers)
 
-        # As Kaggle: a bad key is 401 for everybody, no key and no accepted terms are both 403.
+        # As on Kaggle: a bad key is always 401, a missing key and unaccepted terms are both 403.
         if call.request.with_key and not call.key_is_good():
             return _refuse(call, 401, "Unauthenticated")
         if self.faults.forbidden or (
@@ -108,7 +108,7 @@ class KaggleHub(Hub):
                     return _refuse(call, 500, "Internal error")
                 return call.json(self._listing(asked))
             case "DownloadModelInstanceVersion":
-                # The bytes lie in a cloud storage bucket, and a resume asks for its address.
+                # The bytes are in a cloud storage bucket, and a resumed download requests its address.
                 path = _STORAGE + asked["path"] if "path" in asked else _ARCHIVE
                 return call.redirect(f"http://{call.handler.headers['Host']}{path}")
             case _:
@@ -122,7 +122,7 @@ class KaggleHub(Hub):
         return {"files": files[start:end], "nextPageToken": token}
 
     def _archive(self) -> bytes:
-        """The whole model, which kagglehub asks for if there are more than 25 files."""
+        """Return the whole model, which kagglehub requests if there are more than 25 files."""
         packed = io.BytesIO()
         with tarfile.open(fileobj=packed, mode="w:gz", compresslevel=1) as archive:
             for name in self.files():

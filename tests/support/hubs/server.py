@@ -1,4 +1,4 @@
-"""What both hubs share: a threaded server on 127.0.0.1, file ranges, faults, a request log."""
+"""Shared by both hubs: a threaded server on 127.0.0.1, file ranges, faults, a request log."""
 
 import base64
 import contextlib
@@ -27,7 +27,7 @@ USERNAME = "loopback-user"
 
 @dataclass
 class Faults:
-    """What goes wrong. Change a running hub's `faults` to change it from the next request on.
+    """Faults to inject. Changing a running hub's `faults` takes effect with the next request.
 
     Args:
         requires_credentials: Files are for those who send a key, as for a gated model.
@@ -64,7 +64,7 @@ class Faults:
 
 @dataclass
 class Request:
-    """One line of the log: what came, whether it carried a key, and what was answered."""
+    """One line of the log: the request, whether it carried a key, and the response."""
 
     method: str
     path: str  # without the query
@@ -107,20 +107,20 @@ class Hub:
 
     @property
     def total_bytes(self) -> int:
-        """The size of the whole preset."""
+        """Return the size of the whole preset."""
         return sum(self.files().values())
 
     def files(self) -> dict[str, int]:
-        """The listing: path inside the preset -> bytes."""
+        """Return the listing: path inside the preset -> bytes."""
         found = sorted(path for path in self.preset.rglob("*") if path.is_file())
         return {path.relative_to(self.preset).as_posix(): path.stat().st_size for path in found}
 
     def environment(self) -> dict[str, str]:
-        """The variables that send a client here. They hold no key."""
+        """Return the variables that point a client to this hub. They hold no key."""
         raise NotImplementedError
 
     def answer(self, call: "Call") -> None:
-        """Answer one request that passed the common faults."""
+        """Respond to one request that passed the common faults."""
         raise NotImplementedError
 
     def start(self) -> "Hub":
@@ -143,7 +143,7 @@ class Hub:
             block_on_close = False
 
             def handle_error(self, request: Any, client_address: Any) -> None:
-                pass  # a client that was killed; the tests look at what they see on their side
+                pass  # a client that was killed; the tests check the client's side
 
         self._server = Server(("127.0.0.1", self._port), Handler)
         self._port = self._server.server_address[1]
@@ -172,17 +172,17 @@ class Hub:
         self._stopping.wait(seconds)
 
     def file_requests(self) -> list[Request]:
-        """The requests that asked for a file's bytes."""
+        """Return the requests for the contents of files."""
         return [request for request in self.requests if request.sent_bytes]
 
 
 class Call:
-    """One request being answered."""
+    """One request in progress."""
 
     def __init__(self, hub: Hub, handler: BaseHTTPRequestHandler) -> None:
         self.hub = hub
         self.handler = handler
-        parts = urlsplit(handler.path)  # absolute when the hub is asked as a proxy
+        parts = urlsplit(handler.path)  # absolute when the hub is used as a proxy
         length = int(handler.headers.get("Content-Length") or 0)
         body = handler.rfile.read(length) if length else b""
         self.request = Request(
@@ -220,7 +220,7 @@ class Call:
         self._head(302, {"Location": location}, 0)
 
     def file(self, name: str, headers: dict[str, str]) -> None:
-        """Send a file of the preset, or the range that was asked for, with the faults in force."""
+        """Send a file of the preset, or the requested range, with the current faults."""
         data = (self.hub.preset / name).read_bytes()
         if self.hub.faults.truncated == name:
             data = data[: len(data) // 2]
@@ -272,12 +272,12 @@ class Call:
 
 
 def md5_header(data: bytes) -> str:
-    """The value of X-Goog-Hash as Google Cloud Storage writes it."""
+    """Return the value of X-Goog-Hash as Google Cloud Storage writes it."""
     return "md5=" + base64.b64encode(hashlib.md5(data, usedforsecurity=False).digest()).decode()
 
 
 def isolated_environment(folder: Path, *hubs: Hub) -> dict[str, str]:
-    """This process's environment with no keys, no proxies and every cache below `folder`.
+    """Return this process's environment with no keys, no proxies and every cache below `folder`.
 
     Args:
         folder: A test's own folder; HOME and the caches are made in it.
@@ -310,6 +310,6 @@ def isolate_this_process(folder: Path, monkeypatch: pytest.MonkeyPatch, *hubs: H
 
 @contextlib.contextmanager
 def port_lock(port: int) -> Iterator[None]:
-    """Hold a port that clients cannot be told to change, against other runs of the tests."""
+    """Lock a port that clients cannot be configured to change, against other runs of the tests."""
     with FileLock(Path(tempfile.gettempdir()) / f"loopback-hub-{port}.lock", timeout=60):
         yield

@@ -1,8 +1,7 @@
-"""Hold modules of `codegemma_ui` to a profile, from before anything else runs.
+"""Apply a profile to the modules of `codegemma_ui`, before anything else runs.
 
-Each of our modules gets builtins of its own, whose `import` hands out stand-ins for the modules of the
-standard library in which something is missing. What is called from elsewhere is told apart by the builtins of
-the calling frame.
+Each of our modules gets its own builtins, whose `import` returns fakes for the modules of the standard
+library that lack something. Calls from elsewhere are recognized by the builtins of the calling frame.
 """
 
 import builtins
@@ -63,7 +62,7 @@ def _added(module: str) -> list[str]:
 
 
 def _checked(options: dict) -> dict:
-    """The options of a process that is started, or an error where the system does not have them."""
+    """Return the options of a new process, or raise if the system does not support them."""
     for name in PROFILE["popen"]:
         if options.get(name):
             raise ValueError(f"{name} is not supported on Windows platforms")
@@ -119,7 +118,7 @@ def _is_ours(frame: types.FrameType) -> bool:
 
 
 def _take_signal_handlers(asyncio: types.ModuleType) -> None:
-    """Windows' loops have no `add_signal_handler`."""
+    """Remove `add_signal_handler` from event loops, as on Windows."""
     loop = asyncio.unix_events._UnixSelectorEventLoop
     real = loop.add_signal_handler
     if not WINDOWS or getattr(real, "simulated", False):
@@ -164,7 +163,7 @@ class Finder:
 
 
 def _program_is_ours() -> bool:
-    """Return whether `python -m codegemma_ui…` or app.py is run: that module is not imported but executed."""
+    """Return whether `python -m codegemma_ui…` or app.py runs, a module that is executed and not imported."""
     words = sys.orig_argv[1:]
     if "-m" in words:
         return words[words.index("-m") + 1].partition(".")[0] == PACKAGE

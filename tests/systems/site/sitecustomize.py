@@ -1,4 +1,4 @@
-"""Python imports this by itself; where the profile cannot be applied, no program must run as if it were."""
+"""Imported by Python at startup; if the profile cannot be applied, the program must not run."""
 
 import os
 import traceback

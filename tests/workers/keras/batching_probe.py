@@ -1,4 +1,4 @@
-"""Runs prompts together on jax and prints, as JSON, what `test_batching.py` then reads.
+"""Run prompts in batches on jax and print JSON, which `test_batching.py` reads.
 
 `KERAS_BACKEND=jax python -m tests.workers.keras.batching_probe`
 """
@@ -75,7 +75,7 @@ def main() -> None:
 
 
 def watch_places(decoder: BatchedDecoder) -> list[int]:
-    """Return how many rows had a place, in each dispatch."""
+    """Return a list that collects the number of occupied slots in each dispatch."""
     found: list[int] = []
     decode_batch = decoder.steps.decode_batch
 
@@ -88,7 +88,7 @@ def watch_places(decoder: BatchedDecoder) -> list[int]:
 
 
 def requests(model: keras_nlp.models.GemmaCausalLM) -> list[tuple[Any, ...]]:
-    """Prompts of several lengths, in caches of two, greedy and drawn in several ways; half never stop."""
+    """Return prompts of several lengths, for caches of two lengths, greedy and sampled; half never stop."""
 
     def encode(text: str) -> list[int]:
         return [int(token) for token in model.preprocessor.tokenizer(text)]
@@ -120,7 +120,7 @@ def ask(
     stops: tuple[int, ...],
     forced: Sequence[int] = (),
 ) -> Any:
-    """The iterator of a request."""
+    """Return the iterator of a request."""
     return decoder.decode(prompt, max_length, sampling, stops, forced=forced)
 
 
@@ -133,7 +133,7 @@ def bits(choices: list[TokenChoice]) -> list[str]:
 
 
 def one_after_the_other(decoder: BatchedDecoder, asked: list[Any]) -> list[list[TokenChoice]]:
-    """Each alone, and read anew."""
+    """Run each request alone, without a cached prefix."""
     found = []
     for request in asked:
         decoder.forget()
@@ -144,7 +144,8 @@ def one_after_the_other(decoder: BatchedDecoder, asked: list[Any]) -> list[list[
 def side_by_side(
     decoder: BatchedDecoder, asked: list[Any], leaves: bool = False
 ) -> list[list[TokenChoice]]:
-    """All at once, each a few tokens after the one before; with `leaves`, every second one goes early."""
+    """Run all at once, each starting a few tokens after the one before; with `leaves`, every second one is
+    closed early."""
     decoder.forget()
     begun = [threading.Event() for _ in range(len(asked) + 1)]
     begun[0].set()
@@ -170,7 +171,7 @@ def side_by_side(
 
 
 def random_model() -> dict[str, Any]:
-    """A tiny model whose queries share keys, with a window and soft caps; and what it compiles."""
+    """Run a tiny model with grouped queries, a window and soft caps; report its tokens and compilations."""
     compiled = tiny(FLOAT32)
     decoder = BatchedDecoder(compiled, context_length=512, most=2)
     list(decoder.warm_up())
@@ -186,7 +187,7 @@ def random_model() -> dict[str, Any]:
 
 
 def narrow_model(precision: Precision) -> dict[str, Any]:
-    """The tiny model with narrow matrices that are dequantised in blocks, as a large model's are."""
+    """Run the tiny model with narrow matrices that are dequantized in blocks, as a large model's are."""
     with (
         mock.patch.object(weights, "BLOCK", 32 * 16),
         mock.patch.object(weights, "FEWEST_ROWS", 8),
@@ -226,7 +227,7 @@ def tiny(precision: Precision) -> JaxSteps:
 
 
 def of_the_tiny_model(asked: Sequence[tuple[int, int, float]]) -> list[tuple[Any, ...]]:
-    """Requests by the length of their prompts, their `max_length` and temperature."""
+    """Return requests from the length of each prompt, its `max_length` and temperature."""
     random = np.random.default_rng(0)
     return [
         (random.integers(1, 101, length).tolist(), total, Sampling(temperature, seed=length), ())

@@ -1,7 +1,7 @@
-"""One small program, compiled as a worker's are: `python -m tests.workers.keras.compile_probe BACKEND`.
+"""Compile a small program as a worker does: `python -m tests.workers.keras.compile_probe BACKEND`.
 
-It prints the result, what a person would be told of the cache, and the files in its folder. On torch
-compiling fails at first, as where what was kept cannot be loaded.
+It prints the result, the note on the cache, and the files in its folder. On torch the first compilation
+fails, as if a cached program could not be loaded.
 """
 
 from __future__ import annotations

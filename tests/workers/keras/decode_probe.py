@@ -1,12 +1,12 @@
-"""Runs the decoder on one Keras backend and prints, as JSON, what `test_decode.py` then reads.
+"""Run the decoder on one Keras backend and print JSON, which `test_decode.py` reads.
 
-A process has one backend for its life, so there is one of these per backend and model:
+A process has one backend, so there is one process per backend and model:
 `python -m tests.workers.keras.decode_probe jax tiny DUMP_FOLDER`, with KERAS_BACKEND=jax and XLA_FLAGS set to
-dump every module that XLA compiles into DUMP_FOLDER, which is how real compilations are counted.
+dump every module that XLA compiles into DUMP_FOLDER, which counts the real compilations.
 
 The model is "bundled", the preset that ships, or "tiny", a Gemma of two layers with random weights and the
-same vocabulary, which compiles and runs in a fraction of the time. "precisions" runs random models of a
-hundred tokens in every precision instead, and "tokens" the tiny one, for its tokens alone.
+same vocabulary, which compiles and runs in a fraction of the time. "precisions" runs random models with a
+vocabulary of a hundred tokens in every precision instead, and "tokens" only the tokens of the tiny one.
 """
 # ruff: noqa: E402 - what may be imported depends on the backend, so that is settled first
 
@@ -79,13 +79,13 @@ def main() -> None:
 
 
 def load(name: str) -> keras_nlp.models.GemmaCausalLM:
-    """A model of the bundled preset's vocabulary, in float32."""
+    """Load a model with the bundled preset's vocabulary, in float32."""
     if name == "bundled":
         return keras_nlp.models.GemmaCausalLM.from_preset(str(PRESET), dtype="float32")
     keras.utils.set_random_seed(11)
     tokenizer = keras_nlp.models.GemmaTokenizer.from_preset(str(PRESET))
     backbone = keras_nlp.models.GemmaBackbone(tokenizer.vocabulary_size(), **TINY, dtype="float32")
-    # Fresh weights find all tokens as likely, so that rounding would choose: 40 times the logits do not.
+    # Random weights make all tokens nearly equally likely, so rounding would decide; scale the logits by 40.
     scale = backbone.get_layer("final_normalization").scale
     scale.assign(scale + 39)
     preprocessor = keras_nlp.models.GemmaCausalLMPreprocessor(tokenizer)
@@ -93,7 +93,7 @@ def load(name: str) -> keras_nlp.models.GemmaCausalLM:
 
 
 def decoding(model: keras_nlp.models.GemmaCausalLM) -> dict:
-    """What the decoder does with a model."""
+    """Return the results of all decoder checks for a model."""
     decoder = Decoder(steps.of_model(BACKEND, model, FLOAT32), context_length=512)
     progress = list(decoder.warm_up())
     while decoder.steps.compiling:
@@ -115,7 +115,7 @@ def decoding(model: keras_nlp.models.GemmaCausalLM) -> dict:
 
 
 def precisions() -> dict:
-    """Random models in every precision, and with what Gemma 2 has more."""
+    """Run random models in every precision, and with Gemma 2's additional features."""
     return {
         "float32": random_model(FLOAT32, prompt_lengths=(5, 33, 511, 512, 513, 700)),
         "bfloat16": random_model(
@@ -152,7 +152,7 @@ def precisions() -> dict:
 
 
 def large(dtype: str) -> dict:
-    """A model whose matrices are large enough for blocks, and which passes for a large one."""
+    """Run a model with matrices large enough for blocks, and treat it as a large one."""
     with mock.patch.object(layers, "LARGE", 0):
         return random_model(
             Precision(dtype, "float32"),
@@ -167,7 +167,8 @@ def large(dtype: str) -> dict:
 
 
 def layered() -> dict:
-    """A model's tokens, all layers at once and a layer at a time: greedy, drawn, and with forced ones."""
+    """Return a model's tokens, all layers at once and one layer at a time: greedy, sampled, and with
+    forced ones."""
     model = load("tiny")
     prompt = Prompts(model).of_length(140)
     found: dict = {"parts": [], "tokens": []}
@@ -191,8 +192,8 @@ def layered() -> dict:
 
 
 def rounded() -> dict:
-    """Of the bundled model with its weights rounded to bfloat16: how far our tokens, all layers at once and a
-    layer at a time, are from those that KerasHub writes in float32."""
+    """Compare the bundled model with weights rounded to bfloat16, all layers at once and one layer at a
+    time, with KerasHub's tokens in float32."""
     model = load("bundled")
     for variable in model.backbone.weights:
         variable.assign(keras.ops.cast(keras.ops.cast(variable, "bfloat16"), "float32"))
@@ -210,7 +211,7 @@ def rounded() -> dict:
 
 
 def given_up(made: steps.PartedSteps, prompt: list[int]) -> dict:
-    """What is read into a cache in which a pass was given up after a layer, and into a new one."""
+    """Return the prefill into a cache in which a pass was abandoned after one layer, and into a new cache."""
     token_ids, stop_ids, looks = np.array(prompt, np.int32), steps.stop_array(STOPS), []
 
     def read(cache: Any) -> list:
@@ -229,8 +230,8 @@ def given_up(made: steps.PartedSteps, prompt: list[int]) -> dict:
 
 
 def int4() -> dict:
-    """What four bits lose of a matrix, in steps of its groups' ranges, and what the kernel makes of them, in
-    shares of the largest."""
+    """Return the error of int4 weights, in steps of their groups' ranges, and the kernel's error, relative
+    to the largest product."""
     torch = importlib.import_module("torch")
     products = importlib.import_module("codegemma_ui.workers.keras.steps.torch_products")
     random = torch.Generator().manual_seed(3)
@@ -251,7 +252,7 @@ def int4() -> dict:
 
 
 def tokens() -> dict:
-    """The tiny model's tokens in every precision, and what runs it."""
+    """Return the tiny model's tokens in every precision, and the versions that ran it."""
     narrow = [
         dtype for dtype in ("bfloat16", "int8", "int4") if dtype != "int4" or BACKEND == "torch"
     ]
@@ -264,9 +265,9 @@ def tokens() -> dict:
 
 
 def tokens_in(dtype: str) -> dict:
-    """Ours and KerasHub's in one precision: the latter in float32, of weights that lose nothing in ours.
+    """Return our tokens and KerasHub's in one precision: KerasHub's in float32, of weights exact in ours.
 
-    Those that torch writes are asked for twice, before the graphs are compiled and after.
+    On torch, ours are generated twice, before the graphs are compiled and after.
     """
     model = load("tiny")
     if dtype == "int4":
@@ -302,8 +303,8 @@ def tokens_in(dtype: str) -> dict:
 
 
 def apart(ours: list[TokenChoice], theirs: list[int]) -> float:
-    """By how many nats we prefer our token to theirs where they first part; 0 where they never do, infinite
-    where theirs is none of our likeliest."""
+    """Return by how many nats we prefer our token to theirs at the first difference; 0 if there is none,
+    infinite if theirs is not among our likeliest."""
     for choice, their in zip(ours, theirs, strict=True):
         if choice.id != their:
             return choice.logprob - dict(choice.alternatives).get(their, -math.inf)
@@ -311,7 +312,7 @@ def apart(ours: list[TokenChoice], theirs: list[int]) -> float:
 
 
 def together() -> list[list[int]]:
-    """The same in float32, asked for at once and written as rows of one cache."""
+    """Return the same tokens in float32, requested concurrently and decoded as one batch."""
     model = load("tiny")
     compiled = steps.of_model(BACKEND, model, FLOAT32)
     assert steps.takes_batches(compiled)
@@ -326,7 +327,7 @@ def together() -> list[list[int]]:
 
 
 class Prompts:
-    """FIM prompts as token ids: real code in the order PSM, of any length asked for."""
+    """FIM prompts as token ids: real code in the layout PSM, of any length."""
 
     def __init__(self, model: keras_nlp.models.GemmaCausalLM) -> None:
         self._encode = lambda text: [int(token) for token in model.preprocessor.tokenizer(text)]
@@ -354,7 +355,7 @@ def ids(choices: list[TokenChoice]) -> list[int]:
 
 
 def until_stop(decoder: Decoder, prompt: list[int], max_length: int) -> list[int]:
-    """Greedy tokens up to and including the first stop token."""
+    """Return greedy tokens up to and including the first stop token."""
     generated = []
     for choice in decoder.decode(prompt, max_length, GREEDY):
         generated.append(choice.id)
@@ -364,7 +365,7 @@ def until_stop(decoder: Decoder, prompt: list[int], max_length: int) -> list[int
 
 
 def greedy(decoder: Decoder, model: keras_nlp.models.GemmaCausalLM, prompts: Prompts) -> list[dict]:
-    """Ours and KerasHub's tokens for every prompt; the last is compared as text as well."""
+    """Return our tokens and KerasHub's for every prompt; the last is compared as text as well."""
     cases = [(prompts.snippet(snippet), SNIPPETS_LENGTH) for snippet in SNIPPETS]
     cases += [
         (prompts.of_length(length), total) for total, lengths in EDGES.items() for length in lengths
@@ -397,7 +398,7 @@ def greedy(decoder: Decoder, model: keras_nlp.models.GemmaCausalLM, prompts: Pro
 def without_preprocessor(
     model: keras_nlp.models.GemmaCausalLM,
 ) -> keras_nlp.models.GemmaCausalLM:
-    """The same weights: ids in, ids out."""
+    """Return a model with the same weights that takes and returns ids."""
     return keras_nlp.models.GemmaCausalLM(backbone=model.backbone, preprocessor=None)
 
 
@@ -407,7 +408,7 @@ def generated(
     max_length: int,
     stops: tuple[int, ...] | None = STOPS,
 ) -> list[int]:
-    """KerasHub's tokens, up to and including the first stop token; it compiles once a length."""
+    """Return KerasHub's tokens, up to and including the first stop token; it compiles once per length."""
     filled = np.arange(max_length) < len(prompt)
     padded = np.zeros(max_length, np.int32)
     padded[: len(prompt)] = prompt
@@ -419,7 +420,7 @@ def generated(
 
 
 def compilations(decoder: Decoder, prompts: Prompts) -> dict:
-    """Real compilations, and our own count, after warm-up and after a variety of requests."""
+    """Return the real compilations and our own count, after warm-up and after various requests."""
     warm = compiled(decoder)
     requests = itertools.product(
         (5, 31, 32, 33, 127, 128, 129, 161, 400, 500),
@@ -438,7 +439,7 @@ def compilations(decoder: Decoder, prompts: Prompts) -> dict:
 
 
 def compiled(decoder: Decoder) -> dict[str, int]:
-    """How often the backend has compiled so far, by everything that can be asked."""
+    """Return how often the backend has compiled so far, from every available counter."""
     counts = {
         "modules": len({path.name.split(".")[0] for path in DUMPS.glob("module_*")}),
         "programs": decoder.steps.compilations,
@@ -451,7 +452,7 @@ def compiled(decoder: Decoder) -> dict[str, int]:
 
 
 def reused(decoder: Decoder, prompts: Prompts) -> list[dict]:
-    """A prompt that grows, loses its end, or changes in the middle: what is read, and what comes."""
+    """Prompts that grow, lose their end, or change in the middle: the prefilled tokens, and the results."""
     base = prompts.of_length(300)
     edits = {
         "again": base,
@@ -488,7 +489,7 @@ def reused(decoder: Decoder, prompts: Prompts) -> list[dict]:
 
 
 def drafted(decoder: Decoder, prompts: Prompts) -> list[dict]:
-    """Tokens with drafts and without, how many passes they took, and how many were checks."""
+    """Return the tokens with drafts and without, the number of passes, and how many verified drafts."""
     repeating = prompts.of_length(60)[2:50] * 4
     cases = [prompts.snippet(snippet) for snippet in SNIPPETS]
     cases += [prompts.of_length(450), [BOS, *repeating]]
@@ -506,7 +507,7 @@ def drafted(decoder: Decoder, prompts: Prompts) -> list[dict]:
 
 
 class CountedSteps:
-    """Steps that count what is asked of them."""
+    """Steps that count their calls."""
 
     def __init__(self, steps: Any, calls: Counter[str]) -> None:
         self._steps, self._calls = steps, calls
@@ -517,7 +518,7 @@ class CountedSteps:
 
 
 def interrupted(decoder: Decoder, prompts: Prompts) -> dict:
-    """One prompt's tokens and logprobs: undisturbed, and after a longer one was closed half way."""
+    """Return one prompt's tokens and logprobs, before and after a longer request was closed half way."""
     prompt = prompts.snippet(SNIPPETS[3])
     before = [
         (choice.id, choice.logprob)
@@ -556,8 +557,8 @@ def sampled(decoder: Decoder, prompts: Prompts) -> dict[str, list[int]]:
 def alternatives(
     decoder: Decoder, model: keras_nlp.models.GemmaCausalLM, prompts: Prompts
 ) -> list[dict]:
-    """The five alternatives of sampled tokens, then of forced ones and one more, and the chance of a stop
-    token at each; with the model's own from one full pass."""
+    """Return the five alternatives of sampled tokens, then of forced ones and one more, and the
+    probability of a stop token at each; with those of the model from one full pass."""
     prompt = prompts.snippet(SNIPPETS[9])
     sampling = Sampling(temperature=1.3, top_k=100, seed=5)
     choices = list(itertools.islice(decoder.decode(prompt, 512, sampling, STOPS), 12))
@@ -585,7 +586,8 @@ def alternatives(
 
 
 def forced(decoder: Decoder, prompts: Prompts) -> list[dict]:
-    """What was written, and again with some of it forced; how much of the prompt was read for that."""
+    """Return the generated tokens, the same with some of them forced, and how much of the prompt was
+    prefilled."""
     results = []
     for sampling in (GREEDY, Sampling(temperature=1.0, top_p=0.9, seed=4)):
         for length, kept in ((40, 1), (130, 7), (200, 8), (480, 20)):
@@ -599,7 +601,7 @@ def forced(decoder: Decoder, prompts: Prompts) -> list[dict]:
 def full_logprobs(
     model: keras_nlp.models.GemmaCausalLM, tokens: list[int], length: int
 ) -> np.ndarray:
-    """Log-probabilities from the model's own pass without a cache: (len(tokens), vocabulary)."""
+    """Return log-probabilities from the model's own pass without a cache: (len(tokens), vocabulary)."""
     token_ids = np.zeros((1, length), np.int32)
     token_ids[0, : len(tokens)] = tokens
     mask = (np.arange(length) < len(tokens)).astype(np.int32)[None]
@@ -611,7 +613,8 @@ def full_logprobs(
 
 
 def taken(decoder: Decoder, model: keras_nlp.models.GemmaCausalLM, prompts: Prompts) -> dict:
-    """Tokens of the model in memory, and of the same weights read from a preset as the worker reads them."""
+    """Return tokens of the model in memory, and of the same weights loaded from a preset by the worker's
+    code."""
     prompt = prompts.snippet(SNIPPETS[1])
     kept = until_stop(decoder, prompt, SNIPPETS_LENGTH)
     with tempfile.TemporaryDirectory() as folder:
@@ -628,12 +631,11 @@ def random_model(
     coarse: bool = False,
     **options: Any,
 ) -> dict:
-    """A tiny model of random weights, grouped queries and a soft cap: cached against full passes.
+    """Run a tiny model of random weights, grouped queries and a soft cap: cached passes against full passes.
 
-    KerasHub's passes are in the precision of the activations; with `coarse` weights both are still the same.
+    KerasHub's passes are in the precision of the activations; with `coarse` weights both are still equal.
 
-    Under torch it runs without a C++ compiler unless `compiles`, so that the uncompiled step is held to the
-    same.
+    On torch it runs without a C++ compiler unless `compiles`, so that the uncompiled step is tested too.
     """
     os.environ["CXX"] = "g++" if compiles else "no-such-compiler"
     keras.utils.set_random_seed(7)
@@ -656,7 +658,7 @@ def random_model(
     errors: dict[int, float] = {}
     for length in prompt_lengths:
         prompt = random.integers(1, 101, length).tolist()
-        # Asking for 1,100 in all puts the longer ones in the cache of 1,536.
+        # A total of 1,100 puts the longer ones in the cache of 1,536.
         total = 1100 if length > 500 else 512
         choices = list(itertools.islice(decoder.decode(prompt, total, GREEDY), 6))
         decoder.steps.warmed()
@@ -682,11 +684,11 @@ def random_model(
 
 
 def coarsen(backbone: keras_nlp.models.GemmaBackbone, kernels: int = 1024) -> None:
-    """Weights that fit in int8 with a power of two as the scale, so that no narrow precision rounds them.
+    """Set weights that fit in int8 with a power of two as the scale, so that no narrow precision rounds them.
 
     Args:
-        kernels: what those of the layers are divided by, a power of two. Where layers add little to what
-            they are given, a model repeats its last token.
+        kernels: a power of two that divides the kernels of the layers. If layers add little to their
+            input, a model repeats its last token.
     """
     random = np.random.default_rng(1)
     for variable in backbone.weights:
@@ -706,7 +708,7 @@ def coarsen(backbone: keras_nlp.models.GemmaBackbone, kernels: int = 1024) -> No
 
 
 def coarsen_in_groups(backbone: keras_nlp.models.GemmaBackbone) -> None:
-    """Weights that int4 keeps as they are: of 32 inputs of an output, 15 steps of a power of two."""
+    """Set weights that int4 represents exactly: of 32 inputs of an output, 15 steps of a power of two."""
     random = np.random.default_rng(4)
     for variable in backbone.weights:
         if len(variable.shape) == 1:

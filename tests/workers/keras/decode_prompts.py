@@ -1,6 +1,6 @@
-"""Real code with a cursor in it: what the decoder and KerasHub's `generate()` must continue alike.
+"""Real code with a cursor in it, which the decoder and KerasHub's `generate()` must continue alike.
 
-Each entry is one file; `CURSOR` stands where the middle belongs.
+Each entry is one file; `CURSOR` marks the position of the middle.
 """
 
 CURSOR = "<CURSOR>"

@@ -1,4 +1,4 @@
-"""Runs `decode_probe.py` in a process of its own, which is one backend's."""
+"""Run `decode_probe.py` in its own process, since a process has one backend."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ FLOAT32_TOLERANCE = 1e-3
 def report(
     backend: str, model: str, dumps: Path, python: Path | str = sys.executable
 ) -> dict[str, Any]:
-    """What the decoder did.
+    """Return the results of the decoder.
 
     Args:
-        backend: of Keras; the test is skipped where it is not installed.
+        backend: of Keras; the test is skipped if it is not installed.
         model: "tiny", "bundled", "precisions" or "tokens".
-        dumps: where XLA leaves each module that it compiles, so that they can be counted.
-        python: the interpreter; another environment's has the framework.
+        dumps: folder for each module that XLA compiles, so that they can be counted.
+        python: the interpreter; that of another environment has the framework.
     """
     if python == sys.executable and not machine.backend(backend).installed:
         pytest.skip(f"{backend} is not installed")

@@ -1,9 +1,9 @@
-"""Environments that hold one version of torch or jax each, below build/versions and kept there.
+"""Environments that each hold one version of torch or jax, kept below build/versions.
 
-uv makes them, with what docs/backends.md gives a backend's own environment. It links files of its cache, so
-that what two versions share is on the disk once. torch is the CPU build where PyTorch's own index answers,
-else what the usual index has: on Linux the CUDA build, whose libraries torch needs to be imported at all (6
-GB).
+uv creates them with the requirements that docs/backends.md lists for a backend's own environment. It links
+files from its cache, so that files shared by two versions are stored once. torch is the CPU build if
+PyTorch's own index responds, otherwise the build of the usual index: on Linux the CUDA build, whose libraries
+torch needs to be imported at all (6 GB).
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Version:
 
     Attributes:
         minor: such as "2.8".
-        oldest: take its first patch; otherwise its last.
+        oldest: take its first patch release; otherwise its last.
         python: such as "3.12".
     """
 
@@ -59,9 +59,9 @@ VERSIONS = (
 
 
 def interpreter(version: Version) -> Path:
-    """The Python of an environment that has the version, made unless it is there.
+    """Return the Python of an environment with the version, which is created if necessary.
 
-    A test that asks is skipped where this machine has no such Python, or no index of packages answers.
+    The calling test is skipped if this machine has no such Python, or no package index responds.
     """
     folder = FOLDER / f"{version}-python{version.python}"
     python = folder / ("Scripts" if sys.platform == "win32" else "bin") / "python"
@@ -77,7 +77,7 @@ def interpreter(version: Version) -> Path:
 
 
 def base(wanted: str) -> str:
-    """A Python of this machine: pyenv's too, whose own commands run the one that is switched to."""
+    """Return a Python of this machine, including pyenv's, whose commands only run the selected version."""
     pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv") / "versions"
     candidates = [sys.executable, f"python{wanted}"]
     candidates += map(str, sorted(pyenv.glob(f"{wanted}.*/bin/python")))
@@ -93,7 +93,7 @@ def base(wanted: str) -> str:
 
 
 def install(python: Path, version: Version) -> None:
-    # keras-hub does without tensorflow-text, which would bring tensorflow: 2 GB.
+    # keras-hub works without tensorflow-text, which would install tensorflow: 2 GB.
     left_out = FOLDER / "left-out.txt"
     left_out.write_text("tensorflow-text; sys_platform == 'none'\n", encoding="ascii")
     wanted = [version.requirement, *BESIDE, "--python", str(python)]
@@ -111,7 +111,7 @@ def install(python: Path, version: Version) -> None:
 
 
 class OutOfReach(Exception):
-    """No package index answers."""
+    """No package index responds."""
 
 
 def uv(*arguments: str) -> None:

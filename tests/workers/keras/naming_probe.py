@@ -1,6 +1,6 @@
-"""Two programs that tensorflow compiles in an order: `python -m tests.workers.keras.naming_probe ab`.
+"""Compile two programs on tensorflow in a given order: `python -m tests.workers.keras.naming_probe ab`.
 
-It prints how many compiled programs stand in the cache folder.
+It prints the number of compiled programs in the cache folder.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""Write with a model over several devices: `python -m tests.workers.keras.parallel_probe FOLDER N`.
+"""Run a model on several devices: `python -m tests.workers.keras.parallel_probe FOLDER N`.
 
-A process of its own, since jax's number of devices is settled by XLA_FLAGS before it starts. With N of 1 it
-also makes the presets of `MODELS` in FOLDER. Stdout ends with a line of JSON, per preset: its `answers`, what
-the first device has of some arrays (`sharded`) of a `shape`, its `share` of all weights, and how many
-programs were compiled before and after everything was asked twice.
+It runs in its own process, since XLA_FLAGS sets jax's number of devices before the start. With N of 1 it also
+makes the presets of `MODELS` in FOLDER. Stdout ends with a line of JSON, per preset: its `answers`, the
+first device's shards of some arrays (`sharded`) of a `shape`, its `share` of all weights, and the number of
+compiled programs before and after every request was sent twice.
 """
 # ruff: noqa: E402 - what may be imported depends on the backend, so that is settled first
 
@@ -48,7 +48,7 @@ def main() -> None:
 
 
 def make(name: str) -> None:
-    """A preset of random weights, spread so that its tokens vary."""
+    """Make a preset of random weights, spread so that its tokens vary."""
     random = np.random.default_rng(5)
     heads, kv_heads = MODELS[name]
     backbone = keras_nlp.models.GemmaBackbone(

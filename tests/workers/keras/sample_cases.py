@@ -1,4 +1,4 @@
-"""What `sample_probe.py` draws and `test_sample.py` checks: the same for both."""
+"""Sampling cases shared by `sample_probe.py` and `test_sample.py`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Draws every case on one Keras backend, and prints ids and logprobs as JSON: see `test_sample.py`.
+"""Sample every case on one Keras backend, and print ids and logprobs as JSON for `test_sample.py`.
 
 `python -m tests.workers.keras.sample_probe jax`, with KERAS_BACKEND=jax.
 """
@@ -40,7 +40,7 @@ def main() -> None:
 
 
 def compiled(logits: np.ndarray) -> Callable[[SamplingParams], Any]:
-    """The program as the backend compiles it, for one position's logits and the second number."""
+    """Return the program as compiled by the backend, for one position's logits and the second number."""
     if BACKEND == "jax":
         import jax
 

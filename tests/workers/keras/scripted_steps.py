@@ -1,4 +1,4 @@
-"""Passes without a model, for what the decoder does around them."""
+"""Scripted steps without a model, for tests of the decoder's own logic."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ if TYPE_CHECKING:
 
 
 class ScriptedSteps:
-    """Steps that count in ids: after token t comes t + 1, after 49 comes 0; what is drawn is t + 2.
+    """Steps that count in ids: after token t comes t + 1, after 49 comes 0; a sampled token is t + 2.
 
-    Keeps every call it got.
+    Records every call.
 
     Attributes:
-        holds: a cache length and a size; passes of these wait until `released`, and say so by `held`.
+        holds: a cache length and a size; such passes wait until `released`, and signal `held`.
     """
 
-    shape: Shape  # neither of these is there: nobody asks passes without a model
+    shape: Shape  # neither of these is set: scripted passes have no model
     weights: Weights
     note: str | None = None
     takes_batches = False
@@ -40,8 +40,8 @@ class ScriptedSteps:
         self.fails = False
         self.holds: tuple[int, int] | None = None
         self.held, self.released = threading.Event(), threading.Event()
-        self.unsure = False  # checks find two tokens alike
-        self.drawn: list[float] = []  # the numbers that decided
+        self.unsure = False  # verification accepts two tokens
+        self.drawn: list[float] = []  # the random numbers used
         self.logprobs = [-0.1, -0.1, -9.0, -9.0, -9.0, -9.0, -4.0]
 
     def warmed(self) -> None:
@@ -115,18 +115,18 @@ class ScriptedSteps:
         self.calls.append((name, cache["length"], offset, size))
 
     def _picked(self, tokens: np.ndarray) -> TokenBatch:
-        """After each token the next one is chosen, and the likeliest of five."""
+        """Return t + 1 as the choice after each token t, and the five likeliest."""
         ids = (tokens[:, None] + np.array([1, 1, 2, 3, 4, 5])) % self.vocabulary_size
         logprobs = np.tile(np.array(self.logprobs, np.float32), (len(tokens), 1))
         return TokenBatch(ids.astype(np.int32), logprobs)
 
 
 class ScriptedRows(ScriptedSteps):
-    """The same for several rows together.
+    """The same for a batch of rows.
 
     Attributes:
-        before: called before rows are written.
-        written: of each dispatch the tokens that each place got.
+        before: called before rows are decoded.
+        written: for each dispatch, the tokens passed to each slot.
     """
 
     takes_batches = True

@@ -1,7 +1,7 @@
-"""Several prompts at once: each gets what it gets alone, and nobody waits long.
+"""Batches of prompts: each gets the tokens it gets alone, and no request waits long.
 
-The bundled preset runs for real in a process of its own (`batching_probe.py`); what needs no model runs
-against scripted steps.
+The bundled preset runs in a separate process (`batching_probe.py`); tests that need no model use scripted
+steps.
 """
 
 from __future__ import annotations
@@ -106,10 +106,10 @@ def wait_until(holds: Callable[[], bool]) -> None:
 
 
 class Crowd:
-    """Callers on threads of their own.
+    """Concurrent callers, each on its own thread.
 
     Args:
-        decoder: theirs.
+        decoder: their decoder.
     """
 
     def __init__(self, decoder: BatchedDecoder) -> None:
@@ -117,7 +117,7 @@ class Crowd:
         self.pool = ThreadPoolExecutor(16)
 
     def ask(self, *arguments: Any, **more: Any) -> Any:
-        """Ask, and come back when the request is in line; from the decoder's own thread too."""
+        """Send a request, and return when it is queued; also works on the decoder's own thread."""
         before = self.decoder._came
         future = self.pool.submit(lambda: list(self.decoder.decode(*arguments, **more)))
         wait_until(lambda: self.decoder._came > before)
@@ -125,7 +125,7 @@ class Crowd:
 
 
 def at_dispatch(inner: ScriptedRows, number: int, do: Callable[[], Any]) -> None:
-    """Do something while a dispatch is under way."""
+    """Call a function while a dispatch is in progress."""
 
     def before() -> None:
         if len(inner.written) == number:
@@ -194,7 +194,7 @@ def test_while_a_long_prompt_is_read_others_write_one_dispatch_in_all(scripted: 
     reads = [at for at, call in enumerate(after) if call[0] == "prefill"]
     between = [call[3] for call in after[reads[0] : reads[-1]] if call[0] == "rows"]
     assert len(reads) == len(planning.chunks(0, 2000, 2048))
-    assert len(between) == len(reads) - 1  # nobody stands still
+    assert len(between) == len(reads) - 1  # no request stalls
     assert sum(between) <= BURST
 
 
@@ -214,7 +214,7 @@ def test_of_a_crowd_of_newcomers_none_waits_for_more_than_a_dispatch_of_others(
     crowd.ask([4], 4000, GREEDY).result(20)
     after = inner.calls[marks[0] :]
     last = [at for at, call in enumerate(after) if call[0] == "verify"][2]
-    _, *between = [call[3] for call in after[:last] if call[0] == "rows"]  # the first was under way
+    _, *between = [call[3] for call in after[:last] if call[0] == "rows"]  # the first had begun
     assert between
     assert sum(between) <= BURST
 
@@ -248,7 +248,7 @@ def test_a_stop_does_not_wait_for_the_pass_under_way(scripted: Any) -> None:
     stopped.set()
     assert list(events) == []
     stopped.clear()
-    assert inner.calls == []  # the pass is still under way
+    assert inner.calls == []  # the pass is still in progress
     goes_on.set()
     assert len(ids(decoder.decode([3], 20, GREEDY))) == 19
     assert [call[0] for call in inner.calls].count("prefill") == 1  # no pass followed it
@@ -315,7 +315,7 @@ def test_one_who_leaves_frees_a_place_and_takes_nothing_along(scripted: Any) -> 
     wait_until(lambda: bool(staying))
     assert ids(staying[0].result(20)) == [(7 + each) % 50 for each in range(88)]
     wait_until(lambda: not decoder._runs)
-    assert sum(map(sum, inner.written)) < 2900  # who left would have written 2,998
+    assert sum(map(sum, inner.written)) < 2900  # the closed one would have generated 2,998
 
 
 def test_reading_ends_between_passes_where_it_is_over(scripted: Any) -> None:
@@ -325,7 +325,7 @@ def test_reading_ends_between_passes_where_it_is_over(scripted: Any) -> None:
     assert list(decoder.decode(prompt, 2000, GREEDY, should_stop=lambda: next(asked))) == []
     assert [call[2:] for call in inner.calls] == [(0, 512)]
     next(decoder.decode(prompt, 2000, GREEDY))
-    assert inner.calls[1][2] == 512  # it goes on from there
+    assert inner.calls[1][2] == 512  # it continues from there
 
 
 def test_a_prompt_whose_reading_fails_fails_alone(scripted: Any) -> None:
@@ -343,7 +343,7 @@ def test_a_prompt_whose_reading_fails_fails_alone(scripted: Any) -> None:
     with pytest.raises(ValueError, match="should be finite"):
         failing[0].result(20)
     with pytest.raises(ValueError, match="should be finite"):
-        going.result(20)  # its own tokens are no numbers either
+        going.result(20)  # its own tokens are not numbers either
     inner.logprobs[0] = -0.1
     assert len(list(decoder.decode([4], 60, GREEDY))) == 59
 

@@ -1,6 +1,7 @@
-"""The cache of compiled programs, with each real framework: its path, damage in it, and none at all.
+"""The cache of compiled programs, with each real framework: its path, damaged files, and no cache.
 
-A small program stands for a model where that shows the same: it saves the import of Keras and the load.
+A small program replaces a model wherever the result is the same, which saves the import of Keras and the
+load.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ ROOT = Path(__file__).parents[3]
 
 @pytest.fixture(autouse=True)
 def this_process_stays_as_it_is(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """`compiled.use` settles variables and keeps what it found."""
+    """Restore what `compiled.use` changes: variables and its own state."""
     for name in ("_folder", "_problem", "_damaged", "_given_up"):
         monkeypatch.setattr(compiled, name, getattr(compiled, name))
     before = dict(os.environ)
@@ -39,7 +40,7 @@ def this_process_stays_as_it_is(monkeypatch: pytest.MonkeyPatch) -> Iterator[Non
 
 
 def probe(home: Path, backend: str) -> dict[str, Any]:
-    """What `compile_probe` reports, with a cache and temporary files below `home` alone."""
+    """Return the report of `compile_probe`, with a cache and temporary files below `home` only."""
     (home / "tmp").mkdir(parents=True, exist_ok=True)
     done = subprocess.run(
         [sys.executable, "-m", "tests.workers.keras.compile_probe", backend],
@@ -51,7 +52,7 @@ def probe(home: Path, backend: str) -> dict[str, Any]:
         cwd=ROOT,
         capture_output=True,
         encoding="utf-8",
-        errors="replace",  # tensorflow quotes a damaged file as it is
+        errors="replace",  # tensorflow quotes a damaged file unchanged
         check=False,
         timeout=180,
     )
@@ -62,7 +63,7 @@ def probe(home: Path, backend: str) -> dict[str, Any]:
 
 
 def files(home: Path, backend: str) -> list[Path]:
-    """What the framework has kept, without our sums."""
+    """Return the framework's cached files, without our checksums."""
     folder = home / ".cache" / "codegemma-ui" / backend
     return [one for one in folder.rglob("*") if one.is_file() and one.name != compiled.SUMS]
 
@@ -76,7 +77,7 @@ def test_blanks_quotes_and_hangul_in_a_path_and_damaged_files(tmp_path: Path, ba
     assert list(tmp_path.iterdir()) == [home]  # nothing beside it, such as before a blank
     assert ".keras" not in first["home"]
 
-    # As a process leaves them that was killed while it wrote: no sums tell, the framework finds it.
+    # As left by a process killed while writing: there are no checksums, and the framework detects it.
     noise = random.Random(1)
     garbage = set()
     for file in files(home, backend):
@@ -87,7 +88,7 @@ def test_blanks_quotes_and_hangul_in_a_path_and_damaged_files(tmp_path: Path, ba
     (home / ".cache" / "codegemma-ui" / backend / compiled.SUMS).unlink()
     second = probe(home, backend)
     assert f"{home}/.cache/codegemma-ui/{backend} could not be read" in second["note"]
-    assert len(second["kept"]) == len(first["kept"])  # made again
+    assert len(second["kept"]) == len(first["kept"])  # recompiled
     assert garbage.isdisjoint({file.read_bytes() for file in files(home, backend)})
 
 
@@ -134,12 +135,12 @@ def test_what_was_used_longest_ago_makes_room(tmp_path: Path) -> None:
 
 
 class TestSums:
-    """They tell of a bit that is flipped in machine code, which a framework would run."""
+    """Checksums detect a flipped bit in machine code, which a framework would run."""
 
     @pytest.fixture
     def folder(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-        monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", "")  # so that leaving takes it back
+        monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", "")  # so that it is restored at the end
         for name in ("MIN_COMPILE_TIME_SECS", "MIN_ENTRY_SIZE_BYTES"):
             monkeypatch.setenv(f"JAX_PERSISTENT_CACHE_{name}", "0")
         monkeypatch.setattr("warnings.showwarning", print)
@@ -153,14 +154,14 @@ class TestSums:
 
     @staticmethod
     def again(keep: bool = True) -> str | None:
-        """What a next process says."""
+        """Return the note of a new process on the cache."""
         os.environ.pop("JAX_COMPILATION_CACHE_DIR", None)
         compiled.use("jax", keep)
         return compiled.note()
 
     def test_hold_where_nothing_changed(self, folder: Path) -> None:
-        (folder / "three").write_bytes(b"newer")  # by a process that has not come so far
-        (folder / "two").unlink()  # thrown away by someone
+        (folder / "three").write_bytes(b"newer")  # by a process that has not got this far
+        (folder / "two").unlink()  # deleted by someone
         assert self.again() is None
         assert (folder / "one").exists()
 
@@ -227,7 +228,7 @@ def test_tensorflows_flags_are_quoted_and_a_persons_stay(
 
 @needs_root
 def test_tensorflow_loads_for_a_user_without_an_entry_or_a_home() -> None:
-    """A container that is started with `--user`. The real model: it is KerasHub that asks for a home."""
+    """A container started with `--user`. The real model, since it is KerasHub that needs a home."""
     told = as_nobody(WORKER, str(presets.BUNDLED_FOLDER), TF_USE_LEGACY_KERAS="1")
     loaded = json.loads(told.splitlines()[-1])
     assert loaded["worker"] == "loaded", loaded

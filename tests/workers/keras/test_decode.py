@@ -1,8 +1,7 @@
-"""The decode loop gives KerasHub's own tokens on every backend, and compiles nothing once warm.
+"""The decode loop generates KerasHub's own tokens on every backend, and compiles nothing after warm-up.
 
-Models run for real, in one process per backend and model (`decode_probe.py`), since Keras takes one backend
-per process: a tiny one of random weights, and the bundled preset. What needs no model runs against scripted
-steps.
+A tiny model of random weights and the bundled preset run in one process per backend and model
+(`decode_probe.py`), since Keras takes one backend per process. Tests that need no model use scripted steps.
 """
 
 from __future__ import annotations
@@ -33,8 +32,8 @@ SAMPLED = Sampling(temperature=0.8, seed=1)
 
 
 def programs(context_length: int) -> int:
-    """Return how many are compiled: for each cache length the smallest chunk is a check, the others are read,
-    and tokens are written; sampling is compiled once."""
+    """Return the number of compiled programs: for each cache length one that verifies drafts, those that
+    prefill, and the one that decodes; and one for sampling."""
     lengths = planning.cache_lengths(context_length)
     return sum(len(planning.chunk_sizes(length)) + 1 for length in lengths) + 1
 
@@ -75,9 +74,9 @@ class TestOnEveryBackend:
         warm, after = report["compilations"]["warm"], report["compilations"]["after"]
         assert after == warm
         if report["backend"] == "torch":
-            assert warm["programs"] == 2 * PROGRAMS  # graphs, and what inductor makes of them
+            assert warm["programs"] == 2 * PROGRAMS  # graphs, and inductor's output for them
         else:
-            assert warm["modules"] >= PROGRAMS  # or the dump is not where it is looked for
+            assert warm["modules"] >= PROGRAMS  # or the dump is in another folder
             assert warm["programs"] == PROGRAMS
 
     def test_warm_up_tells_how_far_it_is(self, report: Any) -> None:
@@ -129,7 +128,7 @@ class TestOnEveryBackend:
     def test_what_is_forced_changes_nothing_that_would_have_come(self, report: Any) -> None:
         for case in report["forced"]:
             assert case["again"] == case["whole"]
-            assert case["prefill"] <= 24  # the prompt was there
+            assert case["prefill"] <= 24  # the prompt was cached
 
     def test_weights_read_from_a_preset_are_the_models(self, report: Any) -> None:
         taken = report["taken"]
@@ -141,7 +140,7 @@ class TestOnEveryBackend:
 
 
 def assert_alike(one: list[list[float]], other: list[list[float]]) -> None:
-    """The same tokens, and logprobs that differ by the order of sums at most."""
+    """Check for the same tokens, and logprobs that differ at most by the order of sums."""
     assert [token for token, _ in one] == [token for token, _ in other]
     np.testing.assert_allclose(
         [logprob for _, logprob in one], [logprob for _, logprob in other], atol=FLOAT32_TOLERANCE
@@ -159,7 +158,7 @@ def ids(choices: Any) -> list[int]:
 
 
 def drain(decoder: Decoder) -> None:
-    """Wait for the pass that was begun ahead."""
+    """Wait for the pass that was started ahead."""
     decoder._thread.submit(lambda: None).result()
 
 
@@ -340,7 +339,7 @@ class TestTheLoop:
         while next(warming)[0] < programs(512) or not inner.held.is_set():
             pass
         assert ids(decoder.decode([1] * 20, 24, GREEDY)) == [2, 3, 4, 5]
-        with ThreadPoolExecutor(1) as aside:  # this one needs what is tried, and waits for it
+        with ThreadPoolExecutor(1) as aside:  # waits for the program being tried
             begun = aside.submit(next, decoder.decode([1] * 20, 1000, GREEDY))
             assert next(warming)[0] == programs(512)
             assert not begun.done()
@@ -377,7 +376,7 @@ class SlowSteps(ScriptedSteps):
     """A large model on a slow machine: a token takes 20 ms to prefill, a pass 100 ms more.
 
     Attributes:
-        now_s: what its clock shows.
+        now_s: the current time of its clock.
     """
 
     weight_bytes = 5_000_000_000
@@ -399,7 +398,7 @@ class PartedSteps(SlowSteps):
     """The same in ten parts.
 
     Attributes:
-        parts_done: of each `prefill`.
+        parts_done: for each `prefill`.
         before: called before each part.
     """
 
@@ -454,7 +453,7 @@ class TestPrefillInParts:
         assert inner.parts_done == [3]
         assert inner.passes == []
         left.clear()
-        # Nothing of it is taken to have been read.
+        # No part of it counts as prefilled.
         assert next(decoder.decode(prompt, 240, GREEDY, should_stop=left.is_set)).id == 40
         assert decoder.prefilled_tokens >= len(prompt)
 
@@ -563,11 +562,11 @@ class TestPrefill:
             stopped.set()
             assert list(events) == []
         stopped.clear()  # a worker forgets a request that has ended
-        assert inner.calls == []  # the pass is still under way
+        assert inner.calls == []  # the pass is still in progress
         should_continue.set()
         assert next(decoder.decode([7] * 1500, 2000, GREEDY)).id == 8
         offsets = [call[2] for call in inner.calls if call[0] != "decode"]
-        assert offsets[:2] == [0, 512]  # one pass of the first, and the second goes on from it
+        assert offsets[:2] == [0, 512]  # one pass of the first, and the second continues from it
 
 
 class TestReuse:

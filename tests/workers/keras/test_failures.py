@@ -1,4 +1,4 @@
-"""A failure to load is explained by what the library said or by what stands in the folder."""
+"""The explanation of a failed load is based on the library's error or on the files in the folder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When a middle ends, and how its tokens become text; the decode loop is scripted."""
+"""The end of a middle, and the conversion of its tokens to text, with a scripted decode loop."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ LOADED = Loaded(
 
 
 class ScriptedDecoder:
-    """Says the given ids, then the letter that fills the rest, up to `max_length`."""
+    """Generates the given ids, then one id repeatedly, up to `max_length`."""
 
     def __init__(self, ids: Sequence[int], then: int) -> None:
         self.ids, self.then = ids, then
@@ -88,7 +88,7 @@ def test_max_length_counts_the_prompt(vocabulary: Vocabulary) -> None:
     assert last.stop_reason == "max_length"
     assert length_of(last) == 40
     assert last.stop_token is None
-    assert last.middle == last.raw_output  # nothing is cut where no stop token came
+    assert last.middle == last.raw_output  # nothing is cut without a stop token
 
 
 def test_korean_and_emoji_arrive_whole(vocabulary: Vocabulary) -> None:
@@ -219,7 +219,7 @@ def test_speeds_are_of_the_tokens(vocabulary: Vocabulary) -> None:
 def test_forced_tokens_count_for_no_speed(vocabulary: Vocabulary) -> None:
     given = vocabulary.encode("sys.")
     alone = done_of(run(vocabulary, [vocabulary.eos_id], forced="sys."))
-    assert alone.ttft_s == 1.0 + len(given)  # a tick each, and the first that the model wrote
+    assert alone.ttft_s == 1.0 + len(given)  # a tick each, and the first token from the model
     assert alone.tokens_per_s is None
     more = done_of(run(vocabulary, [*vocabulary.encode("x") * 2, vocabulary.eos_id], forced="sys."))
     assert more.tokens_per_s == 1.0

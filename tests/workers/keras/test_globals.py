@@ -1,4 +1,4 @@
-"""What Keras, jax, tensorflow and torch read from variables and files does not reach the engine."""
+"""Variables and files that configure Keras, jax, tensorflow and torch do not affect the engine."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ KERAS_JSON = {
 
 
 def told(home: Path, backend: str, look: str, **environ: str) -> dict[str, Any]:
-    """What a process says of itself in which somebody has set a good deal."""
+    """Return the report of a process that runs with many such settings."""
     (home / ".keras").mkdir(exist_ok=True)
     (home / ".keras" / "keras.json").write_text(json.dumps(KERAS_JSON))
     done = subprocess.run(
@@ -49,7 +49,7 @@ def told(home: Path, backend: str, look: str, **environ: str) -> dict[str, Any]:
         "image_data_format": "channels_last",
         "nnx": False,
     }
-    # The file is somebody's own, and nothing is put beside it.
+    # The file belongs to the user, and nothing is written next to it.
     assert json.loads((home / ".keras" / "keras.json").read_text()) == KERAS_JSON
     assert [one.name for one in (home / ".keras").iterdir()] == ["keras.json"]
     return report
@@ -125,7 +125,7 @@ report = {
 
 
 class TestTorchsDevice:
-    """A stand-in for torch, since no machine has every device."""
+    """A fake torch, since no machine has every device."""
 
     @staticmethod
     def torch(monkeypatch: pytest.MonkeyPatch, *there: str) -> None:
@@ -140,7 +140,7 @@ class TestTorchsDevice:
     @pytest.mark.parametrize(
         ("there", "asked", "chosen"),
         [
-            (("mps",), "auto", "cpu"),  # a Mac: Keras takes mps there, which is untried
+            (("mps",), "auto", "cpu"),  # a Mac: Keras uses mps there, which is untested
             (("cuda",), "auto", "cuda"),
             ((), "auto", "cpu"),
             (("cuda",), "cpu", "cpu"),

@@ -1,6 +1,6 @@
-"""Presets on disk to models: precision, KerasHub's own tables, and files that are not as they should be.
+"""Presets on disk to models: precision, KerasHub's own tables, and invalid files.
 
-These run in this process on jax; every backend comes through the same functions.
+These tests run in this process on jax; every backend uses the same functions.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ from tests.support.hubs.fetching import run
 
 @pytest.fixture(scope="module", autouse=True)
 def jax_process() -> Iterator[None]:
-    """Make this process a worker's, for these tests only."""
+    """Configure this process as a worker, for these tests only."""
     with pytest.MonkeyPatch.context() as process:
         for name in ("tensorflow", "tensorflow_text"):
-            process.setitem(sys.modules, name, None)  # so that leaving takes it back
+            process.setitem(sys.modules, name, None)  # so that it is restored at the end
         process.setattr("warnings.showwarning", warnings.showwarning)
         before = dict(os.environ)
         environment.before_import("jax")
@@ -92,7 +92,7 @@ def test_float16_that_overflows_falls_back_to_float32(model: Any, tmp_path: Path
         model.save_to_preset(str(tmp_path / "loud"))
     finally:
         model.set_weights(weights)
-    for dtype, comes_to in (("auto", "float32"), ("float16", "float16")):  # the latter as asked
+    for dtype, comes_to in (("auto", "float32"), ("float16", "float16")):  # the latter as requested
         loaded = loading.load(tmp_path / "loud", "jax", dtype, OLD_CARD)
         assert loaded.precision.weights == comes_to
 
@@ -108,7 +108,7 @@ def test_token_ids_equal_kerashubs(model: Any, vocabulary: Vocabulary) -> None:
             tokenizer.start_token_id,
             *map(int, tokenizer(prompt.text)),
         ]
-    # The one character that SentencePiece reads as another: here it is written by its bytes.
+    # The one character that SentencePiece normalizes to another: here it is encoded as bytes.
     block = "a\u2581b"
     assert list(map(int, tokenizer(block))) == vocabulary.encode("a b") != vocabulary.encode(block)
     assert tokenizer.detokenize(vocabulary.encode(block)) == block
@@ -167,7 +167,7 @@ def test_every_backends_out_of_memory_is_one_error(error: Exception) -> None:
     told = readable(error)
     assert told.code == "not_enough_memory"
     assert told.message.startswith("There was not enough memory.")
-    assert told.hint == ""  # what would need less depends on what is in force: the client says it
+    assert told.hint == ""  # the client adds the hint, which depends on the current settings
 
 
 def test_a_missing_package_is_named_with_its_interpreter() -> None:
@@ -182,7 +182,7 @@ def test_a_missing_package_is_named_with_its_interpreter() -> None:
 
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The bundled model as `export --format transformers --dtype bfloat16` writes it."""
+    """Return the bundled model as `export --format transformers --dtype bfloat16` writes it."""
     folder = tmp_path_factory.mktemp("exported") / "transformers"
     command.export(
         argparse.Namespace(
@@ -194,7 +194,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def choices(folder: Path) -> list[tuple[int, float]]:
-    """Greedy tokens after a prompt, in float32."""
+    """Return greedy tokens after a prompt, in float32."""
     vocabulary = Vocabulary(folder)
     prompt = vocabulary.prompt("def mean(values):\n    return sum(values) / ", "\n", 128).token_ids
     decoder = Decoder(loading.load(folder, "jax", "float32", CPU).steps, context_length=256)

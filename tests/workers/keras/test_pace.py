@@ -1,4 +1,4 @@
-"""Which chunks a prefill may take, by what passes took."""
+"""Allowed prefill chunks, from the durations of past passes."""
 
 from __future__ import annotations
 

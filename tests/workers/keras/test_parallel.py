@@ -1,4 +1,4 @@
-"""A model over 2 and 4 devices, which are virtual ones of the CPU, writes what it writes on one."""
+"""A model on 2 and 4 devices, virtual ones of the CPU, generates the same tokens as on one."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ HEADS = {"fim_small": 4, "one": 1, "two": 2, "sixteen": 16}
 
 @pytest.fixture(scope="module")
 def reports(tmp_path_factory: pytest.TempPathFactory) -> dict[int, dict[str, Any]]:
-    """Devices -> what `parallel_probe` says."""
+    """Map each number of devices to the report of `parallel_probe`."""
     folder = tmp_path_factory.mktemp("presets")
 
     def probe(devices: int) -> dict[str, Any]:

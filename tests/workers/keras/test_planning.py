@@ -1,4 +1,4 @@
-"""Prompts are cut into few lengths, at the least cost, and never past a cache's end."""
+"""Prompts are split into chunks of a few sizes, at the lowest cost, and never past a cache's end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Random models in every precision, and with what Gemma 2 has more, give KerasHub's log-probabilities."""
+"""Random models in every precision, also with Gemma 2's features, match KerasHub's log-probabilities."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def test_cached_passes_agree_with_full_ones_across_chunks(report: Any) -> None:
     tiny = report["float32"]
     assert set(tiny["errors"]) == {"5", "33", "511", "512", "513", "700"}
     assert max(tiny["errors"].values()) < FLOAT32_TOLERANCE
-    assert tiny["spread"] > 0.5  # the logits are not all alike
+    assert tiny["spread"] > 0.5  # the logits are not all equal
 
 
 def test_the_cache_is_of_the_models_compute_dtype(report: Any) -> None:
@@ -45,7 +45,7 @@ def test_narrow_weights_are_computed_with_in_full(report: Any, dtype: str) -> No
 def test_large_matrices_are_multiplied_in_blocks(report: Any) -> None:
     assert tuple(report["large"]) == LARGE_DTYPES
     for dtype, large in report["large"].items():
-        # torch takes a prefill's rows in bfloat16 where that is faster.
+        # torch computes a prefill's rows in bfloat16 where that is faster.
         rounds = report["backend"] == "torch" and dtype != "float32"
         tolerance = BFLOAT16_TOLERANCE if rounds else FLOAT32_TOLERANCE
         assert max(large["errors"].values()) < tolerance, dtype
@@ -69,7 +69,7 @@ def test_bfloat16_writes_what_generate_writes_in_float32(report: Any) -> None:
     assert len(at_once) == len(one_by_one) == 20
     assert rounded["tokens"] > 300
     assert max(at_once) <= 0.05
-    # Large, torch may take a prefill's rows in bfloat16.
+    # For a large model, torch may compute a prefill's rows in bfloat16.
     assert max(one_by_one) <= (0.2 if report["backend"] == "torch" else 0.05)
 
 
@@ -96,7 +96,7 @@ def test_what_gemma_2_has_more_is_done_as_kerashub_does_it(report: Any) -> None:
 
 def test_what_torch_compiles_in_half_width_gives_the_same(report: Any) -> None:
     if report["backend"] == "torch":
-        assert report["bfloat16"]["compiled"] == 3  # reads 32, checks 8, writes
+        assert report["bfloat16"]["compiled"] == 3  # prefills 32, verifies 8, decodes
         assert report["bfloat16"]["note"] is None
 
 

@@ -1,4 +1,4 @@
-"""What stood before is guessed again; drafts that do not pay wait."""
+"""Prompt lookup: repeated text is drafted, and drafting pauses if drafts are rejected."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def test_of_equal_runs_the_last_counts() -> None:
 
 def test_nothing_is_guessed_where_nothing_like_it_stood() -> None:
     assert Draft([1, 2, 3, 4, 5], width=4).guess() == []
-    assert Draft([2, 3, 4, 9, 2, 3, 4], width=4).guess() == []  # three alike are too few
+    assert Draft([2, 3, 4, 9, 2, 3, 4], width=4).guess() == []  # three equal ones are too few
     assert Draft([], width=4).guess() == []
     assert Draft([5], width=4).guess() == []
 

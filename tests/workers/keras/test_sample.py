@@ -1,6 +1,6 @@
-"""Temperature, then top-k, then top-p, drawn on the device as plain numpy draws: on every backend.
+"""Temperature, top-k and top-p sampling on the device, against plain numpy, on every backend.
 
-Keras takes one backend a process, so each backend draws in one of its own (`sample_probe.py`).
+Keras takes one backend per process, so each backend samples in its own (`sample_probe.py`).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ REPOSITORY = Path(__file__).parents[3]
 
 @pytest.fixture(scope="module", params=BACKENDS)
 def drawn(request: pytest.FixtureRequest) -> Any:
-    """What a backend drew: (settings, numbers) ids, and their logprobs, for each of the logits."""
+    """Return a backend's samples: (settings, numbers) ids, and their logprobs, for each of the logits."""
     if not machine.backend(request.param).installed:
         pytest.skip(f"{request.param} is not installed")
     environment = {**os.environ, "KERAS_BACKEND": request.param, "TF_CPP_MIN_LOG_LEVEL": "2"}
@@ -64,7 +64,7 @@ def test_the_logprob_is_the_models_own_whatever_was_asked(drawn: Any, name: str)
 
 
 def test_each_setting_leaves_its_mark() -> None:
-    """The reference by itself: a case that changes nothing would show nothing."""
+    """The reference itself: a setting without an effect would test nothing."""
     logits = LOGITS["skewed"]
     kept = {
         settings: len({sorted_and_summed(logits, case) for case in cases() if case[:3] == settings})
@@ -78,7 +78,7 @@ def test_each_setting_leaves_its_mark() -> None:
 
 
 def within_rounding(logits: np.ndarray, case: Case) -> set[int]:
-    """What float32 may draw: sums that are nearly equal may compare either way."""
+    """Return the ids that float32 may draw: nearly equal sums may compare either way."""
     temperature, top_k, top_p, number = case
     return {
         sorted_and_summed(logits, (temperature, top_k, p, n))
@@ -88,7 +88,7 @@ def within_rounding(logits: np.ndarray, case: Case) -> set[int]:
 
 
 def sorted_and_summed(logits: np.ndarray, case: Case) -> int:
-    """One draw the plain way, in float64."""
+    """Draw once by a plain implementation, in float64."""
     temperature, top_k, top_p, number = case
     below = logits.astype(np.float64) - logits.max()
     weights = np.exp(below / temperature)
@@ -98,6 +98,6 @@ def sorted_and_summed(logits: np.ndarray, case: Case) -> int:
         kept = kept[: int(np.count_nonzero(running <= top_p * running[-1])) + 1]
     kept = np.flatnonzero(
         below >= below[kept[-1]]
-    )  # what is exactly as likely as the last stays too
+    )  # tokens exactly as likely as the last are kept too
     running = np.cumsum(weights[kept])
     return int(kept[np.searchsorted(running, number * running[-1], side="right")])

@@ -1,4 +1,4 @@
-"""How tokens are to be chosen: what may be asked, and the numbers that decide; see also `test_sample.py`."""
+"""Sampling settings: accepted values, and the random numbers used; see also `test_sample.py`."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class TestDraws:
 class TestChoices:
     def test_the_first_of_a_row_is_what_was_chosen(self) -> None:
         ids = np.array([[9, 4, 2], [4, 4, 2]], np.int32)
-        stop = [-2.0]  # beside them stands how likely an end was
+        stop = [-2.0]  # followed by the probability of an end
         logprobs = np.array([[-3.0, -0.5, -1.0, *stop], [-0.5, -0.5, -1.0, *stop]], np.float32)
         drawn, greedy = choices_of(TokenBatch(ids, logprobs))
         assert (drawn.id, drawn.logprob) == (9, -3.0)

@@ -1,4 +1,5 @@
-"""What a torch may lack, in a process of its own: torch's steps bring Keras, which takes one backend."""
+"""Missing names in torch, tested in a separate process: torch's steps import Keras, which takes one
+backend."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What is recorded once and replayed gives what running it would, for each cache.
+"""A recorded pass gives the same result when replayed as when run, for each cache.
 
-Whether a card replays what it recorded needs a card; everything around that is held here, with a recorder
-that runs the pass again and leaves the results where they were.
+Replay on a GPU can only be tested on a GPU; everything around it is tested here, with a recorder that runs
+the pass again and leaves the results in the same tensors.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ LENGTH = 8
 
 
 def add_at(token: Any, place: Any, cache: Any) -> Sequence[Any]:
-    """Write a token to its place of a cache, and sum what is there up to it."""
+    """Write a token to its position of a cache, and sum the cache up to it."""
     cache.index_copy_(0, place, token)
     return [torch.where(torch.arange(LENGTH) <= place, cache, 0.0).sum(), token * 2]
 
 
 class Recorder:
-    """Stands for the card: `replay` computes from the same tensors into the same tensors."""
+    """Fake for the GPU: `replay` computes from the same tensors into the same tensors."""
 
     def __init__(self) -> None:
         self.recorded = 0
@@ -69,7 +69,7 @@ def test_replays_are_what_runs_would_be(replayed: tuple[Replayed, Recorder | Non
             assert [value.tolist() for value in found] == [value.tolist() for value in wanted]
             kept.append((found, [value.tolist() for value in wanted]))
     assert all(torch.equal(mine, theirs) for mine, theirs in zip(caches, plain, strict=True))
-    # What was given out is not written over later.
+    # Returned results are not overwritten later.
     assert all([value.tolist() for value in found] == wanted for found, wanted in kept)
     if recorder is not None:
         assert recorder.recorded == 2  # one for each cache

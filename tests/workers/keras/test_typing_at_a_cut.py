@@ -1,6 +1,6 @@
-"""While a person types at the end of a prefix that is cut, little of the prompt is prefilled.
+"""Typing at the end of a cut prefix prefills only a small part of the prompt.
 
-What is prefilled depends on the token ids alone, so the steps are scripted; the text is cut by the bundled
+The prefilled part depends on the token ids alone, so the steps are scripted; the text is cut with the bundled
 vocabulary.
 """
 
@@ -50,7 +50,7 @@ def test_little_is_prefilled(
         assert prompt.trimmed_prefix_tokens > 0
         next(decoder.decode(prompt.token_ids, max_length, Sampling()))
         prefilled.append(decoder.prefilled_tokens)
-    _, *keystrokes = prefilled  # the first finds nothing kept
+    _, *keystrokes = prefilled  # the first finds no cached prefix
 
     most = CUT_STEP
     if layout == "psm":

@@ -1,7 +1,7 @@
-"""Every version of torch and jax that the requirements allow gives KerasHub's own tokens, compiled and not.
+"""Every allowed version of torch and jax generates KerasHub's own tokens, compiled and uncompiled.
 
-Each runs in an environment of its own (`framework_versions.py`), with the tiny model. `make versions` runs
-them all, `make test-all` the oldest of each and the newest jax; the newest torch is what is installed.
+Each runs in its own environment (`framework_versions.py`), with the tiny model. `make versions` runs them
+all, `make test-all` the oldest of each and the newest jax; the newest torch is the installed one.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The real worker over its own line: it comes up, answers, cancels, and ends when nobody is left."""
+"""The real worker over its own pipe: it starts, responds, cancels, and ends when its page is gone."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_what_is_left_is_compiled_while_nobody_asks_and_then_nothing_is(worker: 
         pass
     compilations = said["compilations"]
     lengths = planning.cache_lengths(512)
-    # For each to read, to check and to write; and to draw.
+    # For each to prefill, verify and decode; and to sample.
     assert compilations == sum(len(planning.chunk_sizes(each)) + 1 for each in lengths) + 1
     for number, (length, layout, temperature) in enumerate(
         itertools.product((40, 100, 512), ("psm", "spm"), (0.0, 0.8))

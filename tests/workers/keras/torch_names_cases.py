@@ -1,4 +1,4 @@
-"""What a torch lacks of its private names costs that one thing, and is said."""
+"""A missing private name of torch disables only the feature that needs it, with a note."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from codegemma_ui.workers.keras.steps.weights import Quantized  # noqa: E402
 
 
 def without(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
-    """As a torch would answer that has no such names."""
+    """Simulate a torch that lacks these names."""
     found = torch_names.found
     monkeypatch.setattr(torch_names, "found", lambda name: None if name in names else found(name))
 

@@ -1,4 +1,4 @@
-"""The real worker over its own line."""
+"""The real worker over its own pipe."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from codegemma_ui.ipc.parent import LineProcess
 
 
 class Worker:
-    """A worker process and what it said."""
+    """A worker process and its messages."""
 
     def __init__(
         self,
@@ -36,7 +36,7 @@ class Worker:
         )
 
     def until(self, key: str, *values: str) -> list[dict[str, Any]]:
-        """Everything said up to and including a message whose `key` is one of `values`."""
+        """Return all messages up to and including one whose `key` is one of `values`."""
         said: list[dict[str, Any]] = []
         while not said or said[-1].get(key) not in values:
             said.append(self.messages.get(timeout=180))

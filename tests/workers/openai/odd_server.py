@@ -1,6 +1,6 @@
-"""A server of the completions protocol that misbehaves on cue: `with odd_server(Odd(…)) as server`.
+"""A server of the completions protocol with injected faults: `with odd_server(Odd(…)) as server`.
 
-It answers with scripted pieces where nothing else is asked of it, and keeps what it was asked.
+By default it responds with scripted pieces, and it records all requests.
 """
 
 from __future__ import annotations
@@ -19,27 +19,27 @@ MODEL = "odd"
 
 @dataclass
 class Odd:
-    """How it is to misbehave, and what it saw.
+    """The faults to inject, and the requests received.
 
     Attributes:
-        key: that it asks for.
-        pieces: texts of an answer.
+        key: the required API key.
+        pieces: texts of a response.
         finish: its last `finish_reason`; None breaks off before it.
-        statuses: of the next streams, one after the other, in place of an answer.
-        silent_s: seconds before a completion's answer begins.
+        statuses: returned by the next streams, in order, instead of a response.
+        silent_s: seconds before a completion's response begins.
         pause_s: seconds between two pieces.
-        breaks: streams that break off before their first piece.
-        raw: sent in place of every streamed line.
-        body: sent in place of a whole stream, as it stands; then the connection closes.
+        breaks: number of streams that break off before their first piece.
+        raw: sent instead of every streamed line.
+        body: sent unchanged instead of a whole stream; then the connection closes.
         kind: its `Content-Type`.
         stays: seconds that a stream's connection stays open after its last byte.
-        page: sent in place of every answer.
-        away: connections are closed without a word.
-        takes_ids, tells_logprobs, tells_usage: what it can do. It takes OpenAI's parameters alone.
+        page: sent instead of every response.
+        away: connections are closed without a response.
+        takes_ids, tells_logprobs, tells_usage: its capabilities. By default only OpenAI's parameters.
         tokens: `usage.prompt_tokens`.
         models: that it lists.
-        bodies: of completions, as they came.
-        left: streams that the client closed before their end.
+        bodies: of completion requests, as received.
+        left: number of streams that the client closed early.
     """
 
     key: str = ""
@@ -64,7 +64,7 @@ class Odd:
     left: int = 0
 
     def streamed(self) -> list[dict[str, Any]]:
-        """The bodies of completions that were streamed, not of those that ask what it can do."""
+        """Return the bodies of streamed completions, without those that detect capabilities."""
         return [body for body in self.bodies if body.get("stream")]
 
 
@@ -72,12 +72,12 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that left is no news."""
+        """Ignore clients that disconnect."""
 
 
 @contextmanager
 def odd_server(odd: Odd) -> Iterator[str]:
-    """Serve on loopback until the end of the block; gives the base URL."""
+    """Serve on loopback until the end of the block; yield the base URL."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"

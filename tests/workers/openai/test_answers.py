@@ -1,4 +1,4 @@
-"""What pieces of an answer tell, in the three ways that servers tell it."""
+"""Parsing of a response's pieces, in the three formats that servers use."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def test_bytes_that_llama_cpp_keeps_to_itself_are_found_again(vocabulary: Vocabu
     reader = Reader(vocabulary, same_ids=True)
 
     def told(token_id: int, piece: str) -> list[int]:
-        """As its server told this very text (b11549): the id of a character's last byte alone; no text while
-        it might become a stop string."""
+        """Parse a piece as llama.cpp's server (b11549) sends it: the id of a character's last byte only,
+        and no text while it might become a stop string."""
         content = [{"id": token_id, "logprob": -1.0, "top_logprobs": []}]
         return [one.id for one in reader.read({"text": piece, "logprobs": {"content": content}})]
 

@@ -1,4 +1,5 @@
-"""A server that refuses, is silent, breaks off or says nonsense: what came is kept, and the rest is told."""
+"""A server that refuses, hangs, disconnects or sends invalid data: what arrived is kept, the error is
+reported."""
 
 from __future__ import annotations
 
@@ -29,7 +30,7 @@ def place(url: str, **given: Any) -> RemoteServer:
 
 
 def code(error: object) -> str:
-    """The code of what a person reads of it, which has a headline."""
+    """Return the code of an error as shown on the page, which must have a headline."""
     assert isinstance(error, BaseException), error
     told = readable(error)
     assert told.hint
@@ -38,7 +39,7 @@ def code(error: object) -> str:
 
 
 def refused(url: str, **given: Any) -> str:
-    """The code of what went wrong before anything was asked."""
+    """Return the code of an error that occurs before any request."""
     with pytest.raises(Exception) as caught:
         ask(place(url, **given))
     return code(caught.value)

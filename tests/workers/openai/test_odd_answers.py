@@ -1,4 +1,4 @@
-"""Answers in every form that servers give them: the text is whole, and the end is the end."""
+"""Responses in every format that servers use: the text is complete, and the end is detected."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ TEXT_ALONE = Abilities(
 
 
 def answered(odd: Odd, **given: Any) -> list[Any]:
-    """The events of a request, or the exception in place of those that it ended."""
+    """Return the events of a request; an exception replaces those of a request that it ended."""
     with odd_server(odd) as url:
         place = RemoteServer(url, **({"timeout_s": 5.0, "retries": 0} | given))
         return ask(place, REQUEST, can=TEXT_ALONE).events[0]
@@ -50,7 +50,7 @@ def piece(text: str | None, finish: object = None, **more: object) -> dict[str, 
 
 
 def lines(*events: object, end: str = "\n\n") -> bytes:
-    """A stream of these events, each an object or a text as it stands."""
+    """Return a stream of these events, each an object or a text sent unchanged."""
     told = (one if isinstance(one, str) else json.dumps(one) for one in events)
     return "".join(f"data: {one}{end}" for one in told).encode()
 

@@ -1,4 +1,4 @@
-"""Real servers, asked through the protocol, write the tokens that the local engine writes."""
+"""Real servers, through the protocol, generate the same tokens as the local engine."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.workers.openai.asking import Asked, ask
 
 @pytest.fixture(scope="module", params=["llama_cpp", "vllm"])
 def asked(request: pytest.FixtureRequest, recorded: dict[str, Recording]) -> dict[str, Asked]:
-    """The same requests to each server."""
+    """Send the same requests to each server."""
     url: str = request.getfixturevalue(request.param)
     branched = {**cases.request(cases.OF), "forced": [recorded[cases.BRANCHED].tokens[0].id]}
     raws = [branched if name == cases.BRANCHED else cases.request(name) for name in cases.NAMES]

@@ -1,4 +1,4 @@
-"""The real worker process, seen from the page: it comes up, answers, switches, and says what is wrong."""
+"""The real worker process, as the page sees it: it starts, responds, switches, and reports errors."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ KEY = "sk-hush-hush"
 
 @contextmanager
 def client_of(url: str, backend: str = OPENAI, **given: str) -> Iterator[EngineClient]:
-    """A client whose server is there, and whose other backends are scripted."""
+    """Return a client of this server; its other backends are scripted."""
     settings = Settings(backend=backend, server=RemoteServer(url, retries=0), **given)  # type: ignore[arg-type]
 
     def command(choice: Choice, folder: Path) -> list[str]:
