@@ -16,7 +16,7 @@ from codegemma_ui.settings import Settings
 SEVEN = "code_gemma_7b_en"
 
 
-def told(free_gb: float, monkeypatch: pytest.MonkeyPatch) -> tuple[dict, str]:
+def memory_row(free_gb: float, monkeypatch: pytest.MonkeyPatch) -> tuple[dict, str]:
     """Return a model's row on a machine with that much memory, and the whole text."""
     free = int(free_gb * 1e9)
     monkeypatch.setattr(memory, "free_bytes", lambda freed=0, devices=1: free)
@@ -27,7 +27,7 @@ def told(free_gb: float, monkeypatch: pytest.MonkeyPatch) -> tuple[dict, str]:
 
 
 def test_where_all_fits_nothing_is_advised(monkeypatch: pytest.MonkeyPatch) -> None:
-    row, text = told(200, monkeypatch)
+    row, text = memory_row(200, monkeypatch)
     assert row["fits"] == list(memory.precisions("tensorflow"))
     assert "fits in" not in text
     assert "best" not in text
@@ -38,14 +38,14 @@ def test_where_only_some_fit_they_are_named(monkeypatch: pytest.MonkeyPatch) -> 
     wide, narrow = (
         memory.needed(preset, "tensorflow", dtype) or 0 for dtype in ("float32", "bfloat16")
     )
-    row, text = told((wide + narrow) / 2e9, monkeypatch)
+    row, text = memory_row((wide + narrow) / 2e9, monkeypatch)
     assert row["fits"] == ["bfloat16", "float16", "int8"]
     assert "fits in bfloat16, float16, int8: --dtype bfloat16" in text
     assert f"memory float32 {wide / 1e9:.1f} GB · bfloat16 {narrow / 1e9:.1f} GB" in text
 
 
 def test_where_nothing_fits_that_is_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
-    row, text = told(1, monkeypatch)
+    row, text = memory_row(1, monkeypatch)
     assert row["fits"] == []
     assert any("1.0 GB free" in one for one in row["missing"])
     assert "fits in" not in text
@@ -86,7 +86,7 @@ class TestWhetherTorchCompiles:
         doctor._torch_problem.cache_clear()
 
     @staticmethod
-    def said(python: Path, then: str) -> tuple[dict, str]:
+    def torch_row(python: Path, then: str) -> tuple[dict, str]:
         """Return torch's row and its line; `python` has torch 2.9.1 and runs `then` for the check."""
         python.write_text(
             f"#!{sys.executable}\nimport json, sys\n"
@@ -102,18 +102,18 @@ class TestWhetherTorchCompiles:
         return row, line
 
     def test_that_it_does_is_said(self, tmp_path: Path) -> None:
-        row, line = self.said(tmp_path / "python", "print('{\"uncompiled\": null}')")
+        row, line = self.torch_row(tmp_path / "python", "print('{\"uncompiled\": null}')")
         assert (row["version"], row["compiled"], row["uncompiled"]) == ("2.9.1", True, None)
         assert "2.9.1, compiled" in line
 
     def test_why_it_does_not_is_said(self, tmp_path: Path) -> None:
-        row, line = self.said(tmp_path / "python", 'print(\'{"uncompiled": "no compiler"}\')')
+        row, line = self.torch_row(tmp_path / "python", 'print(\'{"uncompiled": "no compiler"}\')')
         assert (row["compiled"], row["uncompiled"]) == (False, "no compiler")
         assert "2.9.1, uncompiled: no compiler" in line
 
     def test_so_is_that_it_cannot_even_be_imported(self, tmp_path: Path) -> None:
         raising = "raise ImportError('libcudart.so.12: cannot open shared object file')"
-        row, line = self.said(tmp_path / "python", raising)
+        row, line = self.torch_row(tmp_path / "python", raising)
         assert row["compiled"] is False
         assert "could not be probed: ImportError: libcudart.so.12: cannot open" in line
 

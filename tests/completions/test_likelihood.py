@@ -150,7 +150,7 @@ def test_differences_are_of_the_same_tokens() -> None:
 # Sentences
 
 
-def said(found: tuple[likelihood.Clause, ...], language: str) -> str:
+def sentence(found: tuple[likelihood.Clause, ...], language: str) -> str:
     return " ".join(text(each.key, language, **each.values) for each in found)  # type: ignore[arg-type]
 
 
@@ -162,11 +162,11 @@ def test_a_gain_in_words() -> None:
             Difference(3, "<eos>", math.log(0.5), math.log(0.6)),
         )
     )
-    assert said(found, "en") == (
+    assert sentence(found, "en") == (
         "The suffix makes this middle 53 times as likely (+3.98 nats). "
         "Biggest gain: sys, 3.0% → 96% (83% of the total)."
     )
-    assert said(found, "ko") == (
+    assert sentence(found, "ko") == (
         "뒷부분이 있으면 이 코드의 확률이 53배가 됩니다(+3.98 nat). "
         "가장 많이 오른 토큰은 sys입니다. 3.0%에서 96%로 올라, 전체 상승분의 83%를 차지합니다."
     )
@@ -196,7 +196,7 @@ def test_where_nothing_changed_no_token_is_named() -> None:
 def test_every_reading_can_be_said(nats: float) -> None:
     found = reading((Difference(1, "{piece}", min(nats, 0.0), min(-nats, 0.0)),))
     for language in LANGUAGES:
-        assert said(found, language)
+        assert sentence(found, language)
 
 
 @pytest.mark.parametrize(

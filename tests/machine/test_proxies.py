@@ -197,37 +197,37 @@ def test_the_proxy_of_an_address(
 # Remote server
 
 
-def told(place: RemoteServer = SERVER) -> str:
-    said = health.probe(place)
-    assert isinstance(said, str)
-    assert "hush" not in said
-    return said
+def problem(place: RemoteServer = SERVER) -> str:
+    found = health.probe(place)
+    assert isinstance(found, str)
+    assert "hush" not in found
+    return found
 
 
 def test_a_proxy_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     where = unused()
     monkeypatch.setenv("http_proxy", f"http://bob:hush@{where}")
-    assert told().startswith(
+    assert problem().startswith(
         "The server cannot be reached: the request went through the proxy of http_proxy "
         f"(http://{where}), which "
         "failed."
     )
-    assert "NO_PROXY" in told()
+    assert "NO_PROXY" in problem()
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    assert told() == "The server cannot be reached. Check that it runs, and --openai-base-url."
+    assert problem() == "The server cannot be reached. Check that it runs, and --openai-base-url."
 
 
 def test_a_socks_proxy_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("socksio")
     where = unused()
     monkeypatch.setenv("ALL_PROXY", f"socks5://{where}")
-    assert f"through the proxy of ALL_PROXY (socks5://{where}), which failed." in told()
+    assert f"through the proxy of ALL_PROXY (socks5://{where}), which failed." in problem()
 
 
 def test_a_socks_proxy_needs_a_package(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ALL_PROXY", "socks5://bob:hush@127.0.0.1:1080")
     monkeypatch.setitem(sys.modules, "socksio", None)
-    assert told().startswith(
+    assert problem().startswith(
         "The server cannot be used: the proxy of ALL_PROXY (socks5://127.0.0.1:1080) needs a package that "
         'is not installed here. pip install "httpx[socks]"'
     )
@@ -237,7 +237,7 @@ def test_what_is_no_proxy_is_named_and_not_shown(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv(
         "HTTPS_PROXY", NO_PROXY_ADDRESS
     )  # even without one for this address: a client reads all
-    assert told().startswith("HTTPS_PROXY must be the address of a proxy")
+    assert problem().startswith("HTTPS_PROXY must be the address of a proxy")
 
 
 @pytest.mark.parametrize(
@@ -258,7 +258,7 @@ def test_a_proxy_that_refuses_is_named(
 ) -> None:
     with proxy(status) as (url, asked):
         monkeypatch.setenv("http_proxy", url)
-        assert said.format(url) in told()
+        assert said.format(url) in problem()
         assert asked[0] == "http://127.0.0.1:1/v1/models"
 
 
@@ -269,7 +269,7 @@ def test_a_proxy_that_says_nothing_is_named(monkeypatch: pytest.MonkeyPatch) -> 
         place = RemoteServer(SERVER.base_url, timeout_s=0.2, retries=0)
         assert (
             f"did not answer in time. The request went through the proxy of http_proxy ({url})"
-            in told(place)
+            in problem(place)
         )
 
 

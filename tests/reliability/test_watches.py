@@ -46,14 +46,14 @@ class Process:
             text=True,
         )
         self.pid = self._popen.pid
-        self._heard()
+        self._await_reply()
 
     def do(self, line: str) -> None:
         assert self._popen.stdin is not None
         print(line, file=self._popen.stdin, flush=True)
-        self._heard()
+        self._await_reply()
 
-    def _heard(self) -> None:
+    def _await_reply(self) -> None:
         assert self._popen.stdout is not None
         assert self._popen.stdout.readline()
 

@@ -39,7 +39,7 @@ async def by_the_page(http: httpx.AsyncClient, prefix: str, more: dict[str, Any]
     page = Visitor(http, await visitor.open_page(http))
     controls = {"max_length": more["max_length"]} if "max_length" in more else {}
     try:
-        return _told([view async for view in page.complete(prefix, "x", **controls)][-1])
+        return _text_of([view async for view in page.complete(prefix, "x", **controls)][-1])
     except RuntimeError as error:  # Gradio's error for a number outside a slider's range
         return str(error)
 
@@ -48,10 +48,10 @@ async def by_a_branch(http: httpx.AsyncClient, prefix: str, more: dict[str, Any]
     page = Visitor(http, await visitor.open_page(http))
     request = {"prefix": prefix, "suffix": "x", "max_length": 128, **more}
     asked: dict[str, Any] = {"request": request, "ending": "LF", "forced": [], "parent": None}
-    return _told([view async for view in page.branch(json.dumps(asked))][-1])
+    return _text_of([view async for view in page.branch(json.dumps(asked))][-1])
 
 
-def _told(view: visitor.View) -> str:
+def _text_of(view: visitor.View) -> str:
     return view.outcome + view.caption + view.middle
 
 
@@ -113,27 +113,27 @@ def ask(page: Page, door: Ask, prefix: str, more: dict[str, Any]) -> str:
 @pytest.mark.parametrize("door", DOORS)
 def test_the_time_limit_holds(door: Ask, more: dict[str, Any], page: Page) -> None:
     began_s = time.monotonic()
-    told = ask(page, door, UNENDING, more)
+    response = ask(page, door, UNENDING, more)
     if not (more and door in REFUSE_IT):
-        assert "xxx" in told  # it was generated, and cut off
+        assert "xxx" in response  # it was generated, and cut off
     wait_until(lambda: httpx.get(f"{page.url}/healthz").json()["state"] == "ready")
     assert time.monotonic() - began_s < ENOUGH_S
 
 
 @pytest.mark.parametrize("door", [*DOORS[:4], by_mcp])
 def test_nobody_gets_a_longer_context(door: Ask, page: Page) -> None:
-    told = ask(page, door, "echo", {"max_length": CONTEXT + 1})
+    response = ask(page, door, "echo", {"max_length": CONTEXT + 1})
     assert (
-        f"max_length must be a whole number from 32 to {CONTEXT}" in told
-        or f"greater than maximum value {CONTEXT}" in told
+        f"max_length must be a whole number from 32 to {CONTEXT}" in response
+        or f"greater than maximum value {CONTEXT}" in response
     )
 
 
 @pytest.mark.parametrize("door", [by_completions, by_infill])
 def test_other_tools_are_given_what_the_context_has_room_for(door: Ask, page: Page) -> None:
     asked = {"n_predict" if door is by_infill else "max_tokens": CONTEXT + 1}
-    told = ask(page, door, "echo", asked)
-    assert '"x"' in told
+    response = ask(page, door, "echo", asked)
+    assert '"x"' in response
 
 
 @pytest.mark.parametrize("name", ["model", "backend", "precision"])
@@ -146,10 +146,12 @@ def test_nobody_changes_the_model(name: str, page: Page) -> None:
 
     before = page.workers()
     try:
-        told = asyncio.run(choose())
+        response = asyncio.run(choose())
     except visitor.Refused:  # rejected by the server
-        told = ""
-    assert "not allowed" in told.lower() or "may not" in told.lower() or not told, told
+        response = ""
+    assert "not allowed" in response.lower() or "may not" in response.lower() or not response, (
+        response
+    )
     assert page.workers() == before
     status = httpx.post(f"{page.url}/gradio_api/run/status", json={"data": []}).json()["data"][0]
     assert (status["preset"], status["backend"]) == ("bundled", "tensorflow")

@@ -21,7 +21,7 @@ from codegemma_ui.ui.lessons import State, by_key
 from tests.support.events import done_of, middle_of, prompt_of, tokens_of
 
 
-def told(number: float | None) -> float:
+def reported(number: float | None) -> float:
     """Return a number that this engine reports for every token."""
     assert number is not None
     return number
@@ -40,7 +40,7 @@ class Answer:
 
     def sure(self, index: int) -> float:
         """Return the probability of a token."""
-        return math.exp(told(self.tokens[index].logprob))
+        return math.exp(reported(self.tokens[index].logprob))
 
 
 @pytest.fixture(scope="module")
@@ -166,7 +166,7 @@ def test_stopping_its_chance_comes_when_nothing_is_missing(client: EngineClient)
     answer = ask(client, lesson.state)
     assert answer.middle.endswith(")")
     assert (answer.reason, answer.done.stop_token) == ("stop_token", fim.FILE_SEPARATOR)
-    *before, end = (told(token.stop_probability) for token in answer.tokens)
+    *before, end = (reported(token.stop_probability) for token in answer.tokens)
     assert max(before) < 0.02
     assert end > 0.98
     assert parses(program(lesson.state, answer))
@@ -185,9 +185,9 @@ def test_stopping_where_it_finds_no_end_max_length_stops_it(client: EngineClient
     assert endless.done.stop_token is None
     starts = [token for token in endless.tokens if token.piece == " " * 8]
     assert len(starts) > 4
-    ends = [told(token.stop_probability) for token in starts]
+    ends = [reported(token.stop_probability) for token in starts]
     assert max(ends) > 0.2  # it comes close, and is never first
-    chosen = [math.exp(told(token.logprob)) for token in starts]
+    chosen = [math.exp(reported(token.logprob)) for token in starts]
     assert all(end < own for end, own in zip(ends, chosen, strict=True))
 
 

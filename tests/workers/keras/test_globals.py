@@ -26,7 +26,7 @@ KERAS_JSON = {
 }
 
 
-def told(home: Path, backend: str, look: str, **environ: str) -> dict[str, Any]:
+def report_of(home: Path, backend: str, look: str, **environ: str) -> dict[str, Any]:
     """Return the report of a process that runs with many such settings."""
     (home / ".keras").mkdir(exist_ok=True)
     (home / ".keras" / "keras.json").write_text(json.dumps(KERAS_JSON))
@@ -86,7 +86,7 @@ report = {
     "devices": len(jax.devices()),
 }
 """
-    report = told(
+    report = report_of(
         tmp_path,
         "jax",
         look,
@@ -119,7 +119,7 @@ report = {
     "version": keras.__version__,
 }
 """
-    report = told(tmp_path, "tensorflow", look, TF_USE_LEGACY_KERAS="1", TF2_BEHAVIOR="0")
+    report = report_of(tmp_path, "tensorflow", look, TF_USE_LEGACY_KERAS="1", TF2_BEHAVIOR="0")
     assert report["eager"] is True
     assert report["theirs"] == report["version"]
 

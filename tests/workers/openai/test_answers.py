@@ -19,15 +19,15 @@ def test_bytes_that_llama_cpp_keeps_to_itself_are_found_again(vocabulary: Vocabu
     ids = vocabulary.encode(text)
     reader = Reader(vocabulary, same_ids=True)
 
-    def told(token_id: int, piece: str) -> list[int]:
+    def read(token_id: int, piece: str) -> list[int]:
         """Parse a piece as llama.cpp's server (b11549) sends it: the id of a character's last byte only,
         and no text while it might become a stop string."""
         content = [{"id": token_id, "logprob": -1.0, "top_logprobs": []}]
         return [one.id for one in reader.read({"text": piece, "logprobs": {"content": content}})]
 
-    came = [*told(ids[2], "한"), *told(ids[6], "😀")]
+    came = [*read(ids[2], "한"), *read(ids[6], "😀")]
     for token_id, piece in zip(ids[7:], ["", "", "", "<|fi", " x"], strict=True):
-        came += told(token_id, piece)
+        came += read(token_id, piece)
     assert came == ids
     assert vocabulary.decode(came) == text
 
@@ -43,24 +43,26 @@ def test_vllm_names_tokens_by_their_ids(vocabulary: Vocabulary) -> None:
 def test_openais_own_way_tells_texts(vocabulary: Vocabulary) -> None:
     reader = Reader(vocabulary, same_ids=False)
     logprobs = legacy(["sys", "<0x41>x"], [-0.5, -3.0], [{"sys": -0.5, "nowhere at all": -9.0}, {}])
-    told = reader.read({"text": "sys<0x41>x", "logprobs": logprobs})
-    assert told[0] == ServedToken(2105, -0.5, ((2105, -0.5),))
-    assert {one.logprob for one in told[1:]} == {None}, "more than one of our tokens"
-    assert vocabulary.decode([one.id for one in told]) == "sys<0x41>x"
+    tokens = reader.read({"text": "sys<0x41>x", "logprobs": logprobs})
+    assert tokens[0] == ServedToken(2105, -0.5, ((2105, -0.5),))
+    assert {one.logprob for one in tokens[1:]} == {None}, "more than one of our tokens"
+    assert vocabulary.decode([one.id for one in tokens]) == "sys<0x41>x"
 
 
 @pytest.mark.parametrize("text", ["", " ", "\n\t", "한글 😀", "a<0x41>", "\ufffd\x00\r\n"])
 def test_a_text_alone_is_encoded_and_nothing_of_it_is_lost(
     text: str, vocabulary: Vocabulary
 ) -> None:
-    told = Reader(vocabulary, same_ids=False).read({"text": text})
-    assert vocabulary.decode([one.id for one in told]) == text
-    assert {one.logprob for one in told} <= {None}
+    tokens = Reader(vocabulary, same_ids=False).read({"text": text})
+    assert vocabulary.decode([one.id for one in tokens]) == text
+    assert {one.logprob for one in tokens} <= {None}
 
 
 def test_the_name_of_a_control_token_in_an_answer_is_the_token(vocabulary: Vocabulary) -> None:
-    told = Reader(vocabulary, same_ids=False).read({"text": "sys<|file_separator|>a<|fim_middle|>"})
-    ids = [one.id for one in told]
+    tokens = Reader(vocabulary, same_ids=False).read(
+        {"text": "sys<|file_separator|>a<|fim_middle|>"}
+    )
+    ids = [one.id for one in tokens]
     assert ids[0] == 2105
     assert [one for one in ids if one in vocabulary.stop_ids] == [7, 5]
 

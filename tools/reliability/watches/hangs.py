@@ -27,7 +27,7 @@ REST_S = 20.0
 """Seconds after the run in which the last request may end."""
 
 
-class _Asked(Looking):
+class _Polled(Looking):
     """Polls one address, on its own thread and connection, so that a hang does not hide another."""
 
     def __init__(self, url: str, path: str) -> None:
@@ -60,12 +60,12 @@ class HangWatch:
     def __init__(self, url: str, answer_s: float = ANSWER_S) -> None:
         self._answer_s = answer_s
         self._url = url.rstrip("/")
-        self._asked = [_Asked(self._url, path) for path in (HEALTH, CHEAP)]
+        self._polled = [_Polled(self._url, path) for path in (HEALTH, CHEAP)]
         self._stack = contextlib.ExitStack()
         self._waiting: float = 0
 
     def __enter__(self) -> Self:
-        for one in self._asked:
+        for one in self._polled:
             self._stack.enter_context(one)
         return self
 
@@ -81,7 +81,7 @@ class HangWatch:
 
     def figures(self, scenario: str) -> list[Figure]:
         figures = []
-        for one in self._asked:
+        for one in self._polled:
             slow = sum(took_s > self._answer_s for took_s in one.took_s)
             if one.failed:
                 print(f"     {scenario}: {one.path}: {', '.join(one.failed[:20])}")
