@@ -16,6 +16,9 @@ STYLESHEETS = (
     *("take.css", "comparing.css", "narrow.css"),
 )
 
+FIRST_SCRIPT = "editors.js"
+"""The others need it as they load. They follow by name: of two that listen to a key, the first one has it."""
+
 _MONOSPACE = ("ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "Liberation Mono", "monospace")
 _SANS = (
     "system-ui",
@@ -41,7 +44,8 @@ def theme() -> gr.themes.Base:
 
 def scripts() -> list[str]:
     """Return our scripts as they appear between the tags; the content policy allows each by its hash."""
-    return [f"\n{path.read_text(encoding='utf-8')}" for path in sorted(STATIC.glob("*.js"))]
+    paths = sorted(STATIC.glob("*.js"), key=lambda path: (path.name != FIRST_SCRIPT, path.name))
+    return [f"\n{path.read_text(encoding='utf-8')}" for path in paths]
 
 
 def page_assets() -> dict[str, Any]:

@@ -16,10 +16,11 @@ from codegemma_ui.completions import likelihood
 from codegemma_ui.completions.recording import LONGEST, Recording
 from codegemma_ui.errors import BadInput
 from codegemma_ui.ipc.messages import MAX_SEED, ErrorEvent, parse_request
+from codegemma_ui.ui import received
 from codegemma_ui.ui.calls import Call, Calls
 from codegemma_ui.ui.completing import asked_by, check_sides, follow
 from codegemma_ui.ui.components import Page
-from codegemma_ui.ui.events import PRIVATE, Updates
+from codegemma_ui.ui.events import AT_ONCE, PRIVATE, SKIP, Updates
 from codegemma_ui.ui.render import Run
 from codegemma_ui.ui.strings import Language
 from codegemma_ui.ui.views import race, suffix
@@ -64,6 +65,12 @@ def _wire_race(page: Page, client: EngineClient, calls: Calls) -> None:
                     yield seen()
         yield seen(running=False) | _free(page)
 
+    def select_truth(sent: str) -> Updates:
+        """Take the text of a selection that became the hole: `{"text": …}`."""
+        text = received.mapping(sent).get("text")
+        return {page.truth: text[: fim.MAX_SIDE_CHARACTERS]} if isinstance(text, str) else SKIP
+
+    page.truth_ask.change(select_truth, inputs=[page.truth_ask], outputs=[page.truth], **AT_ONCE)
     page.race_ask.change(
         show_race,
         inputs=[page.ending, page.language_choice, page.truth, *asked_by(page).values()],

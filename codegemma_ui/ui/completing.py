@@ -176,6 +176,14 @@ def wire(page: Page, client: EngineClient, calls: Calls) -> Complete:
         **AT_ONCE,
     )
     page.stop.click(stop, **AT_ONCE)
+    page.clear.click(
+        lambda language: (
+            nothing(page, language) | {page.before: "", page.after: "", page.example: ""}
+        ),
+        inputs=[page.language_choice],
+        outputs=[page.before, page.after, page.example, *outputs],
+        **AT_ONCE,
+    )
     return complete
 
 

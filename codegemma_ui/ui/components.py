@@ -32,6 +32,7 @@ class Page:
 
     # Header
     title: gr.HTML
+    links: gr.HTML
     language_choice: gr.Radio
     theme: gr.Button
     log_out: gr.Button  # under a login
@@ -53,6 +54,7 @@ class Page:
     after: CodeEditor
     middle: CodeEditor
     ending: gr.Radio
+    clear: gr.Button
     boundaries: gr.HTML
     outcome: gr.HTML
     caption: gr.HTML
@@ -62,6 +64,7 @@ class Page:
     token_sum: gr.HTML
     complete: gr.Button
     stop: gr.Button
+    ghost: gr.HTML
     advanced: gr.Accordion
     temperature: gr.Slider
     top_k: gr.Number
@@ -114,6 +117,7 @@ class Page:
     kept: gr.Textbox
     counts_by: gr.Textbox
     dismiss_ask: gr.Textbox
+    truth_ask: gr.Textbox
 
     # Not visible
     timer: gr.Timer

@@ -121,20 +121,8 @@ def _wire_editing(page: Page) -> None:
 
     page.code_language.change(highlight, inputs=page.code_language, outputs=editors, **AT_ONCE)
 
-    def load_example(key: str) -> Updates:
-        if not key:
-            return SKIP
-        example = examples.by_key(key)
-        return {
-            page.before: example.prefix,
-            page.after: example.suffix,
-            page.code_language: example.language,
-            page.ending: example.ending,
-            page.outcome: "",
-        }
-
     page.example.select(
-        load_example,
+        lambda key: example_updates(page, key) | {page.outcome: ""} if key else SKIP,
         inputs=page.example,
         outputs=[page.before, page.after, page.code_language, page.ending, page.outcome],
         **AT_ONCE,
@@ -146,6 +134,20 @@ def _wire_editing(page: Page) -> None:
         outputs=[page.ending, page.outcome],
         **AT_ONCE,
     )
+
+
+def example_updates(page: Page, key: str) -> Updates:
+    """Return the page's updates for an example; none if there is no such example."""
+    try:
+        example = examples.by_key(key)
+    except KeyError:
+        return {}
+    return {
+        page.before: example.prefix,
+        page.after: example.suffix,
+        page.code_language: example.language,
+        page.ending: example.ending,
+    }
 
 
 def pasted(report: str, ending: str, language: Language) -> list[Any]:

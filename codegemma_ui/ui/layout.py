@@ -1,4 +1,5 @@
-"""The layout of the page: the user's code on the left, the model's on the right, the details below.
+"""The layout of the page: the user's code on the left, with Complete between its two parts; the model's on
+the right, with the views of it; the settings below. docs/architecture.md says why.
 
 The styles are in `static/*.css`, the behaviour in `handlers`; every string comes from `strings`.
 """
@@ -33,7 +34,6 @@ CODE_LANGUAGES = (
     *("markdown", "shell", "sql", "r", "dockerfile"),
 )
 
-EDITOR_LINES = 9
 STATUS_INTERVAL_S = 0.7
 
 
@@ -51,10 +51,17 @@ def build(client: EngineClient, settings: Settings) -> gr.Blocks:
         _header(page, settings)
         _choices(page, client, settings)
         page.add("lesson", gr.HTML, labels={})
-        _workspace(page)
-        _actions(page, client, settings)
+        with gr.Row(elem_id="workspace", equal_height=True):
+            with gr.Column(elem_id="mine"):
+                _editors(page)
+                _limits(page, client, settings)
+            with gr.Column(elem_id="models"):
+                _middle(page)
+                _panes(page)
         _advanced(page, client)
-        _panes(page)
+        with page.add("summary_fold", gr.Accordion, labels={"label": "summary"}, open=False):
+            page.add("summary", gr.HTML, labels={}, value=render.summary(None, "en"))
+        _hidden(page)
         page.add("footer", gr.HTML, labels={})
         page.add("words", gr.HTML, labels={"value": words.view}, visible="hidden")
         page.hold("timer", gr.Timer(STATUS_INTERVAL_S))
@@ -76,6 +83,8 @@ def middleware(blocks: gr.Blocks, client: EngineClient) -> list[Middleware]:
 def _header(page: Page, settings: Settings) -> None:
     with gr.Row(elem_id="header"):
         page.add("title", gr.HTML, labels={"value": render.header})
+        page.add("status", gr.HTML, labels={})
+        page.add("links", gr.HTML, labels={"value": render.links})
         page.add(
             "language_choice",
             gr.Radio,
@@ -89,7 +98,6 @@ def _header(page: Page, settings: Settings) -> None:
         if settings.auth:
             page.add("log_out", gr.Button, labels={"value": "log_out"}, size="sm", min_width=40)
             page.log_out.click(None, js="() => window.playground.logOut()", **AT_ONCE)
-    page.add("status", gr.HTML, labels={})
     page.add("connection", gr.HTML, labels={"value": render.connection})
 
 
@@ -155,49 +163,45 @@ def _choices(page: Page, client: EngineClient, settings: Settings) -> None:
     page.add("answer", gr.HTML, labels={})
 
 
-def _workspace(page: Page) -> None:
-    with gr.Row(elem_id="workspace", equal_height=True):
-        with gr.Column(elem_id="mine"):
-            for name in ("before", "after"):
-                page.add(
-                    name,
-                    CodeEditor,
-                    labels={"label": name},
-                    value="",
-                    language="python",
-                    lines=EDITOR_LINES,
-                    interactive=True,
-                    buttons=[],
-                )
-            page.add(
-                "ending",
-                gr.Radio,
-                labels={"label": "line_ending"},
-                choices=["LF", "CRLF"],
-                value="LF",
-                container=False,
-                elem_classes="segmented",
-            )
-            page.add("boundaries", gr.HTML, labels={})
-        with gr.Column(elem_id="models"):
-            page.add(
-                "middle",
-                CodeEditor,
-                labels={"label": "middle"},
-                value="",
-                language="python",
-                lines=EDITOR_LINES,
-                interactive=False,
-                buttons=[],
-            )
-            page.add("outcome", gr.HTML, labels={})
-            page.add("caption", gr.HTML, labels={}, value=render.caption(None, "en"))
+def _editors(page: Page) -> None:
+    _editor(page, "before")
+    page.add(
+        "ending",
+        gr.Radio,
+        labels={"label": "line_ending"},
+        choices=["LF", "CRLF"],
+        value="LF",
+        container=False,
+        elem_classes="segmented",
+    )
+    page.add("clear", gr.Button, labels={"value": "clear"}, size="sm")
+    with gr.Row(elem_id="buttons"):
+        page.add("complete", gr.Button, labels={"value": "complete"}, variant="primary")
+        page.add(
+            "stop", gr.Button, labels={"value": "stop"}, variant="secondary", interactive=False
+        )
+        page.add("ghost", gr.HTML, labels={"value": render.ghost_buttons})
+    _editor(page, "after")
+    page.add("boundaries", gr.HTML, labels={})
     page.add("paste_report", gr.Textbox, labels={"label": "paste_report"}, visible="hidden")
 
 
-def _actions(page: Page, client: EngineClient, settings: Settings) -> None:
+def _editor(page: Page, name: str, *, editable: bool = True) -> None:
+    page.add(
+        name,
+        CodeEditor,
+        labels={"label": name},
+        value="",
+        language="python",
+        lines=1,
+        interactive=editable,
+        buttons=[],
+    )
+
+
+def _limits(page: Page, client: EngineClient, settings: Settings) -> None:
     context_length = client.status().context_length
-    with gr.Row(elem_id="actions"):
+    with gr.Row(elem_id="limits"):
         page.add(
             "max_length",
             gr.Slider,
@@ -209,11 +213,12 @@ def _actions(page: Page, client: EngineClient, settings: Settings) -> None:
             buttons=[],
         )
         page.add("token_sum", gr.HTML, labels={})
-        with gr.Row(elem_id="buttons"):
-            page.add("complete", gr.Button, labels={"value": "complete"}, variant="primary")
-            page.add(
-                "stop", gr.Button, labels={"value": "stop"}, variant="secondary", interactive=False
-            )
+
+
+def _middle(page: Page) -> None:
+    _editor(page, "middle", editable=False)
+    page.add("outcome", gr.HTML, labels={})
+    page.add("caption", gr.HTML, labels={}, value=render.caption(None, "en"))
 
 
 def _advanced(page: Page, client: EngineClient) -> None:
@@ -325,13 +330,14 @@ def _panes(page: Page) -> None:
             page.add("quiz", gr.HTML, labels={}, value=quiz_view.view(None, "en"))
         with page.add("take_tab", gr.Tab, labels={"label": "tab_take"}):
             page.add("take", gr.HTML, labels={}, value=take.view("en"))
+
+
+def _hidden(page: Page) -> None:
     for name in (
         *("branch_ask", "show_ask", "race_ask", "suffix_ask"),
-        *("lesson_ask", "quiz_ask", "take_ask", "open_ask", "dismiss_ask", "kept"),
+        *("lesson_ask", "quiz_ask", "take_ask", "open_ask", "dismiss_ask", "truth_ask", "kept"),
     ):
         page.add(name, gr.Textbox, labels={"label": name}, visible="hidden")
     # Not a `gr.State`: its change event does not fire if an event outside the queue changed it (6.31).
     page.add("counts_by", gr.Textbox, labels={"label": "counts_by"}, visible="hidden")
     page.add("recorded", gr.HTML, labels={}, visible="hidden")
-    with page.add("summary_fold", gr.Accordion, labels={"label": "summary"}, open=False):
-        page.add("summary", gr.HTML, labels={}, value=render.summary(None, "en"))

@@ -31,17 +31,27 @@ def wire(page: Page) -> None:
                 return _values(page, State(prefix=program)) | none
             if payload["lesson"] is None:
                 return {page.lesson: "", page.lesson_open: None}
-            lesson = lessons.by_key(payload["lesson"])
-            tried = payload.get("try")
-            values = _values(page, lesson.tries[tried] if tried is not None else lesson.state)
+            return opened(page, payload["lesson"], payload.get("try"), language)
         except (ValueError, KeyError, TypeError):
             return SKIP
-        opened = {"lesson": lesson.key, "try": tried}
-        card = lessons_view.card(opened, language)
-        return values | none | {page.lesson: card, page.lesson_open: opened}
 
     page.lesson_ask.change(
         open_lesson, inputs=[page.lesson_ask, page.language_choice], outputs=outputs, **AT_ONCE
+    )
+
+
+def opened(page: Page, key: str, tried: str | None, language: Language) -> Updates:
+    """Return the page's updates for a lesson or one of its variations; none if there is no such lesson."""
+    try:
+        lesson = lessons.by_key(key)
+        state = lesson.tries[tried] if tried is not None else lesson.state
+    except KeyError:
+        return {}
+    open_one = {"lesson": lesson.key, "try": tried}
+    return (
+        _values(page, state)
+        | completing.nothing(page, language)
+        | {page.lesson: lessons_view.card(open_one, language), page.lesson_open: open_one}
     )
 
 

@@ -402,6 +402,30 @@ def raw_output(run: Run | None, language: Language) -> str:
     return _pane("raw_output", body, language, roles)
 
 
+def ghost_buttons(language: Language) -> str:
+    """Return the buttons that accept the ghost text or dismiss it; `static/ghost.js` handles them."""
+
+    def button(part: str, shown: str) -> str:
+        title = escape(text(f"ghost_{part}_title", language))
+        return (
+            f'<button type="button" data-ghost="{part}" title="{title}" aria-label="{title}" disabled>'
+            f"{shown}</button>"
+        )
+
+    accept, word, line = (
+        escape(text(f"ghost_{part}", language)) for part in ("all", "word", "line")
+    )
+    buttons = (
+        f"{button('all', f'{accept}<kbd>Tab</kbd>')}{button('word', word)}{button('line', line)}"
+        f"{button('none', '×')}"
+    )
+    says, name = escape(template("ghost_says", language)), escape(text("ghost", language))
+    return (
+        f'<div class="ghost-buttons" role="group" aria-label="{name}">{buttons}</div>'
+        f'<p class="ghost-says" role="status" data-says="{says}"></p>'
+    )
+
+
 # The sum, notices, the footer
 
 
@@ -582,8 +606,54 @@ def summary(value: str | None, language: Language) -> str:
 
 
 def header(language: Language) -> str:
-    """Return the title of the page."""
+    """Return the title of the page, with what `static/names.js` writes beside the editors' names."""
+    says = "".join(
+        f' data-{name}="{escape(text(f"{name}_says", language))}"'
+        for name in ("before", "middle", "after")
+    )
     return (
         "<h1>CodeGemma FIM Playground</h1>"
-        f'<p lang="{language}">{escape(text("tagline", language))}</p>'
+        f'<p lang="{language}"{says}>{escape(text("tagline", language))}</p>'
+    )
+
+
+_KEYS = {
+    "complete": "Ctrl+Enter",
+    "all": "Tab",
+    "word": "Ctrl+→",
+    "line": "Ctrl+↓",
+    "escape": "Esc",
+    "leave": "Esc Tab",
+    "undo": "Ctrl+Z",
+}
+_LINKS = {
+    "fim": "https://ai.google.dev/gemma/docs/codegemma/keras_quickstart",
+    "card": "https://ai.google.dev/gemma/docs/codegemma/model_card",
+    "paper": "https://arxiv.org/abs/2406.11409",
+}
+
+
+def links(language: Language) -> str:
+    """Return the links in the header and what Help shows; `static/help.js` handles them."""
+
+    def label(key: str) -> str:
+        return escape(text(key, language))
+
+    tabs = "".join(
+        f'<button type="button" data-open-tab="{tab}">{label(f"tab_{tab}")}</button>'
+        for tab in ("lessons", "take")
+    )
+    keys = "".join(f"<dt>{key}</dt><dd>{label(f'help_{name}')}</dd>" for name, key in _KEYS.items())
+    more = "".join(
+        f'<li><a href="{address}" target="_blank" rel="noopener noreferrer">'
+        f"{label(f'help_{name}')}</a></li>"
+        for name, address in _LINKS.items()
+    )
+    close = label("help_close")
+    return (
+        f'<nav class="links" aria-label="{label("links")}">{tabs}'
+        f'<button type="button" data-help>{label("help")}</button></nav>'
+        f'<dialog id="help" aria-label="{label("help")}"><form method="dialog"><button class="close" '
+        f'aria-label="{close}" title="{close}">\u00d7</button></form><h2>{label("help")}</h2>'
+        f"<p>{label('help_says')}</p><dl>{keys}</dl><ul>{more}</ul></dialog>"
     )

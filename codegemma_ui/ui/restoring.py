@@ -19,7 +19,16 @@ from codegemma_ui.completions import recording
 from codegemma_ui.completions.recording import ENDINGS, LONGEST
 from codegemma_ui.errors import BadInput
 from codegemma_ui.ipc.messages import ErrorEvent, parse_request
-from codegemma_ui.ui import completing, examples, lessons, received, render, seed_field, share
+from codegemma_ui.ui import (
+    completing,
+    examples,
+    lessons,
+    opening,
+    received,
+    render,
+    seed_field,
+    share,
+)
 from codegemma_ui.ui.components import Page
 from codegemma_ui.ui.events import AT_ONCE, SKIP, Updates
 from codegemma_ui.ui.strings import Language
@@ -76,6 +85,7 @@ class Restorer:
     def __init__(self, page: Page, client: EngineClient) -> None:
         self._page, self._client = page, client
         self.outputs = [
+            *(page.before, page.after),
             *(page.controls[name] for name in CONTROLS),
             page.advanced,
             page.lesson,
@@ -85,8 +95,10 @@ class Restorer:
 
     def restore(self, kept: str, language: Language) -> Updates:
         """Show `{"controls": {name: value}, "advanced": bool, "lesson": {"lesson", "try"}, "run": …}`;
-        invalid parts are ignored."""
+        where the tab kept nothing, what `{"address": {name: value}}` opens. Invalid parts are ignored."""
         payload = received.mapping(kept)
+        if "address" in payload:
+            return self._opened(_mapping(payload["address"]), language)
         controls = _mapping(payload.get("controls"))
         updates = self._run(_mapping(payload.get("run")), language)
         for name in CONTROLS:
@@ -99,6 +111,14 @@ class Restorer:
             updates[self._page.lesson] = lessons_view.card(opened, language)
             updates[self._page.lesson_open] = opened
         return updates
+
+    def _opened(self, query: Mapping[str, Any], language: Language) -> Updates:
+        named = {name: value for name, value in query.items() if _is_text(value)}
+        updates = opening.updates(self._page, self._client, named, language)
+        run = updates.get(self._page.result)
+        recorded = run.recording if isinstance(run, render.Run) else None
+        ready = take.recorded(recorded, opened=recorded is not None, ready=True)
+        return updates | {self._page.recorded: ready}
 
     def _value(self, name: str, value: Any) -> Any:
         if name in SETTINGS:

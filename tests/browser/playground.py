@@ -63,6 +63,8 @@ class Playground:
     def open(self, query: str = "") -> Playground:
         """Go to the page and wait until it is connected."""
         self.query = query
+        if "#" not in query and "example=" not in query:
+            query += f"{'&' if query else '?'}example="  # with empty editors
         self.page.goto(self.url + query)
         expect(self.status).not_to_be_empty()
         expect(self.token_sum).not_to_be_empty()
@@ -98,6 +100,11 @@ class Playground:
     def editor(self, name: str) -> Locator:
         """Return the text area of "before", "after" or "middle"."""
         return self.page.locator(f"#{name} .cm-content")
+
+    @property
+    def ghost(self) -> Locator:
+        """The middle in grey, before it is accepted."""
+        return self.page.locator("#before .ghost-text")
 
     # Reading
 
@@ -198,6 +205,15 @@ class Playground:
             text,
         )
 
+    def place_caret(self, name: str, at: int, selected: int = 0) -> None:
+        """Move the caret of an editor to an offset with the arrow keys, and select from there."""
+        self.editor(name).focus()
+        self.page.keyboard.press("ControlOrMeta+Home")
+        for _ in range(at):
+            self.page.keyboard.press("ArrowRight")
+        for _ in range(selected):
+            self.page.keyboard.press("Shift+ArrowRight")
+
     def fill_number(self, name: str, value: str) -> None:
         """Type into a number field, and leave it."""
         field = self.page.locator(f"#{name} input:not([type=range])")
@@ -220,8 +236,8 @@ class Playground:
         self.page.keyboard.press("Control+Enter")
 
     def press_complete_in(self, name: str) -> None:
-        """Press Ctrl+Enter with the caret in an editor."""
-        self.editor(name).click()
+        """Press Ctrl+Enter with the focus in an editor, whose caret stays where it was."""
+        self.editor(name).focus()
         self.press_complete()
 
 

@@ -11,8 +11,7 @@ def test_ctrl_enter_completes_and_changes_neither_text(
 ) -> None:
     playground.write("before", "def one():\n    return ")
     playground.write("after", "\n\nprint(one())\n")
-    playground.editor(editor).click()
-    playground.press_complete()
+    playground.press_complete_in(editor)
     playground.wait_until_done()
     assert playground.text("before") == "def one():\n    return "
     assert playground.text("after") == "\n\nprint(one())\n"

@@ -125,6 +125,7 @@ def test_every_string_is_used() -> None:
     families = (
         *("example_", "state_", "phase_", "legend_", "stop_", "error_", "hint_", "layout_"),
         *("role_", "tab_", "check_", "boundaries_", "lesson_", "take_note_", "open_", "lacks_"),
+        *("help_", "ghost_"),
     )
     pane_families = ("_empty", "_says")
     unused = [

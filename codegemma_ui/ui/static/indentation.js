@@ -9,12 +9,7 @@
   const MODIFIERS = ["Shift", "Control", "Alt", "Meta"];
   let leaving = false; // Esc was pressed: the next Tab belongs to the browser
 
-  // @codemirror/view 6.39 keeps its tree in `cmTile`, earlier ones in `cmView`.
-  const viewOf = (content) => {
-    const tile = content.cmTile ?? content.cmView;
-    return tile?.view ?? tile?.root?.view ?? tile?.rootView?.view ?? null;
-  };
-  (window.playground ??= {}).editorView = viewOf; // for what else edits: undo knows that too
+  const viewOf = (content) => window.playground.editorView(content);
 
   const leadingSpace = (text) => /^[ \t]*/.exec(text)[0];
   const unitOf = (text) => (leadingSpace(text).includes("\t") ? "\t" : UNIT);

@@ -12,7 +12,9 @@
     planned = false;
     for (const id of EDITORS) {
       const block = document.getElementById(id);
-      const label = block?.querySelector("label, [data-testid='block-label']")?.textContent.trim();
+      const head = block?.querySelector("label, [data-testid='block-label']");
+      const label = head?.textContent.trim();
+      set(head, "data-says", document.querySelector("#title [lang]")?.dataset[id]);
       set(block?.querySelector(".cm-content, .empty"), "aria-label", label);
       set(block?.querySelector(".empty"), "role", "group");
     }

@@ -1,15 +1,7 @@
-// Ctrl+Enter (Cmd+Enter) completes, Esc stops: by clicking the buttons, wherever the caret is.
+// Ctrl+Enter (Cmd+Enter) completes, by clicking the button, wherever the caret is. Esc is in ghost.js.
 //
-// The keys are handled in the capture phase, because CodeMirror binds Mod-Enter to "insert a blank line".
-// Esc is passed on to the editor, where it lets the next Tab leave (see indentation.js).
+// The key is handled in the capture phase, because CodeMirror binds Mod-Enter to "insert a blank line".
 (() => {
-  const click = (id) => {
-    const button = document.getElementById(id);
-    if (!button || button.disabled) return false;
-    button.click();
-    return true;
-  };
-
   document.addEventListener(
     "keydown",
     (event) => {
@@ -17,9 +9,7 @@
       if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && !event.altKey) {
         event.preventDefault();
         event.stopPropagation();
-        if (!event.repeat) click("complete");
-      } else if (event.key === "Escape") {
-        click("stop");
+        if (!event.repeat) document.getElementById("complete")?.click();
       }
     },
     true,

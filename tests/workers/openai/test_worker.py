@@ -82,7 +82,7 @@ def test_it_serves_and_says_what_the_server_does_not_do() -> None:
         assert status.lacks == ("logprobs", "stop_probability", "token_ids", "score", "top_k")
         page = shown(status, client.presets(), "en")
         assert "how likely tokens were" in page.notices
-        assert "own precision" in page.precisions
+        assert "The server chooses the precision" in page.precisions
         assert url not in page.line + page.notices + page.summary
         korean = shown(status, client.presets(), "ko")
         assert "토큰의 확률을 알려 주지 않음" in korean.notices

@@ -1,0 +1,54 @@
+"""What a page shows that no tab has kept and no link has filled: the tutorial's example with its recorded
+completion, or what the address names, `?example=KEY` or `?lesson=NUMBER`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+
+from codegemma_ui.client.client import EngineClient
+from codegemma_ui.completions import recording
+from codegemma_ui.completions.recording import Recording
+from codegemma_ui.ui import completing, editing, lesson_events, lessons, render
+from codegemma_ui.ui.components import Page
+from codegemma_ui.ui.events import Updates
+from codegemma_ui.ui.strings import Language, text
+
+FIRST = "quickstart"
+"""The key of the example that is shown completed."""
+
+RECORDED = Path(__file__).parent / "first_completion.json"
+
+
+def updates(
+    page: Page, client: EngineClient, query: Mapping[str, str], language: Language
+) -> Updates:
+    """Return the page's updates for an address; what it names and does not exist is ignored.
+
+    Args:
+        query: the parameters of the address. An empty `example` leaves the editors empty.
+    """
+    if "lesson" in query:
+        number = query["lesson"]
+        known = number.isdecimal() and 0 < int(number) <= len(lessons.LESSONS)
+        key = lessons.LESSONS[int(number) - 1].key if known else number
+        return lesson_events.opened(page, key, None, language)
+    if "example" in query:
+        return editing.example_updates(page, query["example"])
+    return editing.example_updates(page, FIRST) | _completed(page, client, language)
+
+
+def _completed(page: Page, client: EngineClient, language: Language) -> Updates:
+    run = render.Run.of(recorded(), None)
+    run.time_limit_s = client.settings.time_limit_s
+    run.context_length = client.status().context_length
+    note = render.notice(text("first_completion", language))
+    return completing.ended(page, run, language, opened=note)
+
+
+@cache
+def recorded() -> Recording:
+    """Return the bundled model's completion of the first example, made by `tools.first_completion`."""
+    return recording.from_dict(json.loads(RECORDED.read_text(encoding="utf-8")))
