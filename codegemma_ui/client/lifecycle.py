@@ -29,10 +29,10 @@ from codegemma_ui.client.choice import (
 )
 from codegemma_ui.client.crashes import MAX_CRASHES, Crashes
 from codegemma_ui.client.endings import EndedWhileLoading
-from codegemma_ui.client.fetching import fetch
 from codegemma_ui.client.queue import RequestQueue, Ticket
 from codegemma_ui.client.running import Running
 from codegemma_ui.client.switch import Switch, SwitchCancelled
+from codegemma_ui.client.switch_download import fetch
 from codegemma_ui.client.worker import Worker
 from codegemma_ui.errors import (
     ChoiceFailed,

@@ -187,9 +187,9 @@ def _server(place: RemoteServer | None) -> dict[str, Any] | None:
     }
     if not library.installed:
         return {**found, "problem": f"{library.name} is not installed: {library.install}"}
-    from codegemma_ui.workers.openai import health
+    from codegemma_ui.workers.openai import availability
 
-    result = health.probe(place)
+    result = availability.probe(place)
     if isinstance(result, str):
         return {**found, "problem": result}
     model, seconds = result

@@ -11,10 +11,11 @@ messages.
 
 What cannot be loaded is refused before its weights are downloaded (`inspecting`).
 
-Imports go one way: words <- source <- kaggle, huggingface <- fetching; words <- inspecting <- fetching.
+Imports go one way: error_messages <- source <- kaggle, huggingface <- fetching;
+error_messages <- inspecting <- fetching.
 """
 
+from codegemma_ui.download.error_messages import DownloadError
 from codegemma_ui.download.fetching import credentials_present, download
-from codegemma_ui.download.words import DownloadError
 
 __all__ = ["DownloadError", "credentials_present", "download"]

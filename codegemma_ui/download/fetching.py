@@ -11,6 +11,7 @@ from pathlib import Path, PurePath, PurePosixPath
 from typing import TypeVar
 
 from codegemma_ui import presets
+from codegemma_ui.download.error_messages import WORDS, DownloadError, error_of, translate
 from codegemma_ui.download.huggingface import HuggingFace
 from codegemma_ui.download.inspecting import (
     SMALL_FILES,
@@ -20,7 +21,6 @@ from codegemma_ui.download.inspecting import (
 )
 from codegemma_ui.download.kaggle import Kaggle
 from codegemma_ui.download.source import ANSWER_SECONDS, Source, size_on_disk
-from codegemma_ui.download.words import WORDS, DownloadError, error_of, translate
 from codegemma_ui.fim.vocabulary import TOKENIZER_MODEL, VOCABULARY_FILE
 from codegemma_ui.presets.model_format import CONFIG_FILE, format_of, wanted
 

@@ -4,9 +4,9 @@ import contextlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from codegemma_ui.download.error_messages import code_of, error_of, status_of
 from codegemma_ui.download.inspecting import other_format
 from codegemma_ui.download.source import ANSWER_SECONDS, check_key, size_on_disk
-from codegemma_ui.download.words import code_of, error_of, status_of
 from codegemma_ui.presets.model_format import wanted
 
 

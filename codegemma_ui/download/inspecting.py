@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from codegemma_ui import presets
-from codegemma_ui.download.words import DownloadError, error_of
+from codegemma_ui.download.error_messages import DownloadError, error_of
 from codegemma_ui.fim.vocabulary import (
     TOKENIZER_MODEL,
     VOCABULARY_FILE,

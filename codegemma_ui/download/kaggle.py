@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from codegemma_ui.download.error_messages import error_of
 from codegemma_ui.download.source import check_key, size_on_disk
-from codegemma_ui.download.words import error_of
 
 
 @dataclass

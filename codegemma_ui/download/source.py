@@ -4,7 +4,7 @@ import stat
 from pathlib import Path
 from typing import Protocol
 
-from codegemma_ui.download.words import error_of
+from codegemma_ui.download.error_messages import error_of
 
 ANSWER_SECONDS = 30.0  # a site that has not returned a listing by then is unreachable
 

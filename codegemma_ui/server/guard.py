@@ -22,12 +22,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from codegemma_ui.ipc.messages import Status
 from codegemma_ui.server import allowlist, bodies, health, logout, logs, mcp_tool, metrics, policy
-from codegemma_ui.server.answers import refuse
 from codegemma_ui.server.endpoints import Endpoints
 from codegemma_ui.server.hosts import FOREIGN, Hosts
 from codegemma_ui.server.login import UNKNOWN, Login, admits
 from codegemma_ui.server.mcp_tool import McpTool
 from codegemma_ui.server.openai_api import OpenAIApi
+from codegemma_ui.server.refusals import refuse
 from codegemma_ui.ui import overload
 
 log = logging.getLogger(__name__)

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from codegemma_ui.download import DownloadError, credentials_present, download, fetching
-from codegemma_ui.download.words import CODES, WORDS
+from codegemma_ui.download.error_messages import CODES, WORDS
 from codegemma_ui.presets import BUNDLED_FOLDER
 from tests.support.hubs import (
     Faults,

@@ -21,7 +21,7 @@ from codegemma_ui.download import words
 from codegemma_ui.ipc import parent
 from codegemma_ui.machine import proxies
 from codegemma_ui.settings import RemoteServer
-from codegemma_ui.workers.openai import failures, health
+from codegemma_ui.workers.openai import availability, failures
 from tests.server.scripted_page import ROOT, serving, wait_until
 
 VARIABLES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
@@ -198,7 +198,7 @@ def test_the_proxy_of_an_address(
 
 
 def problem(place: RemoteServer = SERVER) -> str:
-    found = health.probe(place)
+    found = availability.probe(place)
     assert isinstance(found, str)
     assert "hush" not in found
     return found

@@ -13,7 +13,7 @@ from benchmarks.sizing.cards import CARDS, Card, fits
 from codegemma_ui import download, machine, presets, secrets, settings
 from codegemma_ui.client import choice
 from codegemma_ui.errors import NotEnoughMemory
-from codegemma_ui.workers.keras import environment, precision
+from codegemma_ui.workers.keras import framework, precision
 from tools.space import hugging_face
 
 PAIR = {"KAGGLE_USERNAME": "somebody", "KAGGLE_KEY": "0123456789abcdef0123456789abcdef"}
@@ -95,7 +95,7 @@ def test_the_precision_is_the_cards(
 ) -> None:
     monkeypatch.setattr(importlib, "import_module", lambda _: Framework(CARD[card]))
     monkeypatch.setenv("KERAS_TORCH_DEVICE", "cuda")  # as the worker has settled it by then
-    device = environment.device(backend)
+    device = framework.device(backend)
     assert device.name == card
     assert precision.choose("auto", device, 2_506_172_416) == precision.Precision(dtype, dtype)
 

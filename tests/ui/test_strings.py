@@ -179,7 +179,7 @@ def test_the_language_of_a_page(
 
 
 def test_every_way_a_download_fails_has_a_headline_and_a_korean_hint() -> None:
-    from codegemma_ui.download.words import WORDS
+    from codegemma_ui.download.error_messages import WORDS
 
     for code in set(WORDS) - {"bad_handle", "unexpected"}:
         assert f"error_{code}" in TABLE

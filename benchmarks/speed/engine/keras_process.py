@@ -8,8 +8,8 @@ import math
 from typing import Any
 
 from benchmarks.speed.engine.subject import NO_CUDA
-from codegemma_ui.workers.keras import environment
-from codegemma_ui.workers.keras.environment import Device
+from codegemma_ui.workers.keras import framework
+from codegemma_ui.workers.keras.framework import Device
 
 _BYTES = {"float32": 4, "bfloat16": 2, "float16": 2, "int8": 1, "uint8": 1, "int32": 4}
 
@@ -20,8 +20,8 @@ def begin(given: argparse.Namespace) -> Device:
     Raises:
         RuntimeError: a GPU is wanted and the framework finds none.
     """
-    environment.before_import(given.backend)
-    device = environment.device(given.backend)
+    framework.before_import(given.backend)
+    device = framework.device(given.backend)
     if given.device == "cuda" and not device.accelerated:
         raise RuntimeError(f"{given.backend} {NO_CUDA}")
     return device
@@ -40,9 +40,9 @@ def device_peak_bytes(backend: str, device: Device) -> int | None:
     """Return the peak GPU memory in bytes, as counted by the framework; None on a CPU."""
     if not device.accelerated:
         return None
-    framework = importlib.import_module(backend)
+    library = importlib.import_module(backend)
     if backend == "torch":
-        return int(framework.cuda.max_memory_allocated())
+        return int(library.cuda.max_memory_allocated())
     if backend == "jax":
-        return int((framework.devices()[0].memory_stats() or {}).get("peak_bytes_in_use", 0))
-    return int(framework.config.experimental.get_memory_info("GPU:0")["peak"])
+        return int((library.devices()[0].memory_stats() or {}).get("peak_bytes_in_use", 0))
+    return int(library.config.experimental.get_memory_info("GPU:0")["peak"])

@@ -18,7 +18,7 @@ from typing import Any
 from benchmarks.speed.shapes import SHAPES, Shape
 from codegemma_ui import presets
 from codegemma_ui.fim.vocabulary import VOCABULARY_FILE
-from codegemma_ui.workers.keras import environment
+from codegemma_ui.workers.keras import framework
 from codegemma_ui.workers.keras.loading import unmade_variables, untrained
 
 SEED = 0
@@ -31,7 +31,7 @@ def main() -> None:
     parser.add_argument("--folder", required=True, type=Path)
     parser.add_argument("--backend", required=True)
     given = parser.parse_args()
-    environment.before_import(given.backend)
+    framework.before_import(given.backend)
     make(SHAPES[given.shape], given.folder)
 
 

@@ -14,7 +14,7 @@ from codegemma_ui.commands.export import (
     folder,
     formats,
     gguf_file,
-    source,
+    loaded_preset,
     transformers_files,
 )
 from codegemma_ui.commands.export.folder import Origin
@@ -86,7 +86,7 @@ def export(parsed: argparse.Namespace) -> dict[str, Any]:
     place = download.fetch(preset, _Percent(f"{preset.name}: downloading"))
     preset = presets.fetched(preset, place)
     _say(f"{preset.name}: loading with {backend.name}")
-    read = source.read(preset, place, backend.name)
+    read = loaded_preset.read(preset, place, backend.name)
 
     # 3. Write.
     dtype = parsed.dtype or read.architecture.dtype

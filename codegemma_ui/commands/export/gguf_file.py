@@ -19,9 +19,9 @@ import numpy as np
 
 from codegemma_ui import fim, presets
 from codegemma_ui.commands.export.formats import WIDTHS
+from codegemma_ui.commands.export.loaded_preset import LoadedPreset
 from codegemma_ui.commands.export.pieces import SPACE, Kind
-from codegemma_ui.commands.export.source import LoadedPreset
-from codegemma_ui.commands.export.weights import Tensor
+from codegemma_ui.commands.export.weight_reader import Tensor
 from codegemma_ui.fim.vocabulary import vocabulary_file
 
 _TYPES = {

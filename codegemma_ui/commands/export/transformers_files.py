@@ -15,8 +15,8 @@ from typing import Any
 
 from codegemma_ui.commands.export import tokenizer_json
 from codegemma_ui.commands.export.formats import WIDTHS
-from codegemma_ui.commands.export.source import LoadedPreset
-from codegemma_ui.commands.export.weights import Tensor
+from codegemma_ui.commands.export.loaded_preset import LoadedPreset
+from codegemma_ui.commands.export.weight_reader import Tensor
 from codegemma_ui.fim.vocabulary import vocabulary_file
 
 SHARD_BYTES = 2 * 10**9

@@ -23,13 +23,13 @@ from codegemma_ui.client.client import EngineClient
 from codegemma_ui.client.generation import Generation
 from codegemma_ui.ipc.messages import Status
 from codegemma_ui.server import bodies
-from codegemma_ui.server.answers import refuse
 from codegemma_ui.server.hosts import FOREIGN
 from codegemma_ui.server.openai_api import completions, fields, infill
 from codegemma_ui.server.openai_api.ask import fields_for
 from codegemma_ui.server.openai_api.key import ApiKey
 from codegemma_ui.server.openai_api.problems import Problem, not_ready
 from codegemma_ui.server.openai_api.writing import Piece, Writing
+from codegemma_ui.server.refusals import refuse
 
 COMPLETIONS, MODELS, INFILL = "/v1/completions", "/v1/models", "/infill"
 HEALTH = ("/health", "/v1/health")

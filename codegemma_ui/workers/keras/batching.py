@@ -198,7 +198,7 @@ class BatchedDecoder(Decoder):
             return
         sampler = Sampler(sampling, left)
         row = Row(
-            prompt, forced, max_length, sampler, stops, should_stop, left, self.pace.longest()
+            prompt, forced, max_length, sampler, stops, should_stop, left, self.pass_times.longest()
         )
         with self._lock:
             self._rows.append(row)

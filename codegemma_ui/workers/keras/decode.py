@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from codegemma_ui.workers.keras import planning, prefix_cache
-from codegemma_ui.workers.keras.pace import PassTimes
+from codegemma_ui.workers.keras.pass_times import PassTimes
 from codegemma_ui.workers.keras.planning import CHUNKS
 from codegemma_ui.workers.keras.prefix_cache import CachedPrefix, PrefixCache
 from codegemma_ui.workers.keras.prompt_lookup import Draft, DraftBudget
@@ -159,7 +159,7 @@ class Decoder:
         self.context_length = context_length
         self.cache_lengths = planning.cache_lengths(context_length)
         self.prefilled_tokens = 0
-        self.pace = PassTimes(steps.weight_bytes, steps.parts)
+        self.pass_times = PassTimes(steps.weight_bytes, steps.parts)
         self._clock = clock
         self.prefix_cache = PrefixCache(steps, self.cache_lengths[-1], cached)
         self._turn = 0
@@ -177,7 +177,7 @@ class Decoder:
         """Run each program once, the most needed first, so that no request compiles.
 
         Requests may run in between, and on most backends concurrently. A chunk whose pass would block longer
-        than `pace.LONGEST_TRY_S` is left out; prefills do not use it either.
+        than `pass_times.LONGEST_TRY_S` is left out; prefills do not use it either.
 
         Yields:
             The number of ready programs and the total: at the start, after each, and periodically.
@@ -205,7 +205,7 @@ class Decoder:
         return [((length, size), partial(self._try, length, size)) for length, size in names]
 
     def _try(self, length: int, size: int) -> None:
-        if size > CHUNKS[1] and self.pace.too_slow_to_try(size):
+        if size > CHUNKS[1] and self.pass_times.too_slow_to_try(size):
             return
         cache, stops = self.steps.allocate(length), stop_array(())
         ids = np.full(size or CHUNKS[1], PADDING_ID, np.int32)
@@ -220,7 +220,7 @@ class Decoder:
             cache, _, scores = self._timed(cache, ids, 0, 0, stops)
             if not size:
                 self.steps.sample(scores, Sampler(Sampling(temperature=1.0), 1).at(0))
-            elif self.pace.unknown(size):
+            elif self.pass_times.unknown(size):
                 self._timed(cache, ids, 0, 0, stops)
 
     def _wait_for(self, name: Hashable) -> None:
@@ -356,11 +356,11 @@ class Decoder:
     def _timed(
         self, cache: Cache, ids: np.ndarray, *further: Any
     ) -> tuple[Cache, TokenBatch, Scores]:
-        """Run a `_pass`, and record its time in the pace if it compiled nothing."""
+        """Run a `_pass`, and record its time if it compiled nothing."""
         compilations, started = self.steps.compilations, self._clock()
         done = self._pass(cache, ids, *further)
         if self.steps.compilations == compilations:
-            self.pace.add(len(ids), self._clock() - started)
+            self.pass_times.add(len(ids), self._clock() - started)
         return done
 
     def _pass(
@@ -417,8 +417,8 @@ class Decoder:
         return prefill
 
     def _plan(self, prefill: Prefill) -> None:
-        """Plan the remaining passes, in chunks as long as the pace allows."""
-        longest = self.pace.longest()
+        """Plan the remaining passes, in chunks as long as the pass times allow."""
+        longest = self.pass_times.longest()
         if prefill.longest == longest or prefill.done > prefill.head:
             return
         head, end, length = prefill.head, len(prefill.tokens), prefill.cached.length

@@ -19,7 +19,7 @@ import numpy as np
 
 from codegemma_ui.presets import model_format
 from codegemma_ui.workers.keras import failures, parallel, precision
-from codegemma_ui.workers.keras.environment import Device, return_free_memory
+from codegemma_ui.workers.keras.framework import Device, return_free_memory
 from codegemma_ui.workers.keras.precision import Precision
 from codegemma_ui.workers.keras.steps import Steps, stop_array
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from codegemma_ui.presets import LARGE
-from codegemma_ui.workers.keras.environment import Device
+from codegemma_ui.workers.keras.framework import Device
 
 
 @dataclass(frozen=True)

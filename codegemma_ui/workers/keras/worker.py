@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from codegemma_ui.errors import LoadFailed, NotEnoughMemory
 from codegemma_ui.ipc.child import Inbox, take_stdout, write_failure
 from codegemma_ui.ipc.messages import CompletionRequest, ErrorEvent, Loaded, event_to_dict
-from codegemma_ui.workers.keras import compiled, environment
+from codegemma_ui.workers.keras import compiled, framework
 from codegemma_ui.workers.keras.failures import readable
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ class WarmUp:
                 before = self._ready
                 self._ready, self._total = next(self._programs)
                 if self._ready > before:
-                    environment.return_free_memory()
+                    framework.return_free_memory()
             except StopIteration:
                 self.pause_s = POLL_S
             except Exception:  # such as too little memory: a request that needs it will report it
@@ -164,8 +164,8 @@ def _start(
     """
     write({"worker": "state", "state": "loading"})
     keep = arguments.kept_programs == "use"
-    environment.before_import(arguments.backend, arguments.torch_device, keep)
-    device = environment.device(arguments.backend)
+    framework.before_import(arguments.backend, arguments.torch_device, keep)
+    device = framework.device(arguments.backend)
 
     from codegemma_ui.fim.vocabulary import Vocabulary
     from codegemma_ui.workers.keras import loading, steps
@@ -202,7 +202,7 @@ def _start(
         dtype=model.precision.weights,
         device=device.name if devices == 1 else f"{devices} × {device.name}",
         parameters=model.parameters,
-        memory_bytes=environment.memory_in_use(arguments.backend, device, devices),
+        memory_bytes=framework.memory_in_use(arguments.backend, device, devices),
         context_length=arguments.context_length,
         summary=model.summary,
         note=_note(passes),

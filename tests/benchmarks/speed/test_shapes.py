@@ -29,7 +29,7 @@ def test_the_others_are_what_they_are_called(name: str, millions: int) -> None:
 def test_a_made_preset_has_the_shapes_weights_and_a_vocabulary_of_its_size(tmp_path: Path) -> None:
     script = (
         "import sys; from pathlib import Path\n"
-        "from codegemma_ui.workers.keras import environment; environment.before_import('jax')\n"
+        "from codegemma_ui.workers.keras import framework; framework.before_import('jax')\n"
         "from benchmarks.speed.engine import random_preset\n"
         "from benchmarks.speed.shapes import Shape\n"
         "shape = Shape(name='tiny', vocabulary_size=9000, num_layers=2, hidden_dim=32,"

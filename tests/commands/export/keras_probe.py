@@ -14,23 +14,23 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from codegemma_ui.workers.keras import environment
+from codegemma_ui.workers.keras import framework
 
 BACKEND = "torch"  # not compiled: that would take most of the time
 os.environ["CXX"] = "no-such-compiler"
-environment.before_import(BACKEND)
+framework.before_import(BACKEND)
 
 import keras
 import keras_nlp
 import numpy as np
 
 from codegemma_ui import presets
-from codegemma_ui.commands.export import command, source, transformers_files, weights
+from codegemma_ui.commands.export import command, loaded_preset, transformers_files, weight_reader
 from codegemma_ui.errors import EngineError
 from codegemma_ui.fim.vocabulary import VOCABULARY_FILE, Vocabulary
 from codegemma_ui.workers.keras import loading
 from codegemma_ui.workers.keras.decode import Decoder
-from codegemma_ui.workers.keras.environment import CPU
+from codegemma_ui.workers.keras.framework import CPU
 from codegemma_ui.workers.keras.sampling import Sampling
 from tests.commands.export import cases
 
@@ -150,10 +150,12 @@ def refused() -> dict[str, str]:
     save(tiny_backbone(vocabulary_size=VOCABULARY_SIZE - 1), OUT / "short")
     short = presets.named(str(OUT / "short"))
     return {
-        "second gemma": refusal(lambda: weights.architecture(second_gemma)),
-        "epsilons": refusal(lambda: weights.architecture(tiny_backbone(layer_norm_epsilon=1e-5))),
-        "int8": refusal(lambda: weights.architecture(int8)),
-        "vocabulary": refusal(lambda: source.read(short, OUT / "short", BACKEND)),
+        "second gemma": refusal(lambda: weight_reader.architecture(second_gemma)),
+        "epsilons": refusal(
+            lambda: weight_reader.architecture(tiny_backbone(layer_norm_epsilon=1e-5))
+        ),
+        "int8": refusal(lambda: weight_reader.architecture(int8)),
+        "vocabulary": refusal(lambda: loaded_preset.read(short, OUT / "short", BACKEND)),
     }
 
 

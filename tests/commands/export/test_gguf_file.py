@@ -13,8 +13,8 @@ from safetensors.numpy import load_file
 
 from codegemma_ui import fim, presets
 from codegemma_ui.commands.export import gguf_file, pieces
-from codegemma_ui.commands.export.source import LoadedPreset
-from codegemma_ui.commands.export.weights import Architecture, Tensor
+from codegemma_ui.commands.export.loaded_preset import LoadedPreset
+from codegemma_ui.commands.export.weight_reader import Architecture, Tensor
 from codegemma_ui.errors import EngineError
 from codegemma_ui.fim.vocabulary import Vocabulary
 from tests.commands.export.exported import Exported

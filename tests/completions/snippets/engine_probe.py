@@ -10,11 +10,11 @@ import os
 from dataclasses import replace
 from typing import Any
 
-from codegemma_ui.workers.keras import environment
+from codegemma_ui.workers.keras import framework
 
 BACKEND = "torch"  # not compiled: that would take most of the time
 os.environ["CXX"] = "no-such-compiler"
-environment.before_import(BACKEND)
+framework.before_import(BACKEND)
 
 from codegemma_ui import presets
 from codegemma_ui.completions.recording import Recording
@@ -22,7 +22,7 @@ from codegemma_ui.fim.vocabulary import Vocabulary
 from codegemma_ui.ipc.messages import DoneEvent, Loaded, TokenEvent, parse_request
 from codegemma_ui.workers.keras import generation, loading
 from codegemma_ui.workers.keras.decode import Decoder
-from codegemma_ui.workers.keras.environment import CPU
+from codegemma_ui.workers.keras.framework import CPU
 from tests.completions.snippets import cases
 
 CONTEXT_LENGTH = 512

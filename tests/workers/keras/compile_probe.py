@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from codegemma_ui import installation
-from codegemma_ui.workers.keras import compiled, environment
+from codegemma_ui.workers.keras import compiled, framework
 
 BACKEND = sys.argv[1]
-environment.before_import(BACKEND)
+framework.before_import(BACKEND)
 
 
 def on_jax() -> float:

@@ -41,7 +41,7 @@ from codegemma_ui.presets import LARGE
 from codegemma_ui.workers.keras import loading, steps
 from codegemma_ui.workers.keras.batching import BatchedDecoder
 from codegemma_ui.workers.keras.decode import Decoder
-from codegemma_ui.workers.keras.environment import CPU
+from codegemma_ui.workers.keras.framework import CPU
 from codegemma_ui.workers.keras.precision import Precision
 from codegemma_ui.workers.keras.sampling import Sampling, TokenChoice
 from codegemma_ui.workers.keras.steps import layers

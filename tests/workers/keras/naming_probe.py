@@ -9,9 +9,9 @@ import os
 import sys
 
 from codegemma_ui import installation
-from codegemma_ui.workers.keras import environment
+from codegemma_ui.workers.keras import framework
 
-environment.before_import("tensorflow")
+framework.before_import("tensorflow")
 
 import tensorflow as tf  # noqa: E402
 

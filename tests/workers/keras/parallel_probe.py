@@ -13,9 +13,9 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from codegemma_ui.workers.keras import environment
+from codegemma_ui.workers.keras import framework
 
-environment.before_import("jax")
+framework.before_import("jax")
 
 import jax
 import keras_nlp
@@ -25,7 +25,7 @@ from codegemma_ui import presets
 from codegemma_ui.fim.vocabulary import VOCABULARY_FILE, Vocabulary
 from codegemma_ui.workers.keras import loading
 from codegemma_ui.workers.keras.decode import Decoder
-from codegemma_ui.workers.keras.environment import CPU
+from codegemma_ui.workers.keras.framework import CPU
 from codegemma_ui.workers.keras.sampling import Sampling
 
 MODELS = {"one": (8, 1), "two": (8, 2), "sixteen": (16, 16)}

@@ -18,7 +18,7 @@ import pytest
 
 from codegemma_ui.workers.keras import planning, prefix_cache, steps
 from codegemma_ui.workers.keras.decode import POLL_S, Decoder, PrefillProgress
-from codegemma_ui.workers.keras.pace import MOST_S
+from codegemma_ui.workers.keras.pass_times import MOST_S
 from codegemma_ui.workers.keras.planning import CHUNKS
 from codegemma_ui.workers.keras.precision import Precision
 from codegemma_ui.workers.keras.sampling import Sampling, TokenChoice
@@ -355,7 +355,7 @@ class TestTheLoop:
         assert list(decoder.warm_up())[-1] == (programs(4096), programs(4096))
         tried = {size for size, _ in inner.passes}
         assert tried == {8, *sizes}
-        assert decoder.pace.longest() in tried
+        assert decoder.pass_times.longest() in tried
 
     def test_warm_up_runs_every_program_of_every_length(self, scripted: Any) -> None:
         decoder, inner = scripted

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from codegemma_ui.errors import LoadFailed
-from codegemma_ui.workers.keras import environment
+from codegemma_ui.workers.keras import framework
 
 ROOT = Path(__file__).parents[3]
 
@@ -57,8 +57,8 @@ def report_of(home: Path, backend: str, look: str, **environ: str) -> dict[str, 
 
 BEGIN = """
 import json, os
-from codegemma_ui.workers.keras import environment
-environment.before_import({backend!r})
+from codegemma_ui.workers.keras import framework
+framework.before_import({backend!r})
 import keras
 """
 END = """
@@ -156,7 +156,7 @@ class TestTorchsDevice:
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         self.torch(monkeypatch, *there)
-        assert environment.torch_device_name(asked) == chosen
+        assert framework.torch_device_name(asked) == chosen
 
     @pytest.mark.parametrize("asked", ["cuda", "mps"])
     def test_that_is_not_there_is_refused_in_words(
@@ -164,7 +164,7 @@ class TestTorchsDevice:
     ) -> None:
         self.torch(monkeypatch)
         with pytest.raises(LoadFailed) as caught:
-            environment.torch_device_name(asked)
+            framework.torch_device_name(asked)
         assert f"--torch-device {asked} needs" in caught.value.message
         assert "Received: torch 2.13 with cpu" in caught.value.message
         assert "--torch-device auto" in caught.value.hint
@@ -172,6 +172,6 @@ class TestTorchsDevice:
     def test_is_the_one_that_the_engine_tells_of(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.torch(monkeypatch, "mps", "cuda")
         monkeypatch.setenv("KERAS_TORCH_DEVICE", "cpu")
-        assert environment.device("torch") == environment.CPU
+        assert framework.device("torch") == framework.CPU
         monkeypatch.setenv("KERAS_TORCH_DEVICE", "mps")
-        assert environment.device("torch").accelerated
+        assert framework.device("torch").accelerated

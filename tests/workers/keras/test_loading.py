@@ -21,10 +21,10 @@ import pytest
 from codegemma_ui import presets
 from codegemma_ui.commands.export import command
 from codegemma_ui.fim.vocabulary import Vocabulary
-from codegemma_ui.workers.keras import environment, loading, precision
+from codegemma_ui.workers.keras import framework, loading, precision
 from codegemma_ui.workers.keras.decode import Decoder
-from codegemma_ui.workers.keras.environment import CPU, Device
 from codegemma_ui.workers.keras.failures import readable
+from codegemma_ui.workers.keras.framework import CPU, Device
 from codegemma_ui.workers.keras.precision import Precision
 from codegemma_ui.workers.keras.sampling import Sampling
 from tests.support.hubs import HuggingFaceHub, isolated_environment
@@ -39,7 +39,7 @@ def jax_process() -> Iterator[None]:
             process.setitem(sys.modules, name, None)  # so that it is restored at the end
         process.setattr("warnings.showwarning", warnings.showwarning)
         before = dict(os.environ)
-        environment.before_import("jax")
+        framework.before_import("jax")
         yield
         for name in os.environ.keys() - before.keys():
             del os.environ[name]

@@ -105,10 +105,10 @@ def test_an_orphan_ends_by_itself() -> None:
 def test_tensorflow_is_never_imported_beside_another_backend(backend: str) -> None:
     script = (
         "import sys\n"
-        "from codegemma_ui.workers.keras import environment, loading\n"
-        f"environment.before_import({backend!r})\n"
+        "from codegemma_ui.workers.keras import framework, loading\n"
+        f"framework.before_import({backend!r})\n"
         "from codegemma_ui import presets\n"
-        f"loading.load(presets.BUNDLED_FOLDER, {backend!r}, 'auto', environment.device({backend!r}))\n"
+        f"loading.load(presets.BUNDLED_FOLDER, {backend!r}, 'auto', framework.device({backend!r}))\n"
         "print([name for name in sys.modules if name.startswith('tensorflow')"
         " and sys.modules[name] is not None], file=sys.stdout)\n"
     )

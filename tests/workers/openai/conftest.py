@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from codegemma_ui.settings import RemoteServer
-from codegemma_ui.workers.openai import health
+from codegemma_ui.workers.openai import availability
 from tests.support import ROOT
 from tests.support.ports import free_port
 
@@ -81,7 +81,7 @@ def vllm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     url = f"http://127.0.0.1:{port}/v1"
     try:
         until = time.monotonic() + 580
-        while isinstance(health.probe(RemoteServer(url)), str):
+        while isinstance(availability.probe(RemoteServer(url)), str):
             assert process.poll() is None, "vLLM ended while it came up"
             assert time.monotonic() < until
             time.sleep(1)

@@ -26,7 +26,7 @@ from codegemma_ui.ipc.parent import LineProcess
 from codegemma_ui.machine import OPENAI
 from codegemma_ui.settings import RemoteServer, Settings
 from codegemma_ui.ui.status_line import shown
-from codegemma_ui.workers.openai import health
+from codegemma_ui.workers.openai import availability
 from tests.support import ROOT, WORKER
 from tests.support.events import done_of, error_of
 from tests.support.hubs.kaggle import KaggleHub
@@ -263,7 +263,7 @@ def test_doctor_looks_for_the_server() -> None:
     with odd_server(Odd()) as url:
         found = doctor(url)
     assert (found["model"], found["key"]) == ("odd", True)
-    assert "cannot be reached" in str(health.probe(RemoteServer(url)))
+    assert "cannot be reached" in str(availability.probe(RemoteServer(url)))
 
 
 def test_an_unconfigured_server_is_not_offered() -> None:

@@ -18,12 +18,12 @@ from pathlib import Path
 from typing import NoReturn
 
 from codegemma_ui.commands.evaluate.containment import (
-    calls,
     linux,
-    memory,
+    memory_usage,
     namespaces,
     program,
     root,
+    syscalls,
 )
 from codegemma_ui.commands.evaluate.containment.group import Group
 from codegemma_ui.commands.evaluate.containment.plan import Plan
@@ -93,7 +93,7 @@ def _report_limitations(plan: Plan, group: Group | None, has_processes: bool) ->
             f"note Neither a memory group (cgroup v2) nor a /proc can be created here: the {size} are for "
             f"each process of a program, which may have {plan.processes}."
         )
-    if not calls.can_be_refused():
+    if not syscalls.can_be_refused():
         print(
             "note System calls cannot be filtered here (seccomp): programs can use sockets of families other "
             "than IP and memory that belongs to no process."
@@ -117,8 +117,8 @@ def _become(plan: Plan, group: Group | None, descriptors: list[int]) -> NoReturn
         os.setresgid(*[namespaces.USER] * 3)
         os.setresuid(*[namespaces.USER] * 3)
     linux.gain_no_rights()
-    if calls.can_be_refused():
-        calls.refuse()
+    if syscalls.can_be_refused():
+        syscalls.refuse()
 
     above = len(descriptors)
     kept = [fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, above) for descriptor in descriptors]
@@ -145,7 +145,7 @@ def _watch(child: int, started: int, report: int, plan: Plan, word: bytes, *, wa
         if status is not None:
             message = _read(report)
             return "passed" if status == 0 and word in message else _failure(message, status)
-        if watches and memory.is_over(plan.memory_bytes):
+        if watches and memory_usage.is_over(plan.memory_bytes):
             return "failed memory limit"
     return "failed time limit"
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from codegemma_ui.commands.export import pieces, weights
+from codegemma_ui.commands.export import pieces, weight_reader
 from codegemma_ui.commands.export.pieces import Pieces
-from codegemma_ui.commands.export.weights import Architecture, Tensor
+from codegemma_ui.commands.export.weight_reader import Architecture, Tensor
 from codegemma_ui.errors import EngineError
 from codegemma_ui.fim.vocabulary import Vocabulary
 from codegemma_ui.presets import Preset, safetensors_files
@@ -60,8 +60,8 @@ def read(preset: Preset, folder: Path, backend: str) -> LoadedPreset:
         ) from error
     safetensors_files.check(folder)
     known = pieces.read(folder)
-    backbone = weights.load(folder, backend)
-    architecture = weights.architecture(backbone)
+    backbone = weight_reader.load(folder, backend)
+    architecture = weight_reader.architecture(backbone)
     if len(known.all) != architecture.vocabulary:
         raise EngineError(
             "A vocabulary must have a piece for each row of the embedding, "
@@ -72,7 +72,7 @@ def read(preset: Preset, folder: Path, backend: str) -> LoadedPreset:
         preset=preset,
         folder=folder,
         architecture=architecture,
-        tensors=tuple(weights.tensors(backbone)),
+        tensors=tuple(weight_reader.tensors(backbone)),
         pieces=known,
         stop_ids=vocabulary.stop_ids,
     )

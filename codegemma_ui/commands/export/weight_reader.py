@@ -28,7 +28,7 @@ from codegemma_ui import machine
 from codegemma_ui.commands.export.formats import WIDTHS
 from codegemma_ui.errors import EngineError, NotEnoughMemory
 from codegemma_ui.machine import console
-from codegemma_ui.workers.keras import environment
+from codegemma_ui.workers.keras import framework
 from codegemma_ui.workers.keras.failures import of_preset, readable
 
 _LOG_LEVEL = "TF_CPP_MIN_LOG_LEVEL"
@@ -137,7 +137,7 @@ def load(folder: Path, backend: str) -> Any:
         if backend == "tensorflow" and _LOG_LEVEL not in os.environ
         else nullcontext
     )
-    environment.before_import(backend, torch_device="cpu")
+    framework.before_import(backend, torch_device="cpu")
     try:
         with hushed():
             keras_nlp = importlib.import_module("keras_nlp")

@@ -1,4 +1,4 @@
-"""Environment of the worker: settings before and right after a framework is imported."""
+"""The framework of the worker: settings before and right after its import, its device and memory."""
 
 from __future__ import annotations
 

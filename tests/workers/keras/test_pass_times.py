@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from codegemma_ui.workers.keras.pace import MOST_S, PASS_S, PassTimes
+from codegemma_ui.workers.keras.pass_times import MOST_S, PASS_S, PassTimes
 from codegemma_ui.workers.keras.planning import CHUNKS
 
 
@@ -24,11 +24,11 @@ def test_it_settles_on_the_largest_chunk_that_keeps_the_time(
     def seconds(size: int) -> float:
         return a_pass_s + size * a_token_s
 
-    pace = PassTimes(5_000_000_000)
+    times = PassTimes(5_000_000_000)
     taken = []
     for _ in range(60):
-        taken.append(pace.longest())
-        pace.add(taken[-1], seconds(taken[-1]))
+        taken.append(times.longest())
+        times.add(taken[-1], seconds(taken[-1]))
     fitting = [size for size in CHUNKS if seconds(size) <= PASS_S]
     settled = max(fitting, default=CHUNKS[0])
     twice_as_fast = seconds(taken[-1]) / taken[-1] <= seconds(settled) / settled / 2
@@ -52,28 +52,28 @@ def test_it_settles_on_the_largest_chunk_that_keeps_the_time(
 def test_a_longer_pass_is_taken_where_it_halves_a_prefill(
     seconds: dict[int, float], longest: int
 ) -> None:
-    pace = PassTimes(5_000_000_000)
+    times = PassTimes(5_000_000_000)
     for size in reversed(seconds):
-        pace.add(size, seconds[size])
-    assert pace.longest() == longest
+        times.add(size, seconds[size])
+    assert times.longest() == longest
 
 
 def test_a_machine_that_was_busy_for_a_while_gets_its_chunks_back() -> None:
-    pace = PassTimes(0)
+    times = PassTimes(0)
     for size in CHUNKS:
-        pace.add(size, 0.004 * size)
-    assert pace.longest() == 32
+        times.add(size, 0.004 * size)
+    assert times.longest() == 32
     for _ in range(20):
-        pace.add(pace.longest(), 0.0004 * pace.longest())
-    assert pace.longest() == 512
+        times.add(times.longest(), 0.0004 * times.longest())
+    assert times.longest() == 512
 
 
 def test_one_pass_that_was_held_up_changes_little() -> None:
-    pace = PassTimes(0)
+    times = PassTimes(0)
     for size in CHUNKS:
-        pace.add(size, 0.0005 * size)
-    pace.add(512, 1.0)
-    assert pace.longest() == 512
+        times.add(size, 0.0005 * size)
+    times.add(512, 1.0)
+    assert times.longest() == 512
 
 
 @pytest.mark.parametrize(
@@ -83,6 +83,6 @@ def test_one_pass_that_was_held_up_changes_little() -> None:
 def test_what_would_hold_a_person_up_is_a_large_models_where_it_was_measured(
     weight_bytes: int, a_token_s: float, held_up: tuple[int, ...]
 ) -> None:
-    pace = PassTimes(weight_bytes)
-    pace.add(32, 32 * a_token_s)
-    assert tuple(size for size in CHUNKS if pace.too_slow_to_try(size)) == held_up
+    times = PassTimes(weight_bytes)
+    times.add(32, 32 * a_token_s)
+    assert tuple(size for size in CHUNKS if times.too_slow_to_try(size)) == held_up
