@@ -17,7 +17,7 @@ from typing import Any
 import httpx
 import pytest
 
-from codegemma_ui.download import words
+from codegemma_ui.download import error_messages
 from codegemma_ui.ipc import parent
 from codegemma_ui.machine import proxies
 from codegemma_ui.settings import RemoteServer
@@ -369,7 +369,7 @@ def test_a_proxy_may_have_cut_a_download(monkeypatch: pytest.MonkeyPatch) -> Non
         "resumes": "it goes on",
         "address": "https://api.kaggle.com",
     }
-    said = words.error_of("connection_lost", of, "a part of it")
+    said = error_messages.error_of("connection_lost", of, "a part of it")
     assert said.hint == (
         "Try again: it goes on. The data came through the proxy of https_proxy (http://proxy:3128), which "
         "may have cut it."
