@@ -1,12 +1,15 @@
 """Examples: loading one fills the editors and starts nothing. Pure.
 
 The quickstart and the multiplication table are Google's own
-(https://ai.google.dev/gemma/docs/codegemma/keras_quickstart).
+(https://ai.google.dev/gemma/docs/codegemma/keras_quickstart). Those with which the bundled model does well come
+first; those where a model of its size fails come last, and their titles say so.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+
+from codegemma_ui.ui.strings import Language, text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,6 +20,7 @@ class Example:
         key: `example_<key>` names it in `strings`.
         language: of the highlighting, a name that `gr.Code` knows.
         ending: how its lines end, "LF" or "CRLF"; `prefix` and `suffix` hold LF.
+        hard: whether a small model fails with it.
     """
 
     key: str
@@ -24,6 +28,12 @@ class Example:
     suffix: str = ""
     language: str = "python"
     ending: str = "LF"
+    hard: bool = False
+
+    def title(self, language: Language) -> str:
+        """Return its title in the list, with a warning if a small model fails with it."""
+        title = text(f"example_{self.key}", language)
+        return text("example_hard", language, title=title) if self.hard else title
 
 
 EXAMPLES = (
@@ -95,22 +105,26 @@ EXAMPLES = (
     Example(
         key="empty_suffix",
         prefix='def is_even(number):\n    """Tell whether a number is even."""\n    return ',
+        hard=True,
     ),
     Example(
         key="docstring",
         prefix='def add(a, b):\n    """',
         suffix='"""\n    return a + b\n',
+        hard=True,
     ),
     Example(
         key="body",
         prefix='def count_words(text):\n    """Return how often each word occurs in a text."""\n',
         suffix="    return counts\n\n\nprint(count_words('to be or not to be'))\n",
+        hard=True,
     ),
     Example(
         key="javascript",
         prefix="function largest(numbers) {\n  let best = numbers[0];\n  for (const number of numbers) {\n",
         suffix="\n  }\n  return best;\n}\n",
         language="javascript",
+        hard=True,
     ),
 )
 

@@ -117,7 +117,7 @@ def _choices(page: Page, client: EngineClient, settings: Settings) -> None:
     def examples(language: Language) -> list[tuple[str, str]]:
         return [
             (text("example_choose", language), ""),
-            *((text(f"example_{one.key}", language), one.key) for one in EXAMPLES),
+            *((one.title(language), one.key) for one in EXAMPLES),
         ]
 
     with gr.Row(elem_id="choices"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from codegemma_ui.ui.code_editor import CodeEditor
 from codegemma_ui.ui.examples import EXAMPLES, by_key
+from codegemma_ui.ui.strings import text
 
 
 def test_the_quickstart_is_googles() -> None:
@@ -21,6 +22,17 @@ def test_the_multiplication_table_keeps_its_newlines() -> None:
 def test_either_side_may_be_empty() -> None:
     assert by_key("empty_prefix").prefix == ""
     assert by_key("empty_suffix").suffix == ""
+
+
+def test_those_where_a_small_model_fails_come_last_and_say_so() -> None:
+    hard = [example.hard for example in EXAMPLES]
+    assert hard == sorted(hard)
+    assert [example.key for example in EXAMPLES if example.hard] == [
+        *("empty_suffix", "docstring", "body", "javascript")
+    ]
+    assert by_key("body").title("en") == "A body of several lines (a small model fails here)"
+    assert by_key("body").title("ko").startswith(text("example_body", "ko"))
+    assert by_key("table").title("en") == "Multiplication table"
 
 
 def test_keys_are_unique_and_languages_are_known_to_the_editor() -> None:
