@@ -71,7 +71,7 @@ def wire(page: Page, settings: Settings, follower: Follower) -> Dependency:
     looks = [
         event.then(
             follower.look_anew,
-            inputs=[page.requested, page.max_length, page.language_choice],
+            inputs=[page.requested, page.max_length, page.language_choice, page.code_language],
             outputs=follower.outputs,
             **AT_ONCE,
         )

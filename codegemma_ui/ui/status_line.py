@@ -15,7 +15,7 @@ from codegemma_ui.ipc.messages import AS_SERVED, Status
 from codegemma_ui.machine import OPENAI
 from codegemma_ui.presets import Preset, amounts, memory, quality
 from codegemma_ui.settings import DEFAULT_TIME_LIMIT_S
-from codegemma_ui.ui import advice, render
+from codegemma_ui.ui import advice, model_note, render
 from codegemma_ui.ui.strings import Language, text
 
 
@@ -35,6 +35,7 @@ class Shown:
             may reach its time limit.
         precisions: explanation of the precisions, with their cost for the bundled model.
         locked: the reason why this visitor may not switch; empty if they may.
+        ability: what the loaded model can do; empty if its name says enough.
     """
 
     line: str
@@ -47,6 +48,7 @@ class Shown:
     counts_by: str
     precisions: str
     locked: str = ""
+    ability: str = ""
 
 
 def shown(
@@ -56,12 +58,14 @@ def shown(
     locked: str = "",
     time_limit_s: float = DEFAULT_TIME_LIMIT_S,
     requested: Mapping[str, str] | None = None,
+    highlighted: str = model_note.KNOWN,
 ) -> Shown:
     """Return what the page shows of a status.
 
     Args:
         requested: the switch that this page requested last; its failure is shown here alone, as long as
             another model serves the others.
+        highlighted: the language that this page highlights.
     """
     by_name = {preset.name: preset for preset in offered}
     target = status.switching_to
@@ -76,12 +80,13 @@ def shown(
         choice=choice,
         context_length=status.context_length,
         cancellable=target is not None and status.returns_to is not None,
-        notices=_notices(status, chosen, by_name, language, requested),
+        notices=_notices(status, chosen, by_name, language, requested, highlighted),
         summary=render.summary(status.summary, language),
         footer=render.footer(by_name.get(status.preset or ""), language),
         counts_by=f"{status.preset} {_speed_that_matters(status, time_limit_s)}",
         precisions=_precisions(choice[1], language),
         locked=locked,
+        ability="" if target else model_note.ability(status.preset, language),
     )
 
 
@@ -202,13 +207,15 @@ def _notices(
     by_name: dict[str, Preset],
     language: Language,
     requested: Mapping[str, str] | None,
+    highlighted: str,
 ) -> str:
     notices = [_error(status, by_name, language, requested)]
     if not status.switching_to:
         sentences = advice.sentences(
             status.narrowed, status.backend, status.faster_backend, language
         )
-        notices.extend(map(render.advice, sentences))
+        wrong = model_note.wrong_language(status.preset, highlighted, language)
+        notices.extend(map(render.advice, filter(None, (wrong, *sentences))))
     if chosen and chosen.instruct:
         notices.append(render.notice(text("instruct", language)))
     if status.lacks:

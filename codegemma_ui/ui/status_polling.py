@@ -9,7 +9,7 @@ import gradio as gr
 from codegemma_ui.client.client import EngineClient
 from codegemma_ui.presets import DTYPES
 from codegemma_ui.settings import Settings
-from codegemma_ui.ui import permission
+from codegemma_ui.ui import model_note, permission
 from codegemma_ui.ui.components import Page
 from codegemma_ui.ui.events import AT_ONCE, SKIP, Updates
 from codegemma_ui.ui.status_line import Shown, shown
@@ -41,7 +41,13 @@ class Follower:
         ]
         page.timer.tick(
             self.look,
-            inputs=[page.shown, page.requested, page.max_length, page.language_choice],
+            inputs=[
+                page.shown,
+                page.requested,
+                page.max_length,
+                page.language_choice,
+                page.code_language,
+            ],
             outputs=self.outputs,
             trigger_mode="once",
             **AT_ONCE,
@@ -54,12 +60,14 @@ class Follower:
         max_length: float,
         language: Language,
         request: gr.Request,
+        highlighted: str = model_note.KNOWN,
     ) -> Updates:
         """Return updates for what differs; everything else is left alone.
 
         Args:
             last: what the page shows; None updates everything.
             requested: the switch that this page requested last, whose failure it is shown.
+            highlighted: the language that this page highlights.
         """
         page = self._page
         locked = permission.why_locked(self._settings, request.username, language)
@@ -70,6 +78,7 @@ class Follower:
             locked,
             self._settings.time_limit_s,
             requested,
+            highlighted,
         )
         if now == last:
             return SKIP
@@ -97,7 +106,9 @@ class Follower:
         if differs("cancellable", "locked"):
             cancellable = now.cancellable and not now.locked
             updates[page.cancel_switch] = gr.update(visible=True if cancellable else "hidden")
-        return updates | self._choices(now, differs("choice"), differs("precisions", "locked"))
+        return updates | self._choices(
+            now, differs("choice"), differs("precisions", "locked", "ability")
+        )
 
     def look_anew(
         self,
@@ -105,15 +116,17 @@ class Follower:
         max_length: float,
         language: Language,
         request: gr.Request,
+        highlighted: str = model_note.KNOWN,
     ) -> Updates:
         """Return updates for everything, after the page was opened or its language changed."""
-        return self.look(None, requested, max_length, language, request)
+        return self.look(None, requested, max_length, language, request, highlighted)
 
     def _choices(self, now: Shown, values: bool, infos: bool) -> Updates:
         """Return updates of the three dropdowns: values and descriptions."""
         page = self._page
         updates: Updates = {}
-        infos_of = (now.locked or None, now.locked or None, now.precisions)
+        beside_the_model = " ".join(filter(None, (now.ability, now.locked)))
+        infos_of = (beside_the_model or None, now.locked or None, now.precisions)
         for control, value, info in zip(
             (page.model, page.backend, page.precision), now.choice, infos_of, strict=True
         ):

@@ -1,0 +1,38 @@
+"""What the bundled model can do, in a few words beside its name. Pure.
+
+Other models have a card elsewhere; this one is met first, by people who do not know that it is a toy.
+"""
+
+from __future__ import annotations
+
+from codegemma_ui.presets import BUNDLED
+from codegemma_ui.ui.strings import Language, text
+
+SINGLE_LINE = 0.036
+REST_OF_LINE = 0.100
+"""Shares of held-out holes that it fills exactly: a whole line, and the rest of one. Its card has the same."""
+
+KNOWN = "python"
+"""The one language that it was trained on, as the choice of highlighting names it."""
+
+
+def ability(preset: str | None, language: Language) -> str:
+    """Return what the model of that name can do; empty for any other than the bundled one.
+
+    Args:
+        preset: name of the loaded model.
+    """
+    if preset != BUNDLED:
+        return ""
+    return text("ability", language, line=f"{SINGLE_LINE:.1%}", rest=f"{REST_OF_LINE:.0%}")
+
+
+def wrong_language(preset: str | None, highlighted: str, language: Language) -> str:
+    """Return a warning if the code is in a language that the model does not know; else empty.
+
+    Args:
+        preset: name of the loaded model.
+        highlighted: the language that the code is highlighted as; empty for plain text.
+    """
+    wrong = preset == BUNDLED and highlighted != KNOWN
+    return text("only_python", language) if wrong else ""

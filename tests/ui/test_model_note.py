@@ -1,0 +1,47 @@
+"""What the page says that the bundled model can do: as its card does, and of it alone."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import pytest
+
+from codegemma_ui.presets import BUNDLED, BUNDLED_FOLDER
+from codegemma_ui.ui import model_note
+from codegemma_ui.ui.status_line import shown
+from codegemma_ui.ui.strings import LANGUAGES, Language, text
+from tests.support.statuses import OFFERED, READY
+
+SWITCHING = {"preset": "code_gemma_2b_en", "backend": "torch", "dtype": "auto"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "share"),
+    [("single line", model_note.SINGLE_LINE), ("rest of a line", model_note.REST_OF_LINE)],
+)
+def test_the_figures_are_those_of_its_card(kind: str, share: float) -> None:
+    card = (BUNDLED_FOLDER / "README.md").read_text(encoding="utf-8")
+    row = re.search(rf"^\| {kind} \| \d+ \| ([\d.]+)% \|", card, re.MULTILINE)
+    assert row is not None
+    assert float(row[1]) == pytest.approx(100 * share)
+
+
+def test_it_stands_beside_the_bundled_model_alone() -> None:
+    said = "Toy model, Python only: exact on 3.6% of lines, 10% of partial lines"
+    assert shown(replace(READY, preset=BUNDLED), OFFERED, "en").ability == said
+    assert shown(replace(READY, preset="code_gemma_2b_en"), OFFERED, "en").ability == ""
+    assert shown(replace(READY, switching_to=SWITCHING), OFFERED, "en").ability == ""
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_code_in_another_language_is_warned_about(language: Language) -> None:
+    def notices(preset: str, highlighted: str) -> str:
+        status = replace(READY, preset=preset)
+        return shown(status, OFFERED, language, highlighted=highlighted).notices
+
+    warning = text("only_python", language)
+    assert warning in notices(BUNDLED, "javascript")
+    assert warning in notices(BUNDLED, "")
+    assert warning not in notices(BUNDLED, "python")
+    assert warning not in notices("code_gemma_2b_en", "javascript")
