@@ -403,21 +403,24 @@ def raw_output(run: Run | None, language: Language) -> str:
 
 
 def ghost_buttons(language: Language) -> str:
-    """Return the buttons that accept the ghost text or dismiss it; `static/ghost.js` handles them."""
+    """Return the buttons of the ghost text, which `static/ghost.js` and `again.js` handle: accept, dismiss,
+    another sample, the former one."""
 
-    def button(part: str, shown: str) -> str:
-        title = escape(text(f"ghost_{part}_title", language))
-        return (
-            f'<button type="button" data-ghost="{part}" title="{title}" aria-label="{title}" disabled>'
-            f"{shown}</button>"
-        )
+    def button(action: str, name: str, shown: str, *, disabled: bool = True) -> str:
+        title = escape(text(name, language))
+        off = " disabled" if disabled else ""
+        return f'<button type="button" {action} title="{title}" aria-label="{title}"{off}>{shown}</button>'
 
-    accept, word, line = (
-        escape(text(f"ghost_{part}", language)) for part in ("all", "word", "line")
+    accept, word, line, more = (
+        escape(text(f"ghost_{name}", language)) for name in ("all", "word", "line", "again")
     )
     buttons = (
-        f"{button('all', f'{accept}<kbd>Tab</kbd>')}{button('word', word)}{button('line', line)}"
-        f"{button('none', '×')}"
+        button('data-ghost="all"', "ghost_all_title", f"{accept}<kbd>Tab</kbd>")
+        + button('data-ghost="word"', "ghost_word_title", word)
+        + button('data-ghost="line"', "ghost_line_title", line)
+        + button('data-ghost="none"', "ghost_none_title", "×")
+        + button('data-again="back"', "ghost_back_title", "‹")
+        + button('data-again="more"', "ghost_again_title", more, disabled=False)
     )
     says, name = escape(template("ghost_says", language)), escape(text("ghost", language))
     return (
@@ -609,7 +612,7 @@ def header(language: Language) -> str:
     """Return the title of the page, with what `static/names.js` writes beside the editors' names."""
     says = "".join(
         f' data-{name}="{escape(text(f"{name}_says", language))}"'
-        for name in ("before", "middle", "after")
+        for name in ("before", "middle", "after", "stale")
     )
     return (
         "<h1>CodeGemma FIM Playground</h1>"
@@ -622,6 +625,8 @@ _KEYS = {
     "all": "Tab",
     "word": "Ctrl+→",
     "line": "Ctrl+↓",
+    "again": "Alt+]",
+    "back": "Alt+[",
     "escape": "Esc",
     "leave": "Esc Tab",
     "undo": "Ctrl+Z",

@@ -148,3 +148,22 @@ def test_twenty_accepted_middles_are_in_the_program_byte_for_byte(
         expected += scripted.client.middle
         assert press(playground, "Tab") == expected
     assert playground.pane("program") == expected + "\n\nend\n"
+
+
+def test_again_asks_for_another_sample_and_back_shows_the_former(
+    completed: Playground, scripted: Scripted
+) -> None:
+    scripted.client.middle = "other = 2\n"
+    with completed.a_run():
+        completed.page.keyboard.press("Alt+]")
+    expect(completed.ghost).to_have_text("other = 2")
+    request = scripted.client.requests[-1]
+    assert (request["prefix"], request["temperature"]) == ("def f():\n    ", 0.8)
+    assert completed.page.locator("#max-length input[type=number]").input_value() == "128"
+    completed.page.keyboard.press("Alt+[")
+    expect(completed.ghost).to_have_text("first = 1 second = two")
+    asked = len(scripted.client.requests)
+    completed.page.locator('[data-again="more"]').click()
+    expect(completed.ghost).to_have_text("other = 2")
+    assert len(scripted.client.requests) == asked
+    assert press(completed, "Tab") == "def f():\n    other = 2\n"

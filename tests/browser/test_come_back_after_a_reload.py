@@ -83,8 +83,7 @@ def worked(scripted: Scripted, playground: Playground) -> Playground:
     choose_settings(playground)
     playground.write("before", PREFIX)
     playground.write("after", SUFFIX)
-    playground.editor("before").click()
-    playground.press_complete()
+    playground.press_complete_in("before")
     playground.wait_until_done()
     playground.open_tab("tokens")
     playground.page.locator("#tokens .cell").nth(2).click()
@@ -123,8 +122,7 @@ def test_all_of_it_comes_back_after_f5_and_by_back_from_another_page(
     # The restored state is functional: the other branch can be shown, and the settings are sent.
     worked.page.locator("#tokens .branches button").first.click()
     worked.wait_for_text("middle", "sys\nimport re\n")
-    worked.editor("before").click()
-    worked.press_complete()
+    worked.press_complete_in("before")
     worked.wait_until_done()
     again = scripted.client.requests[-1]
     assert [again[name] for name in ("prefix", "suffix", "seed", "layout")] == [
@@ -356,8 +354,7 @@ def begin(playground: Playground, scripted: Scripted) -> str:
     wait_until_shown(playground)
     playground.write("before", PREFIX)
     playground.write("after", SUFFIX)
-    playground.editor("before").click()
-    playground.press_complete()
+    playground.press_complete_in("before")
     expect(playground.editor("middle")).to_contain_text("import")
     return playground.text("middle")
 

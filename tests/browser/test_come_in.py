@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 import httpx
 from playwright.sync_api import Browser, Page, expect
 
+from tests.browser.coming_back import wait_until_shown
 from tests.browser.playground import Playground
 from tests.server import scripted_page
 from tests.server.scripted_page import serving, wait_until
@@ -22,8 +23,9 @@ def open_when_ready(page: scripted_page.Page, browser: Browser) -> Page:
 
 def complete(opened: Page, url: str) -> None:
     playground = Playground(opened, url)
-    opened.wait_for_selector("#before .cm-content[data-language]")
+    wait_until_shown(playground)
     playground.write("before", "hello")
+    playground.write("after", "")
     playground.press_complete()
     playground.wait_until_done()
     assert playground.text("middle") == "hello"

@@ -18,8 +18,7 @@ def complete_and_read(playground: Playground) -> str:
     """Complete, and compare all panes with each other."""
     playground.write("before", PREFIX)
     playground.write("after", SUFFIX)
-    playground.editor("before").click()
-    playground.press_complete()
+    playground.press_complete_in("before")
     playground.wait_until_done(ENGINE_TIMEOUT)
     middle = playground.text("middle")
     assert middle

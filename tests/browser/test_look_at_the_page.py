@@ -20,13 +20,52 @@ def test_nothing_moves_while_text_streams(playground: Playground, scripted: Scri
     assert playground.page.evaluate(BOXES) == before
 
 
-def test_the_editors_are_as_tall_as_the_result(playground: Playground) -> None:
-    heights = playground.page.evaluate(
-        """() => ["before", "after", "mine", "models"].map(
-            (id) => document.getElementById(id).getBoundingClientRect().height)"""
+@pytest.mark.parametrize("query", ["", "?lang=ko"])
+@pytest.mark.parametrize(("width", "height"), [(1280, 800), (1366, 768), (1920, 1080)])
+def test_the_first_screen_holds_a_whole_completion(
+    width: int, height: int, query: str, scripted: Scripted, open_page: OpenPage
+) -> None:
+    """Both editors, the buttons, the outcome, the tabs, and at least ten lines of the open view."""
+    playground = open_page(scripted.url, query, width=width, height=height)
+    playground.write("before", "import ")
+    playground.write("after", "\n" * 12)
+    playground.press_complete_in("before")
+    playground.wait_until_done()
+    bottoms = playground.page.evaluate(
+        """() => ["before", "after", "buttons", "middle", "caption", "panes"].map(
+            (id) => document.getElementById(id).getBoundingClientRect().bottom)"""
     )
-    assert heights[0] == heights[1]
-    assert heights[2] == heights[3]
+    assert max(bottoms) <= height
+    first, line = playground.page.evaluate(
+        """() => {
+            const code = document.querySelector("#program pre");
+            return [code.getBoundingClientRect().top, parseFloat(getComputedStyle(code).lineHeight)];
+        }"""
+    )
+    assert first + 10 * line <= height
+    assert playground.page.evaluate("scrollY") == 0
+
+
+def test_a_phones_first_screen_has_an_editor_and_complete(
+    scripted: Scripted, open_page: OpenPage
+) -> None:
+    playground = open_page(scripted.url, width=390, height=844)
+    for name in ("before", "complete"):
+        box = playground.page.locator(f"#{name}").bounding_box()
+        assert box is not None
+        assert box["y"] + box["height"] <= 844
+
+
+def test_an_edit_marks_the_completion_as_of_the_earlier_text(playground: Playground) -> None:
+    marked = playground.page.locator("html[data-stale]")
+    playground.write("before", "import ")
+    playground.press_complete()
+    playground.wait_until_done()
+    expect(marked).to_have_count(0)
+    playground.page.keyboard.press("Tab")
+    expect(marked).to_have_count(0)
+    playground.page.keyboard.type("# more")
+    expect(marked).to_have_count(1)
 
 
 @pytest.mark.parametrize("query", ["", "?lang=ko"])

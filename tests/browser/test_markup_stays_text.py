@@ -25,8 +25,7 @@ def test_markup_is_shown_and_never_run(
     else:
         scripted.client.middle = HOSTILE
         scripted.client.pause_s = 0.001
-    playground.editor("before").click()
-    playground.press_complete()
+    playground.press_complete_in("before")
     playground.wait_until_done()
     middle = scripted.client.middle
     assert playground.text("middle") == middle

@@ -20,8 +20,7 @@ def test_the_model_reads_them_before_the_prefix(playground: Playground, scripted
     playground.open_tab("xray")
     for role in ("path", "context"):
         expect(playground.page.locator(f"#xray .run-name.{role}").first).to_be_visible()
-    playground.editor("before").click()
-    playground.press_complete()
+    playground.press_complete_in("before")
     playground.wait_until_done()
     request = scripted.client.requests[-1]
     assert (request["prefix"], request["path"]) == ("from shapes import ", "main.py")

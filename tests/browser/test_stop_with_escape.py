@@ -24,8 +24,7 @@ def stop(way: str, playground: Playground, scripted: Scripted) -> float:
     """Stop a running completion; return the seconds until the page reports it."""
     scripted.client.pause_s = 0.1
     scripted.client.middle = "word " * 500
-    playground.editor("before").click()
-    playground.press_complete()
+    playground.press_complete_in("before")
     expect(playground.editor("middle")).to_contain_text("word word")
     asked = time.monotonic()
     if way == "escape":

@@ -98,8 +98,7 @@ def completed(scripted: Scripted, playground: Playground) -> Playground:
     playground.write("before", PREFIX)
     playground.write("after", SUFFIX)
     playground.page.locator("#ending").get_by_text("CRLF").click()
-    playground.editor("before").click()
-    playground.press_complete()
+    playground.press_complete_in("before")
     playground.wait_until_done()
     asked = scripted.client.requests[-1]
     assert [asked[name] for name in ("temperature", "seed", "max_length", "layout")] == [
@@ -167,8 +166,7 @@ def test_the_address_is_left_when_another_completion_is_in_view(
     other.wait_for_text("before", PREFIX)
     expect(other.answer).to_be_visible()
     assert "#run=" in other.page.url
-    other.editor("before").click()
-    other.press_complete()
+    other.press_complete_in("before")
     other.page.wait_for_function("() => !location.hash")
     other.wait_until_done()
     assert other.page.url == scripted.url
@@ -375,8 +373,7 @@ def test_nothing_is_opened_while_a_completion_is_written(
     open_take(completed)
     download(completed, file)
     scripted.client.pause_s = 3  # not over before the file is chosen, on a slow machine too
-    completed.editor("before").click()
-    completed.press_complete()
+    completed.press_complete_in("before")
     expect(completed.stop_button).to_be_enabled()
     choose_file(completed, file)
     expect(completed.page.locator("#outcome .notice")).to_have_text(text("open_busy", "en"))
@@ -426,8 +423,7 @@ def test_the_view_follows_the_completion_in_view(completed: Playground, scripted
     first = link(completed)
     completed.page.locator("#take .choices").get_by_role("button", name="llama.cpp").click()
     scripted.client.middle = "os\n"
-    completed.editor("before").click()
-    completed.press_complete()
+    completed.press_complete_in("before")
     completed.wait_until_done()
     expect(link_field(completed)).not_to_have_value(first)
     second = link(completed)
@@ -449,8 +445,7 @@ def test_a_failed_completion_cannot_be_taken(completed: Playground, scripted: Sc
 
     open_take(completed)
     scripted.client.failure = WorkerDied("It died.", "Try again.")
-    completed.editor("before").click()
-    completed.press_complete()
+    completed.press_complete_in("before")
     expect(completed.page.locator("#outcome .notice.error")).to_be_visible()
     expect(completed.page.locator("#take .nothing")).to_be_visible()
     expect(link_field(completed)).to_have_count(0)

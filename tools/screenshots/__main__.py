@@ -142,8 +142,7 @@ def _states(playground: Playground, shoot: Shoot, hub: KaggleHub) -> None:
 
     playground.choose("example", text("example_attribute", "en"))
     expect(playground.editor("before")).to_contain_text("class Timer")
-    playground.editor("before").click()
-    playground.press_complete()
+    playground.press_complete_in("before")
     expect(playground.caption).to_contain_text("tok")
     playground.page.wait_for_function(
         "() => document.querySelector('#middle .cm-content')?.innerText.trim().length > 6"

@@ -46,6 +46,7 @@
       const toasts = [...document.querySelectorAll(".toast-body.error")];
       if (!toasts.some((toast) => toast.textContent.includes(LOST))) return;
       root.connection = "lost";
+      document.getElementById("complete")?.setAttribute("aria-disabled", "true"); // a press is answered all the same
       if (pressed) tell(true);
       observer.disconnect(); // a reload ends it
     });

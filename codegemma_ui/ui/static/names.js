@@ -18,6 +18,7 @@
       set(block?.querySelector(".cm-content, .empty"), "aria-label", label);
       set(block?.querySelector(".empty"), "role", "group");
     }
+    set(document.getElementById("caption"), "data-stale", document.querySelector("#title [lang]")?.dataset.stale);
     // Gradio says "number input for …" and "range slider for …" in English.
     for (const input of document.querySelectorAll(".block input[type=number], .block input[type=range]"))
       set(input, "aria-label", input.closest(".block").querySelector("[data-testid='block-info']")?.textContent.trim());

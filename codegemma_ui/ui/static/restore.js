@@ -265,7 +265,8 @@
   // Called by Gradio when the page has loaded: the previous language, then the state for the server to restore.
   playground.keptLanguage = () => kept?.controls?.language_choice ?? "";
   playground.keptPage = () => {
-    if (!kept && location.hash.startsWith(LINK)) return "{}"; // which the link fills
+    const typed = SIDES.some((id) => viewOf(id)?.state.doc.length);
+    if (!kept && (typed || location.hash.startsWith(LINK))) return "{}"; // which a person or the link fills
     if (!kept) return JSON.stringify({ address: Object.fromEntries(new URLSearchParams(location.search)) });
     const { controls, advanced, lesson } = kept;
     const question = { controls, advanced, lesson, run };
