@@ -58,6 +58,7 @@ class Page:
     boundaries: gr.HTML
     outcome: gr.HTML
     caption: gr.HTML
+    contrast: gr.HTML
 
     # The request
     max_length: gr.Slider

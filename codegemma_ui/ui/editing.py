@@ -10,7 +10,7 @@ from codegemma_ui import fim
 from codegemma_ui.client.client import EngineClient
 from codegemma_ui.fim import boundaries
 from codegemma_ui.ipc.messages import MAX_FILES, MAX_FILES_CHARACTERS, MAX_PATH_CHARACTERS
-from codegemma_ui.ui import examples, received, render
+from codegemma_ui.ui import examples, model_note, received, render
 from codegemma_ui.ui.components import Page
 from codegemma_ui.ui.events import AT_ONCE, SKIP, Updates, blocks_under_construction
 from codegemma_ui.ui.strings import Language, text
@@ -81,6 +81,7 @@ def _wire_counting(page: Page, client: EngineClient) -> None:
             ),
             page.xray: xray.view(prompt, before, after, room, language),
             page.boundaries: boundaries_view.view(findings, before, after, language),
+            page.contrast: model_note.contrast(before, after, language),
         }
 
     gr.on(
@@ -107,7 +108,7 @@ def _wire_counting(page: Page, client: EngineClient) -> None:
             page.ending,
             page.language_choice,
         ],
-        outputs=[page.token_sum, page.xray, page.boundaries],
+        outputs=[page.token_sum, page.xray, page.boundaries, page.contrast],
         trigger_mode="always_last",
         **AT_ONCE,
     )

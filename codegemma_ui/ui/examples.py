@@ -1,7 +1,7 @@
 """Examples: loading one fills the editors and starts nothing. Pure.
 
 The quickstart and the multiplication table are Google's own
-(https://ai.google.dev/gemma/docs/codegemma/keras_quickstart). Those with which the bundled model does well come
+(https://ai.google.dev/gemma/docs/codegemma/keras_quickstart). Those that the bundled model fills in well come
 first; those where a model of its size fails come last, and their titles say so.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from codegemma_ui import fim
 from codegemma_ui.ui.strings import Language, text
 
 
@@ -21,6 +22,7 @@ class Example:
         language: of the highlighting, a name that `gr.Code` knows.
         ending: how its lines end, "LF" or "CRLF"; `prefix` and `suffix` hold LF.
         hard: whether a small model fails with it.
+        codegemma: what CodeGemma 2B answered in Google's tutorial of April 2024; empty if it is not in there.
     """
 
     key: str
@@ -29,6 +31,7 @@ class Example:
     language: str = "python"
     ending: str = "LF"
     hard: bool = False
+    codegemma: str = ""
 
     def title(self, language: Language) -> str:
         """Return its title in the list, with a warning if a small model fails with it."""
@@ -41,6 +44,7 @@ EXAMPLES = (
         key="quickstart",
         prefix="import ",
         suffix='if __name__ == "__main__":\n    sys.exit(0)',
+        codegemma=f"sys\n{fim.FILE_SEPARATOR}",
     ),
     Example(
         key="table",
@@ -49,6 +53,7 @@ EXAMPLES = (
             '    """Print n times 1 to n times 9."""\n    for i in '
         ),
         suffix=":\n        print(n, 'x', i, '=', n * i)\n\nmultiplication_table(7)\n\n",
+        codegemma='for j in range(1, 10):\n    print(f"{i} x {j} = {i * j}")\nprint()',
     ),
     Example(
         key="loop",

@@ -219,6 +219,7 @@ def _middle(page: Page) -> None:
     _editor(page, "middle", editable=False)
     page.add("outcome", gr.HTML, labels={})
     page.add("caption", gr.HTML, labels={}, value=render.caption(None, "en"))
+    page.add("contrast", gr.HTML, labels={})
 
 
 def _advanced(page: Page, client: EngineClient) -> None:

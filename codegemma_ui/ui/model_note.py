@@ -1,16 +1,19 @@
-"""What the bundled model can do, in a few words beside its name. Pure.
+"""What the bundled model can do, in a few words beside its name, and what CodeGemma can. Pure.
 
 Other models have a card elsewhere; this one is met first, by people who do not know that it is a toy.
 """
 
 from __future__ import annotations
 
+from codegemma_ui import fim
 from codegemma_ui.presets import BUNDLED
+from codegemma_ui.ui import render
+from codegemma_ui.ui.examples import EXAMPLES
 from codegemma_ui.ui.strings import Language, text
 
 SINGLE_LINE = 0.036
 REST_OF_LINE = 0.100
-"""Shares of held-out holes that it fills exactly: a whole line, and the rest of one. Its card has the same."""
+"""Shares of held-out holes filled exactly: a whole line, and the rest of one. Its card has the same."""
 
 KNOWN = "python"
 """The one language that it was trained on, as the choice of highlighting names it."""
@@ -36,3 +39,22 @@ def wrong_language(preset: str | None, highlighted: str, language: Language) -> 
     """
     wrong = preset == BUNDLED and highlighted != KNOWN
     return text("only_python", language) if wrong else ""
+
+
+def contrast(prefix: str, suffix: str, language: Language) -> str:
+    """Return CodeGemma 2B's answer to these texts in Google's tutorial, as HTML; empty for other texts.
+
+    Args:
+        prefix, suffix: the texts of the editors.
+    """
+    answers = (one.codegemma for one in EXAMPLES if (one.prefix, one.suffix) == (prefix, suffix))
+    answer = next(answers, "")
+    if not answer:
+        return ""
+    code, stop, _ = answer.partition(fim.FILE_SEPARATOR)
+    control = f'<code class="role control">{render.escape(stop)}</code>' if stop else ""
+    title = render.escape(text("contrast", language))
+    return (
+        f"<details><summary>{title}</summary>"
+        f'<pre tabindex="0" aria-label="{title}"><code>{render.escape(code)}</code>{control}</pre></details>'
+    )

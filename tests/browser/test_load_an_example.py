@@ -53,3 +53,25 @@ def test_every_example_is_offered(playground: Playground) -> None:
     titles = [option.strip().removeprefix("✓").strip() for option in options]
     assert titles[1:] == [one.title("en") for one in EXAMPLES]
     assert titles[-1] == "JavaScript (a small model fails here)"
+
+
+def test_codegemmas_answer_can_be_unfolded_while_the_texts_are_the_tutorials(
+    playground: Playground,
+) -> None:
+    playground.choose("example", by_key("table").title("en"))
+    contrast = playground.page.locator("#contrast")
+    contrast.get_by_text("What CodeGemma 2B answered in Google's tutorial of April 2024").click()
+    expect(contrast.locator("pre")).to_have_text(by_key("table").codegemma)
+    playground.press_complete()
+    playground.wait_until_done()
+    expect(contrast.locator("pre")).to_be_visible()
+    playground.write("before", "something else")
+    expect(contrast).to_be_hidden()
+
+
+def test_another_language_is_warned_about(playground: Playground) -> None:
+    warning = playground.page.locator("#notices").get_by_text("This model knows only Python")
+    playground.choose("example", by_key("javascript").title("en"))
+    expect(warning).to_be_visible()
+    playground.choose("example", by_key("table").title("en"))
+    expect(warning).to_have_count(0)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import ast
+import html
 import re
 from dataclasses import replace
+from textwrap import indent
 
 import pytest
 
 from codegemma_ui.presets import BUNDLED, BUNDLED_FOLDER
 from codegemma_ui.ui import model_note
+from codegemma_ui.ui.examples import EXAMPLES, by_key
 from codegemma_ui.ui.status_line import shown
 from codegemma_ui.ui.strings import LANGUAGES, Language, text
 from tests.support.statuses import OFFERED, READY
@@ -45,3 +49,25 @@ def test_code_in_another_language_is_warned_about(language: Language) -> None:
     assert warning in notices(BUNDLED, "")
     assert warning not in notices(BUNDLED, "python")
     assert warning not in notices("code_gemma_2b_en", "javascript")
+
+
+def test_codegemmas_answer_stands_by_the_two_examples_of_the_tutorial() -> None:
+    answered = [one.key for one in EXAMPLES if model_note.contrast(one.prefix, one.suffix, "en")]
+    assert answered == ["quickstart", "table"]
+    first = by_key("quickstart")
+    shown_first = model_note.contrast(first.prefix, first.suffix, "en")
+    assert "CodeGemma 2B answered in Google's tutorial of April 2024" in html.unescape(shown_first)
+    assert "<code>sys\n</code>" in shown_first
+    assert "&lt;|file_separator|&gt;" in shown_first
+
+
+def test_it_goes_with_the_first_edit() -> None:
+    first = by_key("quickstart")
+    assert model_note.contrast(f"{first.prefix}s", first.suffix, "en") == ""
+
+
+def test_its_table_is_a_loop_in_the_body_of_another() -> None:
+    answer = by_key("table").codegemma
+    loop, last = ast.parse(f"for i in range(1, 10):\n{indent(answer, '    ')}").body[0].body
+    assert isinstance(loop, ast.For)
+    assert ast.unparse(last) == "print()"
