@@ -91,7 +91,7 @@ def test_a_phone_shows_everything_without_scrolling_sideways(
     assert cut == []
 
 
-def test_on_a_phone_no_hole_stands_between_the_editors_and_the_middle(
+def test_on_a_phone_nothing_is_left_free_below_the_editors(
     scripted: Scripted, open_page: OpenPage
 ) -> None:
     playground = open_page(scripted.url, width=390, height=844)
@@ -102,7 +102,7 @@ def test_on_a_phone_no_hole_stands_between_the_editors_and_the_middle(
         assert lower
         return lower["y"] - upper["y"] - upper["height"]
 
-    assert 8 <= gap("#middle") <= 20
+    assert 8 <= gap("#limits") <= 20
     playground.write("before", "import ")  # it ends in a space, which is a finding
     finding = playground.page.locator("#boundaries .findings li").first
     expect(finding).to_be_visible()
