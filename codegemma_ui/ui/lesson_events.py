@@ -24,14 +24,16 @@ def wire(page: Page) -> None:
         """Open `{"lesson": key, "try": key or null}`, close at `{"lesson": null}`, or load the whole program
         `{"program": 0}`."""
         none = completing.nothing(page, language)
+        closed: Updates = {page.lesson: "", page.lesson_open: None}
         try:
             payload = received.mapping(sent)
             if "program" in payload:
                 program = lessons.PROGRAMS[int(payload["program"]) % len(lessons.PROGRAMS)]
-                return _values(page, State(prefix=program)) | none
+                return _values(page, State(prefix=program)) | none | closed
             if payload["lesson"] is None:
-                return {page.lesson: "", page.lesson_open: None}
-            return opened(page, payload["lesson"], payload.get("try"), language)
+                return closed
+            asked = int(payload.get("asked", 0))
+            return opened(page, payload["lesson"], payload.get("try"), language, asked)
         except (ValueError, KeyError, TypeError):
             return SKIP
 
@@ -40,8 +42,12 @@ def wire(page: Page) -> None:
     )
 
 
-def opened(page: Page, key: str, tried: str | None, language: Language) -> Updates:
-    """Return the page's updates for a lesson or one of its variations; none if there is no such lesson."""
+def opened(page: Page, key: str, tried: str | None, language: Language, asked: int = 0) -> Updates:
+    """Return the page's updates for a lesson or one of its variations; none if there is no such lesson.
+
+    Args:
+        asked: the page's number of the request, 0 for an address.
+    """
     try:
         lesson = lessons.by_key(key)
         state = lesson.tries[tried] if tried is not None else lesson.state
@@ -51,7 +57,10 @@ def opened(page: Page, key: str, tried: str | None, language: Language) -> Updat
     return (
         _values(page, state)
         | completing.nothing(page, language)
-        | {page.lesson: lessons_view.card(open_one, language), page.lesson_open: open_one}
+        | {
+            page.lesson: lessons_view.card(open_one, language, asked=asked),
+            page.lesson_open: open_one,
+        }
     )
 
 

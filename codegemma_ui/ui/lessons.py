@@ -50,6 +50,7 @@ class Lesson:
 
 _QUICKSTART = example("quickstart")
 _TABLE = example("table")
+_LARGEST = example("condition")
 _IMPORT = State(prefix="import ", suffix="\n\nprint(math.sqrt(2))\n")
 _LOOP = State(
     prefix="def total_price(values):\n    total = 0\n    for value in ",
@@ -97,7 +98,8 @@ LESSONS = (
         tries={
             "no_space": replace(_LOOP, prefix=_LOOP.prefix.rstrip(" ")),
             "whole_text": replace(_LOOP, layout="ltr"),
-            "inside": replace(_LOOP, prefix=f"{_LOOP.prefix}val", suffix=f"ues{_LOOP.suffix}"),
+            # What is missing stands after the name, so that the moved cursor has something to fill in.
+            "inside": State(prefix=f"{_LARGEST.prefix}num", suffix=f"ber{_LARGEST.suffix}"),
         },
     ),
     Lesson(
@@ -106,10 +108,10 @@ LESSONS = (
         state=State(prefix=_TABLE.prefix, suffix=_TABLE.suffix),
         tries={
             "none": State(prefix=_TABLE.prefix),
+            # At every max_length and in both orders; `stop_on_repetition` does not take it for a repetition.
             "endless": State(
-                prefix="class Point:\n    def __init__(self, x, y, z):\n",
-                suffix="\n    def __eq__(self, other):\n"
-                "        return self.x == other.x and self.y == other.y and self.z == other.z\n",
+                prefix="NUMBERS = [\n    1,\n    2,\n    3,\n    4,\n    5,\n",
+                suffix="]\n\nprint(sum(NUMBERS))\n",
             ),
         },
     ),

@@ -7,6 +7,7 @@ from playwright.sync_api import Locator, expect
 
 from codegemma_ui.errors import NotReady
 from codegemma_ui.ipc.messages import parse_request
+from codegemma_ui.ui.lessons import PROGRAMS
 from tests.browser.playground import OpenPage, Playground, Scripted
 
 PROGRAM = "def double(n):\n    return 2 * n\n\n\nprint(double(4))\n"
@@ -30,7 +31,7 @@ def hide_second_line(playground: Playground) -> None:
 def start(playground: Playground) -> None:
     playground.write("before", PROGRAM)
     hide_second_line(playground)
-    expect(playground.page.locator("#quiz textarea")).to_be_focused()
+    expect(playground.page.locator("#quiz-guess")).to_be_focused()
 
 
 def test_the_selection_becomes_the_hole_and_goes_back(playground: Playground) -> None:
@@ -41,6 +42,32 @@ def test_the_selection_becomes_the_hole_and_goes_back(playground: Playground) ->
     playground.page.locator("#quiz .put-back").click()
     playground.wait_for_text("before", PROGRAM)
     playground.wait_for_text("after", "")
+
+
+def test_the_quiz_shows_the_program_with_its_hole_and_scrolls_nothing_away(
+    playground: Playground,
+) -> None:
+    playground.open_tab("lessons")
+    playground.page.locator("#quiz .load").click()
+    shown = playground.page.locator("#quiz-program")
+    expect(shown).to_have_value(PROGRAMS[0])
+    playground.wait_for_text("before", PROGRAMS[0])
+    start, truth = PROGRAMS[0].index("best = numbers[0]"), "best = numbers[0]"
+    shown.evaluate(
+        "(field, [from, to]) => { field.focus(); field.setSelectionRange(from, to); }",
+        [start - 4, start + len(truth) + 1],  # with the blanks around it
+    )
+    playground.page.locator("#quiz .punch").click()
+    before, after = PROGRAMS[0].split(truth)
+    playground.wait_for_text("before", before)
+    playground.wait_for_text("after", after)
+    holed = playground.page.locator("#quiz .holed")
+    expect(holed).to_be_in_viewport()
+    expect(playground.page.locator("#quiz .gap")).to_be_in_viewport()
+    expect(playground.page.locator("#quiz-guess")).to_be_in_viewport()
+    assert holed.evaluate("(pre) => pre.textContent") == f"{before}?{after}"
+    playground.page.keyboard.type("best = 0")
+    assert holed.evaluate("(pre) => pre.textContent") == f"{before}best = 0{after}"
 
 
 def test_a_hole_in_the_second_editor_keeps_the_first(playground: Playground) -> None:
@@ -110,7 +137,7 @@ def test_what_fails_is_told_and_can_be_tried_again(
 ) -> None:
     scripted.client.failure = NotReady("No model.", "Wait.")
     start(playground)
-    playground.page.locator("#quiz textarea").fill("pass")
+    playground.page.locator("#quiz-guess").fill("pass")
     playground.page.locator("#quiz .compare").click()
     expect(playground.page.locator("#quiz .said")).to_contain_text("did not finish")
     expect(playground.answer).to_contain_text("No model.")

@@ -15,7 +15,7 @@ from codegemma_ui.presets import bundled
 from codegemma_ui.ui import lesson_events
 from codegemma_ui.ui.components import Page
 from codegemma_ui.ui.lessons import LESSONS, PROGRAMS, Lesson, by_key
-from codegemma_ui.ui.strings import LANGUAGES, TABLE, Language
+from codegemma_ui.ui.strings import LANGUAGES, TABLE, Language, text
 from codegemma_ui.ui.views import lessons as view
 
 
@@ -52,9 +52,14 @@ def test_a_card_leads_on_and_back(lesson: Lesson, language: Language) -> None:
     assert lesson.tab in view.TABS
     at = LESSONS.index(lesson)
     assert facts["number"] == at + 1
+    assert facts["question"] == text(view.QUESTIONS[lesson.key], language)
     assert facts["back"] == (LESSONS[at - 1].key if at else None)
     assert facts["next"] == (LESSONS[at + 1].key if at + 1 < len(LESSONS) else None)
-    assert lesson.key in view.card({"lesson": lesson.key, "try": None}, language)
+    opened = {"lesson": lesson.key, "try": None}
+    assert lesson.key in view.card(opened, language)
+    # What was open before does not open its tab again.
+    assert "&quot;asked&quot;:null" in view.card(opened, language)
+    assert "&quot;asked&quot;:0" in view.card(opened, language, asked=0)
     assert view.card(None, language) == ""
 
 

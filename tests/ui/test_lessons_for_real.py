@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import pytest
 
@@ -25,6 +25,10 @@ def reported(number: float | None) -> float:
     """Return a number that this engine reports for every token."""
     assert number is not None
     return number
+
+
+LENGTHS = (128, 256, bundled().context_length)
+"""What a pupil may set max_length to, from the lesson's own to the most."""
 
 
 class Answer:
@@ -145,25 +149,35 @@ def test_boundaries_the_same_space_leads_astray_from_left_to_right(
     assert found.sure(0) > 0.9
 
 
-def test_boundaries_a_cursor_inside_a_name_spoils_the_program(
-    client: EngineClient, vocabulary: Vocabulary
+@pytest.mark.parametrize("max_length", LENGTHS)
+@pytest.mark.parametrize("layout", ["psm", "spm"])
+def test_boundaries_a_cursor_inside_a_name_spoils_the_program_and_the_fix_mends_it(
+    client: EngineClient, vocabulary: Vocabulary, layout: fim.Layout, max_length: int
 ) -> None:
     lesson = by_key("boundaries")
-    state = lesson.tries["inside"]
-    whole = fim.splice(lesson.state.prefix, "values", lesson.state.suffix)
-    assert fim.splice(state.prefix, "", state.suffix) == whole  # nothing is missing
+    state = replace(lesson.tries["inside"], layout=layout, max_length=max_length)
     spoiled = ask(client, state)
-    assert spoiled.middle
     assert not parses(program(state, spoiled))
     (inside,) = check(state.prefix, state.suffix, vocabulary)
     assert (inside.kind, inside.severity) == ("inside_name", "warning")
-    sides = (apply(inside.edits, side, getattr(state, side)) for side in ("prefix", "suffix"))
-    assert tuple(sides) == (f"{lesson.state.prefix}values", lesson.state.suffix)
+    assert inside.facts["name"] == "number"
+    prefix, suffix = (
+        apply(inside.edits, side, text)
+        for side, text in (("prefix", state.prefix), ("suffix", state.suffix))
+    )
+    assert (prefix, suffix) == (f"{state.prefix}ber", state.suffix.removeprefix("ber"))
+    mended = replace(state, prefix=prefix, suffix=suffix)
+    answer = ask(client, mended)
+    assert answer.middle == " > best"
+    assert parses(program(mended, answer))
 
 
-def test_stopping_its_chance_comes_when_nothing_is_missing(client: EngineClient) -> None:
+@pytest.mark.parametrize("max_length", LENGTHS)
+def test_stopping_its_chance_comes_when_nothing_is_missing(
+    client: EngineClient, max_length: int
+) -> None:
     lesson = by_key("stopping")
-    answer = ask(client, lesson.state)
+    answer = ask(client, replace(lesson.state, max_length=max_length))
     assert answer.middle.endswith(")")
     assert (answer.reason, answer.done.stop_token) == ("stop_token", fim.FILE_SEPARATOR)
     *before, end = (reported(token.stop_probability) for token in answer.tokens)
@@ -172,18 +186,28 @@ def test_stopping_its_chance_comes_when_nothing_is_missing(client: EngineClient)
     assert parses(program(lesson.state, answer))
 
 
-def test_stopping_without_a_suffix_it_writes_the_body_too(client: EngineClient) -> None:
+@pytest.mark.parametrize("max_length", LENGTHS)
+def test_stopping_without_a_suffix_it_writes_the_body_too(
+    client: EngineClient, max_length: int
+) -> None:
     lesson = by_key("stopping")
-    alone = ask(client, lesson.tries["none"])
+    alone = ask(client, replace(lesson.tries["none"], max_length=max_length))
     assert alone.middle.startswith(ask(client, lesson.state).middle)
     assert ":\n        print(" in alone.middle
 
 
-def test_stopping_where_it_finds_no_end_max_length_stops_it(client: EngineClient) -> None:
-    endless = ask(client, by_key("stopping").tries["endless"])
+@pytest.mark.parametrize("max_length", [64, *LENGTHS])
+@pytest.mark.parametrize("layout", ["psm", "spm"])
+@pytest.mark.parametrize("stop_on_repetition", [True, False])
+def test_stopping_where_it_finds_no_end_max_length_stops_it(
+    client: EngineClient, max_length: int, layout: fim.Layout, stop_on_repetition: bool
+) -> None:
+    state = replace(by_key("stopping").tries["endless"], max_length=max_length, layout=layout)
+    endless = ask(client, state, stop_on_repetition=stop_on_repetition)
     assert endless.reason == "max_length"
+    assert len(endless.prompt.token_ids) + len(endless.tokens) == max_length
     assert endless.done.stop_token is None
-    starts = [token for token in endless.tokens if token.piece == " " * 8]
+    starts = [token for token in endless.tokens if token.piece == " " * 4]
     assert len(starts) > 4
     ends = [reported(token.stop_probability) for token in starts]
     assert max(ends) > 0.2  # it comes close, and is never first

@@ -1,14 +1,14 @@
 // Hole quiz: hide a part of a program, guess it, let the model fill it in, compare both with the hidden code.
 //
 // The hidden code stays in this page until the comparison. Hiding and restoring are edits of the two editors, which
-// can be undone.
+// can be undone. The program is shown here as well, before and after, so that nobody has to look for it elsewhere.
 (() => {
   const playground = (window.playground ??= {});
   playground.views ??= {};
   const SIDES = ["before", "after"];
   const SUPERSCRIPTS = "\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\u2079";
   let hole = null; // { prefix, truth, suffix, guess, compared } of what is hidden
-  let last = "before"; // the editor that had the focus last
+  let last = "before"; // the editor that had the focus last, or the program as the quiz shows it
   let program = 0; // the next one to load
   let compareNow = () => {};
 
@@ -30,8 +30,22 @@
   );
 
   document.addEventListener("focusin", (event) => {
-    const editor = event.target.closest?.("#before, #after");
+    const editor = event.target.closest?.("#before, #after, #quiz-program");
     if (editor) last = editor.id;
+  });
+
+  // The whole program, as it stands in the editors, where it can be selected with a finger too.
+  let due = null;
+  function showProgram() {
+    due = null;
+    const field = document.getElementById("quiz-program");
+    if (!field) return;
+    const text = SIDES.map(textOf).join("");
+    if (field.value !== text) field.value = text;
+    field.hidden = text === "";
+  }
+  playground.editors.listen((id, update) => {
+    if (SIDES.includes(id) && (!update || update.docChanged)) due ??= setTimeout(showProgram, 100);
   });
 
   const viewOf = (id) => {
@@ -54,6 +68,13 @@
   }
 
   function selected() {
+    const field = document.getElementById("quiz-program");
+    if (last === "quiz-program" && field) {
+      const { selectionStart: from, selectionEnd: to, value } = field;
+      const code = value.slice(from, to).trim();
+      const start = from + value.slice(from, to).indexOf(code);
+      return code ? { id: null, from: start, to: start + code.length } : null;
+    }
     for (const id of [last, ...SIDES.filter((one) => one !== last)]) {
       const view = viewOf(id);
       const { from, to } = view?.state.selection.main ?? {};
@@ -69,8 +90,8 @@
     const chosen = selected();
     if (!chosen) return false;
     const { id, from, to } = chosen;
-    const text = textOf(id);
     const [before, after] = SIDES.map(textOf);
+    const text = id ? textOf(id) : before + after;
     hole = {
       prefix: (id === "after" ? before : "") + text.slice(0, from),
       truth: text.slice(from, to),
@@ -81,6 +102,17 @@
     write("before", hole.prefix);
     write("after", hole.suffix);
     return true;
+  }
+
+  // The program with its hole, which holds the guess so far.
+  function holed(words) {
+    const { element } = playground;
+    const gap = element("mark", { className: "gap" });
+    const pre = element("pre", { className: "holed", tabindex: 0, role: "group", "aria-label": words.quiz_program }, hole.prefix, gap, hole.suffix);
+    const fillIn = () => (gap.textContent = hole.guess || "?");
+    fillIn();
+    requestAnimationFrame(() => (pre.scrollTop = gap.offsetTop - pre.clientHeight / 2));
+    return { pre, fillIn };
   }
 
   // Whether the editors still hold the code around the hole.
@@ -141,25 +173,37 @@
       stage.replaceChildren();
       playground.views.quiz(stage, { ...facts, state: "idle" });
     };
-    stage.append(element("h3", { text: words.quiz_title }));
+    stage.append(element("h3", { text: words.quiz_title }), element("p", { className: "hint", text: words.quiz_says }));
 
     if (!hole) {
       const choose = () => {
         if (!hide()) said.textContent = words.quiz_nothing_selected;
         else {
           redraw();
-          stage.querySelector("textarea").focus();
+          stage.querySelector("#quiz-guess").focus({ preventScroll: true });
+          stage.querySelector(".compare").scrollIntoView({ block: "nearest" });
+          stage.querySelector(".holed").scrollIntoView({ block: "nearest" });
         }
       };
-      const load = () => playground.ask("lesson-ask", { program: program++ });
-      stage.append(element("p", { text: words.quiz_how }), button("punch", words.quiz_hide, choose), " ", button("load", words.quiz_load, load), said);
+      const field = element("textarea", { id: "quiz-program", rows: 10, readonly: true, "aria-label": words.quiz_program, spellcheck: "false", hidden: true });
+      const load = () => {
+        playground.ask("lesson-ask", { program: program++ });
+        field.hidden = false;
+        said.scrollIntoView({ block: "nearest" });
+      };
+      stage.append(element("p", { text: words.quiz_how }), field, button("punch", words.quiz_hide, choose), " ", button("load", words.quiz_load, load), said);
+      showProgram();
       return;
     }
 
     const lines = hole.truth.split("\n").length;
     const guess = element("textarea", { id: "quiz-guess", rows: Math.min(8, lines + 1), spellcheck: "false", autocapitalize: "off", autocomplete: "off" });
     guess.value = hole.guess;
-    guess.addEventListener("input", () => (hole.guess = guess.value));
+    const { pre, fillIn } = holed(words);
+    guess.addEventListener("input", () => {
+      hole.guess = guess.value;
+      fillIn();
+    });
     const compare = () => {
       if (document.getElementById("complete").disabled) return;
       if (!intact()) {
@@ -186,6 +230,7 @@
       stage.querySelector(".punch").focus();
     };
     stage.append(
+      pre,
       element("p", { text: fill(words.quiz_hidden, { characters: hole.truth.length }) }),
       element("label", { for: "quiz-guess", text: words.quiz_guess }),
       guess,

@@ -1,4 +1,4 @@
-"""Lessons: the list in its tab, and the open one above the editors."""
+"""Lessons: the list in its tab, and the card of the open one, which stays in view."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ CARD = "lesson"
 
 WORDS = (
     *("lessons_list", "lesson_of", "lesson_look", "lesson_try", "lesson_as_given"),
-    *("lesson_next", "lesson_back", "lesson_close", "complete"),
+    *("lesson_next", "lesson_back", "lesson_close"),
+    *("lessons_run", "lessons_guessed", "lessons_wrote"),
+    *("quiz_same", "quiz_other", "quiz_nothing"),
 )
 
 TABS = {
@@ -24,6 +26,16 @@ TABS = {
 }
 """The strings that name the tabs a lesson may refer to."""
 
+QUESTIONS = {
+    "fim": "lessons_ask_module",
+    "anatomy": "lessons_ask_module",
+    "suffix": "lessons_ask_module",
+    "boundaries": "lessons_ask_code",
+    "stopping": "lessons_ask_end",
+    "files": "lessons_ask_parameter",
+}
+"""What a lesson asks before it is run, by its key."""
+
 
 def view(language: Language) -> str:
     """Return the list of all lessons."""
@@ -31,16 +43,20 @@ def view(language: Language) -> str:
     return shell(NAME, language, {"lessons": listed})
 
 
-def card(opened: dict[str, str | None] | None, language: Language) -> str:
+def card(
+    opened: dict[str, str | None] | None, language: Language, *, asked: int | None = None
+) -> str:
     """Return the open lesson, or nothing.
 
     Args:
         opened: `{"lesson": key, "try": key or None}`.
+        asked: the number of the request that opened it just now, so that its tab is opened too; None if
+            the lesson was open before.
     """
     if opened is None:
         return ""
     lesson = by_key(str(opened["lesson"]))
-    return shell(CARD, language, card_facts(lesson, opened["try"], language))
+    return shell(CARD, language, card_facts(lesson, opened["try"], language) | {"asked": asked})
 
 
 def card_facts(lesson: Lesson, tried: str | None, language: Language) -> dict[str, Any]:
@@ -58,6 +74,7 @@ def card_facts(lesson: Lesson, tried: str | None, language: Language) -> dict[st
         "says": text(f"lesson_{lesson.key}_says", language),
         "tab": lesson.tab.replace("_", "-"),
         "tab_name": text(TABS[lesson.tab], language),
+        "question": text(QUESTIONS[lesson.key], language),
         "tries": [
             {"key": key, "label": text(f"lesson_{lesson.key}_{key}", language)}
             for key in lesson.tries

@@ -11,7 +11,8 @@ from codegemma_ui.ui.views import shell
 NAME = "quiz"
 
 WORDS = (
-    *("quiz_title", "quiz_how", "quiz_hide", "quiz_load", "quiz_nothing_selected", "quiz_hidden"),
+    *("quiz_title", "quiz_says", "quiz_how", "quiz_program", "quiz_hide", "quiz_load"),
+    *("quiz_nothing_selected", "quiz_hidden"),
     *("quiz_guess", "quiz_compare", "quiz_back", "quiz_busy", "quiz_scoring", "quiz_failed"),
     *(
         "quiz_changed",
