@@ -26,4 +26,6 @@ def fill_the_page(playground: Playground) -> None:
     playground.page.locator("#boundaries .more").click()
     for why in playground.page.locator("#boundaries .ask").all():
         why.click()
+    expect(playground.page.locator("#tokens")).to_be_visible()  # which the lesson has opened
+    playground.open_tab("lessons")
     playground.open_advanced()

@@ -561,6 +561,7 @@ def test_an_open_lesson_and_a_hidden_part_come_back(playground: Playground) -> N
     playground.write("after", "")
     playground.editor("before").dblclick()
     playground.page.keyboard.press("ControlOrMeta+a")
+    playground.open_tab("lessons")
     playground.page.locator("#quiz .punch").click()
     playground.wait_for_text("before", "")
     playground.page.locator("#quiz-guess").fill("b = 2")

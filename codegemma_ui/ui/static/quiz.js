@@ -173,7 +173,7 @@
       stage.replaceChildren();
       playground.views.quiz(stage, { ...facts, state: "idle" });
     };
-    stage.append(element("h3", { text: words.quiz_title }), element("p", { className: "hint", text: words.quiz_says }));
+    stage.append(element("h3", { text: words.quiz_title }), element("p", { className: "intro", text: words.quiz_says }));
 
     if (!hole) {
       const choose = () => {
