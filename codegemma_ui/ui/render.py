@@ -343,7 +343,8 @@ def _pane(
         buttons += f'<button type="button" data-download="program.txt">{download}</button>'
     title = escape(text(name, language))
     return (
-        f'<div class="pane"><div class="pane-head"><ul class="legend">{legend}</ul>'
+        f'<div class="pane"><h2 class="unseen">{title}</h2>'
+        f'<div class="pane-head"><ul class="legend">{legend}</ul>'
         f'<div class="pane-buttons">{buttons}</div></div><p class="copy-hint" role="status"></p>'
         f'<pre tabindex="0" aria-label="{title}" data-ending="{escape(ending)}"><code>{body}</code></pre>'
         "</div>"
@@ -352,7 +353,8 @@ def _pane(
 
 def empty_pane(name: str, language: Language) -> str:
     """Return a pane before there is anything to show."""
-    return f'<div class="pane empty"><p>{escape(text(f"{name}_empty", language))}</p></div>'
+    title, says = escape(text(name, language)), escape(text(f"{name}_empty", language))
+    return f'<div class="pane empty"><h2 class="unseen">{title}</h2><p>{says}</p></div>'
 
 
 def program(run: Run | None, language: Language) -> str:

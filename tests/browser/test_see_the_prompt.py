@@ -57,7 +57,7 @@ def test_it_follows_the_typing(playground: Playground) -> None:
 
 
 def test_hovering_a_token_lights_up_its_characters(playground: Playground) -> None:
-    for shown, text in (("import", "import"), ("·os", " os")):
+    for shown, text in (("import", "import"), ("␣os", " os")):
         cells(playground).filter(has_text=shown).first.hover()
         playground.page.wait_for_function(
             """(text) => [...(CSS.highlights.get("lit-token") ?? [])].some((one) => `${one}` === text)""",

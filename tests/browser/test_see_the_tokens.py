@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from playwright.sync_api import expect
 
@@ -26,7 +28,7 @@ def cells(playground: Playground):
 
 def test_every_token_is_there_and_the_unsure_ones_are_marked(playground: Playground) -> None:
     pieces = cells(playground).locator(".piece").all_text_contents()
-    assert pieces == ["sys", "⏎", "import", "·", "re", "⏎", "<|file_separator|>"]
+    assert pieces == ["sys", "⏎", "import", "␣", "re", "⏎", "<|file_separator|>"]
     expect(playground.page.locator("#tokens .cell.middling")).to_have_count(2)
     expect(playground.page.locator("#tokens .why")).to_contain_text("<|file_separator|>")
     expect(playground.page.locator("#tokens .why")).to_contain_text("90%")
@@ -46,7 +48,7 @@ def test_another_token_makes_a_branch_and_one_walks_between_them(
 ) -> None:
     other = scripted.client.vocabulary().encode(" os")[0]
     cells(playground).nth(2).click()
-    playground.page.get_by_role("button", name=" os, 8.2%").click()
+    playground.page.get_by_role("button", name="space os, 8.2%").click()
     expect(playground.page.locator("#tokens .branches li")).to_have_count(2)
     playground.wait_until_idle()
     asked = scripted.client.requests[-1]
@@ -79,3 +81,30 @@ def test_the_views_speak_korean_without_losing_the_run(playground: Playground) -
     expect(cells(playground)).to_have_count(7)
     playground.open_tab("xray")
     expect(playground.page.locator("#xray .says")).to_contain_text("프롬프트")
+
+
+def test_blank_tokens_have_names_and_numbers(playground: Playground) -> None:
+    """On the screen they are signs; a screen reader would say nothing."""
+    names = cells(playground).evaluate_all("cells => cells.map((one) => one.ariaLabel)")
+    assert [name.split(",")[0] for name in names] == [
+        *("sys", "line break", "import", "space", "re", "line break", "<|file_separator|>")
+    ]
+    cells(playground).nth(3).click()
+    told = playground.page.locator("#tokens .others p").first
+    expect(told).to_contain_text("Token 4: ␣ · ")
+    expect(told.get_by_role("img", name="space", exact=True)).to_be_visible()
+    words = {"spoken_spaces": "{count} spaces", "spoken_lines": "{count} line breaks"}
+    spoken = "([text, words]) => playground.spoken(text, words)"
+    said = playground.page.evaluate(spoken, ["\n\n    if", words])
+    assert said == "2 line breaks 4 spaces if"
+    playground.page.locator("#language-choice").get_by_text("한국어").click()
+    expect(cells(playground).nth(1)).to_have_attribute("aria-label", re.compile("^줄바꿈, "))
+
+
+def test_groups_and_panes_have_names(playground: Playground) -> None:
+    page = playground.page
+    for name in ("Page language", "Line ending"):
+        expect(page.get_by_role("group", name=name)).to_be_visible()
+    expect(page.get_by_role("heading", level=2, name="Tokens")).to_be_attached()
+    playground.open_tab("program")
+    expect(page.get_by_role("heading", level=2, name="Program")).to_be_attached()

@@ -52,7 +52,7 @@ def test_every_token_is_reached_by_the_keyboard(playground: Playground) -> None:
     told = gain(playground).locator(".others")
     gain(playground).locator(".cell.lit").focus()
     playground.page.keyboard.press("Home")
-    expect(told).to_contain_text("1. sys")
+    expect(told).to_contain_text("Token 1: sys")
     playground.page.keyboard.press("ArrowRight")
     expect(told).to_contain_text("+2.00 nats")
     expect(told).to_contain_text("with the suffix")

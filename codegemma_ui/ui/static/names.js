@@ -1,6 +1,26 @@
-// Accessibility attributes that Gradio does not let us set: the labels of the editors, the status line as a live
-// region, and the language of the document.
+// Accessibility attributes that Gradio does not let us set: the labels of the editors and of groups of radio
+// buttons, the status line as a live region, and the language of the document; and the names of tokens.
 (() => {
+  const playground = (window.playground ??= {});
+  const BLANKS = { " ": "space", "\n": "line", "\t": "tab" };
+
+  // A token in words: spaces and line breaks are signs on the screen, and silence in a name.
+  playground.spoken = (text, words) =>
+    text
+      .split(/( +|\n+|\t+)/)
+      .filter((run) => run !== "")
+      .map((run) => {
+        const kind = BLANKS[run[0]];
+        if (!kind) return run;
+        if (run.length === 1) return words[`spoken_${kind}`];
+        return playground.fill(words[`spoken_${kind}s`], { count: run.length });
+      })
+      .join(" ");
+
+  // A token as it is drawn, with that name.
+  playground.named = (text, words) =>
+    playground.element("span", { role: "img", "aria-label": playground.spoken(text, words) }, playground.piece(text));
+
   const EDITORS = ["before", "after", "middle"];
   let planned = false;
 
@@ -22,6 +42,9 @@
     // Gradio says "number input for …" and "range slider for …" in English.
     for (const input of document.querySelectorAll(".block input[type=number], .block input[type=range]"))
       set(input, "aria-label", input.closest(".block").querySelector("[data-testid='block-info']")?.textContent.trim());
+    // Gradio's legend is a mere span.
+    for (const group of document.querySelectorAll("fieldset.block"))
+      set(group, "aria-label", group.querySelector("[data-testid='block-info']")?.textContent.trim());
     const status = document.getElementById("status");
     set(status, "role", "status");
     set(status, "aria-live", "polite");

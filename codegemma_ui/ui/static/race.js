@@ -108,7 +108,7 @@
       element("code", { className: "role middle", text: lane.middle ?? "" }),
     );
     if (lane.state === "writing") text.append(element("span", { className: "cursor" }));
-    card.append(element("h2", { text: name }), trained, order(lane, words), text, state(lane, words));
+    card.append(element("h3", { text: name }), trained, order(lane, words), text, state(lane, words));
     if (lane.error) card.append(trouble(lane.error));
     card.append(...figures(lane, known, words));
     if (lane.recording) {

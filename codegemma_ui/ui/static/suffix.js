@@ -57,7 +57,7 @@
   }
 
   function compare(stage, words) {
-    const { element, piece, fill, percent, signed, cells: group } = playground;
+    const { element, piece, fill, named, percent, signed, spoken, cells: group } = playground;
     const { tokens } = held;
     const told = element("div", { className: "others two", "aria-live": "polite" });
     const shares = tokens.map(([, , one, other]) => [percent(Math.exp(one)), percent(Math.exp(other))]);
@@ -74,7 +74,7 @@
           element("span", { text: shown }),
         );
       told.replaceChildren(
-        element("p", {}, `${at + 1}. `, piece(name), ` \u00b7 ${nats[at]}`),
+        element("p", {}, `${fill(words.token_number, { at: at + 1 })}: `, named(name, words), ` \u00b7 ${nats[at]}`),
         element("ul", {}, bar("with", one, shares[at][0]), bar("without", other, shares[at][1])),
       );
       lit?.classList.remove("lit");
@@ -82,11 +82,11 @@
       lit.classList.add("lit");
     };
     const cells = tokens.map((token, at) => {
-      const name = `${token[1]}, ${words.suffix_with} ${shares[at][0]}, ${words.suffix_without} ${shares[at][1]}, ${nats[at]}`;
+      const name = `${spoken(token[1], words)}, ${words.suffix_with} ${shares[at][0]}, ${words.suffix_without} ${shares[at][1]}, ${nats[at]}`;
       return element(
         "button",
         { type: "button", className: `cell gained ${direction(gain(token))}`, "aria-label": name },
-        playground.piece(token[1]),
+        piece(token[1]),
         element("small", { text: signed(gain(token)) }),
       );
     });

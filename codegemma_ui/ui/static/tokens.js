@@ -95,7 +95,7 @@
   }
 
   function branchList(words) {
-    const { element, fill, piece, signed } = playground;
+    const { element, fill, named, signed } = playground;
     const list = element("ol", { className: "branches", "aria-label": words.tokens_branches });
     const depth = (index) => (branches[index].parent === null ? 0 : 1 + depth(branches[index].parent));
     branches.forEach(({ recording, parent, at }, index) => {
@@ -105,7 +105,7 @@
         const before = branches[parent].recording.tokens[at];
         const now = recording.tokens[at];
         if (before && now && before[0] !== now[0]) {
-          name.append(`${fill(words.tokens_branch, { at: at + 1 })}: `, piece(now[1]), " / ", element("s", {}, piece(before[1])));
+          name.append(`${fill(words.tokens_branch, { at: at + 1 })}: `, named(now[1], words), " / ", element("s", {}, named(before[1], words)));
         } else name.append(fill(words.tokens_went_on, { at }));
       }
       const sum = sumOf(recording.tokens);
@@ -123,7 +123,7 @@
   }
 
   playground.views.tokens = (stage, facts) => {
-    const { element, piece, fill, percent, signed, cells: group, lines } = playground;
+    const { element, piece, fill, named, percent, signed, spoken, cells: group, lines } = playground;
     const { words } = facts;
     if (facts.recording) place(facts); // else what was shown last, in another language
     if (!branches[current]) return;
@@ -166,7 +166,7 @@
           type: "button",
           className: `cell token ${kinds.join(" ")}`,
           style: { "--share": sure[at] },
-          "aria-label": `${name}, ${told(sure[at])}`,
+          "aria-label": `${spoken(name, words)}, ${told(sure[at])}`,
         },
         piece(name),
       );
@@ -177,7 +177,8 @@
       if (flags & FORCED) notes.push(words.tokens_forced);
       if (flags & PAST_END) notes.push(words.tokens_past);
       if (stop !== null) notes.push(fill(words.tokens_stop_chance, { share: percent(stop) }));
-      const head = element("p", {}, `${at + 1}. `, piece(name), ` · ${notes.join(" · ")}`);
+      const number = fill(words.token_number, { at: at + 1 });
+      const head = element("p", {}, `${number}: `, named(name, words), ` · ${notes.join(" · ")}`);
       const list = element("ul");
       const listed = alternatives.some(([one]) => one === id);
       const all = listed ? alternatives : [...alternatives, [id, name, tokens[at][3]]];
@@ -189,7 +190,7 @@
           {
             type: "button",
             disabled: chosen,
-            "aria-label": `${text}, ${told(share)}${chosen ? `, ${words.tokens_chosen}` : ""}`,
+            "aria-label": `${spoken(text, words)}, ${told(share)}${chosen ? `, ${words.tokens_chosen}` : ""}`,
             title: chosen ? words.tokens_chosen : words.tokens_pick,
           },
           piece(text),

@@ -5,7 +5,7 @@
   const playground = (window.playground ??= {});
   playground.views ??= {};
 
-  const VISIBLE = { " ": "\u00b7", "\n": "\u23ce", "\t": "\u21e5", "\r": "\u240d" };
+  const VISIBLE = { " ": "\u2423", "\n": "\u23ce", "\t": "\u21e5", "\r": "\u240d" };
 
   // An element: its class, text or attributes, and its children.
   playground.element = (tag, properties = {}, ...children) => {

@@ -123,7 +123,7 @@
   // The view
 
   playground.views.xray = (stage, facts) => {
-    const { element, piece, fill, cells: group, lines } = playground;
+    const { element, piece, fill, named, spoken, cells: group, lines } = playground;
     const { words } = facts;
     const roleName = (role) => words[`role_${role}`];
 
@@ -149,14 +149,14 @@
     const tell = (at) => {
       const [id, text, role, line, column] = facts.tokens[at];
       const where = line === undefined ? "" : ` · ${fill(words.xray_place, { line: line + 1, column: column + 1 })}`;
-      told.replaceChildren(piece(text), ` · ${fill(words.xray_token, { id })} · ${roleName(role)}${where}`);
+      told.replaceChildren(named(text, words), ` · ${fill(words.xray_token, { id })} · ${roleName(role)}${where}`);
       lightEditor(facts.tokens[at]);
     };
 
     const cells = facts.tokens.map(([id, text, role]) =>
       element(
         "button",
-        { type: "button", className: `cell role ${role}`, "aria-label": `${text}, ${id}, ${roleName(role)}` },
+        { type: "button", className: `cell role ${role}`, "aria-label": `${spoken(text, words)}, ${id}, ${roleName(role)}` },
         piece(text),
         element("small", { text: id }),
       ),

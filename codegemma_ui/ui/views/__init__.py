@@ -12,7 +12,7 @@ from typing import Any
 
 from codegemma_ui.errors import PlaygroundError
 from codegemma_ui.ui.render import Run, doing, escape
-from codegemma_ui.ui.strings import Language, error_hint, error_title, text
+from codegemma_ui.ui.strings import TABLE, Language, error_hint, error_title, text
 
 
 def shell(name: str, language: Language, facts: Mapping[str, Any] | None) -> str:
@@ -23,15 +23,17 @@ def shell(name: str, language: Language, facts: Mapping[str, Any] | None) -> str
         facts: JSON-serialisable.
     """
     says = escape(text(f"{name}_says", language))
+    tab = f"tab_{name}"
+    heading = f'<h2 class="unseen">{escape(text(tab, language))}</h2>' if tab in TABLE else ""
     if facts is None:
         empty = escape(text(f"{name}_empty", language))
         return (
-            f'<section class="view" data-view="{name}"><p class="says">{says}</p>'
+            f'<section class="view" data-view="{name}">{heading}<p class="says">{says}</p>'
             f'<div class="stage empty"><p>{empty}</p></div></section>'
         )
     drawn = as_json({**facts, "language": language})
     return (
-        f'<section class="view" data-view="{name}"><p class="says">{says}</p>'
+        f'<section class="view" data-view="{name}">{heading}<p class="says">{says}</p>'
         f'<div class="stage"></div><div class="facts" hidden>{escape(drawn)}</div></section>'
     )
 

@@ -18,7 +18,7 @@ WORDS = (
     *("suffix_how", "suffix_was_ltr"),
     *("suffix_likelier", "suffix_unlikelier", "suffix_even"),
     *("suffix_gained_most", "suffix_lost_most", "suffix_strip", "suffix_with", "suffix_without"),
-    *("nats", "layout_psm", "layout_spm"),
+    *("nats", "layout_psm", "layout_spm", "token_number"),
     *("stop_you", "stop_cut", "stop_time_limit"),
 )
 

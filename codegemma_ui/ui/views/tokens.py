@@ -30,7 +30,8 @@ WORDS = (
         "stop_server",
         "stop_you",
     ),
-    *("tokens", "tokens_untold", "tokens_some_untold", "not_told"),
+    *("tokens", "tokens_untold", "tokens_some_untold", "not_told", "token_number"),
+    *("spoken_space", "spoken_spaces", "spoken_line", "spoken_lines", "spoken_tab", "spoken_tabs"),
 )
 
 
