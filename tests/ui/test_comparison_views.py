@@ -88,7 +88,8 @@ def test_a_lane_tells_its_order_its_figures_and_its_end(vocabulary: Vocabulary) 
         for role, side in (("prefix", PREFIX), ("suffix", SUFFIX))
     }
     assert dict(lane["order"]) == count
-    assert lane["figures"] == {"tokens": 2, "logprob": -0.8, "per_token": -0.4}
+    assert lane["written"] == 1  # without its end, as the true middle is counted
+    assert lane["figures"] == {"tokens": 1, "logprob": -0.2, "per_token": -0.2}
     assert (lane["middle"], lane["stop_token"], lane["ttft_s"]) == ("sys", END, 0.5)
     assert lane["recording"]["request"]["layout"] == "spm"
     assert not lane["exact"]

@@ -125,10 +125,9 @@
   playground.views.race = (stage, { words }) => {
     const { element, fill, starter } = playground;
     const head = element("p", { className: "start-line" }, starter(words.race_start, "race-ask"));
-    if (held.seed !== undefined) {
-      const seed = fill(words.race_seed, { seed: held.seed });
-      head.append(element("span", { className: "hint", text: held.greedy ? `${seed}: ${words.race_greedy}` : seed }));
-    }
+    // Without sampling a seed has no effect.
+    if (held.seed !== undefined && !held.greedy)
+      head.append(element("span", { className: "hint", text: fill(words.race_seed, { seed: held.seed }) }));
     const lanes = element("div", { className: "lanes" }, ...held.lanes.map((lane) => draw(lane, held.known, words)));
     const notes = element("ul", { className: "notes" });
     if (held.mixed) notes.append(element("li", { className: "mixed", text: words.race_mixed }));

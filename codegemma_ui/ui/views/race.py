@@ -9,7 +9,7 @@ from typing import Any
 
 from codegemma_ui import fim
 from codegemma_ui.completions.likelihood import Figures, Truth, figures, truth
-from codegemma_ui.ipc.messages import CancelledEvent, DoneEvent
+from codegemma_ui.ipc.messages import CancelledEvent, DoneEvent, TokenEvent
 from codegemma_ui.ui.render import Run
 from codegemma_ui.ui.strings import Language
 from codegemma_ui.ui.views import now_doing, shell, told_error
@@ -28,7 +28,7 @@ WORDS = (
         "race_yes",
         "race_no",
     ),
-    *("race_show", "race_seed", "race_greedy", "race_mixed", "race_cached", "race_sums"),
+    *("race_show", "race_seed", "race_mixed", "race_cached", "race_sums"),
     *("race_codegemma", "race_report", "token", "tokens", "not_told"),
     *(f"layout_{layout}" for layout in fim.LAYOUTS),
     *("role_context", "role_path", "role_prefix", "role_suffix", "role_middle"),
@@ -113,6 +113,7 @@ def _lane(lane: Lane, true_middle: str, language: Language, *, whole: bool) -> d
     run, progress = lane.run, lane.run.progress
     completion = progress.completion if progress else None
     recorded = run.recording if whole else None
+    written = _written(run)
     return {
         "layout": lane.layout,
         "trained": lane.trained,
@@ -124,13 +125,22 @@ def _lane(lane: Lane, true_middle: str, language: Language, *, whole: bool) -> d
         "stop_reason": completion.stop_reason if completion else None,
         "stop_token": completion.stop_token if completion else None,
         "ttft_s": completion.ttft_s if completion else None,
-        "written": len(progress.tokens) if progress else 0,
-        "figures": _as_dict(figures(progress.tokens) if progress else None),
+        "written": len(written),
+        "figures": _as_dict(figures(written)),
         "truth": _truth(lane.scored, language),
         "exact": bool(true_middle) and run.ended and run.middle == true_middle,
         "error": told_error(run.error, language),
         "recording": recorded.to_dict() if recorded else None,
     }
+
+
+def _written(run: Run) -> Sequence[TokenEvent]:
+    """Return the tokens of the text alone: the true middle is counted without its end as well."""
+    if run.progress is None:
+        return ()
+    tokens, completion = run.progress.tokens, run.progress.completion
+    ended = completion.stop_reason == "stop_token" and bool(completion.stop_token)
+    return tokens[:-1] if ended else tokens
 
 
 def _state(lane: Lane) -> str:
