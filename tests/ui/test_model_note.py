@@ -68,6 +68,8 @@ def test_it_goes_with_the_first_edit() -> None:
 
 def test_its_table_is_a_loop_in_the_body_of_another() -> None:
     answer = by_key("table").codegemma
-    loop, last = ast.parse(f"for i in range(1, 10):\n{indent(answer, '    ')}").body[0].body
-    assert isinstance(loop, ast.For)
+    outer = ast.parse(f"for i in range(1, 10):\n{indent(answer, '    ')}").body[0]
+    assert isinstance(outer, ast.For)
+    inner, last = outer.body
+    assert isinstance(inner, ast.For)
     assert ast.unparse(last) == "print()"
