@@ -127,6 +127,8 @@ class Playground:
 
     def open_tab(self, name: str) -> None:
         """Show a pane or a view, from the overflow menu if its tab is there."""
+        if self.page.locator(f"#{name}").is_visible():
+            return
         tab = self.page.locator(f"#panes [role=tablist] #{name}-tab-button")
         if tab.count() == 0 or not tab.is_visible():
             self.page.locator("#panes .overflow-menu > button").click()

@@ -52,7 +52,7 @@ def test_nothing_visible_stays_english(scripted: Scripted, open_page: OpenPage) 
     # The same in every language: models, backends, precisions, settings, keys, code languages, paths, tokens.
     same = re.compile(
         r"CodeGemma|FIM|Playground|Bundled|model|not|tensorflow|torch|b?float|int|CPU|M|MB|GB|EN|LF|CRLF|max_length|"
-        r"Ctrl|Enter|Esc|Top-[kp]|temperature|PSM|SPM|python|auto|k|src|main|py|file_separator"
+        r"Ctrl|Enter|Esc|Tab|Top-[kp]|temperature|PSM|SPM|python|auto|k|src|main|py|file_separator"
     )
     words = re.findall(r"[A-Za-z][A-Za-z_-]*", playground.page.locator("main").inner_text())
     assert [word for word in words if not same.fullmatch(word)] == []

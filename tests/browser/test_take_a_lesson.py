@@ -115,7 +115,7 @@ def test_a_prediction_stands_beside_what_the_model_wrote(
     card.locator("#lesson-guess").fill(" math")
     expect(answer).to_be_empty()
     card.locator("#lesson-guess").press("Enter")
-    expect(answer).to_have_text("The model wrote math You predicted ·math ✓ same")
+    expect(answer).to_have_text("The model wrote math You predicted ␣math ✓ same")
     (request,) = scripted.client.requests
     assert request["prefix"] == by_key("suffix").state.prefix
 

@@ -42,6 +42,18 @@ DOWNLOAD_BYTES_PER_SECOND = 1_500_000
 
 SIZES = {"wide": (1280, 900), "phone": (390, 844)}
 
+UNROLLED = """() => {
+    const sheet = new CSSStyleSheet();
+    sheet.replaceSync(`
+        #models { height: auto !important; }
+        #panes { flex: none !important; }
+        #panes > .tabitem { flex: none !important; overflow: visible !important; }
+        #panes > .tabitem { container-type: normal !important; }
+    `);
+    document.adoptedStyleSheets.push(sheet);
+}"""
+"""Shows each view at its full height, as by scrolling in it."""
+
 Shoot = Callable[..., None]
 """Takes a state's name, and the elements that bound the captured part of the page; without any, all of it."""
 
@@ -65,6 +77,7 @@ def main() -> None:
     """Write every screenshot; without Chromium, report what is missing."""
     if chromium.EXECUTABLE is None:
         sys.exit(chromium.MISSING)
+    expect.set_options(timeout=30 * SECONDS)
     FOLDER.mkdir(parents=True, exist_ok=True)
     with (
         sync_playwright() as playwright,
@@ -126,12 +139,14 @@ def _around(page: Page, places: tuple[str, ...]) -> bytes:
     found = [page.locator(place).bounding_box() for place in places]
     boxes = [box for box in found if box is not None]
     assert len(boxes) == len(places), places
+    assert page.viewport_size is not None
+    left = max(0, min(box["x"] for box in boxes) - 12)
+    right = min(page.viewport_size["width"], max(box["x"] + box["width"] for box in boxes) + 12)
     scrolled = page.evaluate("scrollY")
     top = min(box["y"] for box in boxes) + scrolled - 12
     bottom = max(box["y"] + box["height"] for box in boxes) + scrolled + 12
-    assert page.viewport_size is not None
     return page.screenshot(
-        clip={"x": 0, "y": top, "width": page.viewport_size["width"], "height": bottom - top},
+        clip={"x": left, "y": top, "width": right - left, "height": bottom - top},
         full_page=True,
         animations="disabled",
     )
@@ -179,6 +194,7 @@ def _states(playground: Playground, shoot: Shoot, hub: KaggleHub) -> None:
 
 def _views(playground: Playground, shoot: Shoot) -> None:
     page = playground.page
+    page.evaluate(UNROLLED)
 
     def lesson(key: str, way: str | None = None) -> None:
         playground.open_tab("lessons")
@@ -201,7 +217,7 @@ def _views(playground: Playground, shoot: Shoot) -> None:
     lesson("anatomy")
     playground.open_tab("xray")
     page.locator("#xray .cell", has_text="main").first.focus()
-    shoot("xray", "#lesson", "#panes")
+    shoot("xray", "#panes")
 
     lesson("suffix")
     complete()
