@@ -63,6 +63,7 @@ class Page:
     # The request
     max_length: gr.Slider
     token_sum: gr.HTML
+    as_i_type: gr.HTML
     complete: gr.Button
     stop: gr.Button
     ghost: gr.HTML

@@ -212,7 +212,9 @@ def _limits(page: Page, client: EngineClient, settings: Settings) -> None:
             step=1,
             buttons=[],
         )
-        page.add("token_sum", gr.HTML, labels={})
+        with gr.Column(min_width=0):
+            page.add("token_sum", gr.HTML, labels={})
+            page.add("as_i_type", gr.HTML, labels={"value": render.as_i_type})
 
 
 def _middle(page: Page) -> None:

@@ -431,6 +431,17 @@ def ghost_buttons(language: Language) -> str:
     )
 
 
+def as_i_type(language: Language) -> str:
+    """Return the switch for completions at each pause in typing; `static/as_i_type.js` handles it."""
+    label, title, says = (
+        escape(template(key, language)) for key in ("as_i_type", "as_i_type_title", "key_to_ghost")
+    )
+    return (
+        f'<label class="as-i-type" title="{title}"><input type="checkbox" data-as-i-type> {label}</label>'
+        f'<span class="key-to-ghost" data-says="{says}"></span>'
+    )
+
+
 # The sum, notices, the footer
 
 

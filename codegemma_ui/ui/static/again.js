@@ -4,13 +4,11 @@
   const { editors } = playground;
   const TEMPERATURE = 0.8; // where the page's is 0, which would give the same text again
   const MOST = 20;
-  const PAST_END = 2;
 
   let samples = []; // recordings of one hole, oldest first
   let at = -1; // the one in view
 
   const holeOf = ({ request, ending }) => JSON.stringify([request.prefix, request.suffix, request.path, request.files, ending]);
-  const middleOf = ({ tokens }) => tokens.map(([, , text, , , flags]) => (flags & PAST_END ? "" : text)).join("");
 
   function refresh() {
     const back = document.querySelector('[data-again="back"]');
@@ -20,7 +18,7 @@
 
   ((playground.listeners ??= {}).recorded ??= []).push(({ recording, unfinished, ready }) => {
     if (recording) {
-      const known = samples.findIndex((one) => middleOf(one) === middleOf(recording) && holeOf(one) === holeOf(recording));
+      const known = samples.findIndex((one) => playground.middleOf(one) === playground.middleOf(recording) && holeOf(one) === holeOf(recording));
       if (known >= 0) at = known;
       else {
         if (samples.length && holeOf(samples[0]) !== holeOf(recording)) samples = [];

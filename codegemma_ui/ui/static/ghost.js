@@ -14,6 +14,8 @@
   let shown = ""; // as the editor was drawn last
   let announced = "";
 
+  playground.ghost = () => ghost;
+
   const running = () => document.getElementById("stop")?.disabled === false;
 
   // The part of the middle that is still to be accepted, and whether the editors still hold what was completed.
@@ -40,8 +42,10 @@
     for (const button of document.querySelectorAll("[data-ghost]")) if (button.disabled !== off) button.disabled = off;
     const composing = editors.view("before")?.composing; // drawn when the composition has ended
     if (ghost !== shown && !composing) {
+      const appears = shown === "";
       shown = ghost;
       editors.redraw("before");
+      if (appears) playground.ghostListeners?.forEach((listener) => listener());
     }
     announce();
   }

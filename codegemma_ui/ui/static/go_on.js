@@ -1,7 +1,6 @@
 // Continue: the button of a completion that ended at a limit (`ui/unfinished.py`) requests the same tokens and more.
 (() => {
   const playground = (window.playground ??= {});
-  const PAST_END = 2;
   let recording = null; // of the completion in view
 
   ((playground.listeners ??= {}).recorded ??= []).push((facts) => {
@@ -12,7 +11,7 @@
     const button = event.target.closest?.("[data-go-on]");
     if (!button || !recording || document.getElementById("complete")?.disabled) return;
     const { request, ending, tokens, last } = recording;
-    const text = tokens.map(([, , written, , , flags]) => (flags & PAST_END ? "" : written)).join("");
+    const text = playground.middleOf(recording);
     playground.ask("branch-ask", {
       request: { ...request, max_length: Number(button.dataset.goOn) },
       ending,

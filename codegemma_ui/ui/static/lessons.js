@@ -2,7 +2,6 @@
 (() => {
   const playground = (window.playground ??= {});
   playground.views ??= {};
-  const PAST_END = 2; // as in go_on.js
 
   // `?present`: large type, for a wall.
   if (new URLSearchParams(location.search).has("present")) document.documentElement.classList.add("present");
@@ -32,7 +31,7 @@
   ((playground.listeners ??= {}).recorded ??= []).push(({ recording, unfinished, opened }) => {
     if (unfinished) [guessed, written] = [unfinished.error ? guessed : guessNow(), null];
     else if (!recording || opened) [guessed, written] = [null, null];
-    else written = recording.tokens.map(([, , text, , , flags]) => (flags & PAST_END ? "" : text)).join("");
+    else written = playground.middleOf(recording);
     reveal();
   });
 

@@ -35,6 +35,10 @@
   // A string of the page with its `{name}`s replaced.
   playground.fill = (text, values) => text.replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);
 
+  // The middle of a recording: its tokens up to the first stop.
+  const PAST_END = 2; // a token's flag
+  playground.middleOf = ({ tokens }) => tokens.map(([, , text, , , flags]) => (flags & PAST_END ? "" : text)).join("");
+
   playground.percent = (share) => {
     const percent = 100 * share;
     if (percent > 0 && percent < 0.1) return "<0.1%";
