@@ -53,6 +53,7 @@ class Page:
     before: CodeEditor
     after: CodeEditor
     middle: CodeEditor
+    middle_copy: gr.HTML
     ending: gr.Radio
     clear: gr.Button
     boundaries: gr.HTML

@@ -219,6 +219,7 @@ def _limits(page: Page, client: EngineClient, settings: Settings) -> None:
 
 def _middle(page: Page) -> None:
     _editor(page, "middle", editable=False)
+    page.add("middle_copy", gr.HTML, labels={"value": render.middle_copy})
     page.add("outcome", gr.HTML, labels={})
     page.add("caption", gr.HTML, labels={}, value=render.caption(None, "en"))
     page.add("contrast", gr.HTML, labels={})

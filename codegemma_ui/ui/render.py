@@ -431,6 +431,16 @@ def ghost_buttons(language: Language) -> str:
     )
 
 
+def middle_copy(language: Language) -> str:
+    """Return the button that copies the middle; `static/middle.js` handles it."""
+    copied, by_hand = escape(text("copied", language)), escape(template("copy_by_hand", language))
+    label, shown = escape(text("copy_middle", language)), escape(text("copy", language))
+    return (
+        f'<button type="button" data-copy-middle data-copied="{copied}" data-by-hand="{by_hand}" '
+        f'title="{label}" aria-label="{label}">{shown}</button><p role="status"></p>'
+    )
+
+
 def as_i_type(language: Language) -> str:
     """Return the switch for completions at each pause in typing; `static/as_i_type.js` handles it."""
     label, title, says = (

@@ -161,10 +161,8 @@ def test_boundaries_a_cursor_inside_a_name_spoils_the_program_and_the_fix_mends_
     (inside,) = check(state.prefix, state.suffix, vocabulary)
     assert (inside.kind, inside.severity) == ("inside_name", "warning")
     assert inside.facts["name"] == "number"
-    prefix, suffix = (
-        apply(inside.edits, side, text)
-        for side, text in (("prefix", state.prefix), ("suffix", state.suffix))
-    )
+    prefix = apply(inside.edits, "prefix", state.prefix)
+    suffix = apply(inside.edits, "suffix", state.suffix)
     assert (prefix, suffix) == (f"{state.prefix}ber", state.suffix.removeprefix("ber"))
     mended = replace(state, prefix=prefix, suffix=suffix)
     answer = ask(client, mended)

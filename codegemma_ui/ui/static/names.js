@@ -38,6 +38,9 @@
       set(block?.querySelector(".cm-content, .empty"), "aria-label", label);
       set(block?.querySelector(".empty"), "role", "group");
     }
+    const middle = document.querySelector("#middle .cm-content"); // which cannot be edited, but scrolled and copied
+    set(middle, "tabindex", "0");
+    set(middle, "aria-readonly", "true");
     set(document.getElementById("caption"), "data-stale", document.querySelector("#title [lang]")?.dataset.stale);
     // Gradio says "number input for …" and "range slider for …" in English.
     for (const input of document.querySelectorAll(".block input[type=number], .block input[type=range]"))

@@ -1,0 +1,45 @@
+// The middle's pane: its button copies the exact text; Ctrl+A in it selects that text and nothing else of the page,
+// and what is copied from there by hand is exact too, since the editor renders visible lines only.
+(() => {
+  const playground = (window.playground ??= {});
+  const content = () => document.querySelector("#middle .cm-content");
+  const whole = () => content() && getSelection().containsNode(content(), true) && getSelection().anchorNode === content();
+  const select = () => {
+    content()?.focus();
+    if (content()) getSelection().selectAllChildren(content());
+  };
+  const exact = (text) => {
+    const crlf = document.querySelector("#ending input[value=CRLF]")?.checked;
+    return crlf ? text.replace(/\n/g, "\r\n") : text;
+  };
+
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest?.("[data-copy-middle]");
+    if (!button) return;
+    const { copied, byHand } = button.dataset;
+    const hint = button.parentElement.querySelector("[role=status]");
+    playground.copy(button, exact(playground.editors.text("middle")), { copied, byHand }, {
+      select,
+      chosen: whole,
+      tell: (text) => (hint.textContent = text),
+    });
+  });
+
+  document.addEventListener(
+    "keydown",
+    (event) => {
+      if (event.key.toLowerCase() !== "a" || !(event.ctrlKey || event.metaKey) || event.shiftKey || event.altKey) return;
+      if (!event.target.closest?.("#middle .cm-content")) return;
+      event.preventDefault();
+      event.stopImmediatePropagation();
+      select();
+    },
+    true,
+  );
+
+  document.addEventListener("copy", (event) => {
+    if (!whole()) return;
+    event.clipboardData.setData("text/plain", exact(playground.editors.text("middle")));
+    event.preventDefault();
+  });
+})();
