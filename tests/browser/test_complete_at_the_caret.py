@@ -95,6 +95,48 @@ def test_a_caret_that_no_person_has_placed_does_not_count(
     assert sent(scripted) == texts
 
 
+def test_a_text_that_undo_brings_back_has_no_caret_that_a_person_placed(
+    playground: Playground, scripted: Scripted
+) -> None:
+    playground.choose("example", text("example_table", "en"))
+    playground.page.wait_for_function("window.playground.editors.text('after') !== ''")
+    texts = playground.text("before"), playground.text("after")
+    playground.page.locator("#clear").click()
+    playground.wait_for_text("before", "")
+    playground.editor("before").focus()
+    playground.page.keyboard.press("ControlOrMeta+z")
+    playground.wait_for_text("before", texts[0])
+    playground.wait_for_text("after", texts[1])
+    complete(playground)
+    assert sent(scripted) == texts
+
+
+def test_the_caret_counts_again_after_undo(playground: Playground, scripted: Scripted) -> None:
+    playground.write("before", PROGRAM)
+    playground.place_caret("before", AT)
+    complete(playground)
+    playground.page.keyboard.press("ControlOrMeta+z")
+    playground.wait_for_text("before", PROGRAM)
+    with playground.a_run():
+        playground.press_complete()
+    assert sent(scripted) == (PROGRAM[:AT], PROGRAM[AT:])
+    assert playground.text("before") == PROGRAM[:AT]
+
+
+def test_a_fix_of_the_boundary_check_places_no_caret(
+    playground: Playground, scripted: Scripted
+) -> None:
+    playground.choose("example", text("example_table", "en"))
+    playground.page.wait_for_function("window.playground.editors.text('after') !== ''")
+    texts = playground.text("before"), playground.text("after")
+    playground.page.evaluate(
+        """window.playground.editors.view("before").dispatch(
+            {changes: {from: 0, insert: "# a"}, userEvent: "input.fix"})"""
+    )
+    complete(playground)
+    assert sent(scripted) == ("# a" + texts[0], texts[1])
+
+
 def test_writing_the_code_after_the_cursor_is_no_choice_of_a_place(
     playground: Playground, scripted: Scripted
 ) -> None:

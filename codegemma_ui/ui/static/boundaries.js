@@ -46,8 +46,10 @@
     }
     const changes = changesOf(edits);
     if (!changes) return; // typed over meanwhile: the next check is on its way
-    for (const [side, changed] of changes) viewOf(side).dispatch({ changes: changed, userEvent: "input.fix" });
-    const [[side]] = changes; // Ctrl+Z there takes it back
+    playground.editors.together(() => {
+      for (const [side, changed] of changes) viewOf(side).dispatch({ changes: changed, userEvent: "input.fix" });
+    });
+    const [[side]] = changes; // Ctrl+Z there takes all of it back
     viewOf(side).focus();
   }
 

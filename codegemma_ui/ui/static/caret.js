@@ -8,13 +8,20 @@
   const SIDES = ["before", "after"];
   let placed = null; // the editor whose caret counts
 
+  // Edits of the page on a person's behalf, which leave the caret where it is.
+  const OURS = ["input.fix", "move.split", "delete.moved", "seal"];
+
   editors.listen((id, update) => {
     if (!update || !SIDES.includes(id)) return;
     for (const transaction of update.transactions) {
       const event = editors.userEvent(transaction);
-      const { docChanged, startState, newDoc } = transaction;
+      const { docChanged, startState, newDoc, newSelection } = transaction;
+      if (OURS.includes(event)) continue;
       if (docChanged && !event) placed = null;
-      else if (event?.startsWith("select")) placed = newDoc.length ? id : null;
+      else if (event === "undo" || event === "redo") {
+        // The caret comes back with the text; at the very beginning it may never have been placed.
+        if (update.view.hasFocus) placed = newSelection.main.head ? id : null;
+      } else if (event?.startsWith("select")) placed = newDoc.length ? id : null;
       else if (docChanged && id === "before") placed = newDoc.length ? id : null;
       else if (docChanged && !(placed === id && startState.doc.length && newDoc.length)) placed = null;
     }
