@@ -19,7 +19,7 @@ def test_the_sum_adds_up_and_follows_the_slider(playground: Playground) -> None:
     field = playground.page.locator("#max-length input[type=number]")
     field.fill("200")
     field.press("Tab")
-    expect(playground.token_sum).to_contain_text("= 200")
+    expect(playground.token_sum).to_contain_text("limit 200")
     assert numbers(playground.token_sum.inner_text())[0] == prompt
 
 

@@ -266,7 +266,7 @@
   playground.keptLanguage = () => kept?.controls?.language_choice ?? "";
   playground.keptPage = () => {
     const typed = SIDES.some((id) => viewOf(id)?.state.doc.length);
-    if (!kept && (typed || location.hash.startsWith(LINK))) return "{}"; // which a person or the link fills
+    if (!kept && (typed || location.hash)) return "{}"; // which a person fills, or a link, or tells what is wrong with it
     if (!kept) return JSON.stringify({ address: Object.fromEntries(new URLSearchParams(location.search)) });
     const { controls, advanced, lesson } = kept;
     const question = { controls, advanced, lesson, run };
