@@ -9,7 +9,7 @@ from codegemma_ui import machine
 from codegemma_ui.fim import DEFAULT_MAX_LENGTH
 from codegemma_ui.presets import DTYPES, LARGE, Preset, within
 
-FRAMEWORK_BYTES = {"tensorflow": 1_500_000_000, "jax": 900_000_000, "torch": 900_000_000}
+FRAMEWORK_BYTES = {"tensorflow": 1_500_000_000, "jax": 900_000_000, "torch": 950_000_000}
 """Memory of a CPU worker besides weights and cache, measured with a model of 40M parameters."""
 
 TORCH_COMPILES_BYTES = 250_000_000
