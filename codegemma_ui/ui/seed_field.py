@@ -14,8 +14,9 @@ class SeedField(gr.Textbox):
     A `gr.Number` cannot stay empty: shown for the first time, it becomes 0 (6.31).
     """
 
-    def preprocess(self, payload: str | None) -> int | str | None:  # type: ignore[override]
-        return read(payload)
+    def preprocess(self, payload: str | float | None) -> int | str | None:  # type: ignore[override]
+        # Other clients than the page send numbers.
+        return read(None if payload is None else str(payload))
 
     def postprocess(self, value: int | str | None) -> str:
         return "" if value is None else str(value)
