@@ -14,7 +14,7 @@ from codegemma_ui.client.client import EngineClient
 from codegemma_ui.ipc.messages import MAX_PATH_CHARACTERS, MAX_TEMPERATURE, MAX_TOP_K
 from codegemma_ui.presets import DTYPES
 from codegemma_ui.settings import Settings
-from codegemma_ui.ui import api, gradio_setup, handlers, render, views
+from codegemma_ui.ui import api, fixed_html, gradio_setup, handlers, render, views
 from codegemma_ui.ui.code_editor import CodeEditor
 from codegemma_ui.ui.components import Page
 from codegemma_ui.ui.context_files import ContextFiles
@@ -82,9 +82,9 @@ def middleware(blocks: gr.Blocks, client: EngineClient) -> list[Middleware]:
 
 def _header(page: Page, settings: Settings) -> None:
     with gr.Row(elem_id="header"):
-        page.add("title", gr.HTML, labels={"value": render.header})
+        page.add("title", gr.HTML, labels={"value": fixed_html.header})
         page.add("status", gr.HTML, labels={})
-        page.add("links", gr.HTML, labels={"value": render.links})
+        page.add("links", gr.HTML, labels={"value": fixed_html.links})
         page.add(
             "language_choice",
             gr.Radio,
@@ -98,7 +98,7 @@ def _header(page: Page, settings: Settings) -> None:
         if settings.auth:
             page.add("log_out", gr.Button, labels={"value": "log_out"}, size="sm", min_width=40)
             page.log_out.click(None, js="() => window.playground.logOut()", **AT_ONCE)
-    page.add("connection", gr.HTML, labels={"value": render.connection})
+    page.add("connection", gr.HTML, labels={"value": fixed_html.connection})
 
 
 def _choices(page: Page, client: EngineClient, settings: Settings) -> None:
@@ -180,7 +180,7 @@ def _editors(page: Page) -> None:
         page.add(
             "stop", gr.Button, labels={"value": "stop"}, variant="secondary", interactive=False
         )
-        page.add("ghost", gr.HTML, labels={"value": render.ghost_buttons})
+        page.add("ghost", gr.HTML, labels={"value": fixed_html.ghost_buttons})
     _editor(page, "after")
     page.add("boundaries", gr.HTML, labels={})
     page.add("paste_report", gr.Textbox, labels={"label": "paste_report"}, visible="hidden")
@@ -214,12 +214,12 @@ def _limits(page: Page, client: EngineClient, settings: Settings) -> None:
         )
         with gr.Column(min_width=0):
             page.add("token_sum", gr.HTML, labels={})
-            page.add("as_i_type", gr.HTML, labels={"value": render.as_i_type})
+            page.add("as_i_type", gr.HTML, labels={"value": fixed_html.as_i_type})
 
 
 def _middle(page: Page) -> None:
     _editor(page, "middle", editable=False)
-    page.add("middle_copy", gr.HTML, labels={"value": render.middle_copy})
+    page.add("middle_copy", gr.HTML, labels={"value": fixed_html.middle_copy})
     page.add("outcome", gr.HTML, labels={})
     page.add("caption", gr.HTML, labels={}, value=render.caption(None, "en"))
     page.add("contrast", gr.HTML, labels={})

@@ -31,10 +31,10 @@ def updates(
         query: the parameters of the address. An empty `example` leaves the editors empty.
     """
     if "lesson" in query:
-        number = query["lesson"]
-        known = number.isdecimal() and 0 < int(number) <= len(lessons.LESSONS)
-        key = lessons.LESSONS[int(number) - 1].key if known else number
-        return lesson_events.opened(page, key, None, language)
+        by_number = {str(number): one.key for number, one in enumerate(lessons.LESSONS, 1)}
+        return lesson_events.opened(
+            page, by_number.get(query["lesson"], query["lesson"]), None, language
+        )
     if "example" in query:
         return editing.example_updates(page, query["example"])
     return editing.example_updates(page, FIRST) | _completed(page, client, language)

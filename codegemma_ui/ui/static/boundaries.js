@@ -8,10 +8,7 @@
   let unfolded = false; // all lines are shown, not only the first
   const explained = new Set(); // kinds whose reason is shown
 
-  const viewOf = (side) => {
-    const content = document.querySelector(`#${EDITORS[side]} .cm-content`);
-    return content && playground.editorView?.(content);
-  };
+  const viewOf = (side) => playground.editors.view(EDITORS[side]);
 
   // A place as a position in an editor's document, or null if the document has no such place.
   function position(doc, line, column) {

@@ -27,37 +27,28 @@
     }
   });
 
-  function hole() {
-    const view = placed && editors.view(placed);
-    if (!view) return null;
-    const { from, to } = view.state.selection.main;
-    const { doc } = view.state;
-    if (placed === "before") return from === doc.length ? null : { moved: doc.sliceString(to), hole: doc.sliceString(from, to), from };
-    return to === 0 ? null : { moved: doc.sliceString(0, from), hole: doc.sliceString(from, to), to };
+  // The changes that make the caret the boundary of the two texts, and what was selected; null if it is that already.
+  function changes(before, after) {
+    const { doc, selection } = placed === "before" ? before.state : after.state;
+    const { from, to } = selection.main;
+    const end = before.state.doc.length;
+    if (placed === "before" ? from === end : to === 0) return null;
+    const each =
+      placed === "before"
+        ? [{ from, to: end }, { from: 0, insert: doc.sliceString(to) }]
+        : [{ from: end, insert: doc.sliceString(0, from) }, { from: 0, to }];
+    return { each, selected: doc.sliceString(from, to) };
   }
 
   function split() {
-    const found = hole();
-    const before = editors.view("before");
-    if (!before || !editors.view("after")) return;
-    if (found) {
-      const after = editors.view("after");
-      const end = before.state.doc.length;
-      editors.together(() => {
-        if (placed === "before") {
-          before.dispatch({ changes: { from: found.from, to: end }, userEvent: "move.split" });
-          if (found.moved) after.dispatch({ changes: { from: 0, insert: found.moved }, userEvent: "move.split" });
-        } else {
-          after.dispatch({ changes: { from: 0, to: found.to }, userEvent: "move.split" });
-          if (found.moved) before.dispatch({ changes: { from: end, insert: found.moved }, userEvent: "move.split" });
-        }
-      });
-      if (found.hole) window.playground.ask("truth-ask", { text: found.hole });
-    }
-    // The caret stands where the middle will.
-    const caret = placed || found;
+    const views = SIDES.map((id) => editors.view(id));
+    if (!placed || !views.every(Boolean)) return;
+    const [before] = views;
+    const found = changes(...views);
+    if (found) editors.together(() => views.forEach((view, at) => view.dispatch({ changes: found.each[at], userEvent: "move.split" })));
+    if (found?.selected) window.playground.ask("truth-ask", { text: found.selected });
     placed = null;
-    if (!caret) return;
+    // The caret stands where the middle will.
     before.dispatch({ selection: { anchor: before.state.doc.length }, scrollIntoView: true });
     if (document.activeElement?.closest?.("#before, #after")) before.focus();
   }

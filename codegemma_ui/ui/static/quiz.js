@@ -48,11 +48,8 @@
     if (SIDES.includes(id) && (!update || update.docChanged)) due ??= setTimeout(showProgram, 100);
   });
 
-  const viewOf = (id) => {
-    const content = document.querySelector(`#${id} .cm-content`);
-    return content && playground.editorView?.(content);
-  };
-  const textOf = (id) => viewOf(id)?.state.doc.toString() ?? "";
+  const viewOf = playground.editors.view;
+  const textOf = playground.editors.text;
 
   // Replace the middle of what differs, so that undo and the caret stay near it.
   function write(id, text) {

@@ -94,10 +94,7 @@
 
   // The state of the page
 
-  const viewOf = (id) => {
-    const content = document.querySelector(`#${id} .cm-content`);
-    return content && playground.editorView?.(content);
-  };
+  const viewOf = playground.editors.view;
 
   // A control that was changed since Gradio's last report: while the server is lost it reports nothing.
   const touched = new Map();
