@@ -49,6 +49,7 @@ UNROLLED = """() => {
         #panes { flex: none !important; }
         #panes > .tabitem { flex: none !important; overflow: visible !important; }
         #panes > .tabitem { container-type: normal !important; }
+        .pane { min-height: 252px !important; }
     `);
     document.adoptedStyleSheets.push(sheet);
 }"""
