@@ -63,7 +63,7 @@ def main() -> None:
 
 def measured(playground: Playground) -> list[int]:
     """Type, and return the times that the page reports, in milliseconds."""
-    playground.open()
+    playground.goto()
     playground.wait_until_ready()
     page = playground.page
     page.wait_for_timeout(30 * SECONDS)  # what is compiled after the start

@@ -70,7 +70,7 @@ def open_page(browser: Browser) -> Iterator[OpenPage]:
         context.set_default_timeout(15 * SECONDS)
         playground = Playground(context.new_page(), url)
         opened.append(playground)
-        return playground.open(query)
+        return playground.goto(query)
 
     yield open_one
     for playground in opened:

@@ -60,7 +60,7 @@ class Playground:
         if not request.url.startswith((self.url, "data:", "blob:")):
             self.strangers.append(request.url)
 
-    def open(self, query: str = "") -> Playground:
+    def goto(self, query: str = "") -> Playground:
         """Go to the page and wait until it is connected."""
         self.query = query
         if "#" not in query and "example=" not in query:
@@ -252,4 +252,4 @@ class Scripted:
 
 
 OpenPage = Callable[..., Playground]
-"""What a test is given to open pages with: an address, then what `Playground.open` takes."""
+"""What a test is given to open pages with: an address, then what `Playground.goto` takes."""

@@ -152,7 +152,7 @@ def test_two_tabs_stay_apart_and_a_duplicated_one_goes_its_own_way(
     wait_until_shown(playground)
     playground.write("before", "first = 1\n")
     context = playground.page.context
-    second = Playground(context.new_page(), scripted.url).open()
+    second = Playground(context.new_page(), scripted.url).goto()
     assert second.text("before") == ""
     second.write("before", "second = 2\n")
     reload(playground)
@@ -211,7 +211,7 @@ def test_the_language_comes_back_where_the_address_does_not_tell_it(
     reload(playground)
     expect(playground.complete_button).to_have_text("채우기")
     expect(playground.page.get_by_role("radio", name="한국어")).to_be_checked()
-    playground.open("?lang=en")
+    playground.goto("?lang=en")
     expect(playground.complete_button).to_have_text("Complete")
 
 

@@ -57,7 +57,7 @@ def pages(named: Browser, plain_server: Scripted) -> Iterator[Callable[[Language
         context = named.new_context(viewport={"width": 1280, "height": 900})
         context.set_default_timeout(15 * SECONDS)
         playground = Playground(context.new_page(), f"http://{HOST}:{port}/")
-        opened[language] = playground.open(f"?lang={language}")
+        opened[language] = playground.goto(f"?lang={language}")
         about = playground.page.evaluate("[isSecureContext, typeof navigator.clipboard]")
         assert about == [False, "undefined"]
         playground.paste("before", PREFIX)

@@ -129,7 +129,7 @@ def _opened(
         Image.open(io.BytesIO(shown)).convert("RGB").quantize(256).save(path, optimize=True)
         print(path.relative_to(FOLDER.parent.parent), flush=True)
 
-    playground.open(f"?__theme={theme}")
+    playground.goto(f"?__theme={theme}")
     playground.wait_until_ready()
     yield playground, shoot
     context.close()
@@ -182,7 +182,7 @@ def _states(playground: Playground, shoot: Shoot, hub: KaggleHub) -> None:
     expect(playground.page.locator(".notice.error")).to_contain_text("KAGGLE_API_TOKEN")
     shoot("error")
 
-    playground.open(playground.query)
+    playground.goto(playground.query)
     hub.faults.requires_credentials = False
     hub.faults.bytes_per_second = DOWNLOAD_BYTES_PER_SECOND
     playground.choose("model", "CodeGemma 2B")
