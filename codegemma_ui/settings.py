@@ -59,7 +59,7 @@ class Settings:
         extra_presets: further models for the dropdown.
         dtype: "auto" is float32 on CPU, bfloat16 on a CUDA GPU that supports it, else float16.
         context_length: maximum tokens of a request, for models that support more.
-        max_length: initial value of the slider, in tokens.
+        max_length: initial value of the slider, in tokens; None follows the text.
         time_limit_s: maximum duration of one generation.
         root_path: path prefix added by a proxy, such as `/playground`, or the full URL up to it; empty for
             none.
@@ -91,7 +91,7 @@ class Settings:
     backend: str = "tensorflow"
     dtype: str = "auto"
     context_length: int = presets.LONGEST_CONTEXT
-    max_length: int = DEFAULT_MAX_LENGTH
+    max_length: int | None = None
     time_limit_s: float = DEFAULT_TIME_LIMIT_S
     root_path: str = ""
     uds: str = ""
@@ -207,7 +207,7 @@ def add_serve_flags(parser: argparse.ArgumentParser) -> None:
     _flag(parser, "--ssl-keyfile", "private key of the certificate", "in the certificate's file")
     _flag(parser, "--root-path", "path prefix added by a proxy, such as /playground", "none")
     _flag(parser, "--extra-presets", "more models for the dropdown, separated by commas", "none")
-    _flag(parser, "--max-length", "initial value of the slider", DEFAULT_MAX_LENGTH)
+    _flag(parser, "--max-length", "initial value of the slider", "follows the text")
     _flag(parser, "--queue-size", "maximum number of waiting requests", "16")
     _flag(parser, "--max-concurrency", f"concurrent requests, on {', '.join(TOGETHER)}", "1")
     _flag(
@@ -363,7 +363,9 @@ def resolve(
         context_length=integer(
             "context_length", presets.LONGEST_CONTEXT, DEFAULT_MAX_LENGTH, presets.LONGEST_CONTEXT
         ),
-        max_length=integer("max_length", DEFAULT_MAX_LENGTH, 32, presets.CODEGEMMA_CONTEXT),
+        max_length=integer("max_length", DEFAULT_MAX_LENGTH, 32, presets.CODEGEMMA_CONTEXT)
+        if choice("max_length", "")
+        else None,
         time_limit_s=number("time_limit", DEFAULT_TIME_LIMIT_S, 0.1, 3600),
         queue_size=integer("queue_size", 16, 1, 1000),
         max_concurrency=at_once,

@@ -45,7 +45,8 @@ DESCRIPTIONS = {
         "--openai-retries": "Number of times a request is retried before its first token.",
     },
     "Requests": {
-        "--max-length": "Initial value of the page's slider: prompt and middle together, in tokens.",
+        "--max-length": "Initial value of the page's slider: prompt and middle together, in tokens. "
+        "Without it the slider follows the text, with room for 128 new tokens, until somebody moves it.",
         "--time-limit": "Seconds that one completion may take.",
         "--queue-size": "Number of requests that may wait.",
         "--max-concurrency": "Number of requests that the model works on at once. Applies to jax; "

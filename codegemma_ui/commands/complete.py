@@ -32,7 +32,7 @@ from codegemma_ui.ui import advice
 
 _REQUEST_FIELDS = (
     *("max_length", "temperature", "top_k", "top_p", "seed", "layout", "score", "path"),
-    "stop_on_repetition",
+    *("stop_on_repetition", "one_line", "stop"),
 )
 
 
@@ -75,6 +75,15 @@ def add_parser(commands: Commands) -> None:
         dest="stop_on_repetition",
         action="store_false",
         help="continue even if the model repeats itself",
+    )
+    parser.add_argument(
+        "--one-line", action="store_true", help="end before the first line break after text"
+    )
+    parser.add_argument(
+        "--stop",
+        metavar="TEXT",
+        action="append",
+        help="end before this text; may be repeated",
     )
     parser.add_argument("--json", action="store_true", help="one event per line")
     parser.set_defaults(run=run)

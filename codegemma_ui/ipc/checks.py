@@ -4,6 +4,12 @@ from __future__ import annotations
 
 from codegemma_ui.errors import BadInput
 
+MAX_STOPS = 32
+"""OpenAI allows 4. Continue sends all of its own, eleven and more, to servers other than OpenAI's
+(https://github.com/continuedev/continue/blob/main/core/autocomplete/templating/getStopTokens.ts)."""
+
+MAX_STOP_CHARACTERS = 200
+
 
 def whole(value: object, name: str, least: int, most: int) -> int:
     """Return a whole number; 128.0 is one, as sliders and JSON clients send it.
@@ -42,6 +48,21 @@ def text(value: object, name: str) -> str:
     if not isinstance(value, str):
         raise BadInput(f"{name} must be a string. Received: {type(value).__name__}")
     return value
+
+
+def stop_strings(value: object, name: str) -> tuple[str, ...]:
+    """Return stop strings, given as one string or a list; empty ones are dropped."""
+    listed = [value] if isinstance(value, str) else value
+    if (
+        not isinstance(listed, list | tuple)
+        or len(listed) > MAX_STOPS
+        or not all(isinstance(each, str) and len(each) <= MAX_STOP_CHARACTERS for each in listed)
+    ):
+        raise BadInput(
+            f"{name} must be a string or a list of at most {MAX_STOPS}, each of at most "
+            f"{MAX_STOP_CHARACTERS} characters. Received: {shown(value)}"
+        )
+    return tuple(filter(None, listed))
 
 
 def shown(value: object) -> str:

@@ -19,7 +19,16 @@ from codegemma_ui.ipc import checks
 from codegemma_ui.presets.memory import Narrowed
 from codegemma_ui.settings import DEFAULT_TIME_LIMIT_S
 
-StopReason = Literal["stop_token", "max_length", "time_limit", "scored", "repetition", "server"]
+StopReason = Literal[
+    "stop_token",
+    "stop_string",
+    "end_of_line",
+    "max_length",
+    "time_limit",
+    "scored",
+    "repetition",
+    "server",
+]
 State = Literal[
     "starting", "downloading", "loading", "warming", "ready", "busy", "asleep", "failed"
 ]
@@ -48,6 +57,9 @@ class CompletionRequest:
         forced: what the middle begins with, however unlikely: text, or token ids, stop tokens included.
         score: report the probabilities of `forced`, and generate nothing after it.
         stop_on_repetition: stop when the model repeats itself (`repetition`). Forced text does not count.
+        one_line: end before the first line break after text (`end_of_line`); those that the middle begins
+            with do not count, and forced ones neither.
+        stop: texts; the middle ends before the first of them that the model writes (`stop_string`).
     """
 
     prefix: str = ""
@@ -64,6 +76,8 @@ class CompletionRequest:
     forced: str | tuple[int, ...] = ()
     score: bool = False
     stop_on_repetition: bool = True
+    one_line: bool = False
+    stop: tuple[str, ...] = ()
 
     @classmethod
     def from_dict(cls, raw: Mapping[str, Any]) -> CompletionRequest:
@@ -74,6 +88,7 @@ class CompletionRequest:
                 **raw,
                 "files": tuple(fim.File(**each) for each in raw.get("files", ())),
                 "forced": forced if isinstance(forced, str) else tuple(forced),
+                "stop": tuple(raw.get("stop", ())),
             }
         )
 
@@ -127,6 +142,8 @@ def parse_request(raw: Mapping[str, object], context_length: int) -> CompletionR
         forced=_forced(given, context_length),
         score=flag("score"),
         stop_on_repetition=flag("stop_on_repetition"),
+        one_line=flag("one_line"),
+        stop=checks.stop_strings(given.get("stop", ()), "stop"),
     )
 
 
@@ -262,8 +279,9 @@ class TokenEvent:
     """One generated token.
 
     Attributes:
-        text: whole characters that this token completes. Those of tokens before the end join to the middle; a
-            stop token has none.
+        text: whole characters that this token completes; what may begin a stop string comes with the token
+            that decides it. Those of tokens before the end join to the middle; a stop token has none, and a
+            stop string neither.
         logprob: natural logarithm of the model's probability for it, before any sampling setting; None if a
             server does not send it.
         alternatives: the five likeliest tokens, likeliest first; empty if a server does not send them.
@@ -302,7 +320,7 @@ class Completion:
 
     Attributes:
         raw_output: all output, with control tokens by name.
-        middle: text up to the first stop token.
+        middle: text up to the first stop token or stop string.
         stop_reason: "repetition" if the model repeated itself; the middle keeps all of it, since it has been
             shown: updates never take back earlier text, and clients may cut it. "server" if a server ended it
             without a stop token and before `max_length`.

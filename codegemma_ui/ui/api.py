@@ -35,6 +35,8 @@ def wire(client: EngineClient) -> None:
         forced: str | list[int] | None = None,
         score: bool = False,
         stop_on_repetition: bool = True,
+        one_line: bool = False,
+        stop: str | list[str] | None = None,
         request: gr.Request | None = None,
     ) -> AsyncGenerator[dict[str, Any]]:
         """Fill in the middle between prefix and suffix.
@@ -57,6 +59,8 @@ def wire(client: EngineClient) -> None:
             "forced": forced,
             "score": score,
             "stop_on_repetition": stop_on_repetition,
+            "one_line": one_line,
+            "stop": stop,
         }
         session = request.session_hash if request else None
         with listening(blocks, session, page=False) as has_listener:

@@ -18,10 +18,11 @@ from codegemma_ui.errors import BadInput
 from codegemma_ui.ipc.messages import MAX_SEED, ErrorEvent, parse_request
 from codegemma_ui.ui import received
 from codegemma_ui.ui.calls import Call, Calls
-from codegemma_ui.ui.completing import asked_by, check_sides, follow
+from codegemma_ui.ui.completing import follow
 from codegemma_ui.ui.components import Page
 from codegemma_ui.ui.events import AT_ONCE, PRIVATE, SKIP, Updates
 from codegemma_ui.ui.render import Run
+from codegemma_ui.ui.requests import asked_by, request_of
 from codegemma_ui.ui.strings import Language
 from codegemma_ui.ui.views import race, suffix
 from codegemma_ui.ui.views.race import Lane
@@ -38,12 +39,12 @@ def _wire_race(page: Page, client: EngineClient, calls: Calls) -> None:
         request: gr.Request, ending: str, language: Language, true_middle: str | None, *given: Any
     ) -> AsyncGenerator[Updates]:
         """Run the same request in each layout, one after the other, then score the true middle in each."""
-        raw = dict(zip(asked_by(page), given, strict=True))
         refusal = None
         try:
-            check_sides(raw)
+            raw = request_of(page, client, given)
         except BadInput as error:
-            refusal, raw = ErrorEvent.of(error), {**raw, "prefix": "", "suffix": ""}
+            refusal = ErrorEvent.of(error)
+            raw = request_of(page, client, given, prefix="", suffix="")
         requests = likelihood.race(raw, random.randint(0, MAX_SEED))
         lanes = [Lane(each["layout"], Run(each, ending)) for each in requests]
         truth = (true_middle or "")[: fim.MAX_SIDE_CHARACTERS]  # far longer than any model reads

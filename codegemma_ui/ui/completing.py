@@ -10,7 +10,6 @@ from typing import Any
 
 import gradio as gr
 
-from codegemma_ui import fim
 from codegemma_ui.client.client import EngineClient
 from codegemma_ui.client.generation import Generation
 from codegemma_ui.completions import recording
@@ -21,6 +20,7 @@ from codegemma_ui.ui import received, render, unfinished
 from codegemma_ui.ui.calls import Call, Calls
 from codegemma_ui.ui.components import Page
 from codegemma_ui.ui.events import AT_ONCE, PRIVATE, SKIP, Updates
+from codegemma_ui.ui.requests import asked_by, request_of
 from codegemma_ui.ui.status_line import waits_for
 from codegemma_ui.ui.strings import Language
 from codegemma_ui.ui.views import suffix, take, tokens
@@ -94,9 +94,8 @@ def wire(page: Page, client: EngineClient, calls: Calls) -> Complete:
         if request.session_hash in pressed:
             yield SKIP
             return
-        raw = dict(zip(asked_by(page), given, strict=True))
         try:
-            check_sides(raw)
+            raw = request_of(page, client, given)
         except BadInput as error:
             yield refused(error, language)
             return
@@ -185,33 +184,6 @@ def wire(page: Page, client: EngineClient, calls: Calls) -> Complete:
         **AT_ONCE,
     )
     return complete
-
-
-def check_sides(raw: Mapping[str, Any]) -> None:
-    """Refuse texts that are too long before they are shown or kept, which takes many times their size.
-
-    Raises:
-        BadInput: from `parse_request`.
-    """
-    if any(len(str(raw[side] or "")) > fim.MAX_SIDE_CHARACTERS for side in ("prefix", "suffix")):
-        parse_request({side: raw[side] for side in ("prefix", "suffix")}, LONGEST)
-
-
-def asked_by(page: Page) -> dict[str, Any]:
-    """Return the controls that make a request, by its fields."""
-    return {
-        "prefix": page.before,
-        "suffix": page.after,
-        "max_length": page.max_length,
-        "temperature": page.temperature,
-        "top_k": page.top_k,
-        "top_p": page.top_p,
-        "seed": page.seed,
-        "stop_on_repetition": page.stop_on_repetition,
-        "layout": page.layout,
-        "path": page.path,
-        "files": page.files,
-    }
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,11 @@ from typing import Any, TypeVar
 import gradio as gr
 from gradio.components.base import Component
 
+from codegemma_ui.ui.bounded import BoundedNumber, BoundedSlider
 from codegemma_ui.ui.code_editor import CodeEditor
 from codegemma_ui.ui.context_files import ContextFiles
 from codegemma_ui.ui.seed_field import SeedField
+from codegemma_ui.ui.stop_field import StopField
 from codegemma_ui.ui.strings import Language, text
 
 T = TypeVar("T")
@@ -62,18 +64,21 @@ class Page:
     contrast: gr.HTML
 
     # The request
-    max_length: gr.Slider
+    max_length: BoundedSlider
+    auto_length: gr.Checkbox
+    one_line: gr.Checkbox
     token_sum: gr.HTML
     as_i_type: gr.HTML
     complete: gr.Button
     stop: gr.Button
     ghost: gr.HTML
     advanced: gr.Accordion
-    temperature: gr.Slider
-    top_k: gr.Number
-    top_p: gr.Slider
+    temperature: BoundedSlider
+    top_k: BoundedNumber
+    top_p: BoundedSlider
     seed: SeedField
     stop_on_repetition: gr.Checkbox
+    stop_strings: StopField
     layout: gr.Radio
     precision: gr.Dropdown
     path: gr.Textbox
@@ -119,6 +124,7 @@ class Page:
     open_ask: gr.Textbox
     kept: gr.Textbox
     counts_by: gr.Textbox
+    fitting: gr.Number
     dismiss_ask: gr.Textbox
     truth_ask: gr.Textbox
 

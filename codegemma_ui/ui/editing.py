@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 import gradio as gr
@@ -13,6 +14,7 @@ from codegemma_ui.ipc.messages import MAX_FILES, MAX_FILES_CHARACTERS, MAX_PATH_
 from codegemma_ui.ui import examples, model_note, received, render
 from codegemma_ui.ui.components import Page
 from codegemma_ui.ui.events import AT_ONCE, SKIP, Updates, blocks_under_construction
+from codegemma_ui.ui.requests import followed
 from codegemma_ui.ui.strings import Language, text
 from codegemma_ui.ui.views import boundaries as boundaries_view
 from codegemma_ui.ui.views import xray
@@ -21,11 +23,13 @@ from codegemma_ui.ui.views import xray
 def wire(page: Page, client: EngineClient) -> None:
     """Connect the editors and the controls around them."""
     _wire_counting(page, client)
+    _wire_following(page)
     _wire_editing(page)
 
 
 def _wire_counting(page: Page, client: EngineClient) -> None:
     def count(
+        auto_length: bool,
         prefix: str,
         suffix: str,
         max_length: float,
@@ -37,7 +41,6 @@ def _wire_counting(page: Page, client: EngineClient) -> None:
     ) -> Updates:
         before = (prefix or "")[-fim.MAX_SIDE_CHARACTERS :]
         after = (suffix or "")[: fim.MAX_SIDE_CHARACTERS]
-        room = max(fim.MIN_MAX_LENGTH, int(max_length or 0))
         in_files = sum(len(one["text"]) for one in files)
         others = tuple(
             fim.File(one["path"][:MAX_PATH_CHARACTERS], one["text"])
@@ -46,6 +49,10 @@ def _wire_counting(page: Page, client: EngineClient) -> None:
         )
         path = (path or "")[:MAX_PATH_CHARACTERS]
         vocabulary, status = client.vocabulary(), client.status()
+        if auto_length:
+            texts = {"prefix": before, "suffix": after, "layout": layout, "path": path}
+            max_length = followed(texts | {"files": [asdict(one) for one in others]}, client)
+        room = max(fim.MIN_MAX_LENGTH, int(max_length or 0))
         prompt = vocabulary.prompt(before, after, room, layout, path, others)
         trained = all(
             preset.knows(layout) for preset in client.presets() if preset.name == status.preset
@@ -70,6 +77,7 @@ def _wire_counting(page: Page, client: EngineClient) -> None:
         if max(sides.values()) > fim.MAX_SIDE_CHARACTERS:  # it is refused, and nothing is cut
             findings = [one for one in findings if one.kind != "trimmed"]
         return {
+            page.fitting: max_length if auto_length else 0,
             page.token_sum: render.token_sum(
                 prompt,
                 int(max_length or 0),
@@ -86,6 +94,7 @@ def _wire_counting(page: Page, client: EngineClient) -> None:
 
     gr.on(
         [
+            page.auto_length.change,
             page.before.change,
             page.after.change,
             page.max_length.change,
@@ -99,6 +108,7 @@ def _wire_counting(page: Page, client: EngineClient) -> None:
         ],
         count,
         inputs=[
+            page.auto_length,
             page.before,
             page.after,
             page.max_length,
@@ -108,10 +118,23 @@ def _wire_counting(page: Page, client: EngineClient) -> None:
             page.ending,
             page.language_choice,
         ],
-        outputs=[page.token_sum, page.xray, page.boundaries, page.contrast],
+        outputs=[page.fitting, page.token_sum, page.xray, page.boundaries, page.contrast],
         trigger_mode="always_last",
         **AT_ONCE,
     )
+
+
+def _wire_following(page: Page) -> None:
+    """Let max_length follow the text until a person moves it. What is current decides, not what was when the
+    text was counted: a lesson may have set a length since."""
+    page.fitting.change(
+        None,
+        inputs=[page.auto_length, page.fitting, page.max_length],
+        outputs=[page.max_length],
+        js="(auto, fitting, now) => [auto && fitting ? fitting : now]",
+        **AT_ONCE,
+    )
+    page.max_length.input(None, outputs=[page.auto_length], js="() => [false]", **AT_ONCE)
 
 
 def _wire_editing(page: Page) -> None:

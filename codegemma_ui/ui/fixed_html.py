@@ -28,8 +28,8 @@ _LINKS = {
 def header(language: Language) -> str:
     """Return the title of the page, with what `static/names.js` writes beside the editors' names."""
     says = "".join(
-        f' data-{name}="{escape(text(f"{name}_says", language))}"'
-        for name in ("before", "middle", "after", "stale")
+        f' data-{name.replace("_", "-")}="{escape(text(f"{name}_says", language))}"'
+        for name in ("before", "middle", "after", "stale", "auto_length", "one_line")
     )
     return (
         "<h1>CodeGemma FIM Playground</h1>"

@@ -11,10 +11,12 @@ from starlette.middleware import Middleware
 
 from codegemma_ui import fim
 from codegemma_ui.client.client import EngineClient
+from codegemma_ui.ipc.checks import MAX_STOP_CHARACTERS, MAX_STOPS
 from codegemma_ui.ipc.messages import MAX_PATH_CHARACTERS, MAX_TEMPERATURE, MAX_TOP_K
 from codegemma_ui.presets import DTYPES
 from codegemma_ui.settings import Settings
 from codegemma_ui.ui import api, fixed_html, gradio_setup, handlers, render, views
+from codegemma_ui.ui.bounded import BoundedNumber, BoundedSlider
 from codegemma_ui.ui.code_editor import CodeEditor
 from codegemma_ui.ui.components import Page
 from codegemma_ui.ui.context_files import ContextFiles
@@ -22,6 +24,7 @@ from codegemma_ui.ui.events import AT_ONCE
 from codegemma_ui.ui.examples import EXAMPLES
 from codegemma_ui.ui.overload import OverloadMiddleware
 from codegemma_ui.ui.seed_field import LONGEST, SeedField
+from codegemma_ui.ui.stop_field import StopField
 from codegemma_ui.ui.strings import LANGUAGES, Language, text
 from codegemma_ui.ui.views import lessons as lessons_view
 from codegemma_ui.ui.views import quiz as quiz_view
@@ -204,17 +207,33 @@ def _limits(page: Page, client: EngineClient, settings: Settings) -> None:
     with gr.Row(elem_id="limits"):
         page.add(
             "max_length",
-            gr.Slider,
+            BoundedSlider,
             labels={"label": "max_length", "info": "max_length_info"},
             minimum=fim.MIN_MAX_LENGTH,
             maximum=context_length,
-            value=min(settings.max_length, context_length),
+            value=min(settings.max_length or fim.DEFAULT_MAX_LENGTH, context_length),
             step=1,
             buttons=[],
         )
         with gr.Column(min_width=0):
             page.add("token_sum", gr.HTML, labels={})
-            page.add("as_i_type", gr.HTML, labels={"value": fixed_html.as_i_type})
+            with gr.Row(elem_id="switches"):
+                page.add(
+                    "auto_length",
+                    gr.Checkbox,
+                    labels={"label": "auto_length"},
+                    value=settings.max_length is None,
+                    container=False,
+                    min_width=0,
+                )
+                page.add(
+                    "one_line",
+                    gr.Checkbox,
+                    labels={"label": "one_line"},
+                    container=False,
+                    min_width=0,
+                )
+                page.add("as_i_type", gr.HTML, labels={"value": fixed_html.as_i_type})
 
 
 def _middle(page: Page) -> None:
@@ -233,7 +252,7 @@ def _advanced(page: Page, client: EngineClient) -> None:
         with gr.Row(elem_id="sampling"):
             page.add(
                 "temperature",
-                gr.Slider,
+                BoundedSlider,
                 labels={"label": "temperature", "info": "temperature_info"},
                 minimum=0,
                 maximum=MAX_TEMPERATURE,
@@ -243,7 +262,7 @@ def _advanced(page: Page, client: EngineClient) -> None:
             )
             page.add(
                 "top_k",
-                gr.Number,
+                BoundedNumber,
                 labels={"label": "top_k", "info": "top_k_info"},
                 minimum=0,
                 maximum=MAX_TOP_K,
@@ -252,7 +271,7 @@ def _advanced(page: Page, client: EngineClient) -> None:
             )
             page.add(
                 "top_p",
-                gr.Slider,
+                BoundedSlider,
                 labels={"label": "top_p", "info": "top_p_info"},
                 minimum=0,
                 maximum=1,
@@ -268,12 +287,25 @@ def _advanced(page: Page, client: EngineClient) -> None:
                 max_lines=1,
                 max_length=LONGEST,
             )
-        page.add(
-            "stop_on_repetition",
-            gr.Checkbox,
-            labels={"label": "stop_on_repetition"},
-            value=True,
-        )
+        with gr.Row(elem_id="stops"):
+            page.add(
+                "stop_strings",
+                StopField,
+                labels={
+                    "label": "stop_strings",
+                    "info": "stop_strings_info",
+                    "placeholder": "stop_strings_none",
+                },
+                lines=1,
+                max_lines=6,
+                max_length=MAX_STOPS * (MAX_STOP_CHARACTERS + 1),
+            )
+            page.add(
+                "stop_on_repetition",
+                gr.Checkbox,
+                labels={"label": "stop_on_repetition"},
+                value=True,
+            )
         with gr.Row(elem_id="shape"):
             page.add(
                 "layout",
@@ -344,4 +376,5 @@ def _hidden(page: Page) -> None:
         page.add(name, gr.Textbox, labels={"label": name}, visible="hidden")
     # Not a `gr.State`: its change event does not fire if an event outside the queue changed it (6.31).
     page.add("counts_by", gr.Textbox, labels={"label": "counts_by"}, visible="hidden")
+    page.add("fitting", gr.Number, labels={"label": "fitting"}, visible="hidden")
     page.add("recorded", gr.HTML, labels={}, visible="hidden")

@@ -13,13 +13,15 @@ import gradio as gr
 from codegemma_ui import fim
 from codegemma_ui.client.client import EngineClient
 from codegemma_ui.client.progress import Progress
+from codegemma_ui.errors import BadInput
 from codegemma_ui.fim.scoring import exact_match, parses
 from codegemma_ui.ipc.messages import DoneEvent, TokenEvent, logprob_of
 from codegemma_ui.ui import received, render
 from codegemma_ui.ui.calls import Calls
-from codegemma_ui.ui.completing import Complete, asked_by, results
+from codegemma_ui.ui.completing import Complete, results
 from codegemma_ui.ui.components import Page
 from codegemma_ui.ui.events import PRIVATE, SKIP, Updates
+from codegemma_ui.ui.requests import asked_by, request_of
 from codegemma_ui.ui.strings import Language
 from codegemma_ui.ui.views import quiz as quiz_view
 from codegemma_ui.ui.views.quiz import Attempt, Comparison
@@ -53,11 +55,15 @@ def wire(page: Page, client: EngineClient, calls: Calls, complete: Complete) -> 
                 str(payload[name]) for name in ("prefix", "suffix", "truth", "guess")
             )
             truth, guess = truth[: fim.MAX_SIDE_CHARACTERS], guess[: fim.MAX_SIDE_CHARACTERS]
+            raw = request_of(page, client, given, prefix=prefix, suffix=suffix)
         except (ValueError, KeyError, TypeError):
             yield SKIP
             return
-        fields = dict(zip(asked_by(page), given, strict=True))
-        run = render.Run({**fields, "prefix": prefix, "suffix": suffix}, ending)
+        except BadInput as error:
+            failed = quiz_view.view(None, language, state="failed")
+            yield {page.quiz: failed, page.outcome: render.error_notice(error, language)}
+            return
+        run = render.Run(raw, ending)
         yield {page.quiz: quiz_view.view(None, language, state="busy")}
         async with aclosing(complete(run, language, request.session_hash)) as steps:
             async for updates in steps:

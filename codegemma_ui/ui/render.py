@@ -391,8 +391,11 @@ def raw_output(run: Run | None, language: Language) -> str:
     completion = run.progress.completion
     ended = isinstance(run.progress.last, DoneEvent | CancelledEvent)
     output = completion.raw_output or ""
-    body, roles = _role("middle", run.middle), ["middle", "control"]
+    body, roles = _role("middle", run.middle), ["middle"]
     stop = completion.stop_token if ended else None
+    cut = ended and not stop and len(output) > len(run.middle)  # before a stop string
+    if not cut:
+        roles.append("control")
     if stop:
         body += _control(stop)
         past, last = output[len(run.middle) + len(stop) :], run.progress.tokens[-1].piece
@@ -401,6 +404,9 @@ def raw_output(run: Run | None, language: Language) -> str:
             body += _role("past", past.removesuffix(last) if ends else past)
             body += _control(last) if ends else ""
             roles.append("past")
+    elif cut:
+        body += _role("past", output[len(run.middle) :])
+        roles.append("past")
     return _pane("raw_output", body, language, roles)
 
 

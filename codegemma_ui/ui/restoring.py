@@ -28,6 +28,7 @@ from codegemma_ui.ui import (
     render,
     seed_field,
     share,
+    stop_field,
 )
 from codegemma_ui.ui.components import Page
 from codegemma_ui.ui.events import AT_ONCE, SKIP, Updates
@@ -37,11 +38,15 @@ from codegemma_ui.ui.views import take
 
 SETTINGS = (
     *("max_length", "temperature", "top_k", "top_p", "seed", "stop_on_repetition"),
-    *("layout", "path"),
+    *("one_line", "layout", "path"),
 )
 """Kept controls that hold one field of a request, of the same name."""
 
-CONTROLS = (*SETTINGS, "ending", "code_language", "example", "files", "truth")
+CONTROLS = (
+    *SETTINGS,
+    *("auto_length", "stop_strings"),
+    *("ending", "code_language", "example", "files", "truth"),
+)
 """Controls restored by the server. The model, its backend and its precision are shared by all tabs."""
 
 MAX_CHARACTERS = 1_000_000
@@ -131,12 +136,16 @@ class Restorer:
             if name == "max_length":
                 return min(request.max_length, self._client.status().context_length)
             return getattr(request, name)
+        if name == "auto_length":
+            return value if isinstance(value, bool) else SKIP
         known: Callable[[], Any] = {
             "ending": lambda: value in ENDINGS,
             "code_language": lambda: value in [one for _, one in self._page.code_language.choices],
             "example": lambda: value in ["", *(one.key for one in examples.EXAMPLES)],
         }.get(name, lambda: len(value) <= MAX_CHARACTERS)
-        return value if _is_text(value) and known() else SKIP
+        if not _is_text(value) or not known():
+            return SKIP
+        return stop_field.read(value) if name == "stop_strings" else value
 
     def _run(self, kept: Mapping[str, Any], language: Language) -> Updates:
         """Show `{"recording": …, "opened": bool}`, or, of a run that was cut off or failed,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gradio as gr
 
+from codegemma_ui.ipc.messages import MAX_SEED
+
 LONGEST = 20
 """Characters of any seed; what is longer is no number."""
 
@@ -26,9 +28,10 @@ class SeedField(gr.Textbox):
 
 
 def read(typed: str | None) -> int | str | None:
-    """Return the seed of a text, or the text itself if it is no whole number."""
+    """Return the seed of a text, the nearest one if there is none that large or small, or the text itself if
+    it is no whole number."""
     stripped = (typed or "").strip()
     try:
-        return int(stripped) if len(stripped) <= LONGEST else stripped
+        return min(max(int(stripped), 0), MAX_SEED) if len(stripped) <= LONGEST else stripped
     except ValueError:
         return stripped or None

@@ -100,7 +100,7 @@ def _wire_opening(page: Page, client: EngineClient) -> None:
         request, default = recorded.request, CompletionRequest()
         known = [value for _, value in page.code_language.choices]
         names = (
-            *("temperature", "top_k", "top_p", "seed", "stop_on_repetition"),
+            *("temperature", "top_k", "top_p", "seed", "stop_on_repetition", "stop"),
             *("layout", "path", "files"),
         )
         advanced = any(getattr(request, name) != getattr(default, name) for name in names)
@@ -110,6 +110,9 @@ def _wire_opening(page: Page, client: EngineClient) -> None:
             page.ending: recorded.ending,
             page.code_language: code_language if code_language in known else SKIP,
             page.max_length: min(request.max_length, most),
+            page.auto_length: False,
+            page.one_line: request.one_line,
+            page.stop_strings: request.stop,
             page.temperature: request.temperature,
             page.top_k: request.top_k,
             page.top_p: request.top_p,
@@ -130,6 +133,9 @@ def _wire_opening(page: Page, client: EngineClient) -> None:
             page.ending,
             page.code_language,
             page.max_length,
+            page.auto_length,
+            page.one_line,
+            page.stop_strings,
             page.temperature,
             page.top_k,
             page.top_p,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from codegemma_ui import fim
+from codegemma_ui.fim.stop_strings import StopStrings
 from codegemma_ui.fim.vocabulary import Vocabulary
 from codegemma_ui.ipc.messages import Alternative, TokenEvent
 
@@ -15,13 +16,14 @@ class Output:
     Args:
         vocabulary: vocabulary of the loaded preset.
         forced: number of leading tokens that the request forces.
+        stops: what ends the middle; forced tokens do not.
 
     Attributes:
         logprob: sum over all tokens; None as soon as one token has no known probability.
     """
 
-    def __init__(self, vocabulary: Vocabulary, forced: int) -> None:
-        self._vocabulary, self._forced = vocabulary, forced
+    def __init__(self, vocabulary: Vocabulary, forced: int, stops: StopStrings) -> None:
+        self._vocabulary, self._forced, self._stops = vocabulary, forced, stops
         self._text = vocabulary.text_decoder()
         self.token_ids: list[int] = []
         self.logprob: float | None = 0.0
@@ -40,7 +42,7 @@ class Output:
 
     @property
     def middle(self) -> str:
-        """Text up to the first stop token."""
+        """Text up to the first stop token or stop string."""
         return "".join(self._middle)
 
     @property
@@ -75,10 +77,17 @@ class Output:
         if stops or ends:
             text += self._text.flush()
         self._raw += [text, self._vocabulary.token_text(token_id) if stops else ""]
+        self.token_ids.append(token_id)
+        forced = self.count <= self._forced
+        if forced:
+            self._stops.skip(text)
+        elif not past_end:
+            text = self._stops.feed(text)
+            if stops or ends:
+                text += self._stops.flush()
         if not past_end:
             self._middle.append(text)
         self._ended |= stops
-        self.token_ids.append(token_id)
         if self.logprob is not None:
             self.logprob = None if logprob is None else self.logprob + logprob
         return TokenEvent(
@@ -92,6 +101,6 @@ class Output:
             ),
             piece=self._vocabulary.token_text(token_id),
             stop_probability=stop_probability,
-            forced=self.count <= self._forced,
+            forced=forced,
             past_end=past_end,
         )

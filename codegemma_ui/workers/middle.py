@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 
 from codegemma_ui import fim
 from codegemma_ui.errors import BadInput
+from codegemma_ui.fim.stop_strings import StopStrings
 from codegemma_ui.fim.vocabulary import Vocabulary
 from codegemma_ui.ipc.messages import (
     CancelledEvent,
@@ -58,7 +59,8 @@ class Middle:
             )
         if request.score:
             self.room = len(self.forced)
-        self._output = Output(vocabulary, len(self.forced))
+        self._stops = StopStrings(request.stop, one_line=request.one_line)
+        self._output = Output(vocabulary, len(self.forced), self._stops)
         self._repetition = Repetition(samples=request.temperature > 0)
         self.reason: StopReason | None = "scored" if self.room == 0 and request.score else None
         self._started = self._first = self._last = clock()
@@ -93,7 +95,8 @@ class Middle:
     ) -> TokenEvent:
         """Take the next token, and set `reason` if the middle ends with it.
 
-        It ends at a stop token, at `max_length`, where it repeats itself, and at the time limit.
+        It ends at a stop token, before a stop string, at `max_length`, where it repeats itself, and at the
+        time limit.
 
         Args:
             logprob, stop_probability: as in `TokenEvent`.
@@ -112,7 +115,9 @@ class Middle:
             token_id, logprob, alternatives, stop_probability, ends=self.reason is not None
         )
         repeats = free and request.stop_on_repetition and self._repetition.add(token.text)
-        if self.reason is None and repeats:
+        if self._stops.found is not None:
+            self.reason = "end_of_line" if self._stops.ends_line else "stop_string"
+        elif self.reason is None and repeats:
             self.reason = "repetition"
         if self.reason is None and self._last - self._started >= request.time_limit_s:
             self.reason = "time_limit"

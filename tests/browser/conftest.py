@@ -38,7 +38,7 @@ def scripted_server() -> Iterator[Scripted]:
     from codegemma_ui.server import serving
     from codegemma_ui.ui import layout
 
-    settings = Settings(port=0, queue_size=3)
+    settings = Settings(port=0, queue_size=3, max_length=128)
     client = ScriptedClient(settings)
     blocks = layout.build(client, settings)  # type: ignore[arg-type]
     yield Scripted(client, serving.start(blocks, client, settings).url)  # type: ignore[arg-type]

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from codegemma_ui.commands import complete, main, shell
+from codegemma_ui.ipc.messages import parse_request
 from tests.commands.evaluate.own_tasks import make_task, write_dataset
 
 ROOT = Path(__file__).parents[2]
@@ -131,6 +132,13 @@ def test_the_shell_can_turn_off_the_stop_on_repetition(flags: list[str], stops: 
     parsed = main.parser().parse_args(["complete", *flags])
     assert parsed.stop_on_repetition is stops
     assert "stop_on_repetition" in complete._REQUEST_FIELDS
+
+
+def test_the_shell_takes_stop_strings() -> None:
+    parsed = main.parser().parse_args(["complete", "--one-line", "--stop", ";", "--stop", "END"])
+    raw = {name: getattr(parsed, name) for name in complete._REQUEST_FIELDS}
+    request = parse_request(raw, 512)
+    assert (request.one_line, request.stop) == (True, (";", "END"))
 
 
 def test_a_full_disk_is_told_in_a_sentence() -> None:

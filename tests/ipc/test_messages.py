@@ -72,6 +72,17 @@ def test_a_switch_is_on_until_it_is_turned_off() -> None:
         parse_request({"stop_on_repetition": 1}, 512)
 
 
+def test_stop_strings_are_one_or_several_and_never_empty() -> None:
+    assert parse_request({"stop": "\n\n"}, 512).stop == ("\n\n",)
+    assert parse_request({"stop": ["a", "", "b"]}, 512).stop == ("a", "b")
+    assert parse_request({"stop": ""}, 512).stop == ()
+    for wrong in (1, [1], ["a"] * 33, ["a" * 201], {"a": "b"}):
+        with pytest.raises(BadInput, match="stop must be a string or a list of at most 32"):
+            parse_request({"stop": wrong}, 512)
+    with pytest.raises(BadInput, match="one_line must be true or false"):
+        parse_request({"one_line": "yes"}, 512)
+
+
 def test_whole_floats_are_whole_numbers() -> None:
     assert parse_request({"max_length": 64.0, "top_k": 5.0}, 512).max_length == 64
 

@@ -67,14 +67,15 @@ def serving(
         module: that serves it; `REAL` has the real engine.
         port: to listen on; 0 takes any free one.
         within: a command that runs another one in its place, such as prlimit.
-        environ: added to our own environment.
+        environ: added to our own environment. `CODEGEMMA_UI_MAX_LENGTH` is 128 if not given; empty lets
+            max_length follow the text.
     """
     command = [*within, sys.executable, "-m", module, *flags, "--port", str(port)]
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as errors:
         process = subprocess.Popen(
             command,
             cwd=ROOT,
-            env=os.environ | environ,
+            env=os.environ | {"CODEGEMMA_UI_MAX_LENGTH": "128"} | environ,
             stdout=subprocess.PIPE,
             stderr=errors,
             text=True,

@@ -13,7 +13,7 @@ from codegemma_ui.server.bodies import Refused
 from codegemma_ui.server.endpoints import Endpoints, Parameter
 
 CALL = "/gradio_api/call/"
-FULL = ["echo", "x", 64, 0, 0, 1, None, "psm", "", None, None, False, True]
+FULL = ["echo", "x", 64, 0, 0, 1, None, "psm", "", None, None, False, True, False, None]
 FILE = {"path": "/etc/hostname", "meta": {"_type": "gradio.FileData"}}
 
 
@@ -55,7 +55,7 @@ def test_a_default_is_one_of_info(http: httpx.Client) -> None:
 @pytest.mark.parametrize(
     ("name", "body", "said"),
     [
-        ("complete", {"data": [*FULL, 1]}, "Received: 14 values, not at most 13."),
+        ("complete", {"data": [*FULL, 1]}, "Received: 16 values, not at most 15."),
         ("complete", {"data": None}, "in this order: prefix, suffix, max_length"),
         ("complete", {"data": {"prefix": "a"}}, "Received: dict."),
         ("complete", {"prefix": "a"}, "Received: nothing."),
@@ -90,7 +90,7 @@ def test_so_it_is_by_the_number_of_the_event(http: httpx.Client) -> None:
     number = {each["api_name"]: each["id"] for each in events if each["api_name"]}
     for path in ("queue/join", "run/predict"):
         body = {"fn_index": number["complete"], "session_hash": "s", "data": [*FULL, 1]}
-        assert "not at most 13" in refused(http, path, body)
+        assert "not at most 15" in refused(http, path, body)
     body = {"fn_index": number["complete"], "session_hash": "by-number", "data": ["echo", "x"]}
     assert http.post("/gradio_api/queue/join", json=body).status_code == 200
     with http.stream("GET", "/gradio_api/queue/data?session_hash=by-number") as stream:

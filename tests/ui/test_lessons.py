@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import asdict
+from typing import Any
 
 import gradio as gr
 import pytest
@@ -77,10 +78,24 @@ def test_a_state_is_greedy_and_in_python() -> None:
             page.add(name, gr.Textbox, labels={})
         for name in ("max_length", "temperature", "top_k", "top_p", "seed"):
             page.add(name, gr.Number, labels={})
-        for name in ("files", "layout", "stop_on_repetition"):
+        for name in (
+            "files",
+            "layout",
+            "stop_on_repetition",
+            "one_line",
+            "auto_length",
+            "stop_strings",
+        ):
             page.add(name, gr.JSON, labels={})
     updates = lesson_events._values(page, LESSONS[0].state)
     values = {name: updates[control] for name, control in page.controls.items()}
     assert (values["before"], values["after"]) == (LESSONS[0].state.prefix, LESSONS[0].state.suffix)
-    greedy = {"temperature": 0, "top_k": 0, "top_p": 1, "seed": None, "stop_on_repetition": True}
+    greedy: dict[str, Any] = {
+        "temperature": 0,
+        "top_k": 0,
+        "top_p": 1,
+        "seed": None,
+        "stop_on_repetition": True,
+    }
+    greedy |= {"auto_length": False, "one_line": False, "stop_strings": []}
     assert values == values | greedy | {"code_language": "python", "ending": "LF", "example": ""}

@@ -78,6 +78,9 @@ def test_settings_come_back_as_they_were(restorer: Restorer) -> None:
         "top_p": 0.9,
         "seed": None,
         "stop_on_repetition": False,
+        "one_line": True,
+        "auto_length": False,
+        "stop_strings": "\\n\\n\nclass ",
         "layout": "spm",
         "path": "src/한글.py",
         "ending": "CRLF",
@@ -90,7 +93,7 @@ def test_settings_come_back_as_they_were(restorer: Restorer) -> None:
     shown = restored(restorer, {"controls": controls, "advanced": True})
     assert shown.pop("advanced") == gr.update(open=True)
     shown.pop("recorded")
-    assert shown == controls
+    assert shown == controls | {"stop_strings": ["\n\n", "class "]}
 
 
 IMPOSSIBLE: dict[str, tuple[Any, ...]] = {
@@ -99,6 +102,9 @@ IMPOSSIBLE: dict[str, tuple[Any, ...]] = {
     "seed": (-1, 2**40, "seven", 1.5),
     "layout": ("<b>", 3),
     "path": (3, "x" * 1000, "a\nb"),
+    "one_line": ("yes", 1),
+    "auto_length": (None, "yes", 1),
+    "stop_strings": (None, ["a"]),
     "ending": ("CR", None, ["LF"]),
     "code_language": ("klingon", None),
     "example": ("no such", {}),

@@ -235,7 +235,7 @@ def _page_event(random_: random.Random) -> Request:
 def _by_name(random_: random.Random) -> Request:
     names = (
         *("prefix", "suffix", "max_length", "temperature", "seed", "layout", "time_limit_s", "x"),
-        *("path", "files", "forced", "score", "stop_on_repetition"),
+        *("path", "files", "forced", "score", "stop_on_repetition", "one_line", "stop"),
     )
     chosen = random_.sample(names, random_.randint(0, 4))
     body = "{" + ",".join(f'"{name}":{_value(random_)}' for name in chosen) + "}"

@@ -38,6 +38,7 @@ def text(taken: Taken) -> str:
         python_parts.sides(taken),
         python_parts.prompt(taken, "transformers"),
         _generate(taken, by_ids),
+        python_parts.cut(taken),
         python_parts.program(taken),
     )
 

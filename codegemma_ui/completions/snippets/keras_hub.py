@@ -29,6 +29,7 @@ def text(taken: Taken) -> str:
         python_parts.sides(taken),
         python_parts.prompt(taken, "keras_hub"),
         _generate_ids(taken) if by_ids else _generate(taken),
+        python_parts.cut(taken),
         python_parts.program(taken),
     )
 

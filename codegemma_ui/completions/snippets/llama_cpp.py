@@ -60,7 +60,7 @@ def text(taken: Taken) -> str:
         "}",
         "",
         *_begins(taken),
-        "ask | python3 -c 'import json, sys; print(json.load(sys.stdin)[\"content\"])'",
+        f"ask | python3 -c {shell_word(_print(taken))}",
     ]
     return "\n".join(lines) + "\n"
 
@@ -83,7 +83,18 @@ def _body(taken: Taken) -> dict[str, Any]:
         }
         if request.seed is not None:
             body["seed"] = request.seed
-    return body | {"stop": [*fim.FIM_TOKENS], "return_tokens": True}
+    return body | {"stop": [*fim.FIM_TOKENS, *request.stop], "return_tokens": True}
+
+
+def _print(taken: Taken) -> str:
+    """Return Python code that prints the middle, of one line if the request says so."""
+    if not taken.request.one_line:
+        return 'import json, sys; print(json.load(sys.stdin)["content"])'
+    blank = "0" if taken.forced_text.strip() else "len(text) - len(text.lstrip())"
+    return (
+        'import json, sys; text = json.load(sys.stdin)["content"]; '
+        f'start = {blank}; print(text[:start] + text[start:].partition("\\n")[0])'
+    )
 
 
 def _begins(taken: Taken) -> list[str]:

@@ -81,6 +81,24 @@ def given(taken: Taken, tool: Tool) -> str:
     return "prompt + begins" if taken.begins else "prompt"
 
 
+def cut(taken: Taken) -> str:
+    """End the middle as the request does: before a stop string, or at the end of its line."""
+    given = len(taken.forced_text)
+    lines = []
+    for stop in taken.request.stop:
+        part = f"middle[{given}:]" if given else "middle"
+        begin = f"middle[:{given}] + " if given else ""
+        lines.append(f"middle = {begin}{part}.partition({python_text(stop)})[0]")
+    if taken.request.one_line:
+        blank = "len(middle) - len(middle.lstrip())"
+        lines += [
+            "# One line; line breaks at its start do not count.",
+            f"start = {f'max({given}, {blank})' if given else blank}",
+            'middle = middle[:start] + middle[start:].partition("\\n")[0]',
+        ]
+    return "\n".join(lines)
+
+
 def program(taken: Taken) -> str:
     """Splice and print."""
     terms = ["before", "middle", "after"]

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from codegemma_ui import fim
+from codegemma_ui.completions.fitting import fitting, prompt_tokens
 from codegemma_ui.errors import BadInput
 from codegemma_ui.fim.vocabulary import Vocabulary
 from codegemma_ui.ipc.messages import CompletionRequest, parse_request
@@ -53,7 +54,7 @@ def fields_for(
     except BadInput as error:
         raise Problem.bad_input(error) from None
     most = context_length - fim.MIN_ROOM
-    prompt = _prompt_tokens(request, vocabulary)
+    prompt = prompt_tokens(request, vocabulary)
     given = dict(ask.request)
     if prompt > most and not ask.cuts:
         raise Problem.wrong(
@@ -66,27 +67,11 @@ def fields_for(
     cut = ask.cuts and prompt > context_length - room
     if cut:
         given |= _cut(request, vocabulary, context_length - room)
-        prompt = context_length - room
-    # A path longer than a quarter of max_length is left out; this must not depend on max_tokens.
-    for_path = 4 * vocabulary.count(f"{request.path}\n") + fim.MIN_ROOM + 4 if request.path else 0
-    wanted = max(prompt + max(ask.max_tokens, fim.MIN_ROOM), for_path, fim.MIN_MAX_LENGTH)
-    return {**given, "max_length": min(context_length, wanted)}, cut
-
-
-def _prompt_tokens(request: CompletionRequest, vocabulary: Vocabulary) -> int:
-    """Return the number of tokens of the whole prompt, with `<bos>`, control tokens and forced tokens."""
-    sides = vocabulary.count(request.prefix)
-    if request.layout != "ltr":
-        sides += 3 + vocabulary.count(request.suffix)
-    paths = [one.path for one in request.files if one.path]
-    paths += [request.path] if request.path else []
-    return (
-        1
-        + sides
-        + len(request.forced)
-        + sum(vocabulary.count(f"{path}\n") for path in paths)
-        + sum(vocabulary.count(one.text) + 1 for one in request.files)
-    )
+        return {**given, "max_length": context_length}, cut
+    return {
+        **given,
+        "max_length": fitting(request, vocabulary, ask.max_tokens, context_length),
+    }, cut
 
 
 def _cut(request: CompletionRequest, vocabulary: Vocabulary, most: int) -> dict[str, Any]:

@@ -10,12 +10,6 @@ from codegemma_ui.errors import BadInput
 from codegemma_ui.ipc import checks
 from codegemma_ui.server.openai_api.problems import Problem
 
-MAX_STOPS = 32
-"""OpenAI allows 4. Continue sends all of its own, eleven and more, to servers other than OpenAI's
-(https://github.com/continuedev/continue/blob/main/core/autocomplete/templating/getStopTokens.ts)."""
-
-MAX_STOP_CHARACTERS = 200
-
 MAX_COUNT = 2**31 - 1
 """Of tokens and milliseconds: the largest 32-bit integer."""
 
@@ -61,19 +55,8 @@ def stops(given: Mapping[str, Any]) -> tuple[str, ...]:
     Raises:
         Problem: it is invalid.
     """
-    value = given.get("stop") or []
-    listed = [value] if isinstance(value, str) else value
-    if (
-        not isinstance(listed, list)
-        or len(listed) > MAX_STOPS
-        or not all(isinstance(each, str) and len(each) <= MAX_STOP_CHARACTERS for each in listed)
-    ):
-        raise Problem.wrong(
-            "stop",
-            f"stop must be a string or a list of at most {MAX_STOPS}, each of at most "
-            f"{MAX_STOP_CHARACTERS} characters. Received: {checks.shown(value)}",
-        )
-    return tuple(filter(None, listed))
+    with _named("stop"):
+        return checks.stop_strings(given.get("stop") or (), "stop")
 
 
 def check_model(given: Mapping[str, Any], served: str) -> None:

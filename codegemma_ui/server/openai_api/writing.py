@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Collection
 from dataclasses import dataclass
 from typing import Literal
 
+from codegemma_ui.fim.stop_strings import StopStrings
 from codegemma_ui.ipc.messages import (
     CancelledEvent,
     DoneEvent,
@@ -19,12 +20,11 @@ from codegemma_ui.ipc.messages import (
 )
 from codegemma_ui.server.openai_api.ask import Ask
 from codegemma_ui.server.openai_api.problems import Problem
-from codegemma_ui.server.openai_api.stop_strings import StopStrings
 
 Ended = Literal["eos", "word", "limit"]
 
-_ENDED: dict[str, Ended] = {"stop_token": "eos", "repetition": "eos", "server": "eos"}
-"""`stop_reason` -> why a response ended; any other is a limit."""
+_LIMITS = ("max_length", "time_limit")
+"""`stop_reason` of what a limit ended; any other ended by itself."""
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,8 @@ class Writing:
                     if self.ended and not self._is_full():
                         return
                 case DoneEvent() | CancelledEvent() if not self.ended:
-                    self.ended = _ENDED.get(event.stop_reason or "", "limit")
+                    cut_off = event.stop_reason is None or event.stop_reason in _LIMITS
+                    self.ended = "limit" if cut_off else "eos"
                     yield self._rest()
                 case ErrorEvent():
                     raise Problem.of(event)

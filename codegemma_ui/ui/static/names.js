@@ -38,6 +38,9 @@
       set(block?.querySelector(".cm-content, .empty"), "aria-label", label);
       set(block?.querySelector(".empty"), "role", "group");
     }
+    const { autoLength, oneLine } = document.querySelector("#title [lang]")?.dataset ?? {};
+    set(document.getElementById("auto-length"), "title", autoLength);
+    set(document.getElementById("one-line"), "title", oneLine);
     const middle = document.querySelector("#middle .cm-content"); // which cannot be edited, but scrolled and copied
     set(middle, "tabindex", "0");
     set(middle, "aria-readonly", "true");

@@ -78,6 +78,8 @@
       max_length: words.stop_max_length,
       time_limit: words.stop_time_limit,
       repetition: words.stop_repetition,
+      stop_string: words.stop_stop_string,
+      end_of_line: words.stop_end_of_line,
       server: words.stop_server,
     };
     const line = element("p", { className: "why" }, element("span", { text: reasons[last.stop_reason] ?? words.stop_you }));

@@ -27,6 +27,8 @@ WORDS = (
         "stop_max_length",
         "stop_time_limit",
         "stop_repetition",
+        "stop_stop_string",
+        "stop_end_of_line",
         "stop_server",
         "stop_you",
     ),

@@ -48,6 +48,14 @@ CASES: dict[str, dict[str, Any]] = {
     },
     "nul": {"prefix": "a = '\0'\n" + MEAN, "suffix": AFTER_MEAN},
     "begun": {"prefix": MEAN, "suffix": AFTER_MEAN, "forced": "total = "},
+    "one line": {"prefix": MEAN, "suffix": AFTER_MEAN, "one_line": True},
+    "begun, one line": {
+        "prefix": MEAN,
+        "suffix": AFTER_MEAN,
+        "forced": "total = ",
+        "one_line": True,
+    },
+    "a stop string": {"prefix": MEAN, "suffix": AFTER_MEAN, "stop": [" val", "'\n"]},
     "begun and spelled": {
         "prefix": MEAN,
         "suffix": AFTER_MEAN,

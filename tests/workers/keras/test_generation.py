@@ -197,6 +197,45 @@ def test_what_is_forced_never_counts_as_repetition(vocabulary: Vocabulary, score
     assert last.middle == LINE * 40
 
 
+@pytest.mark.parametrize(
+    ("request_", "written", "middle", "reason"),
+    [
+        ({"one_line": True}, "a = 1\nb = 2", "a = 1", "end_of_line"),
+        ({"one_line": True}, "\n\n    a = 1\nb", "\n\n    a = 1", "end_of_line"),
+        ({"one_line": True, "stop": ("=",)}, "a = 1\nb = 2", "a ", "stop_string"),
+        ({"stop": ("= 2",)}, "a = 1\nb = 2", "a = 1\nb ", "stop_string"),
+        ({"stop": ("\n",)}, "\na = 1\n", "", "stop_string"),
+        ({"stop": ("a",), "forced": "a = "}, "1 + a", "a = 1 + ", "stop_string"),
+        ({"one_line": True, "forced": "a\nb"}, "\nc", "a\nb", "end_of_line"),
+    ],
+)
+def test_a_middle_ends_before_a_stop_string(
+    vocabulary: Vocabulary, request_: dict[str, Any], written: str, middle: str, reason: str
+) -> None:
+    events = run(vocabulary, vocabulary.encode(written), **request_)
+    last = done_of(events)
+    assert (last.stop_reason, last.stop_token) == (reason, None)
+    assert (last.middle, middle_of(events)) == (middle, middle)
+    assert (last.raw_output or "").startswith(middle)
+    assert len(last.raw_output or "") > len(middle)
+
+
+def test_what_could_begin_a_stop_string_is_kept_at_another_end(vocabulary: Vocabulary) -> None:
+    ids = [*vocabulary.encode("a = ["), vocabulary.eos_id]
+    events = run(vocabulary, ids, stop=("[1",))
+    assert (done_of(events).stop_reason, middle_of(events)) == ("stop_token", "a = [")
+    room = len(prompt_of(run(vocabulary, ids)).token_ids) + len(ids) - 1
+    events = run(vocabulary, ids, stop=("[1",), max_length=max(fim.MIN_MAX_LENGTH, room))
+    assert done_of(events).middle == middle_of(events)
+
+
+def test_a_stop_string_does_not_end_what_is_past_the_end(vocabulary: Vocabulary) -> None:
+    ids = vocabulary.encode("a\nb\n")
+    request: dict[str, Any] = {"max_length": 64, "time_limit_s": 3600}
+    events = run(vocabulary, ids, one_line=True, forced=(vocabulary.eos_id,), **request)
+    assert (done_of(events).stop_reason, middle_of(events)) == ("max_length", "")
+
+
 def test_a_cancel_keeps_what_was_generated(vocabulary: Vocabulary) -> None:
     last = cancelled_of(run(vocabulary, [], cancel_after=4))
     assert (last.event, last.stop_reason, last.middle) == ("cancelled", None, "xxxx")

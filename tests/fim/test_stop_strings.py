@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codegemma_ui.server.openai_api.stop_strings import StopStrings
+from codegemma_ui.fim.stop_strings import StopStrings
 
 
 def run(stops: list[str], pieces: list[str]) -> tuple[list[str], str | None]:
@@ -55,3 +55,33 @@ def test_where_the_pieces_fall_does_not_matter(stops: list[str], pieces: list[st
     assert text.startswith("".join(shown))
     assert not any(stop in "".join(shown) for stop in stops)
     assert (found is None) == (not any(stop in text for stop in stops))
+
+
+@pytest.mark.parametrize(
+    ("given", "pieces", "shown", "found"),
+    [
+        ("", ["a", "b\nc"], "ab", "\n"),
+        ("", ["\n", "  \n  a", "b\r\nc"], "\n  \n  ab", "\r"),
+        ("", ["\n \n"], "\n \n", None),
+        ("x", ["\na"], "", "\n"),
+        ("x\n", ["\na"], "", "\n"),
+        (" \n", ["\na\n"], "\na", "\n"),
+    ],
+)
+def test_one_line_ends_at_the_first_break_after_text(
+    given: str, pieces: list[str], shown: str, found: str | None
+) -> None:
+    strings = StopStrings((), one_line=True)
+    strings.skip(given)
+    seen = ""
+    for piece in pieces:
+        seen += strings.feed(piece)
+        if strings.found:
+            break
+    assert (seen, strings.found) == (shown, found)
+
+
+def test_whichever_ends_first_ends_it() -> None:
+    for text, shown in (("ab;c\nd", "ab"), ("ab\nc;", "ab")):
+        strings = StopStrings((";",), one_line=True)
+        assert strings.feed(text) == shown
