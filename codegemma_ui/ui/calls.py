@@ -32,14 +32,18 @@ class Calls:
         self._by_session: defaultdict[str | None, list[Call]] = defaultdict(list)
 
     @contextlib.contextmanager
-    def call(self, session: str | None) -> Generator[Call]:
-        """Return a call of a page, which ends with the block.
+    def call(self, session: str | None, *, typed: bool = False) -> Generator[Call]:
+        """Return a call of a page, which ends with the block. Calls that a pause in typing made, of any page,
+        end when one that a person made begins.
 
         Args:
             session: Gradio's name of the page.
+            typed: whether a pause in typing made it.
         """
+        if not typed:
+            self._end_typed()
         with listening(self._blocks, session) as has_listener:
-            call = Call(self._client, has_listener)
+            call = Call(self._client, has_listener, typed=typed)
             self._by_session[session].append(call)
             try:
                 yield call
@@ -53,6 +57,11 @@ class Calls:
         for call in list(self._by_session.get(session, ())):
             call.stop()
 
+    def _end_typed(self) -> None:
+        for call in [one for calls in self._by_session.values() for one in calls if one.typed]:
+            call.gave_way = True
+            call.stop()
+
 
 class Call:
     """One call of a page, from its first update to its last.
@@ -60,10 +69,17 @@ class Call:
     Args:
         client: receives its requests.
         has_listener: called at each update; the first False ends its generation.
+        typed: whether a pause in typing made it.
+
+    Attributes:
+        gave_way: whether it was ended for a person who pressed Complete.
     """
 
-    def __init__(self, client: EngineClient, has_listener: Callable[[], bool]) -> None:
-        self._client, self._has_listener = client, has_listener
+    def __init__(
+        self, client: EngineClient, has_listener: Callable[[], bool], *, typed: bool = False
+    ) -> None:
+        self._client, self._has_listener, self.typed = client, has_listener, typed
+        self.gave_way = False
         self._stopped = False
         self._generation: Generation | None = None  # the latest
 

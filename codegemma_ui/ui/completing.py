@@ -63,15 +63,16 @@ def wire(page: Page, client: EngineClient, calls: Calls) -> Complete:
     pressed: set[str | None] = set()
 
     async def complete(
-        run: render.Run, language: Language, session: str | None
+        run: render.Run, language: Language, session: str | None, *, typed: bool = False
     ) -> AsyncGenerator[Updates]:
-        with calls.call(session) as call:
+        with calls.call(session, typed=typed) as call:
             generation = call.submit(run.request)
             if generation.refusal is None:
                 yield started(page, run, client.status().preset, language)
             async with aclosing(follow(run, call, generation, client, language)) as updates:
                 async for news in updates:
                     yield _written(run, news, language)
+            run.gave_way = call.gave_way
         run.context_length = client.status().context_length
         yield ended(page, run, language)
 
@@ -87,7 +88,7 @@ def wire(page: Page, client: EngineClient, calls: Calls) -> Complete:
         return updates
 
     async def show_completion(
-        request: gr.Request, ending: str, language: Language, *given: Any
+        request: gr.Request, typed: bool, ending: str, language: Language, *given: Any
     ) -> AsyncGenerator[Updates]:
         # Not Gradio's trigger_mode "once": that also drops a press between a run's last update,
         # which enables the button, and the end of the event.
@@ -102,7 +103,8 @@ def wire(page: Page, client: EngineClient, calls: Calls) -> Complete:
         pressed.add(request.session_hash)
         run = render.Run(raw, ending)
         try:
-            async with aclosing(complete(run, language, request.session_hash)) as steps:
+            session = request.session_hash
+            async with aclosing(complete(run, language, session, typed=typed)) as steps:
                 async for updates in steps:
                     if run.over:
                         pressed.discard(request.session_hash)
@@ -154,8 +156,9 @@ def wire(page: Page, client: EngineClient, calls: Calls) -> Complete:
 
     page.complete.click(
         show_completion,
-        inputs=[page.ending, page.language_choice, *asked_by(page).values()],
+        inputs=[page.typed, page.ending, page.language_choice, *asked_by(page).values()],
         outputs=outputs,
+        js="(typed, ...given) => [window.playground?.typed === true, ...given]",
         concurrency_limit=None,
         trigger_mode="multiple",
         **PRIVATE,

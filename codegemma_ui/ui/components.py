@@ -125,6 +125,7 @@ class Page:
     kept: gr.Textbox
     counts_by: gr.Textbox
     fitting: gr.Number
+    typed: gr.Checkbox
     dismiss_ask: gr.Textbox
     truth_ask: gr.Textbox
 

@@ -376,5 +376,6 @@ def _hidden(page: Page) -> None:
         page.add(name, gr.Textbox, labels={"label": name}, visible="hidden")
     # Not a `gr.State`: its change event does not fire if an event outside the queue changed it (6.31).
     page.add("counts_by", gr.Textbox, labels={"label": "counts_by"}, visible="hidden")
+    page.add("typed", gr.Checkbox, labels={"label": "typed"}, visible="hidden")
     page.add("fitting", gr.Number, labels={"label": "fitting"}, visible="hidden")
     page.add("recorded", gr.HTML, labels={}, visible="hidden")

@@ -87,6 +87,7 @@ class Run:
     arrived_s: float = field(default_factory=time.monotonic)
     begun_s: float | None = None
     stopped: bool = False
+    gave_way: bool = False
     cut: str | None = None
     first_token_s: float | None = None
     seen_s: float = field(default_factory=time.monotonic)
@@ -293,6 +294,8 @@ def _reason(run: Run, language: Language) -> str:
         return text("stop_error", language)
     if run.cut is not None:
         return text("stop_cut", language)
+    if run.gave_way:
+        return text("stop_gave_way", language)
     if run.stopped or run.progress is None or isinstance(run.progress.last, CancelledEvent):
         return text("stop_you", language)
     completion = run.progress.completion

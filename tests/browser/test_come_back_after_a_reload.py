@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -432,6 +433,33 @@ def test_what_is_typed_while_the_server_is_lost_comes_back_when_it_does(
         expect(playground.page.locator("#max-length input[type=number]")).to_have_value("96")
         expect(playground.page.get_by_role("radio", name="CRLF")).to_be_checked()
         expect(banner).to_be_hidden()
+
+
+def test_a_silent_server_is_told_and_nothing_is_lost_when_it_speaks_again(
+    open_page: OpenPage,
+) -> None:
+    with serving() as served:
+        playground = open_page(f"{served.url}/")
+        playground.wait_until_ready()
+        playground.page.evaluate("performance.setResourceTimingBufferSize(1)")  # as after a while
+        playground.write("before", "hello")
+        banner = playground.page.locator("#connection strong")
+        playground.page.wait_for_timeout(3000)
+        expect(banner).to_be_hidden()
+        served.process.send_signal(signal.SIGSTOP)
+        try:
+            expect(banner).to_have_text(text("lost", "en"), timeout=5 * SECONDS)
+            expect(banner).to_be_visible(timeout=5 * SECONDS)
+            expect(playground.complete_button).to_have_attribute("aria-disabled", "true")
+            playground.write("after", "# typed in the silence\n")
+        finally:
+            served.process.send_signal(signal.SIGCONT)
+        expect(banner).to_be_hidden()
+        expect(playground.complete_button).to_have_attribute("aria-disabled", "false")
+        playground.press_complete_in("before")
+        playground.wait_until_done()
+        assert playground.text("middle") == "hello"
+        assert playground.text("after") == "# typed in the silence\n"
 
 
 def test_a_press_of_complete_while_the_server_is_lost_is_answered(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from playwright.sync_api import expect
 
-from tests.browser.playground import Playground, Scripted
+from tests.browser.playground import OpenPage, Playground, Scripted
 
 
 def test_a_pause_completes_and_what_is_typed_along_asks_nothing(
@@ -38,6 +38,42 @@ def test_a_key_cancels_it(playground: Playground, scripted: Scripted) -> None:
     assert scripted.client.ended >= 1
     playground.page.keyboard.press("Escape")
     playground.wait_until_idle()
+
+
+def test_it_gives_way_to_someone_who_presses(
+    playground: Playground, scripted: Scripted, open_page: OpenPage
+) -> None:
+    other = open_page(scripted.url)
+    other.write("before", "pressed = ")
+    scripted.client.pause_s = 0.1
+    scripted.client.middle = "word " * 500
+    playground.page.locator("[data-as-i-type]").check()
+    playground.editor("before").click()
+    playground.page.keyboard.type("typed = ")
+    expect(playground.ghost).to_contain_text("word")
+    scripted.client.middle = "done\n"
+    other.press_complete_in("before")
+    expect(playground.caption).to_contain_text("somebody pressed Complete")
+    other.wait_until_done()
+    assert other.text("middle") == "done\n"
+    playground.wait_until_idle()
+
+
+def test_what_someone_pressed_goes_on(
+    playground: Playground, scripted: Scripted, open_page: OpenPage
+) -> None:
+    other = open_page(scripted.url)
+    other.write("before", "pressed = ")
+    scripted.client.pause_s = 0.05
+    scripted.client.middle = "word " * 40
+    other.press_complete_in("before")
+    expect(other.ghost).to_contain_text("word")
+    playground.page.locator("[data-as-i-type]").check()
+    playground.editor("before").click()
+    playground.page.keyboard.type("typed = ")
+    other.wait_until_done()
+    assert other.text("middle") == "word " * 40
+    playground.wait_until_done()
 
 
 def test_it_is_off_at_first_and_kept(playground: Playground, scripted: Scripted) -> None:

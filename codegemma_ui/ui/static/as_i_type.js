@@ -10,6 +10,7 @@
   let lastKey = 0;
   let waiting = false; // for the ghost of a completion that typing started
   let asked = false; // the completion that runs was started here
+  let clicking = false;
 
   const button = (id) => document.getElementById(id);
   const running = () => button("stop")?.disabled === false;
@@ -32,8 +33,19 @@
     }
     if (!view.state.doc.length || button("complete")?.disabled) return;
     [waiting, asked] = [true, true];
+    clicking = true;
     button("complete").click();
+    clicking = false;
   }
+
+  // What the server is told of a press: whether a pause in typing made it.
+  document.addEventListener(
+    "click",
+    (event) => {
+      if (event.target.closest?.("#complete")) playground.typed = clicking;
+    },
+    true,
+  );
 
   function plan() {
     clearTimeout(planned);
