@@ -64,7 +64,7 @@ def test_what_nobody_sees_is_found_and_made_plain(playground: Playground) -> Non
     playground.paste("after", "\n\ufeffprint('👩‍👩‍👧‍👦', \u2581)")
     odd = line(playground, "invisible")
     expect(odd).to_contain_text("6, the first is U+00A0 NO-BREAK SPACE")
-    expect(odd.locator(".place")).to_have_text("2:1")
+    expect(odd.locator(".place")).to_have_text("line 2, column 1")
     odd.locator(".fix").click()
     playground.wait_for_text("before", "if a:\n    b = ")
     playground.wait_for_text("after", "\nprint('👩‍👩‍👧‍👦', \u2581)")
@@ -75,7 +75,7 @@ def test_what_nobody_sees_is_found_and_made_plain(playground: Playground) -> Non
 def test_the_place_takes_the_caret_there(playground: Playground) -> None:
     playground.write("before", "a = 1\nb = '<|fim_middle|>'\n")
     place = line(playground, "control_text").locator(".place")
-    expect(place).to_have_text("2:6")
+    expect(place).to_have_text("line 2, column 6")
     assert place.get_attribute("aria-label") == "Go to: Before the cursor, line 2, column 6"
     place.press("Enter")
     playground.page.keyboard.type("X")

@@ -49,10 +49,11 @@ def test_nothing_visible_stays_english(scripted: Scripted, open_page: OpenPage) 
     expect_korean(playground)
     playground.open_advanced()
     expect(playground.page.locator("#seed")).to_be_visible()
-    # The same in every language: models, backends, precisions, settings, keys, code languages, paths, tokens.
+    # The same in every language: models, backends, precisions, settings, keys, code languages, paths, tokens,
+    # the escape of a line break.
     same = re.compile(
         r"CodeGemma|FIM|Playground|Bundled|model|not|tensorflow|torch|b?float|int|CPU|M|MB|GB|EN|LF|CRLF|max_length|"
-        r"Ctrl|Enter|Esc|Tab|Top-[kp]|temperature|PSM|SPM|python|auto|k|src|main|py|file_separator"
+        r"n|Ctrl|Enter|Esc|Tab|Top-[kp]|temperature|PSM|SPM|python|auto|k|src|main|py|file_separator"
     )
     words = re.findall(r"[A-Za-z][A-Za-z_-]*", playground.page.locator("main").inner_text())
     assert [word for word in words if not same.fullmatch(word)] == []

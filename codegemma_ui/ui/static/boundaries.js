@@ -67,7 +67,7 @@
     if (places.length) {
       const [side, line, column] = places[0];
       const where = fill(words.boundaries_goto, { side: words[EDITORS[side]], line: line + 1, column: column + 1 });
-      item.append(element("button", { type: "button", className: "place", text: `${line + 1}:${column + 1}`, title: where, "aria-label": where, onclick: () => goTo(places[0]) }));
+      item.append(element("button", { type: "button", className: "place", text: fill(words.xray_place, { line: line + 1, column: column + 1 }), title: where, "aria-label": where, onclick: () => goTo(places[0]) }));
     }
     if (fix) item.append(element("button", { type: "button", className: "fix", text: fix, onclick: () => mend(finding) }));
     const reason = element("p", { className: "why", text: why, hidden: !explained.has(kind) });

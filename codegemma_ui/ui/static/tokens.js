@@ -150,6 +150,8 @@
       "ul",
       { className: "legend" },
       element("li", { className: "middle", text: words.tokens_sure }),
+      element("li", { className: "middling", text: fill(words.tokens_below, { share: percent(UNSURE) }) }),
+      element("li", { className: "low", text: fill(words.tokens_below, { share: percent(VERY_UNSURE) }) }),
       element("li", { className: "control", text: words.tokens_stop }),
     );
 

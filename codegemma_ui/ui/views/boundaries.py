@@ -14,7 +14,14 @@ NAME = "boundaries"
 
 WORDS = (
     *(f"boundaries_{severity}" for severity in SEVERITIES),
-    *("boundaries_says", "boundaries_why", "boundaries_more", "boundaries_less", "boundaries_goto"),
+    *(
+        "boundaries_says",
+        "boundaries_why",
+        "boundaries_more",
+        "boundaries_less",
+        "boundaries_goto",
+        "xray_place",
+    ),
     *("before", "after"),
 )
 

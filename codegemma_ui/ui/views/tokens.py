@@ -12,6 +12,7 @@ NAME = "tokens"
 
 WORDS = (
     *("tokens_strip", "tokens_sure", "tokens_stop", "tokens_focus"),
+    "tokens_below",
     *("tokens_unsure", "tokens_pick", "tokens_chosen"),
     *("tokens_other", "tokens_forced", "tokens_past", "tokens_sum", "tokens_keep_going"),
     *(
