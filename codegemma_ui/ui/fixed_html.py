@@ -9,6 +9,7 @@ from codegemma_ui.ui.strings import Language, template, text
 
 _KEYS = {
     "complete": "Ctrl+Enter",
+    "click": "Ctrl+click",
     "all": "Tab",
     "word": "Ctrl+→",
     "line": "Ctrl+↓",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Browser, ViewportSize, expect
 
 from tests.browser.playground import Playground, Scripted
 
@@ -131,6 +131,40 @@ def test_a_composition_is_not_broken(completed: Playground) -> None:
     session.send("Input.insertText", {"text": "한"})
     completed.wait_for_text("before", "def f():\n    한")
     expect(completed.ghost).to_have_count(0)
+
+
+def test_text_from_right_to_left_is_split_and_accepted_by_its_order_in_the_file(
+    playground: Playground, scripted: Scripted
+) -> None:
+    before, after = "# שלום עולם\nname = '", "'  # مرحبا\nprint(name)\n"
+    scripted.client.middle = "דוד المنزل two"
+    playground.write("before", before + after)
+    playground.place_caret("before", len(before))
+    playground.press_complete_in("before")
+    playground.wait_until_done()
+    assert (playground.text("before"), playground.text("after")) == (before, after)
+    expect(playground.ghost).to_be_visible()
+    assert press(playground, "ControlOrMeta+ArrowRight") == before + "דוד"
+    assert press(playground, "Tab") == before + scripted.client.middle
+    assert playground.pane("program") == before + scripted.client.middle + after
+
+
+def test_a_finger_accepts_and_dismisses(browser: Browser, scripted: Scripted) -> None:
+    """By touch alone, on a phone."""
+    scripted.client.middle = MIDDLE
+    size = ViewportSize(width=390, height=844)
+    context = browser.new_context(viewport=size, has_touch=True, is_mobile=True, locale="en-US")
+    playground = Playground(context.new_page(), scripted.url).goto()
+    playground.editor("before").tap()
+    playground.page.keyboard.type("x = ")
+    playground.complete_button.tap()
+    expect(playground.ghost).to_be_visible()
+    playground.page.locator('[data-ghost="line"]').tap()
+    playground.wait_for_text("before", "x = first = 1\n")
+    playground.page.locator('[data-ghost="none"]').tap()
+    expect(playground.ghost).to_have_count(0)
+    assert playground.text("before") == "x = first = 1\n"
+    context.close()
 
 
 def test_twenty_accepted_middles_are_in_the_program_byte_for_byte(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from playwright.sync_api import expect
 
 from codegemma_ui.ui.strings import text
 from tests.browser.playground import Playground, Scripted
@@ -145,6 +146,23 @@ def test_writing_the_code_after_the_cursor_is_no_choice_of_a_place(
     playground.page.keyboard.type("print(sys.path)")
     complete(playground)
     assert sent(scripted) == ("import ", "print(sys.path)")
+
+
+@pytest.mark.parametrize("editor", ["before", "after"])
+def test_ctrl_click_completes_where_it_is_clicked(
+    editor: str, playground: Playground, scripted: Scripted
+) -> None:
+    playground.write("before", "import os\n")
+    playground.write(editor, PROGRAM)
+    line = playground.editor(editor).locator(".cm-line").nth(1)
+    with playground.a_run():
+        line.click(modifiers=["Control"], position={"x": 260, "y": 8})  # behind `return `
+    front = "" if editor == "before" else "import os\n"
+    assert sent(scripted) == (front + PROGRAM[:AT], PROGRAM[AT:])
+    assert (playground.text("before"), playground.text("after")) == sent(scripted)
+    expect(playground.ghost).to_be_visible()
+    playground.page.keyboard.press("Tab")
+    playground.wait_for_text("before", front + PROGRAM[:AT] + scripted.client.middle)
 
 
 @pytest.mark.parametrize("editor", ["before", "after"])

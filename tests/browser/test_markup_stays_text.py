@@ -25,11 +25,12 @@ def test_markup_is_shown_and_never_run(
     else:
         scripted.client.middle = HOSTILE
         scripted.client.pause_s = 0.001
+        playground.write("before", "say ")
     playground.press_complete_in("before")
     playground.wait_until_done()
     middle = scripted.client.middle
     assert playground.text("middle") == middle
-    expected = HOSTILE + middle + HOSTILE if source == "typed" else middle
+    expected = HOSTILE + middle + HOSTILE if source == "typed" else "say " + middle
     assert playground.pane("program") == expected
     assert playground.pane("raw-output") == middle + "<|file_separator|>"
     raw_prompt = playground.pane("raw-prompt")
@@ -48,6 +49,7 @@ def test_no_word_of_an_error_or_of_the_status_is_markup(
     scripted.client.now = replace(
         scripted.client.now, error={"code": "x", "message": HOSTILE, "hint": HOSTILE}
     )
+    playground.write("before", "say ")
     playground.press_complete()
     expect(playground.answer).to_contain_text(HOSTILE.split("<")[0])
     expect(page.locator("#notices")).to_contain_text(HOSTILE.split("<")[0])

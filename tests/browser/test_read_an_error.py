@@ -10,6 +10,7 @@ def test_an_engine_error_is_shown_and_keeps_what_came(
     playground: Playground, scripted: Scripted
 ) -> None:
     scripted.client.failure = WorkerDied("The process ended.", "Try again in a moment.")
+    playground.write("before", "say ")
     playground.press_complete()
     expect(playground.answer).to_contain_text("The model stopped unexpectedly")
     expect(playground.answer).to_contain_text("Try again in a moment.")
@@ -22,6 +23,7 @@ def test_an_engine_error_is_shown_and_keeps_what_came(
 
 
 def test_bad_input_is_named(playground: Playground, scripted: Scripted) -> None:
+    playground.write("before", "say ")
     playground.open_advanced()
     seed = playground.page.locator("#seed input")
     seed.fill("five")

@@ -24,6 +24,7 @@ def stop(way: str, playground: Playground, scripted: Scripted) -> float:
     """Stop a running completion; return the seconds until the page reports it."""
     scripted.client.pause_s = 0.1
     scripted.client.middle = "word " * 500
+    playground.write("before", "say ")
     playground.press_complete_in("before")
     expect(playground.editor("middle")).to_contain_text("word word")
     asked = time.monotonic()
@@ -48,12 +49,13 @@ def test_stopping_keeps_what_came(way: str, playground: Playground, scripted: Sc
     playground.wait_until_idle()
     middle = playground.text("middle")
     assert middle.startswith("word word")
-    assert playground.pane("program") == middle
+    assert playground.pane("program") == "say " + middle
     assert scripted.client.ended == 1
 
 
 def test_stop_while_waiting_for_the_model(playground: Playground, scripted: Scripted) -> None:
     scripted.client.be_loading()
+    playground.write("before", "say ")
     playground.press_complete()
     expect(playground.caption).to_contain_text("Waiting: loading Bundled FIM model")
     playground.page.keyboard.press("Escape")
@@ -65,6 +67,7 @@ def test_stop_while_waiting_for_the_model(playground: Playground, scripted: Scri
 def test_the_next_completion_works_after_a_stop(playground: Playground, scripted: Scripted) -> None:
     scripted.client.pause_s = 0.1
     middle, scripted.client.middle = scripted.client.middle, "word " * 500
+    playground.write("before", "say ")
     playground.press_complete()
     expect(playground.editor("middle")).to_contain_text("word")
     playground.page.keyboard.press("Escape")
@@ -81,6 +84,7 @@ def test_a_press_as_soon_as_the_button_is_enabled_counts(
 ) -> None:
     scripted.client.pause_s = 0.05
     scripted.client.middle = "word " * 500
+    playground.write("before", "say ")
     for round_ in range(1, 6):
         playground.press_complete()
         expect(playground.stop_button).to_be_enabled()
@@ -94,6 +98,7 @@ def test_a_press_as_soon_as_the_button_is_enabled_counts(
 
 
 def test_two_presses_at_once_complete_once(playground: Playground, scripted: Scripted) -> None:
+    playground.write("before", "say ")
     playground.page.evaluate(
         "() => { const c = document.getElementById('complete'); c.click(); c.click(); }"
     )

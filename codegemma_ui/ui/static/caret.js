@@ -53,6 +53,25 @@
     if (document.activeElement?.closest?.("#before, #after")) before.focus();
   }
 
+  // Ctrl+click, Cmd on a Mac, places the caret and completes there.
+  document.addEventListener(
+    "mousedown",
+    (event) => {
+      const held = document.documentElement.dataset.keys === "mac" ? event.metaKey : event.ctrlKey;
+      if (event.button !== 0 || !held || event.altKey || event.shiftKey) return;
+      const id = SIDES.find((side) => event.target.closest?.(`#${side} .cm-content`));
+      const view = id && editors.view(id);
+      if (!view) return;
+      event.preventDefault();
+      event.stopImmediatePropagation();
+      view.focus();
+      const anchor = view.posAtCoords({ x: event.clientX, y: event.clientY }, false);
+      view.dispatch({ selection: { anchor }, userEvent: "select.pointer" });
+      document.getElementById("complete")?.click();
+    },
+    true,
+  );
+
   document.addEventListener(
     "click",
     (event) => {
