@@ -256,6 +256,7 @@ async def follow(
                 run.waits_for = waits_for(client.status(), client.presets(), language)
             else:
                 run.ahead, run.waits_for = 0, ""
+                run.warm = client.status().warm
             if run.first_token_s is None and run.written:
                 run.first_token_s = run.seen_s
             grown = run.middle != middle

@@ -69,6 +69,8 @@ class Run:
         arrived_s: `time.monotonic()` when it was requested.
         begun_s: the same when it was sent to the model.
         stopped: whether a person stopped it.
+        gave_way: whether it was ended for a person who pressed Complete.
+        warm: the share of the engine's programs that are compiled; None if unknown.
         cut: the middle so far when a reload of its page ended it; its tokens were lost with that page.
         first_token_s: `time.monotonic()` when the page received the first token that was not forced.
         seen_s: the same for the latest update.
@@ -88,6 +90,7 @@ class Run:
     begun_s: float | None = None
     stopped: bool = False
     gave_way: bool = False
+    warm: float | None = None
     cut: str | None = None
     first_token_s: float | None = None
     seen_s: float = field(default_factory=time.monotonic)
@@ -227,6 +230,8 @@ def doing(run: Run, language: Language) -> list[str]:
     progress = run.progress
     if progress and not progress.tokens and (left_s := progress.prefill_left_s) is not None:
         parts.append(text("caption_prefill_left", language, seconds=f"{ceil(left_s):,}"))
+    if progress and progress.prompt and not progress.tokens and (run.warm or 1) < 1:
+        parts.append(text("caption_compiling", language, share=f"{run.warm:.0%}"))
     return [*parts, *_figures(run, language), *_left(run, language)]
 
 

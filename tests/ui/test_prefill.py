@@ -12,6 +12,8 @@ import pytest
 
 from codegemma_ui.client.choice import Choice
 from codegemma_ui.client.client import EngineClient
+from codegemma_ui.client.progress import Progress
+from codegemma_ui.ipc.messages import PromptEvent
 from codegemma_ui.settings import Settings
 from codegemma_ui.ui import render
 from codegemma_ui.ui.calls import Call
@@ -65,3 +67,19 @@ def test_the_page_tells_how_far_it_is_and_from_the_second_time_on_how_long(
         )
         assert any(re.fullmatch(pattern, one) for one in said), said
     assert first.partition(":")[0] not in said[-1]  # nothing of it once it is done
+
+
+@pytest.mark.parametrize(("warm", "tells"), [(0.574, True), (1.0, False), (None, False)])
+def test_the_page_tells_that_the_engine_still_compiles(warm: float | None, tells: bool) -> None:
+    run = render.Run({"prefix": "x"}, warm=warm, progress=Progress("x", ""))
+    assert run.progress is not None
+    run.progress.add(
+        PromptEvent(
+            prompt="x",
+            prompt_tokens=5,
+            max_length=128,
+            trimmed_prefix_tokens=0,
+            trimmed_suffix_tokens=0,
+        )
+    )
+    assert ("the engine still compiles: 57%" in render.caption(run, "en")) is tells
