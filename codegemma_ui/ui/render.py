@@ -230,7 +230,8 @@ def doing(run: Run, language: Language) -> list[str]:
     progress = run.progress
     if progress and not progress.tokens and (left_s := progress.prefill_left_s) is not None:
         parts.append(text("caption_prefill_left", language, seconds=f"{ceil(left_s):,}"))
-    if progress and progress.prompt and not progress.tokens and (run.warm or 1) < 1:
+    compiling = run.warm is not None and run.warm < 1
+    if compiling and progress and progress.prompt and not progress.tokens:
         parts.append(text("caption_compiling", language, share=f"{run.warm:.0%}"))
     return [*parts, *_figures(run, language), *_left(run, language)]
 
