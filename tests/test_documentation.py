@@ -9,9 +9,10 @@ from typing import get_args
 
 import pytest
 
-from codegemma_ui import errors, fim, secrets
+from codegemma_ui import errors, fim, presets, secrets
 from codegemma_ui.commands import main
 from codegemma_ui.ipc import messages
+from codegemma_ui.presets import memory
 from codegemma_ui.server import guard, metrics
 from codegemma_ui.settings import resolve
 from scripts import write_settings
@@ -89,6 +90,25 @@ def test_every_test_and_module_that_a_page_runs_is_there(page: str) -> None:
 
 
 # Settings
+
+
+def test_the_memory_that_the_pages_tell_is_what_the_command_says() -> None:
+    table = section("docs/backends.md", "## Models")
+    for name in ("bundled", "code_gemma_2b_en", "code_gemma_7b_en", "code_gemma_instruct_7b_en"):
+        figures = memory.by_precision(presets.named(name), "tensorflow")
+        told = " / ".join(
+            f"{(figures[dtype] or 0) / 1e9:.1f}" for dtype in ("float32", "bfloat16", "int8")
+        )
+        [row] = [line for line in table.splitlines() if line.startswith(f"| `{name}`")]
+        assert f" {told} GB " in row
+    two_b = memory.by_precision(presets.named("code_gemma_2b_en"), "torch")
+    on_torch = [f"{(two_b[dtype] or 0) / 1e9:.1f}" for dtype in ("bfloat16", "int8", "int4")]
+    assert "{} GB in bfloat16, {} in int8 and {} in int4".format(*on_torch) in " ".join(
+        table.split()
+    )
+    half = memory.needed(presets.named("code_gemma_2b_en"), "tensorflow", "bfloat16")
+    assert half
+    assert f"takes {half / 1e9:.1f} GB of memory in bfloat16" in text("README.md")
 
 
 def test_the_settings_page_is_what_the_flags_say() -> None:
