@@ -70,6 +70,5 @@
 
   // The buttons are drawn anew in another language.
   const start = () => new MutationObserver(refresh).observe(document.body, { subtree: true, childList: true });
-  if (document.body) start();
-  else document.addEventListener("DOMContentLoaded", start);
+  playground.onBody(start);
 })();

@@ -90,6 +90,5 @@
     }
     new MutationObserver(show).observe(document.body, { subtree: true, childList: true });
   }
-  if (document.body) start();
-  else document.addEventListener("DOMContentLoaded", start);
+  playground.onBody(start);
 })();

@@ -80,6 +80,5 @@
     listen();
   }
 
-  if (document.body) start();
-  else document.addEventListener("DOMContentLoaded", start);
+  window.playground.onBody(start);
 })();

@@ -8,6 +8,9 @@
   const playground = (window.playground ??= {});
   const IDS = ["before", "after", "middle"];
 
+  // The scripts stand in the page's head, before there is a body to watch.
+  playground.onBody = (start) => (document.body ? start() : document.addEventListener("DOMContentLoaded", start));
+
   // Its tree is in `cmTile`, that of earlier versions in `cmView`.
   const viewOf = (content) => {
     const tile = content.cmTile ?? content.cmView;
@@ -93,6 +96,5 @@
     new MutationObserver(all).observe(document.body, { subtree: true, childList: true, attributeFilter: ["data-language"] });
     all();
   }
-  if (document.body) start();
-  else document.addEventListener("DOMContentLoaded", start);
+  playground.onBody(start);
 })();

@@ -149,6 +149,5 @@
   function start() {
     new MutationObserver(refresh).observe(document.body, { subtree: true, attributeFilter: ["disabled"] });
   }
-  if (document.body) start();
-  else document.addEventListener("DOMContentLoaded", start);
+  playground.onBody(start);
 })();

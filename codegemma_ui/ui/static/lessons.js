@@ -135,6 +135,5 @@
     new MutationObserver(follow).observe(document.body, { subtree: true, attributeFilter: ["disabled"] });
   }
 
-  if (document.body) start();
-  else document.addEventListener("DOMContentLoaded", start);
+  playground.onBody(start);
 })();

@@ -81,6 +81,5 @@
     history.replaceState(null, "", address);
   });
 
-  if (document.body) start();
-  else document.addEventListener("DOMContentLoaded", start);
+  playground.onBody(start);
 })();

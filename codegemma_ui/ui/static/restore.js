@@ -291,6 +291,5 @@
     observer.observe(document.body, { childList: true, subtree: true });
   }
 
-  if (document.body) start();
-  else document.addEventListener("DOMContentLoaded", start);
+  playground.onBody(start);
 })();

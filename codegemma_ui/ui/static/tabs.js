@@ -70,6 +70,5 @@
     }).observe(document.body, { subtree: true, childList: true, attributeFilter: ["aria-selected", "class"] });
   }
 
-  if (document.body) start();
-  else document.addEventListener("DOMContentLoaded", start);
+  window.playground.onBody(start);
 })();

@@ -84,6 +84,5 @@
     }
   });
 
-  if (document.body) start();
-  else document.addEventListener("DOMContentLoaded", start);
+  window.playground.onBody(start);
 })();

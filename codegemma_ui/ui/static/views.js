@@ -177,6 +177,5 @@
     }).observe(document.body, { subtree: true, childList: true, attributeFilter: ["style", "class", "hidden"] });
   }
 
-  if (document.body) start();
-  else document.addEventListener("DOMContentLoaded", start);
+  playground.onBody(start);
 })();
