@@ -142,7 +142,7 @@ def main() -> None:
             for journey, query in (
                 (first_hole, ""),
                 (five_holes, "?example="),
-                (lesson, "?lesson=3"),
+                (lesson, "?lesson=4"),
             ):
                 print(journey(opened(browser, served.url, query)), flush=True)
         print(restart(browser), flush=True)
@@ -207,7 +207,7 @@ def find(text: str, line: str) -> int:
 
 
 def lesson(page: Page) -> str:
-    """Run the third lesson and its variations."""
+    """Run the fourth lesson and its variations."""
     ways = page.locator("#lesson .way")
     expect(ways.first).to_be_visible()
     person, began_s = Person(page), time.monotonic()

@@ -22,7 +22,7 @@ from codegemma_ui.ui.completing import follow
 from codegemma_ui.ui.components import Page
 from codegemma_ui.ui.events import AT_ONCE, PRIVATE, SKIP, Updates
 from codegemma_ui.ui.render import Run
-from codegemma_ui.ui.requests import asked_by, request_of
+from codegemma_ui.ui.requests import asked_by, request_of, trained
 from codegemma_ui.ui.strings import Language
 from codegemma_ui.ui.views import race, suffix
 from codegemma_ui.ui.views.race import Lane
@@ -87,7 +87,7 @@ async def _race(
 ) -> AsyncGenerator[None]:
     """Run every lane in turn, until one is stopped or fails; yields at each update."""
     for lane in lanes:
-        lane.trained = _trained(client, client.status().preset, lane.layout)
+        lane.trained = trained(client, client.status().preset, lane.layout)
         generation = call.submit(lane.run.request)
         async with aclosing(follow(lane.run, call, generation, client, language)) as updates:
             async for _ in updates:
@@ -95,7 +95,7 @@ async def _race(
         if lane.run.stopped or lane.run.error:
             return
         if lane.run.progress is not None:  # it may have waited for another model
-            lane.trained = _trained(client, lane.run.progress.completion.preset, lane.layout)
+            lane.trained = trained(client, lane.run.progress.completion.preset, lane.layout)
     for lane in lanes if truth else ():
         lane.scored = Run(_score_of(truth, lane, client))
         generation = call.submit(lane.scored.request)
@@ -104,11 +104,6 @@ async def _race(
                 yield
         if lane.scored.stopped:
             return
-
-
-def _trained(client: EngineClient, name: str | None, layout: fim.Layout) -> bool:
-    """Return whether a model was trained on prompts of this order."""
-    return all(preset.knows(layout) for preset in client.presets() if preset.name == name)
 
 
 def _score_of(truth: str, lane: Lane, client: EngineClient) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from codegemma_ui.ui import received, render, unfinished
 from codegemma_ui.ui.calls import Call, Calls
 from codegemma_ui.ui.components import Page
 from codegemma_ui.ui.events import AT_ONCE, PRIVATE, SKIP, Updates
-from codegemma_ui.ui.requests import asked_by, request_of
+from codegemma_ui.ui.requests import asked_by, for_typing, request_of
 from codegemma_ui.ui.status_line import waits_for
 from codegemma_ui.ui.strings import Language, text
 from codegemma_ui.ui.views import suffix, take, tokens
@@ -97,6 +97,7 @@ def wire(page: Page, client: EngineClient, calls: Calls) -> Complete:
             return
         try:
             raw = request_of(page, client, given)
+            raw = for_typing(raw, client) if typed else raw
         except BadInput as error:
             yield refused(error, language)
             return

@@ -14,7 +14,7 @@ from codegemma_ui.ipc.messages import MAX_FILES, MAX_FILES_CHARACTERS, MAX_PATH_
 from codegemma_ui.ui import examples, model_note, received, render
 from codegemma_ui.ui.components import Page
 from codegemma_ui.ui.events import AT_ONCE, SKIP, Updates, blocks_under_construction
-from codegemma_ui.ui.requests import followed
+from codegemma_ui.ui.requests import followed, trained
 from codegemma_ui.ui.strings import Language, text
 from codegemma_ui.ui.views import boundaries as boundaries_view
 from codegemma_ui.ui.views import xray
@@ -54,9 +54,7 @@ def _wire_counting(page: Page, client: EngineClient) -> None:
             max_length = followed(texts | {"files": [asdict(one) for one in others]}, client)
         room = max(fim.MIN_MAX_LENGTH, int(max_length or 0))
         prompt = vocabulary.prompt(before, after, room, layout, path, others)
-        trained = all(
-            preset.knows(layout) for preset in client.presets() if preset.name == status.preset
-        )
+        known = trained(client, status.preset, layout)
         findings = [
             *boundaries.check_room(
                 prompt,
@@ -70,7 +68,7 @@ def _wire_counting(page: Page, client: EngineClient) -> None:
                 files=others,
             ),
             *boundaries.check(
-                before, after, vocabulary, layout=layout, trained=trained, ending=ending
+                before, after, vocabulary, layout=layout, trained=known, ending=ending
             ),
         ]
         sides = {"prefix": len(prefix or ""), "suffix": len(suffix or "")}
@@ -83,7 +81,7 @@ def _wire_counting(page: Page, client: EngineClient) -> None:
                 int(max_length or 0),
                 language,
                 characters={**sides, "files": in_files},
-                trained=trained,
+                trained=known,
                 tokens_per_s=status.tokens_per_s,
                 time_limit_s=client.settings.time_limit_s,
             ),

@@ -60,6 +60,20 @@ def request_of(
     return raw
 
 
+def for_typing(raw: Mapping[str, Any], client: EngineClient) -> dict[str, Any]:
+    """Return what a pause in typing asks: in SPM order, where PSM is chosen and the model knows both.
+
+    Then the suffix comes first, and of a prompt like the one before only what was typed since is read.
+    """
+    spm = raw["layout"] == "psm" and trained(client, client.status().preset, "spm")
+    return {**raw, "layout": "spm"} if spm else dict(raw)
+
+
+def trained(client: EngineClient, name: str | None, layout: fim.Layout) -> bool:
+    """Return whether a model was trained on prompts of this order; of an unknown model, yes."""
+    return all(preset.knows(layout) for preset in client.presets() if preset.name == name)
+
+
 def followed(raw: Mapping[str, Any], client: EngineClient) -> int:
     """Return the `max_length` of a request that follows its text: the prompt and at least 128 new tokens fit,
     up to the model's context."""

@@ -18,6 +18,7 @@ def test_a_pause_completes_and_what_is_typed_along_asks_nothing(
     expect(playground.page.locator(".key-to-ghost")).to_contain_text(" ms from key to suggestion")
     playground.wait_until_idle()
     assert scripted.client.requests[-1]["prefix"] == "import "
+    assert scripted.client.requests[-1]["layout"] == "spm"  # what was read before is reused
     asked = len(scripted.client.requests)
     playground.page.keyboard.type("anti")
     expect(playground.ghost).to_have_text("gravity")
@@ -55,6 +56,7 @@ def test_it_gives_way_to_someone_who_presses(
     other.press_complete_in("before")
     expect(playground.caption).to_contain_text("somebody pressed Complete")
     other.wait_until_done()
+    assert scripted.client.requests[-1]["layout"] == "psm"
     assert other.text("middle") == "done\n"
     playground.wait_until_idle()
 
