@@ -20,7 +20,7 @@ from codegemma_ui.ui import received, render, unfinished
 from codegemma_ui.ui.calls import Call, Calls
 from codegemma_ui.ui.components import Page
 from codegemma_ui.ui.events import AT_ONCE, PRIVATE, SKIP, Updates
-from codegemma_ui.ui.requests import asked_by, for_typing, request_of
+from codegemma_ui.ui.requests import asked_by, follow_again, for_typing, request_of
 from codegemma_ui.ui.status_line import waits_for
 from codegemma_ui.ui.strings import Language, text
 from codegemma_ui.ui.views import suffix, take, tokens
@@ -184,10 +184,12 @@ def wire(page: Page, client: EngineClient, calls: Calls) -> Complete:
     page.stop.click(stop, **AT_ONCE)
     page.clear.click(
         lambda language: (
-            nothing(page, language) | {page.before: "", page.after: "", page.example: ""}
+            nothing(page, language)
+            | {page.before: "", page.after: "", page.example: ""}
+            | follow_again(page, client.settings)
         ),
         inputs=[page.language_choice],
-        outputs=[page.before, page.after, page.example, *outputs],
+        outputs=[page.before, page.after, page.example, page.auto_length, *outputs],
         **AT_ONCE,
     )
     return complete

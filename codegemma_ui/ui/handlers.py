@@ -27,7 +27,7 @@ def wire(page: Page, client: EngineClient, settings: Settings) -> None:
     complete = completing.wire(page, client, calls)
     comparing.wire(page, client, calls)
     quiz.wire(page, client, calls, complete)
-    lesson_events.wire(page)
+    lesson_events.wire(page, settings)
     editing.wire(page, client)
     follower = Follower(page, client, settings)
     switching.wire(page, client, settings, follower)

@@ -3,15 +3,17 @@ starts nothing."""
 
 from __future__ import annotations
 
+from codegemma_ui.settings import Settings
 from codegemma_ui.ui import completing, lessons, received
 from codegemma_ui.ui.components import Page
 from codegemma_ui.ui.events import AT_ONCE, SKIP, Updates
 from codegemma_ui.ui.lessons import State
+from codegemma_ui.ui.requests import follow_again
 from codegemma_ui.ui.strings import Language
 from codegemma_ui.ui.views import lessons as lessons_view
 
 
-def wire(page: Page) -> None:
+def wire(page: Page, settings: Settings) -> None:
     """Connect the tab and the open lesson."""
     outputs = [
         *_values(page, State()),
@@ -24,7 +26,7 @@ def wire(page: Page) -> None:
         """Open `{"lesson": key, "try": key or null}`, close at `{"lesson": null}`, or load the whole program
         `{"program": 0}`."""
         none = completing.nothing(page, language)
-        closed: Updates = {page.lesson: "", page.lesson_open: None}
+        closed: Updates = {page.lesson: "", page.lesson_open: None} | follow_again(page, settings)
         try:
             payload = received.mapping(sent)
             if "program" in payload:

@@ -12,7 +12,9 @@ from codegemma_ui.completions.recording import LONGEST
 from codegemma_ui.errors import BadInput
 from codegemma_ui.fim import DEFAULT_MAX_LENGTH
 from codegemma_ui.ipc.messages import CompletionRequest, parse_request
+from codegemma_ui.settings import Settings
 from codegemma_ui.ui.components import Page
+from codegemma_ui.ui.events import Updates
 
 STEP = 64
 """A length that follows the text is a multiple of this, so that it does not change with each key."""
@@ -72,6 +74,11 @@ def for_typing(raw: Mapping[str, Any], client: EngineClient) -> dict[str, Any]:
 def trained(client: EngineClient, name: str | None, layout: fim.Layout) -> bool:
     """Return whether a model was trained on prompts of this order; of an unknown model, yes."""
     return all(preset.knows(layout) for preset in client.presets() if preset.name == name)
+
+
+def follow_again(page: Page, settings: Settings) -> Updates:
+    """Return the update that lets max_length follow the text again, unless the operator has fixed it."""
+    return {page.auto_length: True} if settings.max_length is None else {}
 
 
 def followed(raw: Mapping[str, Any], client: EngineClient) -> int:

@@ -78,6 +78,21 @@ def test_a_lesson_sets_its_own(playground: Playground) -> None:
     expect(field(playground)).to_have_value("128")
 
 
+def test_it_follows_again_after_a_lesson_and_after_clear(open_page: OpenPage) -> None:
+    with serving(CODEGEMMA_UI_MAX_LENGTH="") as served:
+        page = open_page(f"{served.url}/", "?lesson=1")
+        expect(field(page)).to_have_value("128")
+        expect(auto(page)).not_to_be_checked()
+        page.page.locator("#lesson .close").click()
+        expect(auto(page)).to_be_checked()
+        expect(field(page)).to_have_value("192")
+        page.fill_number("max-length", "100")
+        expect(auto(page)).not_to_be_checked()
+        page.page.locator("#clear").click()
+        expect(auto(page)).to_be_checked()
+        expect(field(page)).to_have_value("192")
+
+
 @pytest.mark.parametrize(("flag", "length"), [("", "192"), ("256", "256")])
 def test_the_operators_flag_fixes_it(open_page: OpenPage, flag: str, length: str) -> None:
     with serving(CODEGEMMA_UI_MAX_LENGTH=flag) as served:
