@@ -11,7 +11,7 @@ from codegemma_ui import fim
 from codegemma_ui.client.client import EngineClient
 from codegemma_ui.fim import boundaries
 from codegemma_ui.ipc.messages import MAX_FILES, MAX_FILES_CHARACTERS, MAX_PATH_CHARACTERS
-from codegemma_ui.ui import examples, model_note, received, render
+from codegemma_ui.ui import completing, examples, model_note, received, render
 from codegemma_ui.ui.components import Page
 from codegemma_ui.ui.events import AT_ONCE, SKIP, Updates, blocks_under_construction
 from codegemma_ui.ui.requests import followed, trained
@@ -143,10 +143,16 @@ def _wire_editing(page: Page) -> None:
 
     page.code_language.change(highlight, inputs=page.code_language, outputs=editors, **AT_ONCE)
 
+    def show_example(key: str, language: Language) -> Updates:
+        return example_updates(page, key) | completing.nothing(page, language) if key else SKIP
+
     page.example.select(
-        lambda key: example_updates(page, key) | {page.outcome: ""} if key else SKIP,
-        inputs=page.example,
-        outputs=[page.before, page.after, page.code_language, page.ending, page.outcome],
+        show_example,
+        inputs=[page.example, page.language_choice],
+        outputs=[
+            *(page.before, page.after, page.code_language, page.ending),
+            *completing.results(page),
+        ],
         **AT_ONCE,
     )
 

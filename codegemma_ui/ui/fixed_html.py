@@ -108,7 +108,7 @@ def as_i_type(language: Language) -> str:
     )
     return (
         f'<label class="as-i-type" title="{title}"><input type="checkbox" data-as-i-type> {label}</label>'
-        f'<span class="key-to-ghost" data-says="{says}"></span>'
+        f'<span class="key-to-ghost" title="{says}"></span>'
     )
 
 

@@ -25,27 +25,36 @@ RECORDED = Path(__file__).parent / "first_completion.json"
 def updates(
     page: Page, client: EngineClient, query: Mapping[str, str], language: Language
 ) -> Updates:
-    """Return the page's updates for an address; what it names and does not exist is ignored.
+    """Return the page's updates for an address; what it names and does not exist is said.
 
     Args:
         query: the parameters of the address. An empty `example` leaves the editors empty.
     """
     if "lesson" in query:
         by_number = {str(number): one.key for number, one in enumerate(lessons.LESSONS, 1)}
-        return lesson_events.opened(
-            page, by_number.get(query["lesson"], query["lesson"]), None, language
-        )
-    if "example" in query:
-        return editing.example_updates(page, query["example"])
-    return editing.example_updates(page, FIRST) | _completed(page, client, language)
+        key = by_number.get(query["lesson"], query["lesson"])
+        named = lesson_events.opened(page, key, None, language)
+    elif "example" in query:
+        named = editing.example_updates(page, query["example"])
+    else:
+        return _first(page, client, language, "first_completion")
+    if named or not query.get("lesson", query.get("example")):
+        return named
+    return _first(page, client, language, "address_unknown")
 
 
-def _completed(page: Page, client: EngineClient, language: Language) -> Updates:
+def _first(page: Page, client: EngineClient, language: Language, says: str) -> Updates:
+    """Return the first example with its completion.
+
+    Args:
+        says: the key of the notice.
+    """
     run = render.Run.of(recorded(), None)
     run.time_limit_s = client.settings.time_limit_s
     run.context_length = client.status().context_length
-    note = render.notice(text("first_completion", language))
-    return completing.ended(page, run, language, opened=note)
+    note = render.notice(text(says, language))
+    shown = editing.example_updates(page, FIRST) | {page.example: FIRST}
+    return shown | completing.ended(page, run, language, opened=note)
 
 
 @cache

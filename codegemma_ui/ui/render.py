@@ -462,14 +462,11 @@ def token_sum(
         key, limit = _TOO_LONG[name]
         refused = text(key, language, count=f"{count:,}", limit=f"{limit:,}")
         line += f'<div class="trimmed">{escape(refused)}</div>'
-    if not too_long and (prompt.trimmed_prefix_tokens or prompt.trimmed_suffix_tokens):
-        cut = text(
-            "trimmed",
-            language,
-            prefix=f"{prompt.trimmed_prefix_tokens:,}",
-            suffix=f"{prompt.trimmed_suffix_tokens:,}",
-        )
-        line += f'<div class="trimmed">{cut}</div>'
+    trimmed = {"prefix": prompt.trimmed_prefix_tokens, "suffix": prompt.trimmed_suffix_tokens}
+    for side, count in trimmed.items():
+        if count and not too_long:
+            cut = text(f"trimmed_{side}", language, count=f"{count:,}")
+            line += f'<div class="trimmed">{escape(cut)}</div>'
     if tokens_per_s is not None and tokens_per_s * time_limit_s < max_length - used:
         allowed = text(
             "limit_allows",

@@ -44,6 +44,8 @@ def expect_state(playground: Playground, scripted: Scripted, state: State) -> No
         "top_p": 1,
         "seed": None,
         "stop_on_repetition": True,
+        "one_line": False,
+        "stop": [],
         "layout": state.layout,
         "path": state.path,
         "files": [asdict(one) for one in state.files],

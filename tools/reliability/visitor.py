@@ -105,25 +105,28 @@ class Visitor:
         values = {"before": prefix, "after": suffix} | {
             name.replace("_", "-"): value for name, value in more.items()
         }
-        await self._post("queue/join", event, self._inputs(event, values))
+        joined = await self._post("queue/join", event, self._inputs(event, values))
         if listens:
-            async with aclosing(self._watch(event)) as views:
+            async with aclosing(self._watch(event, joined["event_id"])) as views:
                 async for view in views:
                     yield view
 
     async def branch(self, asked: str) -> AsyncIterator[View]:
         """Request a branch, as the page's scripts do, and watch."""
         event = self._event("branch-ask", "change")
-        await self._post("queue/join", event, self._inputs(event, {"branch-ask": asked}))
-        async with aclosing(self._watch(event)) as views:
+        joined = await self._post("queue/join", event, self._inputs(event, {"branch-ask": asked}))
+        async with aclosing(self._watch(event, joined["event_id"])) as views:
             async for view in views:
                 yield view
 
-    async def _watch(self, event: dict[str, Any]) -> AsyncGenerator[View]:
+    async def _watch(self, event: dict[str, Any], event_id: str) -> AsyncGenerator[View]:
+        """Yield what one event shows; the stream also has the rest of earlier ones of this session."""
         view, shown = View(), None
         async with aclosing(self._messages()) as messages:
             async for message in messages:
                 if message["msg"] not in ("process_generating", "process_completed"):
+                    continue
+                if message.get("event_id") != event_id:
                     continue
                 data = message["output"].get("data")
                 if data is None:

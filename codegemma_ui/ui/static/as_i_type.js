@@ -66,7 +66,7 @@
     const place = document.querySelector(".key-to-ghost");
     if (!waiting || !place) return;
     waiting = false;
-    place.textContent = place.dataset.says.replace("{ms}", String(Math.round(performance.now() - lastKey)));
+    place.textContent = `${Math.round(performance.now() - lastKey)} ms`;
   });
 
   document.addEventListener("change", (event) => {

@@ -30,8 +30,9 @@
   // The changes that make the caret the boundary of the two texts, and what was selected; null if it is that already.
   function changes(before, after) {
     const { doc, selection } = placed === "before" ? before.state : after.state;
-    const { from, to } = selection.main;
     const end = before.state.doc.length;
+    let { from, to } = selection.main;
+    if (to - from === end + after.state.doc.length) from = to; // all of it is no hole
     if (placed === "before" ? from === end : to === 0) return null;
     const each =
       placed === "before"

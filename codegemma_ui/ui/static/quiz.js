@@ -112,8 +112,8 @@
     return { pre, fillIn };
   }
 
-  // Whether the editors still hold the code around the hole.
-  const intact = () => hole && textOf("before") === hole.prefix && textOf("after") === hole.suffix;
+  // Whether the editors still hold the code around the hole, wherever Complete has parted it.
+  const intact = () => hole && textOf("before") + textOf("after") === hole.prefix + hole.suffix;
 
   function likelihood(logprob, words) {
     const { fill, percent } = playground;
@@ -210,6 +210,8 @@
       said.textContent = words.quiz_busy;
       hole.compared = null;
       const { prefix, truth, suffix } = hole;
+      write("before", prefix);
+      write("after", suffix);
       playground.ask("quiz-ask", { prefix, truth, suffix, guess: guess.value });
     };
     compareNow = compare;

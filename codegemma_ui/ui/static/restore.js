@@ -16,8 +16,11 @@
   const PAUSE_MS = 400; // after the last key
   const WHILE_WRITTEN_MS = 1000;
 
-  // A link has its own storage key, so that Back from it restores the previous state.
-  const slotOf = (hash) => (hash.startsWith(LINK) ? hash : "");
+  // A link, and an address that names an example or a lesson, has its own storage key, so that Back from it restores
+  // the previous state.
+  const query = new URLSearchParams(location.search);
+  const named = query.get("example") || query.get("lesson") ? location.search : "";
+  const slotOf = (hash) => (hash.startsWith(LINK) ? hash : named);
   const keyOf = (slot, part) => `playground-kept ${location.pathname} ${slot ? "link" : "page"} ${part}`;
 
   let slot = slotOf(location.hash); // where it is kept; null until the link that is being opened is in view
@@ -32,6 +35,8 @@
   let planned = null;
   let writing = null;
   let gone = false; // logged out
+  let opening = false; // the server was asked what the address opens
+  let early = null; // the texts that a person has typed since
 
   // Storage
 
@@ -207,6 +212,8 @@
     if (facts.ready) {
       if (!facts.recording && !facts.unfinished) [run, live] = [null, false]; // it could not be shown again
       settled = true;
+      if (slot === null && !location.hash.startsWith(LINK)) here();
+      putBackEarly();
       showTab();
       return;
     }
@@ -254,6 +261,19 @@
     if (kept.focused && document.activeElement === document.body) viewOf(kept.focused).focus();
   }
 
+  playground.editors.listen((id, update) => {
+    if (!opening || settled || !update?.transactions.some((one) => one.docChanged && playground.editors.userEvent(one))) return;
+    early = SIDES.map((side) => viewOf(side).state.doc.toString());
+  });
+
+  function putBackEarly() {
+    early?.forEach((insert, at) => {
+      const view = viewOf(SIDES[at]);
+      if (view.state.doc.toString() !== insert) view.dispatch({ changes: { from: 0, to: view.state.doc.length, insert } });
+    });
+    early = null;
+  }
+
   function showTab() {
     const { id, name } = kept?.tab ?? {};
     if (id) playground.openTab?.(id, name, false);
@@ -264,7 +284,8 @@
   playground.keptPage = () => {
     const typed = SIDES.some((id) => viewOf(id)?.state.doc.length);
     if (!kept && (typed || location.hash)) return "{}"; // which a person fills, or a link, or tells what is wrong with it
-    if (!kept) return JSON.stringify({ address: Object.fromEntries(new URLSearchParams(location.search)) });
+    opening = !kept;
+    if (!kept) return JSON.stringify({ address: Object.fromEntries(query) });
     const { controls, advanced, lesson } = kept;
     const question = { controls, advanced, lesson, run };
     const bytes = (one) => new Blob([JSON.stringify(JSON.stringify(one))]).size;
