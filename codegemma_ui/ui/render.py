@@ -462,10 +462,13 @@ def token_sum(
         key, limit = _TOO_LONG[name]
         refused = text(key, language, count=f"{count:,}", limit=f"{limit:,}")
         line += f'<div class="trimmed">{escape(refused)}</div>'
-    trimmed = {"prefix": prompt.trimmed_prefix_tokens, "suffix": prompt.trimmed_suffix_tokens}
-    for side, count in trimmed.items():
+    trimmed = {
+        "trimmed_prefix": prompt.trimmed_prefix_tokens,
+        "trimmed_suffix": prompt.trimmed_suffix_tokens,
+    }
+    for key, count in trimmed.items():
         if count and not too_long:
-            cut = text(f"trimmed_{side}", language, count=f"{count:,}")
+            cut = text(key, language, count=f"{count:,}")
             line += f'<div class="trimmed">{escape(cut)}</div>'
     if tokens_per_s is not None and tokens_per_s * time_limit_s < max_length - used:
         allowed = text(
