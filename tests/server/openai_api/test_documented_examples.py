@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import yaml
@@ -60,6 +61,20 @@ def test_the_gradio_client(page: Page) -> None:
     lines = output(sys.executable, "-c", script).splitlines()
     assert "done import " in lines
     assert "'state': 'ready'" in lines[-1]
+
+
+def test_the_call_and_its_events(page: Page, tmp_path: Path) -> None:
+    [block] = blocks(section("docs/http-api.md", "## `/complete`"), "bash")
+    jar = tmp_path / "cookies"
+    said = "username=ann&password=a-password"
+    output("curl", "-s", "-o", "/dev/null", "-c", str(jar), "-d", said, f"{page.url}/login")
+    block = block.replace(ADDRESS, page.url).replace("curl ", f"curl -b {jar} ")
+    first, watch = block.rsplit("\n", 2)[0], block.splitlines()[-1]
+    event_id = json.loads(output("bash", "-c", first))["event_id"]
+    address = block.splitlines()[0]
+    events = output("bash", "-c", f"{address}\n{watch.replace('EVENT_ID', event_id)}")
+    [last] = json.loads(events.strip().splitlines()[-1].removeprefix("data: "))
+    assert (last["event"], last["middle"]) == ("done", "import ")
 
 
 def test_the_question_for_its_health(page: Page) -> None:
