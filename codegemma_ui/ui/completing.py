@@ -22,7 +22,7 @@ from codegemma_ui.ui.components import Page
 from codegemma_ui.ui.events import AT_ONCE, PRIVATE, SKIP, Updates
 from codegemma_ui.ui.requests import asked_by, follow_again, for_typing, request_of
 from codegemma_ui.ui.status_line import waits_for
-from codegemma_ui.ui.strings import Language, text
+from codegemma_ui.ui.strings import Language
 from codegemma_ui.ui.views import suffix, take, tokens
 from codegemma_ui.ui.views.take import Unfinished
 
@@ -100,9 +100,6 @@ def wire(page: Page, client: EngineClient, calls: Calls) -> Complete:
             raw = for_typing(raw, client) if typed else raw
         except BadInput as error:
             yield refused(error, language)
-            return
-        if not any(raw[name] for name in ("prefix", "suffix", "files")):
-            yield {page.outcome: render.notice(text("empty_editors", language))}
             return
         pressed.add(request.session_hash)
         run = render.Run(raw, ending)
