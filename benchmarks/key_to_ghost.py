@@ -41,9 +41,7 @@ def main() -> None:
     if chromium.EXECUTABLE is None:
         sys.exit(chromium.MISSING)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=chromium.EXECUTABLE, args=chromium.ARGUMENTS
-        )
+        browser = chromium.launch(playwright)
         for backend in sys.argv[1:] or BACKENDS:
             with serving("--backend", backend, module=REAL) as served:
                 page = browser.new_page(locale="en-US")

@@ -1,8 +1,8 @@
 """Count the actions and seconds of four journeys on the real page: `python -m tools.journeys`.
 
-It starts the program with the bundled model, drives its page in Chromium at 1280x800, and prints a row of
-docs/journeys.md for each journey: the actions of a person (a press of a key or a chord, a click, a paste, a
-turn of the wheel), and the seconds of the page alone. It writes docs/screenshots/journey-*.png.
+It starts the program with the bundled model, drives its page in Chromium at 1280x800, and prints a line
+for each journey, for docs/journeys.md: the actions of a person (a press of a key or a chord, a click, a
+paste, a turn of the wheel), and the seconds of the page alone. It writes docs/screenshots/journey-*.png.
 """
 
 from __future__ import annotations
@@ -134,9 +134,7 @@ def main() -> None:
     if chromium.EXECUTABLE is None:
         sys.exit(chromium.MISSING)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=chromium.EXECUTABLE, args=chromium.ARGUMENTS
-        )
+        browser = chromium.launch(playwright)
         with serving(module=REAL, CODEGEMMA_UI_MAX_LENGTH="") as served:
             Playground(opened(browser, served.url), f"{served.url}/").wait_until_ready()
             for journey, query in (
@@ -163,16 +161,12 @@ def first_hole(page: Page) -> str:
     expect(page.locator("#outcome .notice")).to_contain_text("Recorded")
     shoot(page, "first")
     person = Person(page)
-    took_s = press_and_wait(person)
-    return f"first filled hole: {person.actions} action, {took_s:.1f} s"
-
-
-def press_and_wait(person: Person) -> float:
     began_s = time.monotonic()
     person.press("Control+Enter")
-    expect(person.page.locator("#outcome .notice")).to_have_count(0)
-    expect(person.page.locator(ENDED)).to_be_visible()
-    return time.monotonic() - began_s
+    expect(page.locator("#outcome .notice")).to_have_count(0)
+    expect(page.locator(ENDED)).to_be_visible()
+    took_s = time.monotonic() - began_s
+    return f"first filled hole: {person.actions} action, {took_s:.1f} s"
 
 
 def five_holes(page: Page) -> str:
@@ -186,7 +180,7 @@ def five_holes(page: Page) -> str:
         # Where the text before the hole ends, in the lines of the editor in which it is.
         head = FILE.split(HOLE)[number].rsplit("\n", 1)[-1]
         tail = FILE.split(HOLE)[number + 1].split("\n", 1)[0]
-        line = find(playground.text(editor), head + tail)
+        line = playground.text(editor).split("\n").index(head + tail)
         done = person.actions
         with playground.a_run():
             person.ctrl_click(editor, line, len(head))
@@ -200,10 +194,6 @@ def five_holes(page: Page) -> str:
     each = ", ".join(map(str, counts))
     lines = FILE.count("\n")
     return f"a file of {lines} lines, five holes: {person.actions} actions ({each}), {took_s:.1f} s"
-
-
-def find(text: str, line: str) -> int:
-    return text.split("\n").index(line)
 
 
 def lesson(page: Page) -> str:

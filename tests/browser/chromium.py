@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shutil
 
+from playwright.sync_api import Browser, Playwright
+
 EXECUTABLE = shutil.which("chromium") or shutil.which("chromium-browser")
 
 MISSING = (
@@ -21,3 +23,8 @@ ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+
+
+def launch(playwright: Playwright) -> Browser:
+    """Start it."""
+    return playwright.chromium.launch(executable_path=EXECUTABLE, args=ARGUMENTS)

@@ -26,9 +26,7 @@ def browser() -> Iterator[Browser]:
     if chromium.EXECUTABLE is None:
         pytest.skip(chromium.MISSING)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=chromium.EXECUTABLE, args=chromium.ARGUMENTS
-        )
+        browser = chromium.launch(playwright)
         yield browser
         browser.close()
 

@@ -86,9 +86,7 @@ def main() -> None:
         tempfile.TemporaryDirectory() as home,
         pytest.MonkeyPatch.context() as environment,
     ):
-        browser = playwright.chromium.launch(
-            executable_path=chromium.EXECUTABLE, args=chromium.ARGUMENTS
-        )
+        browser = chromium.launch(playwright)
         isolate_this_process(Path(home), environment, hub)
         settings = Settings(port=0)
         client = SlowClient(settings)
