@@ -48,6 +48,10 @@ ENV PATH=/opt/app/bin:$PATH \
 USER 10001
 WORKDIR /home/app
 
+# 1 compiles the bundled model's programs, for a CPU like this one.
+ARG COMPILE=0
+RUN if [ "${COMPILE}" = 1 ]; then codegemma-ui compile; fi
+
 # Downloaded models and compiled programs.
 VOLUME /home/app/.cache
 

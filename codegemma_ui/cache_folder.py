@@ -100,7 +100,7 @@ def private_temporary(name: str, among: str | None = None) -> Path:
 
 
 def settle_matplotlib() -> None:
-    """Keep matplotlib, imported by both Gradio and KerasHub, from creating a new folder at each start.
+    """Keep matplotlib, imported by Gradio and by Keras outside a worker, from creating folders at each start.
 
     It does so (3.11) if its own folder, which is beside ours, cannot be created.
     """

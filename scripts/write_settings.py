@@ -49,8 +49,9 @@ DESCRIPTIONS = {
         "Without it the slider follows the text, with room for 128 new tokens, until somebody moves it.",
         "--time-limit": "Seconds that one completion may take.",
         "--queue-size": "Number of requests that may wait.",
-        "--max-concurrency": "Number of requests that the model works on at once. Applies to jax; "
-        "tensorflow and torch take one at a time. See [batching](architecture.md#batching).",
+        "--max-concurrency": "Number of requests that the model works on at once. Applies to jax, and to "
+        "torch except for large models on a CPU; tensorflow takes one at a time. See "
+        "[batching](architecture.md#batching).",
         "--idle-minutes": "Minutes without a request after which the model leaves memory; the next "
         "request loads it again. 0 is never.",
     },

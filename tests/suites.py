@@ -119,6 +119,7 @@ ROWS = (
         "workers/keras/test_loading.py",
         "workers/keras/test_parallel.py",
         "workers/keras/test_batching.py::TestOnJax",
+        "workers/keras/test_batching.py::TestOnTorch",
         "workers/keras/test_versions.py",
         "workers/keras/test_worker.py",
         "commands/export/",

@@ -76,11 +76,12 @@ def of_worker(talk: Conversation, plan: Plan, prompts: Prompts) -> list[Typed]:
         talk.send({"op": "complete", "request_id": "typing", "request": request})
         while True:
             _, message = talk.receive()
-            match message.get("event"):
+            last = message.get("events", [{}])[-1]
+            match last.get("event"):
                 case "done":
-                    return int(message["completion_tokens"])
+                    return int(last["completion_tokens"])
                 case "error":
-                    raise SubjectFailed(message["message"])
+                    raise SubjectFailed(last["message"])
 
     return _replay(complete, plan, prompts)
 

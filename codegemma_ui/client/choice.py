@@ -183,7 +183,7 @@ def check_memory(
     if need is None or most is None:
         return
     if need > most:
-        rows = memory.batch_rows(choice.backend, at_once)
+        rows = memory.batch_rows(preset, choice.backend, at_once)
         cache = preset.cache_bytes(memory.activations(dtype))
         weights = preset.weights_bytes(dtype) or 0
         times = f"{1 + rows} times " if rows else ""

@@ -85,7 +85,7 @@ class EngineClient:
         self._queue = RequestQueue(most_waiting)
         self._running = Running(self._queue)
         self._lifecycle = Lifecycle(
-            settings, self._queue, self._running, self._on_event, command, clock
+            settings, self._queue, self._running, self._on_events, command, clock
         )
         self._measured = Pace()
         self._measured_choice: Choice | None = None
@@ -191,8 +191,9 @@ class EngineClient:
         """Return the worker's note, and one if it takes fewer requests at once than requested."""
         wanted = self.settings.max_concurrency
         fewer = (
-            f"{loaded.backend} takes one request at a time, although {wanted} at once were requested. "
-            f"Backends that take several: {', '.join(machine.TOGETHER)}."
+            f"{loaded.backend} takes one request of this model at a time, although {wanted} at once were "
+            f"requested. Backends that take several: {', '.join(machine.TOGETHER)}; on a CPU, torch with "
+            "small models only."
         )
         notes = (loaded.note, fewer if loaded.at_once < wanted else None)
         return " ".join(filter(None, notes)) or None
@@ -357,25 +358,37 @@ class EngineClient:
 
     # Messages of the worker
 
-    def _on_event(self, message: dict[str, Any]) -> None:
-        generation = self._running.get(message.get("request_id", ""))
-        if generation is None:
-            return  # a stale event: its request has ended here
-        event = event_from_dict(message)
+    def _on_events(self, messages: list[dict[str, Any]]) -> None:
+        by_generation: dict[Generation, list[Event]] = {}
+        for message in messages:
+            generation = self._running.get(message["request_id"])
+            if generation is not None:  # else its request has ended here
+                by_generation.setdefault(generation, []).append(event_from_dict(message))
+        for generation, events in by_generation.items():
+            last = next((n for n, one in enumerate(events) if isinstance(one, LAST_EVENTS)), None)
+            self._pass_on(generation, events[:last])
+            if last is not None:
+                self._end(generation, events[last])
+
+    def _pass_on(self, generation: Generation, events: Sequence[Event]) -> None:
         measured, request = generation.measured, generation.request
         assert measured is not None  # since it was sent
         assert request is not None
-        match event:
-            case PromptEvent():
-                measured.room = event.max_length - event.prompt_tokens - event.forced_tokens
-                generation.watch(lambda: self._on_overdue(generation), request.time_limit_s)
-            case TokenEvent() if not event.forced:
-                measured.add_token(self._clock())
-            case ErrorEvent() if event.code == NotEnoughMemory.code:
-                event = self._lifecycle.out_of_memory(event, request.max_length)
-        if not isinstance(event, LAST_EVENTS):
-            generation.put(event)
-            return
+        for event in events:
+            match event:
+                case PromptEvent():
+                    measured.room = event.max_length - event.prompt_tokens - event.forced_tokens
+                    generation.watch(lambda: self._on_overdue(generation), request.time_limit_s)
+                case TokenEvent() if not event.forced:
+                    measured.add_token(self._clock())
+        generation.put(*events)
+
+    def _end(self, generation: Generation, event: Event) -> None:
+        measured, request = generation.measured, generation.request
+        assert measured is not None
+        assert request is not None
+        if isinstance(event, ErrorEvent) and event.code == NotEnoughMemory.code:
+            event = self._lifecycle.out_of_memory(event, request.max_length)
         with self._lifecycle.lock:
             self._pace().add(measured)
             self._lifecycle.last_used_s = self._clock()

@@ -47,8 +47,12 @@ class Line:
 
     def show(self, status: Status) -> None:
         """Show the progress."""
+        self.tell(step(status))
+
+    def tell(self, text: str) -> None:
+        """Show a text instead."""
         if sys.stderr.isatty():
-            self._write(step(status))
+            self._write(text)
 
     def _write(self, line: str) -> None:
         if line != self._shown:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
 from typing import Protocol
 
@@ -32,8 +32,8 @@ _END = object()
 class Observer(Protocol):
     """Observes one generation; called from any thread, one call at a time."""
 
-    def event(self, event: Event) -> None:
-        """Receive an event, before the reader does."""
+    def events(self, events: Sequence[Event]) -> None:
+        """Receive events that arrived together, before the reader does."""
 
     def ended(self) -> None:
         """Called when the last event has arrived, or the reader has left before it."""
@@ -131,19 +131,21 @@ class Generation:
 
     # For the client
 
-    def put(self, event: Event) -> None:
-        """Pass an event to the reader, from any thread; after the end, or once the reader has left, it is
-        dropped."""
-        if isinstance(event, ErrorEvent):
-            event = ErrorEvent.of(secrets.masked_error(event.error()))
+    def put(self, *events: Event) -> None:
+        """Pass events that arrived together to the reader, from any thread; after the end, or once the reader
+        has left, they are dropped. None follows a last event."""
+        shown = [
+            ErrorEvent.of(secrets.masked_error(one.error())) if isinstance(one, ErrorEvent) else one
+            for one in events
+        ]
         with self._lock:
-            if self._ended:
+            if self._ended or not shown:
                 return
             for observer in self._observers:
-                observer.event(event)
-            if isinstance(event, LAST_EVENTS):
+                observer.events(shown)
+            if isinstance(shown[-1], LAST_EVENTS):
                 self._end()
-        self._put(event)
+        self._put(*shown)
 
     def refuse(self, error: PlaygroundError) -> None:
         """Make an error its only event; called by its creator, in the reader's event loop."""
@@ -167,11 +169,15 @@ class Generation:
         for observer in self._observers:
             observer.ended()
 
-    def _put(self, item: Event | object) -> None:
+    def _put(self, *items: Event | object) -> None:
         if threading.get_ident() == self._thread:
-            self._events.put_nowait(item)
+            self._put_now(items)
             return
         try:
-            self._loop.call_soon_threadsafe(self._events.put_nowait, item)
+            self._loop.call_soon_threadsafe(self._put_now, items)
         except RuntimeError:
-            log.debug("the reader's event loop is closed; its event is dropped")
+            log.debug("the reader's event loop is closed; its events are dropped")
+
+    def _put_now(self, items: Iterable[Event | object]) -> None:
+        for item in items:
+            self._events.put_nowait(item)

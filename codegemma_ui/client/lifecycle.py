@@ -62,7 +62,7 @@ class Lifecycle:
         settings: the operator's choices.
         queue: switches wait in it.
         running: generations that the worker works on; a crash ends them.
-        on_event: gets what the worker says of requests.
+        on_events: gets the events of requests that the worker sent together.
         command: builds the worker's command.
         clock: seconds; only differences count.
 
@@ -86,12 +86,12 @@ class Lifecycle:
         settings: Settings,
         queue: RequestQueue,
         running: Running,
-        on_event: Callable[[dict[str, Any]], None],
+        on_events: Callable[[list[dict[str, Any]]], None],
         command: Command | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._settings, self._queue, self._running, self._clock = settings, queue, running, clock
-        self._on_event = on_event
+        self._on_events = on_events
         self._worker_command = command or partial(worker_command, settings=settings)
         most = settings.context_length
         self.lock = threading.RLock()
@@ -467,7 +467,7 @@ class Lifecycle:
         process = worker.start(
             self._command(worker),
             switch.report,
-            self._on_event,
+            self._on_events,
             lambda code: self._on_crash(worker, code),
         )
         switch.waits_for(process)

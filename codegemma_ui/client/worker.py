@@ -21,6 +21,7 @@ from codegemma_ui.client.heartbeat import Heartbeat
 from codegemma_ui.errors import LoadFailed, NotEnoughMemory
 from codegemma_ui.ipc.messages import Loaded
 from codegemma_ui.ipc.parent import LineProcess, environment
+from codegemma_ui.machine import huge_pages
 from codegemma_ui.presets.memory import Narrowed
 
 log = logging.getLogger(__name__)
@@ -73,7 +74,7 @@ class Worker:
         self,
         command: Sequence[str],
         on_state: Callable[[str, float | None], None],
-        on_event: Callable[[dict[str, Any]], None],
+        on_events: Callable[[list[dict[str, Any]]], None],
         on_crash: Callable[[int], None],
     ) -> LineProcess:
         """Start the process. The callbacks are called on a separate thread.
@@ -81,7 +82,7 @@ class Worker:
         Args:
             command: program and arguments.
             on_state: gets phase and progress while it starts.
-            on_event: gets messages about requests.
+            on_events: gets the events of requests that came together, in order.
             on_crash: gets its exit code, if it had come up.
         """
 
@@ -110,7 +111,7 @@ class Worker:
                     error = LoadFailed(message["message"], hint, code)
                     self._came_up.set_exception(error)
                 case _:
-                    on_event(message)
+                    on_events(message["events"])
 
         def on_exit(code: int) -> None:
             self._heartbeat.end()
@@ -122,7 +123,9 @@ class Worker:
             else:
                 self._came_up.set_exception(self.ended_while_loading())
 
-        self.process = LineProcess(command, environment(), on_message, on_exit)
+        given = environment()
+        given |= huge_pages.variables(given)
+        self.process = LineProcess(command, given, on_message, on_exit)
         self._heartbeat.start()
         return self.process
 

@@ -34,6 +34,7 @@ COMMANDS = {
     "bench": "bench",
     "eval": "evaluate.command",
     "export": "export.command",
+    "compile": "compile",
     "presets": "presets",
     "doctor": "doctor",
 }

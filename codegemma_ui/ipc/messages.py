@@ -395,6 +395,9 @@ def event_to_dict(event: Event) -> dict[str, Any]:
     return values
 
 
+_FIELDS = {kind: tuple(one.name for one in fields(kind)) for kind in _EVENTS.values()}
+
+
 def event_from_dict(raw: Mapping[str, Any]) -> Event:
     """Parse the event of a flat object; unknown keys are ignored.
 
@@ -404,7 +407,7 @@ def event_from_dict(raw: Mapping[str, Any]) -> Event:
     kind = _EVENTS.get(raw.get("event", ""))
     if kind is None:
         raise ValueError(f"event must be one of {', '.join(_EVENTS)}. Received: {raw!r}")
-    values = {one.name: raw[one.name] for one in fields(kind) if one.name in raw}
+    values = {name: raw[name] for name in _FIELDS[kind] if name in raw}
     if kind is TokenEvent:
         values["alternatives"] = tuple(Alternative(**each) for each in values["alternatives"])
     for name in ("token_ids", "roles"):

@@ -25,8 +25,9 @@ BACKENDS = ("tensorflow", "jax", "torch")
 
 OPENAI = "openai"
 """Backend for a model on a remote server, named after its client library."""
-TOGETHER = ("jax",)
-"""Backends that decode several requests of one model concurrently; others process them in turn."""
+TOGETHER = ("jax", "torch")
+"""Backends that decode several requests of one model concurrently; others process them in turn, and so does
+torch with a large model, or int4, on a CPU."""
 
 _EXTRAS: dict[str, Extra] = {
     "tensorflow": "",

@@ -63,7 +63,7 @@ def needed(preset: Preset, backend: str, dtype: str, at_once: int = 1) -> int | 
     need = preset.memory_bytes(dtype, activations(dtype))
     if need is None:
         return None
-    need += int(1.1 * batch_rows(backend, at_once) * preset.cache_bytes(activations(dtype)))
+    need += int(1.1 * batch_rows(preset, backend, at_once) * preset.cache_bytes(activations(dtype)))
     if machine.gpus():
         return need
     compiles = backend == "torch" and (preset.parameters or 0) < LARGE
@@ -71,10 +71,11 @@ def needed(preset: Preset, backend: str, dtype: str, at_once: int = 1) -> int | 
     return need + (backend == "tensorflow") * TENSORFLOW_MORE_BYTES.get(dtype, 0)
 
 
-def batch_rows(backend: str, at_once: int) -> int:
+def batch_rows(preset: Preset, backend: str, at_once: int) -> int:
     """Return the rows of the common cache of requests that are decoded together; a prompt is prefilled in a
     cache beside it."""
-    return at_once if at_once > 1 and backend in machine.TOGETHER else 0
+    in_turn = backend == "torch" and (preset.parameters or 0) >= LARGE and not machine.gpus()
+    return at_once if at_once > 1 and backend in machine.TOGETHER and not in_turn else 0
 
 
 def activations(dtype: str) -> str:
@@ -196,7 +197,7 @@ def hint(
             steps.append(
                 f"choose a smaller model, such as {max(smaller, key=lambda one: smaller[one])}"
             )
-    if batch_rows(backend, at_once) and fits(needed(preset, backend, dtype) or 0):
+    if batch_rows(preset, backend, at_once) and fits(needed(preset, backend, dtype) or 0):
         steps.append("lower --max-concurrency")
     steps.append("close other programs")
     advice = _either(steps)

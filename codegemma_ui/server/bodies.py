@@ -40,6 +40,9 @@ WAIT_S = 10.0
 GIVEN_BACK_BYTES = 8 * 2**20
 """Bytes of longer bodies handled, after which memory is returned to the system."""
 
+QUIET_S = 2.0
+"""Seconds after the last longer body until it is returned again."""
+
 EVENT_S = 5.0
 """Seconds for which an accepted event keeps the room of its body. The texts of a longer event are bounded by
 the limits of a completion, and its place by the length of the queue."""
@@ -87,6 +90,7 @@ class LongBodies:
         self._left, self._most_arriving = most, most_arriving
         self._arriving: dict[Body, int] = {}  # in the order in which they began
         self._handled = 0
+        self._later: asyncio.TimerHandle | None = None
         self._changed = asyncio.Condition()
 
     def body(self, receive: Receive) -> Body:
@@ -112,6 +116,10 @@ class LongBodies:
         """Record that a body has stopped arriving."""
         self._arriving.pop(body, None)
 
+    @staticmethod
+    def _give_back() -> None:
+        asyncio.get_running_loop().run_in_executor(None, returned_memory.give_back)
+
     async def take(self, size: int) -> None:
         """Wait for room for a body that has arrived, and take it.
 
@@ -128,9 +136,12 @@ class LongBodies:
     async def release(self, size: int) -> None:
         """Free the room of a body that was handled."""
         self._handled += size
+        if self._later is not None:
+            self._later.cancel()
+        self._later = asyncio.get_running_loop().call_later(QUIET_S, self._give_back)
         if self._handled >= GIVEN_BACK_BYTES:
             self._handled = 0
-            asyncio.get_running_loop().run_in_executor(None, returned_memory.give_back)
+            self._give_back()
         async with self._changed:
             self._left += size
             self._changed.notify_all()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from codegemma_ui.client.client import EngineClient
@@ -34,24 +35,30 @@ class _Observed:
     tokens: int = 0
     result: str = ABANDONED
 
-    def event(self, event: Event) -> None:
-        now = time.monotonic()
-        match event:
-            case TokenEvent() if not event.forced:
-                if self.first_s is None:
-                    self.first_s = now
-                    self.metrics.first_token.observe(now - self.arrived_s)
-                else:
-                    self.metrics.between_tokens.observe(now - self.latest_s)
-                self.latest_s = now
-                self.tokens += 1
-                self.metrics.tokens.inc()
-            case DoneEvent():
-                self.result = event.stop_reason or "done"
+    def events(self, events: Sequence[Event]) -> None:
+        self._count(sum(isinstance(one, TokenEvent) and not one.forced for one in events))
+        match events[-1]:
+            case DoneEvent() as last:
+                self.result = last.stop_reason or "done"
             case CancelledEvent():
                 self.result = "cancelled"
-            case ErrorEvent():
-                self.result = event.code
+            case ErrorEvent() as last:
+                self.result = last.code
+
+    def _count(self, new: int) -> None:
+        """Count so many new tokens, which share the time since the last ones."""
+        if not new:
+            return
+        now, later = time.monotonic(), new
+        if self.first_s is None:
+            self.first_s = self.latest_s = now
+            self.metrics.first_token.observe(now - self.arrived_s)
+            later -= 1
+        for _ in range(later):
+            self.metrics.between_tokens.observe((now - self.latest_s) / later)
+        self.latest_s = now
+        self.tokens += new
+        self.metrics.tokens.inc(new)
 
     def ended(self) -> None:
         self.metrics.requests.labels(self.result).inc()

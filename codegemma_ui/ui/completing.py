@@ -26,10 +26,6 @@ from codegemma_ui.ui.strings import Language
 from codegemma_ui.ui.views import suffix, take, tokens
 from codegemma_ui.ui.views.take import Unfinished
 
-LIVE_PROGRAM_CHARACTERS = 20_000
-"""A longer program is shown when the stream ends, since each update sends all of it."""
-
-
 Complete = Callable[[render.Run, Language, str | None], AsyncGenerator[Updates]]
 """Runs a completion for a session, and yields the updates of the page."""
 
@@ -81,10 +77,10 @@ def wire(page: Page, client: EngineClient, calls: Calls) -> Complete:
         if news.prompt:
             updates[page.raw_prompt] = render.raw_prompt(run, language)
         if news.middle:
-            updates[page.middle] = run.middle
+            updates[page.middle] = run.middle  # of which Gradio sends what is new
+        if news.begins:  # `static/streaming.js` shows the rest in these
             updates[page.raw_output] = render.raw_output(run, language)
-            if len(run.prefix) + len(run.suffix) <= LIVE_PROGRAM_CHARACTERS:
-                updates[page.program] = render.program(run, language)
+            updates[page.program] = render.program(run, language)
         return updates
 
     async def show_completion(
@@ -194,10 +190,11 @@ def wire(page: Page, client: EngineClient, calls: Calls) -> Complete:
 
 @dataclass(frozen=True)
 class News:
-    """The content of an update: the prompt, or more of the middle."""
+    """The content of an update: the prompt, or more of the middle, or the beginning of it."""
 
     prompt: bool
     middle: bool
+    begins: bool
 
 
 def _ending(payload: Mapping[str, Any]) -> str:
@@ -259,10 +256,10 @@ async def follow(
                 run.warm = client.status().warm
             if run.first_token_s is None and run.written:
                 run.first_token_s = run.seen_s
-            grown = run.middle != middle
+            grown, begins = run.middle != middle, not middle and bool(run.middle)
             middle = run.middle
             if run.progress.last is None:
-                yield News(prompt=new_prompt, middle=grown)
+                yield News(prompt=new_prompt, middle=grown, begins=begins)
     run.stopped = run.progress is None or run.progress.last is None
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
 from dataclasses import asdict
 from typing import Any
 
@@ -19,6 +21,9 @@ from codegemma_ui.ui.strings import Language, text
 from codegemma_ui.ui.views import boundaries as boundaries_view
 from codegemma_ui.ui.views import xray
 
+LONG_CHARACTERS = 20_000
+"""In both editors: from here on a count takes seconds and much memory."""
+
 
 def wire(page: Page, client: EngineClient) -> None:
     """Connect the editors and the controls around them."""
@@ -28,7 +33,16 @@ def wire(page: Page, client: EngineClient) -> None:
 
 
 def _wire_counting(page: Page, client: EngineClient) -> None:
-    def count(
+    long_ones = threading.Lock()
+
+    def count(*given: Any) -> Updates:
+        """Count; long texts one after the other, since each takes up to 120 MB meanwhile."""
+        _, before, after, *_ = given
+        long = len(before or "") + len(after or "") > LONG_CHARACTERS
+        with long_ones if long else contextlib.nullcontext():
+            return counted(*given)
+
+    def counted(
         auto_length: bool,
         prefix: str,
         suffix: str,

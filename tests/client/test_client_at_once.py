@@ -99,13 +99,13 @@ def test_where_the_worker_dies_all_are_told_and_it_comes_up_again(client: Engine
 
 
 def test_a_backend_that_takes_one_says_so() -> None:
-    client = make_client(backend="torch", max_concurrency=AT_ONCE)
+    client = make_client(backend="tensorflow", max_concurrency=AT_ONCE)
     client.start()
     try:
         wait_for(client, "ready")
         status = client.status()
         assert status.at_once == 1
-        assert "torch takes one request at a time" in (status.note or "")
+        assert "tensorflow takes one request of this model at a time" in (status.note or "")
         assert "jax" in (status.note or "")
     finally:
         client.close()
@@ -147,4 +147,6 @@ def test_a_cache_for_each_counts_before_anything_is_loaded(monkeypatch: pytest.M
     check_memory(choice)
     with pytest.raises(NotEnoughMemory, match="lower --max-concurrency"):
         check_memory(choice, at_once=8)
-    check_memory(replace(choice, backend="torch"), at_once=8)  # it takes one at a time
+    # They take one at a time, torch that of a large model.
+    for backend in ("tensorflow", "torch"):
+        check_memory(replace(choice, backend=backend), at_once=8)

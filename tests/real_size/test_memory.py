@@ -15,6 +15,9 @@ from benchmarks.speed.weights import Model
 from codegemma_ui import Playground, machine
 from codegemma_ui.presets import memory
 
+LATER_BYTES = memory.TORCH_COMPILES_BYTES + 250_000_000
+"""What torch takes after its first completion, when it traces most programs and compiles all of them."""
+
 WITHIN = 0.15
 
 
@@ -35,8 +38,8 @@ def test_the_peak_is_what_was_told(
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))  # a first start: every program is compiled
     told = memory.needed(model.preset, backend, dtype)
     assert told is not None
-    if backend == "torch":  # its compiler continues for minutes
-        told -= memory.TORCH_COMPILES_BYTES
+    if backend == "torch":  # for minutes
+        told -= LATER_BYTES
     with Playground(model.folder, backend=backend, dtype=dtype) as playground:
         playground.complete("value = 1\n" * 400, max_length=1600)
         peak = processes.peak_bytes(processes.worker_of(psutil.Process(os.getpid())))

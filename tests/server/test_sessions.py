@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gradio as gr
+import pytest
 
 from codegemma_ui.server.sessions import Session, Sessions, size
 
@@ -27,6 +28,17 @@ def test_a_page_keeps_of_its_own_what_a_value_is_checked_by_and_no_other_control
     assert session[note._id] is note
     assert session[run._id] == {"text": "x" * 1000}
     assert session.bytes > 1000
+
+
+def test_a_new_session_asks_no_control_for_its_configuration(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with gr.Blocks() as blocks:
+        gr.Dropdown(["a"])
+    sessions = Sessions()
+    sessions.set_blocks(blocks)
+    monkeypatch.setattr(gr.Dropdown, "get_config", pytest.fail)
+    assert list(sessions["one"].components) == []
 
 
 class Plain:

@@ -55,6 +55,7 @@ writing = threading.Lock()
 
 def write(message: dict) -> None:
     with writing:
+        message = {"events": [message]} if "request_id" in message else message
         print(json.dumps(message), flush=True)
 
 
@@ -203,7 +204,9 @@ def write_slowly(request_id: str, request: dict, pause_s: float) -> None:
 
 
 def main() -> None:
-    at_once = int(options.get("--max-concurrency", "1")) if options["--backend"] != "torch" else 1
+    at_once = (
+        int(options.get("--max-concurrency", "1")) if options["--backend"] != "tensorflow" else 1
+    )
     threading.Thread(target=read, daemon=True).start()
     write({"worker": "state", "state": "loading"})
     print("a library that prints")

@@ -14,7 +14,8 @@ OPTIONS = dict(zip(sys.argv[1::2], sys.argv[2::2], strict=True))
 
 
 def write(**message: object) -> None:
-    print(json.dumps(message), flush=True)
+    said = {"events": [message]} if "request_id" in message else message
+    print(json.dumps(said), flush=True)
 
 
 def complete(request_id: str, request: dict) -> None:

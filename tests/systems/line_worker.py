@@ -13,6 +13,7 @@ from dataclasses import asdict
 from typing import Any
 
 from codegemma_ui.ipc.child import Inbox, take_stdout
+from codegemma_ui.ipc.event_writer import EventWriter
 from codegemma_ui.ipc.messages import (
     CancelledEvent,
     DoneEvent,
@@ -20,19 +21,19 @@ from codegemma_ui.ipc.messages import (
     Loaded,
     PromptEvent,
     TokenEvent,
-    event_to_dict,
 )
 
 options = dict(zip(sys.argv[1::2], sys.argv[2::2], strict=True))
 write = take_stdout()
 inbox = Inbox(write)
+writer = EventWriter(write)
 
 
 def answer(message: dict[str, Any]) -> None:
     request_id, request = message["request_id"], message["request"]
 
     def send(event: Event) -> None:
-        write({"request_id": request_id, **event_to_dict(event)})
+        writer.send(request_id, event)
 
     def token(index: int, text: str) -> None:
         send(TokenEvent(index=index, id=100 + index, text=text, logprob=-0.5, alternatives=()))

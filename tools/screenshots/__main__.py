@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -25,7 +26,6 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from codegemma_ui import presets
 from codegemma_ui.client.client import EngineClient
-from codegemma_ui.ipc.messages import Event
 from codegemma_ui.server import serving
 from codegemma_ui.settings import Settings
 from codegemma_ui.ui import layout
@@ -64,14 +64,10 @@ class SlowClient(EngineClient):
 
     pause_s = 0.0
 
-    def __init__(self, settings: Settings) -> None:
-        super().__init__(settings)
-        self.observers.append(lambda: self)
-
-    def event(self, event: Event) -> None:  # noqa: ARG002
-        time.sleep(self.pause_s)
-
-    def ended(self) -> None: ...
+    def _on_events(self, messages: list[dict[str, Any]]) -> None:
+        for message in messages:
+            time.sleep(self.pause_s)
+            super()._on_events([message])
 
 
 def main() -> None:

@@ -40,6 +40,9 @@ MAX_VALUES = 20_000
 SEND_S = 30.0
 """Seconds after which a client that reads nothing of a stream is considered gone."""
 
+TOGETHER_BYTES = 65_536
+"""Events of a stream are sent together up to this length: joining longer ones would hold each twice."""
+
 _OURS = re.compile(r"/(?:infill|health|v1(?:/.*)?)", re.DOTALL)
 
 Form = completions.CompletionForm | infill.InfillForm
@@ -228,13 +231,28 @@ class _Answer(Response):
         return None
 
     async def _events(self) -> AsyncIterator[bytes]:
+        """Yield what has arrived by then, together: sending a part costs as much as many tokens."""
+        part, ended = b"", False
+        while not ended:
+            pieces = [await self._ready.get()]
+            while not self._ready.empty():
+                pieces.append(self._ready.get_nowait())
+            for event in map(self._written, pieces):
+                if part and len(part) + len(event) > TOGETHER_BYTES:
+                    yield part
+                    part = b""
+                part += event
+            if part:
+                yield part
+            part, ended = b"", not isinstance(pieces[-1], Piece)
+
+    def _written(self, piece: Piece | Problem | None) -> bytes:
+        """Return the events that write a piece, a problem, or the end."""
         form = self._form
-        while isinstance(piece := await self._ready.get(), Piece):
-            if form.tells(piece):
-                yield _event(form.part(piece))
-        for event in form.last(self._writing) if piece is None else [piece.body]:
-            yield _event(event)
-        yield form.closing
+        if isinstance(piece, Piece):
+            return _event(form.part(piece)) if form.tells(piece) else b""
+        last = form.last(self._writing) if piece is None else [piece.body]
+        return b"".join(map(_event, last)) + form.closing
 
 
 def _event(fields: dict[str, Any]) -> bytes:

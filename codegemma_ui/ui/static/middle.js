@@ -1,12 +1,16 @@
-// The middle's pane: its button copies the exact text; Ctrl+A in it selects that text and nothing else of the page,
-// and what is copied from there by hand is exact too, since the editor renders visible lines only.
+// The middle's pane: its button copies the exact text; Ctrl+A in it selects that text and nothing else of the page.
+// The selection is the editor's own, which holds while the editor draws itself again and covers lines that are not drawn.
 (() => {
   const playground = (window.playground ??= {});
-  const content = () => document.querySelector("#middle .cm-content");
-  const whole = () => content() && getSelection().containsNode(content(), true) && getSelection().anchorNode === content();
+  const whole = () => {
+    const view = playground.editors.view("middle");
+    const { from, to } = view?.state.selection.main ?? {};
+    return view?.hasFocus && to > from && to - from === view.state.doc.length;
+  };
   const select = () => {
-    content()?.focus();
-    if (content()) getSelection().selectAllChildren(content());
+    const view = playground.editors.view("middle");
+    view?.focus();
+    view?.dispatch({ selection: { anchor: 0, head: view.state.doc.length } });
   };
   const exact = (text) => {
     const crlf = document.querySelector("#ending input[value=CRLF]")?.checked;
@@ -37,9 +41,14 @@
     true,
   );
 
-  document.addEventListener("copy", (event) => {
-    if (!whole()) return;
-    event.clipboardData.setData("text/plain", exact(playground.editors.text("middle")));
-    event.preventDefault();
-  });
+  document.addEventListener(
+    "copy",
+    (event) => {
+      if (!whole()) return;
+      event.clipboardData.setData("text/plain", exact(playground.editors.text("middle")));
+      event.preventDefault();
+      event.stopImmediatePropagation();
+    },
+    true,
+  );
 })();

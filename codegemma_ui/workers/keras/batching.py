@@ -177,6 +177,7 @@ class BatchedDecoder(Decoder):
         stops = np.stack([stop_array(())] * rows)
         params = _stacked([GREEDY] * rows)
         self.steps.decode_batch(cache, zeros, zeros, zeros, stops, params, _nothing)
+        self._ran.add(_batch_program(rows, length))
         if length == self._lengths[-1]:
             self._open = rows
 
@@ -315,7 +316,7 @@ class BatchedDecoder(Decoder):
         most = _fair_share(whole, waiting)
         slots = self._slots
         self._wait_for(_batch_program(*shape))
-        compilations, started = self.steps.compilations, self._clock()
+        ran, started = self._has_run(_batch_program(*shape)), self._clock()
         self._cache, batch = self.steps.decode_batch(
             self._cache,
             np.array([row.last if row else PADDING_ID for row in slots], np.int32),
@@ -326,7 +327,7 @@ class BatchedDecoder(Decoder):
             self._deliver_all,
         )
         steps = max(len(each.ids) for each in batch)
-        if self.steps.compilations == compilations:
+        if ran:
             spent = (self._clock() - started) / steps
             self._row_step_s[shape] = spent if step_s is None else 0.8 * step_s + 0.2 * spent
         for row, each in zip(slots, batch, strict=True):

@@ -1,8 +1,9 @@
-"""Persistent folders for compiled programs, one per backend.
+"""Persistent folders for compiled programs, one per backend and processor.
 
 Frameworks' own cache settings are left as the user set them. If a file in our folder is damaged, the whole
 folder is deleted (a few MB, rebuilt as programs are compiled). Frameworks detect some damage themselves, but
-they execute machine code with a flipped bit, so checksums are kept beside the compiled files.
+they execute machine code with a flipped bit, so checksums are kept beside the compiled files. Each kind of
+processor has a folder of its own, since an image or a home directory may come to another machine.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import contextlib
 import hashlib
 import json
 import os
+import platform
 import re
 import struct
 import sys
@@ -18,6 +20,7 @@ import tempfile
 import warnings
 import zlib
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +31,15 @@ PLAIN = re.compile(r"[\w./+,@%:=-]+", re.ASCII)
 
 SUMS = "sums.json"
 
+INSTRUCTIONS = (
+    *("abm", "adx", "aes", "amx", "avx", "bmi", "f16c", "fma", "gfni", "movbe", "pclmul", "popcnt"),
+    *("sha_", "sse", "ssse", "vaes", "vpclmul"),
+)
+"""Beginnings of the flags of x86 that compilers use; others tell of the kernel and the virtual machine."""
+
 MAX_KEPT_BYTES = 2**30
 """Limit per backend. Beyond it, the least recently used programs are deleted until half remains: those of
-older versions and of models no longer run."""
+older versions, of other processors and of models no longer run."""
 
 _folder: Path | None = None  # our folder, in use by this process
 _problem = ""
@@ -48,14 +57,14 @@ def use(backend: str, keep: bool = True) -> None:
     """
     global _folder, _problem, _damaged, _given_up
     _folder, _problem, _damaged, _given_up = None, "", "", None
-    found = cache_folder.usable(backend)
+    found = cache_folder.usable(backend, processor())
     _USE[backend](found if keep else cache_folder.Usable(None))
     if not keep:
         _given_up = found.folder
     elif _folder is not None:
         if not _is_whole(_folder):
             discard()
-        trim(_folder, MAX_KEPT_BYTES)
+        trim(_folder.parent, MAX_KEPT_BYTES)
 
 
 def trim(folder: Path, most_bytes: int) -> None:
@@ -155,6 +164,21 @@ def _is_library(file: Path) -> bool:
     (offset,) = struct.unpack_from("<Q", head, 0x28)
     entry_size, entries = struct.unpack_from("<HH", head, 0x3A)
     return bool(offset + entry_size * entries <= size)
+
+
+@cache
+def processor() -> str:
+    """Return a name for the instruction sets for which compilers write machine code here, such as
+    "x86_64-1f0c6a3e"."""
+    known: list[str] = []
+    # Elsewhere than on Linux a processor does not change under a folder.
+    with contextlib.suppress(OSError):
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+        line = re.search(r"^(?:flags|Features)\s*:(.*)$", text, re.MULTILINE)
+        arm = platform.machine().startswith(("aarch64", "arm"))
+        every = line[1].split() if line else []
+        known = sorted(one for one in every if arm or one.startswith(INSTRUCTIONS))
+    return f"{platform.machine()}-{zlib.crc32(' '.join(known).encode()):08x}"
 
 
 def _sums_of(folder: Path) -> dict[str, int]:

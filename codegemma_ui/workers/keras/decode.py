@@ -170,6 +170,8 @@ class Decoder:
         beside = self.steps.warms_up_concurrently
         self._tries = ThreadPoolExecutor(1, "warm-up") if beside else self._thread
         self._trying: dict[Hashable, Future[None]] = {}  # by program key
+        self._untried: set[Hashable] = set()  # the warm-up comes to these later
+        self._ran: set[Hashable] = set()
 
     # Warm-up
 
@@ -183,16 +185,21 @@ class Decoder:
             The number of ready programs and the total: at the start, after each, and periodically.
         """
         programs = self._programs()
-        yield 0, len(programs)
-        for done, (name, run) in enumerate(programs, start=1):
-            trying = self._trying[name] = self._tries.submit(run)
-            while not futures.wait([trying], POLL_S).done:
-                yield done - 1, len(programs)
-            del self._trying[name]
-            trying.result()
-            if done == len(programs):
-                self.steps.warmed()
-            yield done, len(programs)
+        self._untried = {name for name, _ in programs}
+        try:
+            yield 0, len(programs)
+            for done, (name, run) in enumerate(programs, start=1):
+                trying = self._trying[name] = self._tries.submit(run)
+                while not futures.wait([trying], POLL_S).done:
+                    yield done - 1, len(programs)
+                del self._trying[name]
+                trying.result()
+                self._untried.discard(name)
+                if done == len(programs):
+                    self.steps.warmed()
+                yield done, len(programs)
+        finally:
+            self._untried.clear()
 
     def _programs(self) -> list[tuple[Hashable, Callable[[], None]]]:
         """Return each program's key and a function that runs it once. A chunk's key is its cache's length and
@@ -203,6 +210,16 @@ class Decoder:
             names += [(length, size) for size in (short, 1, *longer, shortest)]
         names.insert(2, (self.cache_lengths[0], 0))
         return [((length, size), partial(self._try, length, size)) for length, size in names]
+
+    def _has_run(self, program: Hashable) -> bool:
+        """Return whether a program that decodes has run before. Its first run compiles it, and is not timed.
+
+        The number of compilations does not tell: while the warm-up compiles others, no burst would be timed,
+        and tokens would come one to a pass.
+        """
+        ran = program in self._ran
+        self._ran.add(program)
+        return ran
 
     def _try(self, length: int, size: int) -> None:
         if size > CHUNKS[1] and self.pass_times.too_slow_to_try(size):
@@ -222,6 +239,7 @@ class Decoder:
                 self.steps.sample(scores, Sampler(Sampling(temperature=1.0), 1).at(0))
             elif self.pass_times.unknown(size):
                 self._timed(cache, ids, 0, 0, stops)
+        self._ran.add((length, size))
 
     def _wait_for(self, name: Hashable) -> None:
         """Wait for a compilation in progress instead of starting it a second time."""
@@ -334,7 +352,7 @@ class Decoder:
             if draft is not None:
                 draft.extend([choice.id for choice in choices])
                 guess = draft.guess()[: left - 1]
-            if guess and budget.worth_it(len(guess)):
+            if guess and self._verifies() and budget.worth_it(len(guess)):
                 under_way = self._submit(turn, self._verify, last, guess, stops, budget)
             else:
                 most, params = min(left, budget.burst), sampler.at(made)
@@ -490,18 +508,23 @@ class Decoder:
         count = max(1, min(count, fitting))
         cached = self.prefix_cache.take_last()
         self._wait_for((cached.length, 1))
-        compilations, started = self.steps.compilations, self._clock()
+        ran, started = self._has_run((cached.length, 1)), self._clock()
         cached.cache, batch = self.steps.decode(
             cached.cache, token, len(cached.tokens), count, stops, params
         )
         choices = choices_of(batch)
-        if self.steps.compilations == compilations:
+        if ran:
             spent = (self._clock() - started) / len(choices)
             self._step_s = spent if self._step_s is None else _smoothed(self._step_s, spent)
         cached.tokens += [token, *(choice.id for choice in choices[:-1])]
         self.prefix_cache.put(cached)
         budget.wrote(len(choices))
         return choices
+
+    def _verifies(self) -> bool:
+        """Return whether a draft can be verified without waiting for its program."""
+        cached = self.prefix_cache.cached  # empty if a newer iterator has taken them
+        return not cached or (cached[-1].length, VERIFY_TOKENS) not in self._untried
 
     def _verify(
         self, token: int, guess: list[int], stops: np.ndarray, budget: DraftBudget
@@ -513,7 +536,7 @@ class Decoder:
         ids = np.full(VERIFY_TOKENS, PADDING_ID, np.int32)
         ids[: 1 + len(guess)] = token, *guess
         cached = self.prefix_cache.take_last()
-        compilations, started = self.steps.compilations, self._clock()
+        ran, started = self._has_run((cached.length, VERIFY_TOKENS)), self._clock()
         cached.cache, batch, _ = self._pass(cached.cache, ids, len(cached.tokens), 0, stops)
         choices = []
         for row, choice in enumerate(choices_of(batch)[: 1 + len(guess)]):
@@ -522,7 +545,7 @@ class Decoder:
             choices.append(choice)
             if choice.id in stops or row == len(guess) or choice.id != guess[row]:
                 break
-        if self.steps.compilations == compilations and self._step_s is not None:
+        if ran and self._step_s is not None:
             cost = (self._clock() - started) / self._step_s
             self._verify_cost = _smoothed(self._verify_cost, cost)
             budget.verified(len(choices), cost)

@@ -16,12 +16,17 @@ from codegemma_ui.errors import LoadFailed
 from codegemma_ui.machine import framework_variables
 from codegemma_ui.workers.keras import compiled
 
+UNUSED = ("IPython", "kagglehub", "matplotlib", "pandas")
+"""Packages that Keras and keras-hub import if they are there: for notebooks, plots, tables and downloads."""
+
+_TENSORFLOW = ("tensorflow", "tensorflow_text")
+
 
 def before_import(backend: str, torch_device: str = "auto", keep_compiled: bool = True) -> None:
-    """Set what the frameworks read at import, and keep tensorflow out of a jax or torch process.
+    """Set what the frameworks read at import, and keep out of the process what Keras would import unused.
 
     keras-hub works without tensorflow (it tokenises through sentencepiece). Not importing it starts about 4 s
-    faster and leaves the GPU to the one framework that needs it.
+    faster and leaves the GPU to the one framework that needs it. `UNUSED` takes another second.
 
     Args:
         backend: Keras backend.
@@ -33,9 +38,9 @@ def before_import(backend: str, torch_device: str = "auto", keep_compiled: bool 
     """
     framework_variables.settle(os.environ, backend)
     _name_the_user()
-    if backend != "tensorflow":
-        for name in ("tensorflow", "tensorflow_text"):
-            sys.modules[name] = None  # type: ignore[assignment]  # importing it now fails
+    others = {"tensorflow": ("jax",), "torch": ("jax", *_TENSORFLOW), "jax": _TENSORFLOW}[backend]
+    for name in (*UNUSED, *others):
+        sys.modules[name] = None  # type: ignore[assignment]  # importing it now fails
     compiled.use(backend, keep_compiled)
     if backend == "torch":
         # Huge pages: CodeGemma 2B in bfloat16 decodes 1.15 times as fast (two cores).

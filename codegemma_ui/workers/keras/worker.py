@@ -3,9 +3,9 @@
 It reads `{"op": "complete", "request_id": …, "request": {…}}`, `{"op": "cancel", "request_id": …}` and
 `{"op": "ping"}`, which a dedicated thread answers with `{"worker": "alive"}`. It writes
 `{"worker": "state", …}` during start-up, then `{"worker": "loaded", …}` or `{"worker": "failed", …}`, and
-each request's events with its `request_id`. What most requests need is compiled before "loaded", the rest
-while idle; `{"worker": "warm", …}` reports the progress. It exits when stdin closes, so that an orphan cannot
-hold the GPU.
+`{"events": […]}`, where each event has the `request_id` of its request. What most requests need is compiled
+before "loaded", the rest while idle; `{"worker": "warm", …}` reports the progress. It exits when stdin
+closes, so that an orphan cannot hold the GPU.
 
 Requests run one at a time, in order of arrival. With `--max-concurrency` above 1, on a backend that supports
 batches, up to that many run concurrently, each with its own cancellation and time limit.
@@ -17,6 +17,7 @@ import argparse
 import os
 import signal
 import sys
+import time
 import traceback
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -26,7 +27,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from codegemma_ui.errors import LoadFailed, NotEnoughMemory
 from codegemma_ui.ipc.child import Inbox, take_stdout, write_failure
-from codegemma_ui.ipc.messages import CompletionRequest, ErrorEvent, Loaded, event_to_dict
+from codegemma_ui.ipc.event_writer import EventWriter
+from codegemma_ui.ipc.messages import CompletionRequest, ErrorEvent, Loaded
 from codegemma_ui.workers.keras import compiled, framework
 from codegemma_ui.workers.keras.failures import readable
 
@@ -36,6 +38,10 @@ if TYPE_CHECKING:
 
 POLL_S = 0.25
 """Seconds between two checks on background compilation."""
+
+REST_S, MOST_REST_S = 0.5, 5.0
+"""Seconds without a request before compiling goes on, since a person who types would wait for the next
+program; and seconds after which it goes on in any case."""
 
 COMPILED_FIRST = 2
 """Programs compiled before the first request: prefill of a short prompt, and decode."""
@@ -105,7 +111,17 @@ class WarmUp:
         self._programs = decoder.warm_up()
         self._ready, self._total = next(self._programs)
         self._reported: dict[str, Any] = {}
-        self.pause_s: float | None = 0
+        self._pause_s: float | None = 0
+        self._rests_until = self._went_on = 0.0
+        self._failure: str | None = None
+
+    @property
+    def pause_s(self) -> float | None:
+        """Return the time to wait for a request before the next `advance`; None means indefinitely."""
+        if self._pause_s == 0:
+            until = min(self._rests_until, self._went_on + MOST_REST_S)
+            return max(0.0, until - time.monotonic())
+        return self._pause_s
 
     def first(self, count: int) -> None:
         """Compile the first `count` programs, raising any failure."""
@@ -116,42 +132,51 @@ class WarmUp:
                 self._write({"worker": "state", "state": "warming", "progress": reported / count})
             self._ready, self._total = next(self._programs)
         self._write({"worker": "state", "state": "warming", "progress": 1.0})
+        self._went_on = time.monotonic()
+        self._rests_until = self._went_on + REST_S
 
     def advance(self, compiles: bool) -> None:
-        """Compile one more program if `compiles`, and report the state.
+        """Compile one more program if `compiles`, else rest before the next one; report the state.
 
-        `pause_s` is then the time to wait for a request before the next call; None means indefinitely.
+        What cannot be compiled ahead, for lack of memory for example, is left to the requests that need it.
         """
-        if compiles and self.pause_s == 0:
+        now = time.monotonic()
+        if not compiles:
+            self._rests_until = now + REST_S
+        overdue = now >= self._went_on + MOST_REST_S
+        if self._pause_s == 0 and (overdue or (compiles and now >= self._rests_until)):
             try:
                 before = self._ready
                 self._ready, self._total = next(self._programs)
                 if self._ready > before:
+                    self._went_on = time.monotonic()
                     framework.return_free_memory()
             except StopIteration:
-                self.pause_s = POLL_S
-            except Exception:  # such as too little memory: a request that needs it will report it
+                self._pause_s = POLL_S
+            except Exception as error:
                 traceback.print_exc()
+                self._failure = f"Not everything could be compiled ahead: {readable(error)}"
+                self._total = self._ready
                 self._decoder.steps.warmed()  # what has been compiled is usable
-                self.pause_s = POLL_S
+                self._pause_s = POLL_S
         behind = self._decoder.steps.compiling
-        if self.pause_s and not behind:
-            self.pause_s = None
+        if self._pause_s != 0:
+            self._pause_s = POLL_S if behind else None
         message = {
             "worker": "warm",
             "share": self._ready / (self._total + behind),
             "compilations": self._decoder.steps.compilations,
-            "note": _note(self._decoder.steps),
+            "note": _note(self._decoder.steps, self._failure),
         }
         if message != self._reported:
             self._reported = message
-            self._write(message)
-            if message["share"] == 1:
+            if message["share"] == 1:  # first, since the page may end this process when it is told
                 compiled.save_checksums()
+            self._write(message)
 
 
-def _note(of: Steps) -> str | None:
-    return " ".join(filter(None, (of.note, compiled.note()))) or None
+def _note(of: Steps, failure: str | None = None) -> str | None:
+    return " ".join(filter(None, (of.note, compiled.note(), failure))) or None
 
 
 def _start(
@@ -209,6 +234,7 @@ def _start(
         at_once=at_once,
     )
     write({"worker": "loaded", **asdict(loaded)})
+    writer = EventWriter(write)
 
     def serve(message: dict[str, Any]) -> None:
         request_id = message["request_id"]
@@ -218,14 +244,13 @@ def _start(
                 request, vocabulary, decoder, loaded, lambda: inbox.is_cancelled(request_id)
             )
             for event in events:
-                write({"request_id": request_id, **event_to_dict(event)})
+                writer.send(request_id, event)
         except Exception as error:
             traceback.print_exc()
             failure = readable(error)
             if isinstance(failure, NotEnoughMemory):
                 decoder.forget()
-            event = ErrorEvent.of(failure)
-            write({"request_id": request_id, **event_to_dict(event)})
+            writer.send(request_id, ErrorEvent.of(failure))
         finally:
             inbox.forget(request_id)
 

@@ -21,13 +21,8 @@ from codegemma_ui import machine
 from codegemma_ui.errors import BackendMissing
 from codegemma_ui.fim.vocabulary import Vocabulary
 from codegemma_ui.ipc.child import Inbox, take_stdout, write_failure
-from codegemma_ui.ipc.messages import (
-    AS_SERVED,
-    CompletionRequest,
-    ErrorEvent,
-    Loaded,
-    event_to_dict,
-)
+from codegemma_ui.ipc.event_writer import EventWriter
+from codegemma_ui.ipc.messages import AS_SERVED, CompletionRequest, ErrorEvent, Loaded
 from codegemma_ui.machine import OPENAI
 from codegemma_ui.settings import RemoteServer
 
@@ -87,6 +82,7 @@ async def _serve(
     loaded = generator.loaded
     write({"worker": "loaded", **asdict(loaded)})
     quick = Server(replace(place, timeout_s=place.connect_timeout_s), retries=0)
+    writer = EventWriter(write)
     reported: str | None = ""
     while True:
         note = await _current_problem(quick) or loaded.note
@@ -94,7 +90,7 @@ async def _serve(
             reported = note
             write({"worker": "warm", "share": 1.0, "compilations": 0, "note": note})
         while (message := await asyncio.to_thread(inbox.next, given.look)) is not None:
-            await _answer(generator, message, write, inbox)
+            await _answer(generator, message, writer, inbox)
 
 
 async def _start(given: argparse.Namespace, server: Server, write: Write) -> RemoteGenerator:
@@ -159,7 +155,7 @@ async def _current_problem(server: Server) -> str | None:
 
 
 async def _answer(
-    generator: RemoteGenerator, message: dict[str, Any], write: Write, inbox: Inbox
+    generator: RemoteGenerator, message: dict[str, Any], writer: EventWriter, inbox: Inbox
 ) -> None:
     request_id = message["request_id"]
     try:
@@ -167,11 +163,10 @@ async def _answer(
         events = generator.generate(request, lambda: inbox.is_cancelled(request_id))
         async with aclosing(events) as stream:
             async for event in stream:
-                write({"request_id": request_id, **event_to_dict(event)})
+                writer.send(request_id, event)
     except Exception as error:
         traceback.print_exc()
-        event = ErrorEvent.of(readable(error))
-        write({"request_id": request_id, **event_to_dict(event)})
+        writer.send(request_id, ErrorEvent.of(readable(error)))
     finally:
         inbox.forget(request_id)
 

@@ -1,12 +1,14 @@
-"""Run prompts in batches on jax and print JSON, which `test_batching.py` reads.
+"""Run prompts in batches on jax or torch and print JSON, which `test_batching.py` reads.
 
-`KERAS_BACKEND=jax python -m tests.workers.keras.batching_probe`
+`KERAS_BACKEND=jax python -m tests.workers.keras.batching_probe`. torch runs uncompiled.
 """
 # ruff: noqa: E402 - what may be imported depends on the backend, so that is settled first
 
 import json
+import os
 import sys
 import threading
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -21,14 +23,14 @@ import keras_nlp
 import numpy as np
 
 from codegemma_ui.workers.keras import steps
-from codegemma_ui.workers.keras.batching import BatchedDecoder
+from codegemma_ui.workers.keras.batching import BatchedDecoder, _stacked
 from codegemma_ui.workers.keras.decode import Decoder
 from codegemma_ui.workers.keras.precision import Precision
-from codegemma_ui.workers.keras.sampling import Sampling, TokenChoice
-from codegemma_ui.workers.keras.steps import weights
-from codegemma_ui.workers.keras.steps.jax import JaxSteps
+from codegemma_ui.workers.keras.sampling import Sampler, Sampling, TokenChoice
+from codegemma_ui.workers.keras.steps import BatchSteps, weights
 from tests.workers.keras.decode_prompts import CURSOR, SNIPPETS
 
+BACKEND = os.environ["KERAS_BACKEND"]
 BOS, FIM_PREFIX, FIM_MIDDLE, FIM_SUFFIX = 2, 4, 5, 6
 STOPS = (1, 4, 5, 6, 7)
 GREEDY = Sampling()
@@ -43,8 +45,7 @@ def main() -> None:
     models = Path(__file__).parents[3] / "codegemma_ui" / "models"
     preset = next(models.glob("*/config.json")).parent
     model = keras_nlp.models.GemmaCausalLM.from_preset(str(preset), dtype="float32")
-    compiled = steps.of_model("jax", model, FLOAT32)
-    assert steps.takes_batches(compiled)
+    compiled = batch_steps(model, FLOAT32)
     decoder = BatchedDecoder(compiled, context_length=256, most=AT_ONCE)
     places = watch_places(decoder)
     asked = requests(model)
@@ -61,17 +62,29 @@ def main() -> None:
     report = {
         "alone": [ids(each) for each in alone],
         "bits_alone": [bits(each) for each in alone],
+        "logprobs_alone": [logprobs(each) for each in alone],
         "together": [ids(each) for each in together],
         "bits_together": [bits(each) for each in together],
+        "logprobs_together": [logprobs(each) for each in together],
         "left": [ids(each) for each in left],
         "one_at_a_time": [ids(one.decode(*each, drafts=False)) for each in asked],
         "forced_alone": [ids(each) for each in one_after_the_other(decoder, forced + scores)],
         "forced_together": [ids(each) for each in side_by_side(decoder, forced + scores)],
         "places": places,
         "random": random_model(),
-        "narrow": {precision.weights: narrow_model(precision) for precision in NARROW},
     }
+    if BACKEND == "jax":
+        report["narrow"] = {precision.weights: narrow_model(precision) for precision in NARROW}
+    if BACKEND == "torch":
+        report["compiled"] = compiled_rows()
     print(json.dumps(report))
+
+
+def batch_steps(model: keras_nlp.models.GemmaCausalLM, precision: Precision) -> BatchSteps:
+    made = steps.of_model(BACKEND, model, precision)
+    assert steps.takes_batches(made)
+    made.warmed = lambda: None  # type: ignore[method-assign]
+    return made
 
 
 def watch_places(decoder: BatchedDecoder) -> list[int]:
@@ -130,6 +143,10 @@ def ids(choices: Any) -> list[int]:
 
 def bits(choices: list[TokenChoice]) -> list[str]:
     return [choice.logprob.hex() + choice.stop_logprob.hex() for choice in choices]
+
+
+def logprobs(choices: list[TokenChoice]) -> list[float]:
+    return [choice.logprob for choice in choices]
 
 
 def one_after_the_other(decoder: BatchedDecoder, asked: list[Any]) -> list[list[TokenChoice]]:
@@ -204,7 +221,44 @@ def narrow_model(precision: Precision) -> dict[str, Any]:
         }
 
 
-def tiny(precision: Precision) -> JaxSteps:
+def compiled_rows() -> dict[str, Any]:
+    """Decode rows of the tiny model before and after torch has compiled, alone and beside others."""
+    made = tiny(FLOAT32)
+
+    def row(rows: int, others: int) -> tuple[list[int], list[str]]:
+        """Return the ids and logprobs of the first of so many rows."""
+        cache = made.allocate_batch(rows, 64)
+        for number in range(rows):
+            own = made.allocate(64)
+            ids = np.arange(1, 9, dtype=np.int32) + (others + number if number else 0)
+            own, _, _ = made.verify(own, ids, 0, 7, steps.stop_array(()), np.full(8, -1, np.int32))
+            cache = made.join(cache, number, own)
+        places = np.full(rows, 8, np.int32)
+        _, found = made.decode_batch(
+            cache,
+            np.arange(9, 9 + rows, dtype=np.int32),
+            places,
+            np.array([16, *range(1, rows)], np.int32),  # the others end earlier
+            np.stack([steps.stop_array(())] * rows),
+            _stacked([Sampler(GREEDY, 16).at(0)] * rows),
+            lambda: None,
+        )
+        first = found[0]
+        assert [len(each.ids) for each in found] == [16, *range(1, rows)]
+        return first.ids[:, 0].tolist(), [value.hex() for value in first.logprobs[:, 0].tolist()]
+
+    uncompiled = row(2, 1)[0], row(4, 1)[0]
+    type(made).warmed(made)
+    while made.compiling:
+        time.sleep(0.1)
+    return {
+        "note": made.note,
+        "uncompiled": uncompiled,
+        "compiled": [row(rows, others) for rows, others in ((2, 1), (2, 30), (4, 1), (4, 50))],
+    }
+
+
+def tiny(precision: Precision) -> BatchSteps:
     keras.utils.set_random_seed(7)
     backbone = keras_nlp.models.GemmaBackbone(
         vocabulary_size=101,
@@ -221,9 +275,7 @@ def tiny(precision: Precision) -> JaxSteps:
         dtype=precision.loads,
     )
     model = keras_nlp.models.GemmaCausalLM(backbone=backbone, preprocessor=None)
-    compiled = steps.of_model("jax", model, precision)
-    assert isinstance(compiled, JaxSteps)
-    return compiled
+    return batch_steps(model, precision)
 
 
 def of_the_tiny_model(asked: Sequence[tuple[int, int, float]]) -> list[tuple[Any, ...]]:

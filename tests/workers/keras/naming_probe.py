@@ -29,6 +29,6 @@ programs = {"a": looped(1.0), "b": looped(2.0)}
 for name in sys.argv[1]:
     for _ in range(2):  # tensorflow traces a function anew at its second call
         programs[name](tf.constant(0.5))
-print(len(list((installation.cache_folder() / "tensorflow").glob("*.pb"))))
+print(len(list((installation.cache_folder() / "tensorflow").rglob("*.pb"))))
 sys.stdout.flush()
 os._exit(0)  # as a worker ends

@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -33,14 +34,17 @@ GREEDY = Sampling()
 SAMPLED = Sampling(temperature=0.8, seed=1)
 
 
-@pytest.fixture(scope="module")
-def report(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    if not machine.backend("jax").installed:
-        pytest.skip("jax is not installed")
+def compiler() -> str | None:
+    return shutil.which(os.environ.get("CXX", "g++"))
+
+
+def report_of(backend: str) -> Any:
+    if not machine.backend(backend).installed:
+        pytest.skip(f"{backend} is not installed")
     process = subprocess.run(
         [sys.executable, "-m", "tests.workers.keras.batching_probe"],
         cwd=REPOSITORY,
-        env={**os.environ, "KERAS_BACKEND": "jax", "CUDA_VISIBLE_DEVICES": ""},
+        env={**os.environ, "KERAS_BACKEND": backend, "CUDA_VISIBLE_DEVICES": ""},
         capture_output=True,
         text=True,
         timeout=600,
@@ -50,14 +54,11 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Any:
     return json.loads(process.stdout.splitlines()[-1])
 
 
-class TestOnJax:
+class OnABackend:
     def test_tokens_together_are_those_alone(self, report: Any) -> None:
         assert report["together"] == report["alone"]
         assert sum(map(len, report["alone"])) > 300
         assert max(report["places"]) == 4  # they did run together
-
-    def test_so_are_their_logprobs_to_the_last_bit(self, report: Any) -> None:
-        assert report["bits_together"] == report["bits_alone"]
 
     def test_both_are_those_of_one_at_a_time(self, report: Any) -> None:
         assert report["alone"] == report["one_at_a_time"]
@@ -73,6 +74,39 @@ class TestOnJax:
     def test_a_model_with_shared_heads_a_window_and_a_soft_cap(self, report: Any) -> None:
         assert report["random"]["together"] == report["random"]["one_at_a_time"]
 
+    def test_nothing_compiles_once_warm(self, report: Any) -> None:
+        assert report["random"]["compiled"] == report["random"]["warm"]
+
+
+class TestOnTorch(OnABackend):
+    @pytest.fixture(scope="class")
+    def report(self) -> Any:
+        return report_of("torch")
+
+    def test_so_are_their_logprobs(self, report: Any) -> None:
+        alone, together = report["logprobs_alone"], report["logprobs_together"]
+        for mine, theirs in zip(together, alone, strict=True):
+            assert mine == pytest.approx(theirs, abs=1e-4)
+
+    def test_a_compiled_row_has_the_same_bits_beside_any_others(self, report: Any) -> None:
+        if compiler() is None:
+            pytest.skip("no C++ compiler")
+        found = report["compiled"]
+        assert found["note"] is None
+        ids, bits = found["compiled"][0]
+        assert len(ids) == 16
+        assert all(each == [ids, bits] for each in found["compiled"])
+        assert found["uncompiled"] == [ids, ids]
+
+
+class TestOnJax(OnABackend):
+    @pytest.fixture(scope="class")
+    def report(self) -> Any:
+        return report_of("jax")
+
+    def test_so_are_their_logprobs_to_the_last_bit(self, report: Any) -> None:
+        assert report["bits_together"] == report["bits_alone"]
+
     @pytest.mark.parametrize("dtype", ["bfloat16", "int8"])
     def test_narrow_matrices_give_each_the_bits_that_it_gets_alone(
         self, report: Any, dtype: str
@@ -80,9 +114,6 @@ class TestOnJax:
         narrow = report["narrow"][dtype]
         assert narrow["together"] == narrow["alone"]
         assert sum(map(len, narrow["alone"])) > 300
-
-    def test_nothing_compiles_once_warm(self, report: Any) -> None:
-        assert report["random"]["compiled"] == report["random"]["warm"]
 
 
 @pytest.fixture

@@ -85,16 +85,17 @@ def test_blanks_quotes_and_hangul_in_a_path_and_damaged_files(tmp_path: Path, ba
             written = noise.randbytes(size)
             file.write_bytes(written)
             garbage.add(written)
-    (home / ".cache" / "codegemma-ui" / backend / compiled.SUMS).unlink()
+    folder = home / ".cache" / "codegemma-ui" / backend / compiled.processor()
+    (folder / compiled.SUMS).unlink()
     second = probe(home, backend)
-    assert f"{home}/.cache/codegemma-ui/{backend} could not be read" in second["note"]
+    assert f"{folder} could not be read" in second["note"]
     assert len(second["kept"]) == len(first["kept"])  # recompiled
     assert garbage.isdisjoint({file.read_bytes() for file in files(home, backend)})
 
 
 def test_the_same_on_torch_which_writes_command_lines_for_a_compiler(tmp_path: Path) -> None:
     home = tmp_path / AWKWARD
-    folder = home / ".cache" / "codegemma-ui" / "torch"
+    folder = home / ".cache" / "codegemma-ui" / "torch" / compiled.processor()
     folder.mkdir(parents=True)
     (folder / "old").write_text("")
     told = probe(home, "torch")
@@ -144,7 +145,7 @@ class TestSums:
         for name in ("MIN_COMPILE_TIME_SECS", "MIN_ENTRY_SIZE_BYTES"):
             monkeypatch.setenv(f"JAX_PERSISTENT_CACHE_{name}", "0")
         monkeypatch.setattr("warnings.showwarning", print)
-        folder = tmp_path / "codegemma-ui" / "jax"
+        folder = tmp_path / "codegemma-ui" / "jax" / compiled.processor()
         folder.mkdir(parents=True)
         (folder / "one").write_bytes(b"\x00program")
         (folder / "two").write_bytes(b"another")
@@ -174,6 +175,14 @@ class TestSums:
         assert "deleted" in (self.again() or "")
         assert list(folder.iterdir()) == []
         assert os.environ["JAX_COMPILATION_CACHE_DIR"] == str(folder)
+
+    def test_another_processor_has_a_folder_of_its_own(
+        self, folder: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(compiled, "processor", lambda: "x86_64-00000000")
+        assert self.again() is None
+        assert os.environ["JAX_COMPILATION_CACHE_DIR"] == str(folder.parent / "x86_64-00000000")
+        assert (folder / "one").exists()
 
     @pytest.mark.skipif(sys.platform != "linux", reason="of ELF")
     def test_are_not_needed_to_see_that_a_library_has_no_end(self, folder: Path) -> None:
@@ -220,7 +229,7 @@ def test_tensorflows_flags_are_quoted_and_a_persons_stay(
     flags: str | None, after: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = Path('/a "b"/codegemma-ui/tensorflow')
-    monkeypatch.setattr(cache_folder, "usable", lambda _: cache_folder.Usable(folder))
+    monkeypatch.setattr(cache_folder, "usable", lambda *_: cache_folder.Usable(folder))
     monkeypatch.setenv("TF_XLA_FLAGS", flags or "")
     compiled.use("tensorflow")
     assert os.environ["TF_XLA_FLAGS"] == after
@@ -232,7 +241,8 @@ def test_tensorflow_loads_for_a_user_without_an_entry_or_a_home() -> None:
     told = as_nobody(WORKER, str(presets.BUNDLED_FOLDER), TF_USE_LEGACY_KERAS="1")
     loaded = json.loads(told.splitlines()[-1])
     assert loaded["worker"] == "loaded", loaded
-    assert "/.cache/codegemma-ui/tensorflow: Permission denied" in loaded["note"]
+    named = f"/.cache/codegemma-ui/tensorflow/{compiled.processor()}: Permission denied"
+    assert named in loaded["note"]
 
 
 WORKER = """
@@ -257,7 +267,8 @@ def test_a_folder_that_cannot_be_used_is_named_by_the_worker() -> None:
     try:
         loaded = worker.until("worker", "loaded", "failed")[-1]
         assert loaded["worker"] == "loaded", loaded
-        assert "/dev/null/codegemma-ui/jax: a file is where" in loaded["note"]
+        named = f"/dev/null/codegemma-ui/jax/{compiled.processor()}: a file is where"
+        assert named in loaded["note"]
         warm = worker.until("worker", "warm")[-1]
         assert warm["note"] == loaded["note"]
     finally:

@@ -357,6 +357,18 @@ class TestTheLoop:
         assert tried == {8, *sizes}
         assert decoder.pass_times.longest() in tried
 
+    def test_bursts_grow_while_others_compile(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        inner = ScriptedSteps()
+        decoder = Decoder(inner, context_length=4096)
+        compiled = itertools.count()
+        monkeypatch.setattr(
+            ScriptedSteps, "compilations", property(lambda _: next(compiled)), raising=False
+        )
+        assert len(list(decoder.decode([1] * 20, 200, GREEDY, drafts=False))) == 180
+        counts = [count for name, *_, count in inner.calls if name == "decode"]
+        assert counts[:2] == [1, 1]  # the first run compiles, and tells no time
+        assert set(counts[2:-1]) == {16}
+
     def test_warm_up_runs_every_program_of_every_length(self, scripted: Any) -> None:
         decoder, inner = scripted
         assert list(decoder.warm_up())[-1] == (programs(4096), programs(4096))
@@ -652,6 +664,19 @@ class TestDrafts:
         decoder, inner = scripted
         assert ids(decoder.decode(COPYING, 60, GREEDY, drafts=False)) == list(range(4, 29))
         assert all(name == "decode" for name, *_ in inner.calls[2:])
+
+    def test_a_draft_does_not_wait_for_the_program_that_would_check_it(self, scripted: Any) -> None:
+        decoder, inner = scripted
+        warming = decoder.warm_up()
+        while next(warming)[0] < 2:
+            pass
+        for checked in (False, True):
+            inner.calls.clear()
+            assert ids(decoder.decode(COPYING, 60, GREEDY)) == list(range(4, 29))
+            # A pass that checks a draft, not one of the prompt.
+            found = any(name == "verify" and at > len(COPYING) for name, _, at, _ in inner.calls)
+            assert found == checked
+            list(warming)
 
     def test_a_sample_is_never_drafted(self, scripted: Any) -> None:
         decoder, inner = scripted

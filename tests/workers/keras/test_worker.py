@@ -12,7 +12,8 @@ from typing import Any, ClassVar
 import pytest
 
 from codegemma_ui import presets
-from codegemma_ui.workers.keras import planning
+from codegemma_ui.workers.keras import framework, planning
+from codegemma_ui.workers.keras.worker import REST_S, WarmUp
 from tests.workers.keras.worker_process import Worker
 
 
@@ -67,6 +68,77 @@ def test_what_is_left_is_compiled_while_nobody_asks_and_then_nothing_is(worker: 
         assert worker.messages.get().get("worker") != "warm"
 
 
+class FakeDecoder:
+    """Compiles three programs, at once.
+
+    Args:
+        fails: whether the last one does not fit into memory.
+    """
+
+    class steps:  # noqa: N801
+        compiling, compilations, note, warmed = 0, 3, None, staticmethod(lambda: None)
+
+    def __init__(self, fails: bool = False) -> None:
+        self.fails = fails
+
+    def warm_up(self) -> Iterator[tuple[int, int]]:
+        yield from ((ready, 3) for ready in range(3))
+        if self.fails:
+            raise MemoryError
+        yield 3, 3
+
+
+def test_a_model_that_is_asked_all_the_time_is_compiled_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    said: list[dict[str, Any]] = []
+    warm = WarmUp(FakeDecoder(), said.append)  # type: ignore[arg-type]
+    warm.first(1)
+    warm.advance(compiles=False)
+    assert said[-1]["share"] == pytest.approx(1 / 3)
+    monkeypatch.setattr("codegemma_ui.workers.keras.worker.MOST_REST_S", 0.0)
+    for _ in range(3):
+        assert warm.pause_s == 0
+        warm.advance(compiles=False)
+    assert said[-1]["share"] == 1
+    assert warm.pause_s is None
+
+
+def test_what_cannot_be_compiled_ahead_is_told_and_ends_the_warm_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("codegemma_ui.workers.keras.worker.MOST_REST_S", 0.0)
+    said: list[dict[str, Any]] = []
+    warm = WarmUp(FakeDecoder(fails=True), said.append)  # type: ignore[arg-type]
+    warm.first(1)
+    for _ in range(2):
+        warm.advance(compiles=True)
+    assert said[-1]["share"] == 1
+    assert "Not everything could be compiled ahead" in said[-1]["note"]
+    assert warm.pause_s is None
+
+
+def test_a_person_who_types_does_not_wait_for_the_next_program() -> None:
+    said: list[dict[str, Any]] = []
+    warm = WarmUp(FakeDecoder(), said.append)  # type: ignore[arg-type]
+    warm.first(1)
+    for _ in range(2):  # loaded; then asked
+        rest_s = warm.pause_s
+        assert rest_s is not None
+        assert 0 < rest_s <= REST_S
+        ready = said[-1].get("share", 1 / 3)
+        warm.advance(compiles=True)
+        assert said[-1]["share"] == ready
+        time.sleep(REST_S)
+        assert warm.pause_s == 0
+        warm.advance(compiles=True)
+        assert said[-1]["share"] > ready
+        warm.advance(compiles=False)
+    time.sleep(REST_S)
+    warm.advance(compiles=True)
+    assert warm.pause_s is None
+
+
 def test_events_carry_their_request(worker: Worker) -> None:
     worker.complete("one", prefix="import ", suffix="\n")
     events = worker.until("event", "done")
@@ -101,15 +173,17 @@ def test_an_orphan_ends_by_itself() -> None:
     assert time.monotonic() - started < 10
 
 
-@pytest.mark.parametrize("backend", ["jax", "torch"])
-def test_tensorflow_is_never_imported_beside_another_backend(backend: str) -> None:
+@pytest.mark.parametrize("backend", ["jax", "tensorflow", "torch"])
+def test_what_a_model_does_not_need_is_never_imported(backend: str) -> None:
+    others = {"jax", "tensorflow", "torch"} - {backend}
+    unused = (*framework.UNUSED, *others) if backend != "jax" else (*framework.UNUSED, "tensorflow")
     script = (
         "import sys\n"
         "from codegemma_ui.workers.keras import framework, loading\n"
         f"framework.before_import({backend!r})\n"
         "from codegemma_ui import presets\n"
         f"loading.load(presets.BUNDLED_FOLDER, {backend!r}, 'auto', framework.device({backend!r}))\n"
-        "print([name for name in sys.modules if name.startswith('tensorflow')"
+        f"print([name for name in sys.modules if name.startswith({tuple(unused)!r})"
         " and sys.modules[name] is not None], file=sys.stdout)\n"
     )
     done = subprocess.run(
@@ -130,9 +204,10 @@ def test_without_a_compiler_torch_runs_uncompiled_and_says_so() -> None:
 
 
 class TestSeveralAtOnce:
-    @pytest.fixture(scope="class")
-    def worker(self) -> Iterator[Worker]:
-        worker = Worker("jax", at_once=2)
+    @pytest.fixture(scope="class", params=["jax", "torch"])
+    def worker(self, request: pytest.FixtureRequest) -> Iterator[Worker]:
+        # Uncompiled throughout, since a sum's order changes with compilation.
+        worker = Worker(request.param, at_once=2, CXX="/nonexistent/compiler")
         assert worker.until("worker", "loaded")[-1]["at_once"] == 2
         yield worker
         worker.process.stop()
@@ -172,7 +247,7 @@ class TestSeveralAtOnce:
 
 
 def test_a_backend_that_takes_one_at_a_time_says_so() -> None:
-    worker = Worker("torch", at_once=4, CXX="/nonexistent/compiler")
+    worker = Worker("tensorflow", at_once=4)
     try:
         assert worker.until("worker", "loaded")[-1]["at_once"] == 1
         for name in ("one", "two"):

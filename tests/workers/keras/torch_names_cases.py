@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import pytest
@@ -46,7 +47,9 @@ def test_without_inductor_graphs_run_as_they_are_and_nothing_kept_is_thrown_away
     steps.compiling = 2
     graphs: dict[Any, Any] = {}
     steps._graphs = graphs
-    steps._compile_all([(("step", 1, 64), None, [], ())] * 2)
+    steps._used, steps._lock = set(), threading.Lock()
+    steps._to_compile = [(("step", 1, 64), None, [], ())] * 2
+    steps._compile_all()
     assert (steps.compiling, graphs) == (0, {})
     assert steps.note == (
         f"torch runs uncompiled, which is slower: torch {torch.__version__} has no "
@@ -66,6 +69,24 @@ def test_without_its_kernel_int8_is_multiplied_by_other_products(
     assert torch_products.kernel_int8 not in torch_products._chosen.values()
     product = torch_products.product(x, values, scale)
     assert torch.allclose(product, x @ values.float().T * scale, rtol=1e-2, atol=1e-2)
+
+
+def test_a_product_that_the_machine_held_up_at_first_is_still_found_the_fastest(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now, runs = 0.0, 0
+
+    def taking(seconds: float) -> Any:
+        def product(*_: Any) -> None:
+            nonlocal now, runs
+            runs += 1
+            now += seconds + (0.04 if runs < 12 and seconds < 0.01 else 0.0)  # held up
+
+        return product
+
+    monkeypatch.setattr("time.perf_counter", lambda: now)
+    products = [taking(0.013), taking(0.003), taking(0.025)]
+    assert torch_products._fastest(products, *[torch.ones(1)] * 3) == 1
 
 
 @pytest.mark.parametrize("name", [torch_names._PACK_INT4, torch_names._MULTIPLY_INT4])

@@ -12,7 +12,7 @@ from codegemma_ui.ipc.parent import LineProcess
 
 
 class Worker:
-    """A worker process and its messages."""
+    """A worker process and its messages; events that came together are messages of their own."""
 
     def __init__(
         self,
@@ -31,9 +31,11 @@ class Worker:
             *("--model-parallel", str(devices)),
             *("--max-concurrency", str(at_once)),
         ]
-        self.process = LineProcess(
-            command, os.environ | environ, self.messages.put, self.exit_codes.put
-        )
+        self.process = LineProcess(command, os.environ | environ, self._take, self.exit_codes.put)
+
+    def _take(self, message: dict[str, Any]) -> None:
+        for each in message.get("events", [message]):
+            self.messages.put(each)
 
     def until(self, key: str, *values: str) -> list[dict[str, Any]]:
         """Return all messages up to and including one whose `key` is one of `values`."""

@@ -278,7 +278,7 @@ class BatchSteps(Steps, Protocol):
         """Like `decode`, for each row; compiles once for N and a length.
 
         On a CPU, a row's result is bit for bit independent of the other rows, of the length, and of N from 2
-        on. It may differ from `decode`'s by rounding errors.
+        on; on torch once compiled. It may differ from `decode`'s by rounding errors.
 
         Args:
             rows: from the last pass.
@@ -288,7 +288,7 @@ class BatchSteps(Steps, Protocol):
                 unchanged before its position.
             stop_ids: int32, `(N, MAX_STOP_IDS)`, as in `decode`.
             params: sampling parameters, each array with a leading axis of N.
-            while_running: called while the device computes.
+            while_running: called while the device computes, or right before.
 
         Returns:
             The cache, and the chosen tokens of each row.

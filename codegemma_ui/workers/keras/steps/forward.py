@@ -45,6 +45,11 @@ class Kernels(Protocol):
         """Look up rows of a `Quantized`'s values, in their own dtype: (S,) ids to (S, hidden_dim)."""
         ...
 
+    def top_k(self, scores: Any, count: int) -> tuple[Any, Any]:
+        """Return the highest values of each row of `(N, vocabulary_size)` and their ids, highest first: both
+        `(N, count)`."""
+        ...
+
     def write(self, cache: Any, new: Any, offset: Any) -> Any:
         """Return the cache with `new`, (..., S, head_dim), written from `offset` on its second-to-last
         axis."""

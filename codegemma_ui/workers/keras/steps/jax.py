@@ -76,14 +76,15 @@ class JaxKernels:
     alone = FEW_ROWS
 
     def __init__(self, place: NamedSharding | None = None) -> None:
-        self._place, self._apart = place, place is not None
+        self._place = place
+        self._in_blocks = place is None and jax.default_backend() == "cpu"
 
     def multiply(self, x: jax.Array, matrix: jax.Array) -> jax.Array:
         return x @ matrix
 
     def multiply_quantized(self, x: jax.Array, matrix: weights.Quantized) -> jax.Array:
-        rows = weights.block_rows(matrix.values)
-        if rows is not None and not self._apart:
+        rows = weights.block_rows(matrix.values) if self._in_blocks else None
+        if rows is not None:
             product = _in_blocks(x, matrix, rows, len(x) <= self.alone)
         else:
             # Otherwise XLA converts every matrix before the token loop, and keeps the result.
@@ -91,6 +92,10 @@ class JaxKernels:
             product = x @ values.astype(x.dtype).T
         scaled: jax.Array = weights.scaled(product, matrix)
         return scaled
+
+    def top_k(self, scores: jax.Array, count: int) -> tuple[jax.Array, jax.Array]:
+        values, ids = jax.lax.top_k(scores, count)
+        return values, ids
 
     def embed(self, embedding: jax.Array, token_ids: jax.Array) -> jax.Array:
         return embedding[:, token_ids].T

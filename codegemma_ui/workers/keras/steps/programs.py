@@ -212,7 +212,6 @@ class Programs:
 
         For backends with `BatchKernels`.
         """
-        kernels: BatchKernels = self._kernels  # type: ignore[assignment]
         rows, width = token_ids.shape[0], 1 + self._alternatives
 
         def should_continue(_: Any, _ids: Any, going: Any, *_rest: Any) -> Any:
@@ -222,15 +221,12 @@ class Programs:
             caches: Any, token_ids: Any, going: Any, step: Any, made: Any, ids: Any, logprobs: Any
         ) -> Any:
             # A finished row rewrites its last key, which is overwritten when it continues.
-            caches, x = hidden_rows(
-                self._shape, weights, kernels, caches, token_ids, positions + made
+            caches, found, scores = self.step_rows(
+                weights, caches, token_ids, positions + made, stop_ids
             )
-            scores = logits(self._shape, weights, kernels, x)
-            found = self._picks(scores, stop_ids)
 
             def drawn() -> Any:
-                numbers = ops.broadcast_to(step, (rows,))
-                drawn, logprobs = kernels.each_row(sample)(scores, params, numbers)
+                drawn, logprobs = self.sample_rows(scores, params, step)
                 return tuple(
                     ops.where(params.temperature > 0, one[:, 0], other)
                     for one, other in zip((drawn, logprobs), chosen(found), strict=True)
@@ -259,6 +255,33 @@ class Programs:
         caches, _, _, _, made, ids, logprobs = ops.while_loop(should_continue, one, start)
         return caches, Picks(ids, logprobs), made
 
+    def step_rows(
+        self,
+        weights: Weights,
+        caches: tuple[Cache, ...],
+        token_ids: Any,
+        positions: Any,
+        stop_ids: Any,
+    ) -> tuple[tuple[Cache, ...], Picks, Any]:
+        """Decode one token of each of N rows, at its own of the `(N,)` positions.
+
+        For backends with `BatchKernels`, as `sample_rows`.
+
+        Returns:
+            The caches, a choice for each row, and their logits, `(N, vocabulary_size)`.
+        """
+        kernels: BatchKernels = self._kernels  # type: ignore[assignment]
+        caches, x = hidden_rows(self._shape, weights, kernels, caches, token_ids, positions)
+        scores = logits(self._shape, weights, kernels, x)
+        return caches, self._picks(scores, stop_ids), scores
+
+    def sample_rows(self, scores: Any, params: SamplingParams, number: Any) -> tuple[Any, Any]:
+        """Sample a token of each of N rows: `sample.sample` of each, with results of `(N, 1)`."""
+        kernels: BatchKernels = self._kernels  # type: ignore[assignment]
+        numbers = ops.broadcast_to(number, (scores.shape[0],))
+        drawn, logprobs = kernels.each_row(sample)(scores, params, numbers)
+        return drawn, logprobs
+
     def _picks(self, scores: Any, stop_ids: Any, given: Any = None) -> Picks:
         """Return the choice and the likeliest tokens for `(N, vocabulary_size)` logits.
 
@@ -268,7 +291,7 @@ class Programs:
         if not self._alternatives:
             best = ops.argmax(scores, axis=-1, keepdims=True)
             return Picks(ops.cast(best, "int32"), ops.zeros((scores.shape[0], 2), "float32"))
-        values, ids = ops.top_k(scores, self._alternatives)
+        values, ids = self._kernels.top_k(scores, self._alternatives)
         # Not `values[:, :1]`: XLA recognises `top_k` by a pattern that a further slice breaks, and then sorts
         # the whole vocabulary (16 us become 3 ms at 8,192, jax 0.10).
         first = ops.cast(ops.arange(self._alternatives) == 0, "int32")

@@ -60,12 +60,16 @@ class TensorflowKernels:
         return tf.matmul(x, matrix)
 
     def multiply_quantized(self, x: tf.Tensor, matrix: weights.Quantized) -> tf.Tensor:
-        rows = weights.block_rows(matrix.values)
+        rows = weights.block_rows(matrix.values) if on_cpu() else None
         if rows is not None:
             return weights.scaled(_in_blocks(x, matrix, rows), matrix)
         # Without the barrier, XLA converts every matrix before the token loop, and keeps the result.
         x, values = xla_optimization_barrier([x, matrix.values])
         return weights.scaled(tf.matmul(x, tf.cast(values, x.dtype), transpose_b=True), matrix)
+
+    def top_k(self, scores: tf.Tensor, count: int) -> tuple[tf.Tensor, tf.Tensor]:
+        values, ids = tf.math.top_k(scores, count)
+        return values, ids
 
     def embed(self, embedding: tf.Tensor, token_ids: tf.Tensor) -> tf.Tensor:
         return tf.transpose(tf.gather(embedding, token_ids, axis=1))

@@ -23,6 +23,11 @@ from codegemma_ui.workers.keras.steps import torch_names
 # A larger constant is left as the operations that compute it.
 MAX_CONSTANT_BYTES = 1 << 20
 
+_IN_PLACE: dict[Any, Any] = {
+    torch.ops.aten.index_copy.default: torch.ops.aten.index_copy_.default,
+    torch.ops.aten.index_put.default: torch.ops.aten.index_put_.default,
+}
+
 _TRACE_LOCK = threading.Lock()
 """torch.fx keeps its tracing state in a global: concurrent tracing and compiling on two threads fail (torch
 2.13, "CURRENT_PATCHER is None")."""
@@ -73,28 +78,36 @@ def compile_graph(module: GraphModule, inputs: Sequence[torch.Tensor]) -> Callab
     return fast
 
 
-def multiply_in_loops(module: GraphModule) -> None:
-    """Rewrite products of one row and a matrix as a sum of products, for inductor to compile.
+def multiply_in_loops(module: GraphModule, rows: int = 1) -> None:
+    """Rewrite products of a row, or a few, and a matrix as sums of products, for inductor to compile.
 
     The library reads a matrix that exceeds the CPU caches on one core: with it the bundled model in float32
     decodes 270 tokens a second, and 730 with loops (two cores of an EPYC). It also dequantises whole matrices
-    first. Not for running as is, which would materialise all products.
+    first. Each of several rows is summed as if alone. Not for running as is, which would materialise all
+    products.
     """
     aten, graph = torch.ops.aten, module.graph
     for node in list(graph.nodes):
-        if node.target is not aten.mm.default or node.meta["val"].shape[0] != 1:
+        if node.target is not aten.mm.default or node.meta["val"].shape[0] != rows:
             continue
-        row, matrix = node.args
+        given, matrix = node.args
         if matrix.target is not aten.t.default:
             continue
         outputs_first = matrix.args[0]
         with graph.inserting_before(node):
-            # Strided, not expanded, so that inductor computes the row once rather than for every output.
-            shape = outputs_first.meta["val"].shape
-            rows = graph.call_function(aten.as_strided.default, (row, shape, (0, 1)))
-            products = graph.call_function(aten.mul.Tensor, (outputs_first, rows))
-            total = graph.call_function(aten.sum.dim_IntList, (products, [-1]))
-            node.replace_all_uses_with(graph.call_function(aten.unsqueeze.default, (total, 0)))
+            shape, sums = outputs_first.meta["val"].shape, []
+            for row in range(rows):
+                # Strided, not expanded, so that inductor computes a row once rather than for every output.
+                repeated = graph.call_function(
+                    aten.as_strided.default, (given, shape, (0, 1), row * shape[1])
+                )
+                products = graph.call_function(aten.mul.Tensor, (outputs_first, repeated))
+                sums.append(graph.call_function(aten.sum.dim_IntList, (products, [-1])))
+            if rows == 1:
+                joined = graph.call_function(aten.unsqueeze.default, (sums[0], 0))
+            else:
+                joined = graph.call_function(aten.stack.default, (sums,))
+            node.replace_all_uses_with(joined)
         graph.erase_node(node)
     graph.eliminate_dead_code()
     module.recompile()
@@ -164,11 +177,11 @@ def _write_in_place(module: GraphModule) -> None:
         if (
             isinstance(changed, Node)
             and isinstance(target, Node)
-            and changed.target is aten.index_copy.default
+            and changed.target in _IN_PLACE
             and changed.args[0] is target
             and set(target.users) == {changed, back}
         ):
-            changed.target = aten.index_copy_.default
+            changed.target = _IN_PLACE[changed.target]
             back.replace_all_uses_with(changed)
             graph.erase_node(back)
 

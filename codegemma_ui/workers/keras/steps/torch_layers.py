@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 import os
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,7 @@ from codegemma_ui.workers.keras.steps.programs import Programs
 from codegemma_ui.workers.keras.steps.torch import TorchArrangement, TorchKernels, TorchSteps, fetch
 from codegemma_ui.workers.keras.steps.torch_graph import compile_graph, trace
 from codegemma_ui.workers.keras.steps.torch_products import Int4
+from codegemma_ui.workers.keras.steps.torch_replay import Pass, PlainPass
 from codegemma_ui.workers.keras.steps.weights import (
     Quantized,
     Shape,
@@ -89,12 +91,14 @@ KERNELS = LayeredKernels()
 
 
 class LayeredSteps(TorchSteps):
-    """`PartedSteps` on torch, layer by layer.
+    """`PartedSteps` on torch, layer by layer; not in batches.
 
     Args:
         shape: shape of the model.
         arranged: its weights, from `LayeredArrangement`.
     """
+
+    takes_batches = False
 
     def __init__(self, shape: Shape, arranged: Weights, alternatives: int = ALTERNATIVES) -> None:
         super().__init__(shape, arranged, alternatives, compiles=False)
@@ -128,6 +132,9 @@ class LayeredSteps(TorchSteps):
         if not cache:
             return super()._run(name, cache, *arguments)
         return self._run_parts(name, cache, always, *arguments)
+
+    def _over(self, name: str, cache: tuple[Cache, ...], *arguments: torch.Tensor) -> Pass:
+        return PlainPass(partial(self._run_parts, name, cache, always), arguments, ())
 
     def _run_parts(
         self,
@@ -186,8 +193,7 @@ class LayeredSteps(TorchSteps):
             if self.note is None and name == "layer" and key[0] == 1:
                 # Copies, of the cache too: compilation runs the graph, which writes, and replaces constants.
                 copies = tuple(tensor.clone() for tensor in tensors)
-                self._to_compile.append(((name, *key), copy.deepcopy(graph), every, copies))
-                self.compiling += 1
+                self._compile_later((name, *key), copy.deepcopy(graph), every, copies)
         return graph(*every, *tensors)
 
     def _compile(

@@ -19,7 +19,7 @@ import os
 import shutil
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -168,6 +168,14 @@ def forget_compiled_files() -> None:
         cached = found(name)
         if hasattr(cached, "cache_clear"):
             cached.cache_clear()
+
+
+def cpu_kernels() -> Iterator[tuple[dict[str, Any], str]]:
+    """Yield the kernels that inductor has compiled for the CPU: the names of a generated module, and one of
+    them. A pass looks its kernels up there whenever it runs."""
+    generated: Any = found("torch._inductor.codecache.PyCodeCache")
+    for module in list(getattr(generated, "modules", ())):
+        yield from ((vars(module), name) for name in list(vars(module)) if name.startswith("cpp_"))
 
 
 def multiply_int8() -> Callable[..., torch.Tensor] | None:

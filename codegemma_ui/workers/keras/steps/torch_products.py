@@ -9,6 +9,7 @@ CPU and on the number of rows, so it is measured once, when the model is loaded.
 
 from __future__ import annotations
 
+import math
 import time
 import traceback
 from collections.abc import Callable, Iterable, Sequence
@@ -49,6 +50,9 @@ bfloat16, times 32 rows, take 17 ms; by 16 million at a time 64 (two cores of an
 
 MEASURED = 1 << 15
 """Matrix outputs used to measure products of several rows."""
+
+FEWEST_TURNS, MOST_TURNS, MEASURED_S = 3, 12, 0.5
+"""Measured runs of each product, and the seconds after which the fewest are enough."""
 
 Product = Callable[[torch.Tensor, torch.Tensor, torch.Tensor | None], torch.Tensor]
 """From `(S, inputs)` float32, values and scales to `(S, outputs)` float32."""
@@ -301,17 +305,22 @@ def _fastest(
     values: torch.Tensor,
     scale: torch.Tensor | None,
 ) -> int:
-    """Return the index of the fastest, by the better of two runs after a first."""
+    """Return the index of the fastest, by the best run of each.
+
+    They take turns, so that what else the machine does falls on all of them: a compiled loop, whose two
+    threads wait for each other, loses most by it. Measured one after the other beside two busy processes, a
+    product five times too slow was chosen.
+    """
     if len(candidates) == 1:
         return 0
-
-    def seconds(candidate: Product) -> float:
-        spent = []
-        for _ in range(3):
+    times = [math.inf] * len(candidates)
+    begun = time.perf_counter()
+    for turn in range(1 + MOST_TURNS):
+        for number, candidate in enumerate(candidates):
             started = time.perf_counter()
             candidate(x, values, scale)
-            spent.append(time.perf_counter() - started)
-        return min(spent[1:])
-
-    times = [seconds(candidate) for candidate in candidates]
+            if turn:  # the first is slow
+                times[number] = min(times[number], time.perf_counter() - started)
+        if turn >= FEWEST_TURNS and time.perf_counter() - begun > MEASURED_S:
+            break
     return times.index(min(times))

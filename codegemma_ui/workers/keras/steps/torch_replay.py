@@ -1,15 +1,16 @@
-"""torch on CUDA: record a compiled pass once, then launch it as a whole.
+"""torch: record a compiled pass once, then launch it as a whole.
 
-A pass is hundreds of kernels, each of which costs microseconds to launch from Python. A CUDA graph launches
-them together. It reads and writes the memory it was recorded with, so each cache has its own recording, freed
-with the cache, and inputs that change between passes are copied into place.
+A pass is hundreds of kernels, each of which costs microseconds to launch from Python; a CUDA graph launches
+them together, and on a CPU a list of what inductor's Python would launch (`torch_launches.py`). A recording
+reads and writes the memory it was made with, so each cache has its own, freed with the cache, and inputs that
+change between passes are copied into place.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, MutableMapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch.utils.weak import WeakIdKeyDictionary
@@ -18,9 +19,41 @@ Run = Callable[..., Sequence[torch.Tensor]]
 Replay = Callable[[], None]
 
 
+class Pass(Protocol):
+    """One pass over one cache, to be run repeatedly."""
+
+    @property
+    def inputs(self) -> list[torch.Tensor]:
+        """Return its arguments, which may be changed in place between two runs."""
+        ...
+
+    def run(self) -> Sequence[torch.Tensor]:
+        """Return the results, which the next run may overwrite."""
+        ...
+
+
+class PlainPass:
+    """A `Pass` without a recording.
+
+    Args:
+        function: takes arguments and a cache's tensors.
+        given: the first arguments.
+        cache: the cache's tensors.
+    """
+
+    def __init__(
+        self, function: Run, given: Sequence[torch.Tensor], cache: Sequence[torch.Tensor]
+    ) -> None:
+        self.inputs = [value.clone() for value in given]
+        self._function, self._cache = function, cache
+
+    def run(self) -> Sequence[torch.Tensor]:
+        return self._function(*self.inputs, *self._cache)
+
+
 @dataclass(frozen=True)
-class CapturedPass:
-    """One pass over one cache.
+class RecordedPass:
+    """A recorded `Pass`.
 
     Attributes:
         inputs: buffers for the arguments.
@@ -31,6 +64,10 @@ class CapturedPass:
     inputs: list[torch.Tensor]
     outputs: Sequence[torch.Tensor]
     replay: Replay
+
+    def run(self) -> Sequence[torch.Tensor]:
+        self.replay()
+        return self.outputs
 
 
 def record_on_cuda(
@@ -68,22 +105,26 @@ class Replayed:
 
     def __init__(self, run: Run, arguments: int, record: Any = record_on_cuda) -> None:
         self._run, self._arguments, self._record = run, arguments, record
-        self._recordings: MutableMapping[torch.Tensor, CapturedPass] = WeakIdKeyDictionary()
+        self._recordings: MutableMapping[torch.Tensor, RecordedPass] = WeakIdKeyDictionary()
 
     def __call__(self, *tensors: torch.Tensor) -> list[torch.Tensor]:
         given, cache = tensors[: self._arguments], tensors[self._arguments :]
+        # Copied, because the next replay overwrites them.
+        return [output.clone() for output in self.over(given, cache).run()]
+
+    def over(self, given: Sequence[torch.Tensor], cache: Sequence[torch.Tensor]) -> RecordedPass:
+        """Return the recording for a cache, with these arguments in place."""
         recording = self._recordings.get(cache[0])
         if recording is None:
             recording = self._recordings[cache[0]] = self._recorded(given, cache)
         for place, value in zip(recording.inputs, given, strict=True):
             place.copy_(value)
-        recording.replay()
-        # Copied, because the next replay overwrites them.
-        return [output.clone() for output in recording.outputs]
+        return recording
 
     def _recorded(
         self, given: Sequence[torch.Tensor], cache: Sequence[torch.Tensor]
-    ) -> CapturedPass:
-        inputs = [value.clone() for value in given]
+    ) -> RecordedPass:
+        # Detached, since a recording that keeps the very tensor it is found by would live for ever.
+        inputs, cache = [value.clone() for value in given], [one.detach() for one in cache]
         outputs, replay = self._record(lambda: self._run(*inputs, *cache))
-        return CapturedPass(inputs, outputs, replay)
+        return RecordedPass(inputs, outputs, replay)
