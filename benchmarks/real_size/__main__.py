@@ -14,6 +14,7 @@ import sys
 import time
 from pathlib import Path
 
+from benchmarks.pages import NotServed
 from benchmarks.real_size import groups, page, table
 from benchmarks.real_size.page import Failed
 from benchmarks.real_size.processes import Compilers, NoWorker, peak_bytes, worker_of
@@ -47,7 +48,7 @@ def run(model: Model, kind: Kind) -> Measured:
             if kind.engine == LLAMA_CPP:
                 return _llama_cpp(model, kind)
             return _page(model, kind, group)
-        except (Failed, NoWorker, SubjectFailed, groups.NoGroups) as failure:
+        except (Failed, NotServed, NoWorker, SubjectFailed, groups.NoGroups) as failure:
             return Measured(kind.engine, kind.dtype, kind.limit_gb, failed=str(failure))
 
 

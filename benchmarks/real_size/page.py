@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import re
-import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -15,12 +12,11 @@ from typing import Any
 import psutil
 from gradio_client import Client
 
-from benchmarks.speed.conversation import last_line
+from benchmarks import pages
 from benchmarks.speed.prompts import TEXTS
 from codegemma_ui.fim.vocabulary import Vocabulary
 
 LOOK_S = 0.2
-STARTS_WITHIN_S = 60.0
 READY_WITHIN_S = 600.0
 TRIES = 3
 """A model with random weights may generate a stop token after a few tokens."""
@@ -120,38 +116,13 @@ def serving(command: Sequence[str], folder: Path) -> Iterator[Page]:
         folder: of the preset.
 
     Raises:
-        Failed: it did not start.
+        NotServed: it did not start.
     """
-    with tempfile.TemporaryDirectory(prefix="real-size-") as scratch:
-        said = Path(scratch, "said")
-        with said.open("wb") as log:
-            process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
-        try:
-            url = _address(process, said)
-            yield Page(url, psutil.Process(process.pid), Vocabulary(folder))
-        finally:
-            process.terminate()
-            try:
-                process.wait(20)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+    with pages.serving(command) as served:
+        yield Page(served.url, served.process, Vocabulary(folder))
 
 
 def command(folder: Path, backend: str, dtype: str) -> list[str]:
     """Return the command that starts a page over a model."""
     flags = ("--preset", str(folder), "--backend", backend, "--dtype", dtype, "--port", "0")
     return [sys.executable, "-m", "codegemma_ui", *flags]
-
-
-def _address(process: subprocess.Popen[bytes], log: Path) -> str:
-    deadline, said = time.monotonic() + STARTS_WITHIN_S, ""
-    while time.monotonic() < deadline:
-        said = log.read_text(encoding="utf-8", errors="replace")
-        found = re.search(r"http://\S+", said)
-        if found:
-            return found[0]
-        if process.poll() is not None:
-            break
-        time.sleep(LOOK_S)
-    raise Failed(last_line(said) or "the page did not start")

@@ -7,12 +7,12 @@ import json
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from benchmarks.speed import plan, plot, report, runner, subjects, surroundings, weights
+from benchmarks.speed import plan, plot, report, runner, subjects, surroundings, sweep, weights
 from benchmarks.speed.figures import Figures
 from benchmarks.speed.prompts import Prompts
 from benchmarks.speed.shapes import SHAPES
@@ -76,10 +76,16 @@ def run(parsed: argparse.Namespace) -> None:
     Raises:
         BadInput, EngineError: before anything was measured.
         Cancelled: a signal ended it; the measurements so far have been reported.
-        Reported: nothing could be measured; the report gives the reason.
+        Reported: nothing could be measured, and the report gives the reason; or the control drifted, and
+            nothing was kept.
     """
     found = measure(parsed)
     print(to_json(found) if parsed.json else report.markdown(found), flush=True)
+    drift = found["control"] and found["control"]["drift"]
+    if parsed.out and drift and drift > runner.MOST_DRIFT and not parsed.quick:
+        raise Reported(
+            EngineError(f"Not kept: {found['control']['subject']} drifted by {drift:.0%}.")
+        )
     if parsed.out:
         _write(found, parsed.out)
     if found["interrupted"]:
@@ -93,8 +99,8 @@ def measure(parsed: argparse.Namespace) -> dict[str, Any]:
 
     Returns:
         A JSON object: `started`, `seconds`, `interrupted`, `model`, `settings`, `machine`, `versions`,
-        `bandwidth`, `rows` (a subject each), `comparisons`, `typing`, `skipped`. Quantities are SI units,
-        each with `median`, `low`, `high` over `rounds`; see `figures.py`.
+        `bandwidth`, `control`, `sweeps`, `rows` (a subject each), `comparisons`, `typing`, `http`,
+        `skipped`. Quantities are SI units, each with `median`, `low`, `high` over `rounds`; see `figures.py`.
 
     Raises:
         BadInput, EngineError: before anything was measured.
@@ -121,7 +127,7 @@ def measure(parsed: argparse.Namespace) -> dict[str, Any]:
     folders, broken = _prepare(model, present)
 
     # 3. Measure.
-    asked = (plan.QUICK if parsed.quick else plan.FULL).within(model.preset.context_length)
+    asked = plan.of(model.parameters, quick=parsed.quick).within(model.preset.context_length)
     setting = Setting(
         preset_folder=model.folder,
         weights=folders,
@@ -132,8 +138,16 @@ def measure(parsed: argparse.Namespace) -> dict[str, Any]:
         pythons=dict(resolved.pythons),
     )
     vocabulary = Vocabulary(model.folder)
+    prompts = Prompts(vocabulary)
     ready = [subject for subject in present if subject.name not in broken]
-    made = runner.run(ready, setting, asked, rounds, Prompts(vocabulary), model.parameters, _say)
+    swept = [
+        sweep.sweep(subject, setting, asked, prompts, _say)
+        for subject in _with_peers(ready)
+        if subject.swept and not parsed.quick
+    ]
+    setting = replace(setting, settings={one.subject: one.chosen for one in swept})
+    again = 0 if parsed.quick else rounds
+    made = runner.run(ready, setting, asked, rounds, prompts, model.parameters, _say, again)
     unready = [
         Visit(subject, error=broken[subject.name]) for subject in present if subject not in ready
     ]
@@ -163,9 +177,12 @@ def measure(parsed: argparse.Namespace) -> dict[str, Any]:
         "machine": where,
         "versions": surroundings.versions(),
         "bandwidth": figures.bandwidth(),
+        "control": figures.control(),
+        "sweeps": [asdict(one) for one in swept],
         "rows": figures.rows(present),
         "comparisons": figures.comparisons(),
         "typing": figures.typing(),
+        "http": figures.http(),
         "skipped": skipped,
     }
 
@@ -209,15 +226,23 @@ def _prepare(
     folders: dict[tuple[str, str], Path] = {}
     broken: dict[str, str] = {}
     for subject in present:
-        if subject.weights == "preset":
+        read = subjects.named(subject.peer) if subject.peer else subject
+        if read.weights == "preset":
             continue
         try:
-            folder = weights.exported(model, subject.weights, subject.dtype, _say)
-            folders[subject.weights, subject.dtype] = folder
+            folders[read.weights, read.dtype] = weights.exported(
+                model, read.weights, read.dtype, _say
+            )
         except EngineError as error:
             _say(f"{subject.name}: {error}")
             broken[subject.name] = str(error)
     return folders, broken
+
+
+def _with_peers(chosen: Sequence[Subject]) -> list[Subject]:
+    """Return the subjects and the peers that they are asked beside, each once."""
+    peers = [subjects.named(subject.peer) for subject in chosen if subject.peer]
+    return list({one.name: one for one in (*chosen, *peers)}.values())
 
 
 def _write(found: dict[str, Any], folder: Path) -> None:

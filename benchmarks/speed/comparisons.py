@@ -178,9 +178,10 @@ def _events(talk: Conversation, prompt: Prompt, new_tokens: int) -> Answer:
         when, message = talk.receive()
         if message["bench"] == "done":
             break
-        if message["event"] == "token":
-            seconds.append(when)
-            token_ids.append(message["id"])
+        for event in message["events"]:
+            if event["event"] == "token":
+                seconds.append(when)
+                token_ids.append(event["id"])
     if len(token_ids) != new_tokens:
         raise SubjectFailed(f"There must be {new_tokens} token events. Received: {len(token_ids)}")
     return Answer(seconds, token_ids)

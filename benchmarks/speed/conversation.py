@@ -18,6 +18,7 @@ from typing import Any
 
 from codegemma_ui.ipc import parent
 from codegemma_ui.ipc.parent import LineProcess
+from codegemma_ui.machine import huge_pages
 
 
 class SubjectFailed(Exception):
@@ -133,25 +134,26 @@ def last_line(text: str) -> str:
 
 
 def environment(threads: int, device: str, scratch: str) -> dict[str, str]:
-    """Return our environment, made reproducible: fixed threads, no GPU unless wanted, no compiler caches.
+    """Return our environment, made reproducible: fixed threads, no GPU unless wanted, own compiler caches.
 
     Args:
         threads: number of cores the subject may use.
         device: "cpu" or "cuda".
-        scratch: an empty folder for compiler caches.
+        scratch: folder for compiler caches.
     """
     alike = {
         "OMP_NUM_THREADS": str(threads),
+        "XDG_CACHE_HOME": scratch,
         "TORCHINDUCTOR_CACHE_DIR": str(Path(scratch, "inductor")),
         "TRITON_CACHE_DIR": str(Path(scratch, "triton")),
-        "JAX_ENABLE_COMPILATION_CACHE": "false",
         "HF_HUB_OFFLINE": "1",
     }
     if device == "cpu":
         alike |= {"CUDA_VISIBLE_DEVICES": "", "JAX_PLATFORMS": "cpu"}
-    return parent.environment() | alike
+    given = parent.environment() | alike
+    return given | huge_pages.variables(given)  # as a worker gets them
 
 
 def scratch_folder() -> tempfile.TemporaryDirectory[str]:
-    """Return a folder that is removed after the visit."""
+    """Return a folder that is removed at the end."""
     return tempfile.TemporaryDirectory(prefix="bench-", ignore_cleanup_errors=True)

@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.speed.http_visit import Exchange, Found
 from benchmarks.speed.plan import Case
+from benchmarks.speed.prompts import common_start
 from benchmarks.speed.runner import Bandwidth, Run
 from benchmarks.speed.subjects import Subject
 from benchmarks.speed.visit import Sample, Visit, compile_s
@@ -134,6 +136,40 @@ class Figures:
                 )
         return found
 
+    def control(self) -> dict[str, Any] | None:
+        """Return the control's `subject`, its `tokens_per_s` over all its visits, `drift` (a share) and the
+        number of `dropped` rounds; None without one."""
+        speeds = figure(speed for each in self._run.controls for speed in each)
+        if speeds is None:
+            return None
+        return {
+            "subject": self._run.control,
+            "tokens_per_s": _dict(speeds),
+            "drift": self._run.drift,
+            "dropped": len(self._run.dropped),
+        }
+
+    def http(self) -> list[dict[str, Any]]:
+        """Return one JSON object per page: `starts`, `requests` and `together`, each beside its peer."""
+        found = []
+        for name, rounds in self._rounds.items():
+            visits = [made.http for made, _ in rounds if made.http is not None]
+            if not visits:
+                continue
+            kinds = dict.fromkeys(one.request for each in visits for one in each.exchanges)
+            starts = dict.fromkeys(one.kind for each in visits for one in each.starts)
+            servers = dict.fromkeys(one.server for each in visits for one in each.together)
+            found.append(
+                {
+                    "subject": name,
+                    "peer": rounds[0][0].subject.peer,
+                    "starts": {kind: _start(kind, visits) for kind in starts},
+                    "requests": {kind: _request(kind, visits) for kind in kinds},
+                    "together": {name: _together(name, visits) for name in servers},
+                }
+            )
+        return found
+
     def bandwidth(self) -> dict[str, Any] | None:
         """Return the bandwidth figures: `kind`, and bytes per second by array size."""
         known = [one for one in self._run.bandwidths if one is not None]
@@ -148,6 +184,9 @@ class Figures:
     def _row(self, subject: Subject) -> dict[str, Any]:
         rounds = self._rounds[subject.name]
         visits = [made for made, _ in rounds]
+        # Only a subject's first visit compiles, and its round may have been left out.
+        dropped = (made for each in self._run.dropped for made in each)
+        started = [*(made for made in dropped if made.subject.name == subject.name), *visits]
         facts: dict[str, Any] = next((made.facts for made in visits if made.facts), {})
         row: dict[str, Any] = {
             "name": subject.name,
@@ -157,9 +196,11 @@ class Figures:
             "device": facts.get("device"),
             "note": facts.get("note"),
             "streams": subject.streams,
+            "speed": subject.speed,
             "rounds": len(visits),
             "error": next((made.error for made in visits if made.error), None),
-            "start_s": _dict(figure(made.start_s for made in visits)),
+            "start_s": _dict(figure(made.start_s for made in started if made.compiles)),
+            "start_again_s": _dict(figure(made.start_s for made in started if not made.compiles)),
         }
         cases = [
             case for case in _cases(visits) if any(made.of(case, warm=True) for made in visits)
@@ -177,7 +218,7 @@ class Figures:
         row |= {
             "parameters": facts["parameters"],
             "weight_bytes": facts["weight_bytes"],
-            "compile_s": over(compile_s),
+            "compile_s": _dict(figure(compile_s(made) for made in started)),
             "first_token_cold_s": over(_first_ever),
             "first_token_s": {
                 str(case.prompt_tokens): over(_within(case, lambda sample: sample.first_s))
@@ -252,12 +293,39 @@ class Figures:
         return tuple(token_ids)
 
 
-def common_start(one: Sequence[int], other: Sequence[int]) -> int:
-    """Return the length of the common prefix of two sequences."""
-    for index, (left, right) in enumerate(zip(one, other, strict=False)):
-        if left != right:
-            return index
-    return min(len(one), len(other))
+def _start(kind: str, visits: Sequence[Found]) -> dict[str, Any]:
+    starts = [one for each in visits for one in each.starts if one.kind == kind]
+    return {
+        "first_s": _dict(figure(one.first_s for one in starts)),
+        "compiled_s": _dict(figure(one.compiled_s for one in starts)),
+    }
+
+
+def _request(kind: str, visits: Sequence[Found]) -> dict[str, Any]:
+    """Return both servers' medians, and the medians of the peer's time over the page's, pair by pair."""
+    rounds = [[one for one in each.exchanges if one.request == kind] for each in visits]
+
+    def over(value: Callable[[Exchange], float]) -> dict[str, Any] | None:
+        return _dict(figure(median([value(one) for one in each]) for each in rounds))
+
+    return {
+        "pairs": sum(map(len, rounds)),
+        "first_s": over(lambda one: one.ours.first_s),
+        "peer_first_s": over(lambda one: one.peer.first_s),
+        "first_ratio": over(lambda one: one.peer.first_s / one.ours.first_s),
+        "whole_s": over(lambda one: one.ours.whole_s),
+        "peer_whole_s": over(lambda one: one.peer.whole_s),
+        "whole_ratio": over(lambda one: one.peer.whole_s / one.ours.whole_s),
+    }
+
+
+def _together(server: str, visits: Sequence[Found]) -> dict[str, Any]:
+    found = [one for each in visits for one in each.together if one.server == server]
+    return {
+        "one": _dict(figure(one.one for one in found)),
+        "many": _dict(figure(one.many for one in found)),
+        "ratio": _dict(figure(one.many / one.one for one in found)),
+    }
 
 
 def _cases(visits: Sequence[Visit]) -> list[Case]:

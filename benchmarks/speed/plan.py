@@ -34,6 +34,13 @@ class Plan:
         typing_moments: number of keystrokes to replay.
         typing_tokens: maximum new tokens of one completion while typing.
         typing_s: a replay ends early after this long.
+        http_tokens: new tokens of a request over HTTP.
+        http_pairs: requests of a kind that both servers are asked.
+        http_stream_tokens: new tokens of each request where several streams run at once.
+        http_stream_turns: requests of each stream, one after the other.
+        sweep_tokens: new tokens of each request of a sweep.
+        sweep_turns: how often each setting is tried.
+        extras: whether the subjects' extra measurements are made.
     """
 
     cases: tuple[Case, ...] = (
@@ -51,6 +58,13 @@ class Plan:
     typing_moments: int = 1000
     typing_tokens: int = 16
     typing_s: float = 45.0
+    http_tokens: int = 16
+    http_pairs: int = 20
+    http_stream_tokens: int = 64
+    http_stream_turns: int = 4
+    sweep_tokens: int = 64
+    sweep_turns: int = 2
+    extras: bool = True
 
     def within(self, context_length: int) -> Plan:
         """Return the plan without the cases that do not fit into a context, in tokens."""
@@ -69,4 +83,30 @@ QUICK = Plan(
     extra_s=4.0,
     typing_moments=8,
     typing_s=10.0,
+    http_pairs=3,
+    http_stream_tokens=16,
+    http_stream_turns=1,
+    sweep_tokens=16,
+    sweep_turns=1,
 )
+LARGE = Plan(
+    cases=(Case(200, 32), Case(22, 32)),
+    warm=2,
+    case_s=60.0,
+    http_pairs=4,
+    http_stream_turns=1,
+    sweep_tokens=24,
+    sweep_turns=1,
+    extras=False,
+)
+"""For models whose tokens take tenths of a second."""
+
+LARGE_PARAMETERS = 1_000_000_000
+"""From here on a model has the plan `LARGE`."""
+
+
+def of(parameters: int | None, *, quick: bool) -> Plan:
+    """Return the plan for a model of so many parameters, or of an unknown number."""
+    if quick:
+        return QUICK
+    return LARGE if (parameters or 0) >= LARGE_PARAMETERS else FULL

@@ -6,6 +6,7 @@ does not help across prompts.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -103,3 +104,11 @@ class Prompts:
         window = self._code[start : start + wanted]
         cursor = wanted - wanted // 4
         return window[:cursor], window[cursor:]
+
+
+def common_start(one: Sequence[int], other: Sequence[int]) -> int:
+    """Return the length of the common prefix of two sequences."""
+    for index, (left, right) in enumerate(zip(one, other, strict=False)):
+        if left != right:
+            return index
+    return min(len(one), len(other))

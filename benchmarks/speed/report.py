@@ -20,8 +20,15 @@ def markdown(report: dict[str, Any]) -> str:
         _about(report),
     ]
     if _measured(report["rows"]):
-        parts += ["## Speed", _speed(report["rows"]), "## Cost", _cost(report["rows"])]
-        parts.append(_footnotes(report))
+        compared = [row for row in report["rows"] if row["speed"]]
+        if _measured(compared):
+            parts += ["## Speed", _speed(compared), "## Cost", _cost(compared)]
+            parts.append(_footnotes(report))
+        parts += ["## Tokens", _tokens(report["rows"])]
+    if report["http"]:
+        parts += ["## Over HTTP", _http(report["http"])]
+    if report["sweeps"]:
+        parts += ["## Settings of the peers", _sweeps(report["sweeps"])]
     if report["comparisons"]:
         parts += ["## With and without", _comparisons(report["comparisons"])]
     if report["typing"]:
@@ -100,6 +107,7 @@ def _about(report: dict[str, Any]) -> str:
         + f"; {machine['system']}; {machine['load']} cores busy before the run.",
         "Versions: " + ", ".join(f"{name} {one}" for name, one in report["versions"].items()) + ".",
         _bandwidth(report["bandwidth"]),
+        _control(report["control"]),
     ]
     text = _lines(fact for fact in facts if fact)
     if chosen["quick"]:
@@ -151,16 +159,16 @@ def _cost(rows: Sequence[dict[str, Any]]) -> str:
     cuda = any(row["device_peak_bytes"] for row in _measured(rows))
     sizes = any(row["share_of_own_size"] != row["share_of_memory"] for row in _measured(rows))
     header = [
-        *("subject", "start (s)", "compile, warm up (s)", "peak memory (MB)"),
+        *("subject", "start (s)", "again (s)", "compile, warm up (s)", "peak memory (MB)"),
         *(["peak on the card (MB)"] if cuda else []),
         *("weights (MB)", "weights read (GB/s)", "of memory (%)"),
         *(["of their own size (%)"] if sizes else []),
-        "tokens as the reference",
     ]
     cells = [
         [
             row["name"],
             spread(row["start_s"]),
+            spread(row["start_again_s"]),
             spread(row["compile_s"]),
             spread(row["peak_bytes"], 1e-6),
             *([spread(row["device_peak_bytes"], 1e-6)] if cuda else []),
@@ -168,7 +176,6 @@ def _cost(rows: Sequence[dict[str, Any]]) -> str:
             spread(row["weight_bytes_per_s"], 1e-9),
             spread(row["share_of_memory"], 100),
             *([spread(row["share_of_own_size"], 100)] if sizes else []),
-            _same(row),
         ]
         for row in _measured(rows)
     ]
@@ -185,25 +192,108 @@ def _same(row: dict[str, Any]) -> str:
 
 
 def _footnotes(report: dict[str, Any]) -> str:
-    reference = next((row["same_tokens"] for row in report["rows"] if row.get("same_tokens")), None)
     lines = [
         "First token: from the request to the first token; cold is the first request of a process, with "
         "what compiles then, and the others are later prompts it has not seen. `n` tokens: end to end.",
         "Share: weights read, as part of what reading memory reached in the same round (`of memory`), and "
         "of what reading an array of the weights' size reached, which a cache may hold.",
     ]
-    if reference is not None:
-        lines.append(
-            "Tokens as the reference: greedy tokens before the first one that differs from "
-            f"`{reference['reference']}`, over all prompts. llama.cpp is held up to the first stop token: "
-            "it writes none."
-        )
     notes: dict[str, list[str]] = {}
     for row in _measured(report["rows"]):
         if row["note"]:
             notes.setdefault(row["note"], []).append(row["name"])
     lines += [f"{', '.join(names)}: {note}." for note, names in notes.items()]
     return _lines(lines)
+
+
+def _tokens(rows: Sequence[dict[str, Any]]) -> str:
+    reference = next((row["same_tokens"] for row in rows if row.get("same_tokens")), None)
+    if reference is None:
+        return "There was no reference."
+    text = (
+        "Greedy tokens before the first one that differs from those of "
+        f"`{reference['reference']}`, over all prompts. llama.cpp's server is held up to the first stop "
+        "token: it generates none. llama.cpp-f32-exact has a KV cache in float32, without flash attention."
+    )
+    cells = ([row["name"], _same(row)] for row in _measured(rows))
+    return f"{text}\n\n{table(['subject', 'tokens as the reference'], cells)}"
+
+
+def _http(found: Sequence[dict[str, Any]]) -> str:
+    text = (
+        "The page and llama.cpp's own server with the peer's weights and settings, asked in turns by the "
+        "same client. Ratios are the peer's time in the page's: above 1 the page is faster."
+    )
+    requests = [
+        [
+            f"{one['subject']}, {kind}",
+            one["peer"],
+            spread(each["first_s"], 1e3),
+            spread(each["peer_first_s"], 1e3),
+            spread(each["first_ratio"]),
+            spread(each["whole_s"], 1e3),
+            spread(each["peer_whole_s"], 1e3),
+            spread(each["whole_ratio"]),
+            str(each["pairs"]),
+        ]
+        for one in found
+        for kind, each in one["requests"].items()
+    ]
+    header = [
+        *("request", "peer", "first token (ms)", "peer's (ms)", "ratio"),
+        *("whole (ms)", "peer's (ms)", "ratio", "pairs"),
+    ]
+    starts = [
+        [f"{one['subject']}, {kind}", spread(each["first_s"]), spread(each["compiled_s"])]
+        for one in found
+        for kind, each in one["starts"].items()
+    ]
+    together = [
+        [f"{one['subject']}, {server}", *(spread(each[name]) for name in ("one", "many", "ratio"))]
+        for one in found
+        for server, each in one["together"].items()
+    ]
+    after = "process start to first completion (s)", "from there until all is compiled (s)"
+    streams = "one stream (tokens/s)", "eight together (tokens/s)", "ratio"
+    return "\n\n".join(
+        (text, table(header, requests), table(["start", *after], starts))
+        + ((table(["server", *streams], together),) if together else ())
+    )
+
+
+def _sweeps(found: Sequence[dict[str, Any]]) -> str:
+    text = (
+        "Each setting's values were tried in turns, with the best of the settings above it: the fastest "
+        "decode, and of those within 3% the earliest first token. The rows above have the chosen ones."
+    )
+
+    def words(settings: dict[str, str]) -> str:
+        return ", ".join(f"{name} {value}" for name, value in settings.items())
+
+    cells = [
+        [
+            one["subject"],
+            words(each["settings"]) + (" (chosen)" if each["settings"] == one["chosen"] else ""),
+            each["error"] or number(each["tokens_per_s"]),
+            "–" if each["error"] else number(1e3 * each["first_token_s"]),
+        ]
+        for one in found
+        for each in one["tried"]
+    ]
+    header = ["subject", "settings", "tokens/s", "first token, 200 in (ms)"]
+    return f"{text}\n\n{table(header, cells)}"
+
+
+def _control(control: dict[str, Any] | None) -> str:
+    if control is None:
+        return ""
+    dropped = {0: "", 1: "; one round was made again"}.get(
+        control["dropped"], f"; {control['dropped']} rounds were made again"
+    )
+    return (
+        f"Control: `{control['subject']}` before and after each round, {spread(control['tokens_per_s'])} "
+        f"tokens/s, a drift of {control['drift']:.0%}{dropped}."
+    )
 
 
 def _comparisons(found: Sequence[dict[str, Any]]) -> str:

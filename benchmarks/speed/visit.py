@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import statistics
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks.speed import comparisons, conversation, replay
+from benchmarks.speed import comparisons, conversation, http_visit, replay, subjects
 from benchmarks.speed.comparisons import Pair
 from benchmarks.speed.conversation import Conversation, SubjectFailed
 from benchmarks.speed.plan import Case, Plan
@@ -58,10 +59,12 @@ class Visit:
 
     Attributes:
         start_s: seconds from the start of the process until it was ready.
+        compiles: whether nothing that an earlier visit compiled was there.
         facts: `engine.subject.Facts` as a dict.
         samples: of the cases.
         pairs: of the comparisons.
         typed: of the typing trace.
+        http: of the page beside its peer.
         peak_bytes: peak main memory of its process.
         device_peak_bytes: peak GPU memory.
         error: why it ended early, or None.
@@ -69,10 +72,12 @@ class Visit:
 
     subject: Subject
     start_s: float | None = None
+    compiles: bool = True
     facts: dict[str, Any] = field(default_factory=dict)
     samples: list[Sample] = field(default_factory=list)
     pairs: list[Pair] = field(default_factory=list)
     typed: list[Typed] = field(default_factory=list)
+    http: http_visit.Found | None = None
     peak_bytes: int | None = None
     device_peak_bytes: int | None = None
     error: str | None = None
@@ -95,6 +100,7 @@ class Setting:
         threads: cores that a subject may use.
         time_limit_s: of one visit.
         pythons: Keras backend -> interpreter of another environment.
+        settings: subject -> its settings, from a sweep.
     """
 
     preset_folder: Path
@@ -104,6 +110,7 @@ class Setting:
     device: Device
     time_limit_s: float
     pythons: dict[str, str]
+    settings: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def weights_of(self, subject: Subject) -> Path:
         """Return the path of a subject's weights."""
@@ -111,8 +118,15 @@ class Setting:
             return self.preset_folder
         return self.weights[subject.weights, subject.dtype]
 
-    def command(self, subject: Subject) -> list[str]:
-        """Return the command of a subject's process."""
+    def command(self, subject: Subject, module: str = "") -> list[str]:
+        """Return the command of a subject's process.
+
+        Args:
+            module: another one than its own, with the same flags.
+        """
+        if subject.family == "http":
+            folder, dtype = self.preset_folder, subject.dtype
+            return http_visit.page_command(folder, subject.backend, dtype, self.threads)
         python = self.pythons.get(subject.backend, sys.executable)
         pinned = (python, "-m", "benchmarks.speed.pinned", str(self.threads))
         if subject.family == "worker":
@@ -123,15 +137,22 @@ class Setting:
                 *("--context-length", str(self.context_length)),
             ]
         return [
-            *(*pinned, f"benchmarks.speed.engine.{subject.module}"),
+            *(*pinned, f"benchmarks.speed.engine.{module or subject.module}"),
             *("--weights", str(self.weights_of(subject))),
             *("--backend", subject.backend, "--dtype", subject.dtype, "--mode", subject.mode),
             *("--threads", str(self.threads), "--device", self.device),
             *("--context-length", str(self.context_length)),
+            *("--settings", json.dumps(self.settings_of(subject))),
         ]
 
+    def settings_of(self, subject: Subject) -> dict[str, str]:
+        """Return a subject's settings: those that are fixed, and those that a sweep chose."""
+        return {**subject.settings, **self.settings.get(subject.name, {})}
 
-def fill(result: Visit, setting: Setting, plan: Plan, prompts: Prompts) -> None:
+
+def fill(
+    result: Visit, setting: Setting, plan: Plan, prompts: Prompts, caches: Path | None = None
+) -> None:
     """Start a subject, run its part of the plan, and stop it.
 
     Args:
@@ -140,9 +161,18 @@ def fill(result: Visit, setting: Setting, plan: Plan, prompts: Prompts) -> None:
         setting: of the run.
         plan: already cut to the model's context.
         prompts: of the model's vocabulary.
+        caches: folder for what compilers keep, created if missing; None is one of its own.
     """
+    if result.subject.family == "http":
+        _visit_page(result, setting, plan, prompts)
+        return
     with conversation.scratch_folder() as scratch:
-        environment = conversation.environment(setting.threads, setting.device, scratch)
+        if caches is not None:
+            result.compiles = not caches.exists()
+            caches.mkdir(exist_ok=True)
+        environment = conversation.environment(
+            setting.threads, setting.device, str(caches or scratch)
+        )
         command = setting.command(result.subject)
         try:
             with Conversation(command, environment, setting.time_limit_s) as talk:
@@ -176,7 +206,7 @@ def _visit_subject(result: Visit, talk: Conversation, plan: Plan, prompts: Promp
             spent += sample.whole_s
 
     # 3. Extra measurements.
-    for extra in result.subject.extras:
+    for extra in result.subject.extras if plan.extras else ():
         if extra == "typing":
             result.typed += replay.of_subject(talk, plan, prompts)
         else:
@@ -195,6 +225,24 @@ def _visit_worker(result: Visit, talk: Conversation, plan: Plan, prompts: Prompt
     while talk.expect("worker", "warm")["share"] < 1:
         pass
     result.typed += replay.of_worker(talk, plan, prompts)
+
+
+def _visit_page(result: Visit, setting: Setting, plan: Plan, prompts: Prompts) -> None:
+    peer = subjects.named(result.subject.peer)
+    try:
+        result.http = http_visit.visit(
+            setting.command(result.subject),
+            setting.command(peer, "llama_cpp_http"),
+            setting.threads,
+            plan,
+            prompts,
+            setting.time_limit_s,
+        )
+    except SubjectFailed as failure:
+        result.error = str(failure)
+    except KeyboardInterrupt:
+        result.error = "interrupted"
+        raise
 
 
 def _ask(talk: Conversation, case: Case, time: int, prompt_ids: Sequence[int]) -> Sample:
@@ -218,9 +266,9 @@ def compile_s(result: Visit) -> float | None:
     """Return the time of compilation: the warm-up, and the extra time of each case's first request.
 
     Returns:
-        Seconds; None if the subject was never ready.
+        Seconds; None if the subject was never ready, or found what an earlier visit had compiled.
     """
-    if not result.facts:
+    if not result.facts or not result.compiles:
         return None
     seconds = float(result.facts["warm_up_s"])
     for case in {sample.case for sample in result.samples}:

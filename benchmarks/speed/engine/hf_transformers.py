@@ -49,7 +49,9 @@ class Transformers:
         torch.set_num_threads(given.threads)
         self._cuda = given.device == "cuda"
         model = transformers.AutoModelForCausalLM.from_pretrained(
-            given.weights, dtype=getattr(torch, given.dtype)
+            given.weights,
+            dtype=getattr(torch, given.dtype),
+            attn_implementation=given.settings.get("attention"),
         )
         self._model = model.to(given.device).eval()
         self._mode = given.mode

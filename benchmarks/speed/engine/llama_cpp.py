@@ -6,15 +6,19 @@ import argparse
 import re
 import time
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import gguf
 import xllamacpp
 
+from benchmarks.speed.engine.llama_cpp_files import gguf_file
 from benchmarks.speed.engine.subject import NO_CUDA, Arrivals, Facts, Generated, Request, serve
 
 _GPU = xllamacpp.ggml_backend_dev_type.GGML_BACKEND_DEVICE_TYPE_GPU
+_FLASH = {
+    "on": xllamacpp.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_ENABLED,
+    "off": xllamacpp.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_DISABLED,
+}
 _WARNINGS = 2  # its log level
 
 
@@ -27,20 +31,10 @@ class LlamaCpp:
         cuda = given.device == "cuda"
         if cuda and not cards:
             raise RuntimeError(f"xllamacpp {NO_CUDA}")
-        path = gguf_file(given.weights)
-        params = xllamacpp.CommonParams()
-        params.model.path = str(path)
-        params.n_ctx = given.context_length
-        params.n_gpu_layers = -1 if cuda else 0
-        params.cpuparams.n_threads = given.threads
-        params.cpuparams_batch.n_threads = given.threads
-        params.verbosity = _WARNINGS
-        if given.dtype == "float32":  # its cache is float16 otherwise, and tokens would differ
-            params.cache_type_k = params.cache_type_v = xllamacpp.ggml_type.GGML_TYPE_F32
-        self._server = xllamacpp.Server(params)
+        self._server = xllamacpp.Server(parameters(given))
         loaded = time.perf_counter()
 
-        tensors = gguf.GGUFReader(path).tensors
+        tensors = gguf.GGUFReader(gguf_file(given.weights)).tensors
         self.facts = Facts(
             load_s=loaded - started,
             warm_up_s=0.0,
@@ -85,26 +79,35 @@ class LlamaCpp:
         return None  # llama.cpp does not count
 
 
+def parameters(given: argparse.Namespace) -> xllamacpp.CommonParams:
+    """Return the parameters of its server; `settings` has those of `subjects.LLAMA_CPP_SETTINGS`."""
+    settings, cuda = given.settings, given.device == "cuda"
+    params = xllamacpp.CommonParams()
+    params.model.path = str(gguf_file(given.weights))
+    params.n_ctx = given.context_length
+    params.n_gpu_layers = -1 if cuda else 0
+    params.cpuparams.n_threads = given.threads
+    params.cpuparams_batch.n_threads = given.threads
+    params.verbosity = _WARNINGS
+    if "flash" in settings:
+        params.flash_attn_type = _FLASH[settings["flash"]]
+    if "cache" in settings:
+        cache = getattr(xllamacpp.ggml_type, f"GGML_TYPE_{settings['cache'].upper()}")
+        params.cache_type_k = params.cache_type_v = cache
+    params.no_extra_bufts = settings.get("repack") == "off"
+    if settings.get("mmap") == "off":
+        params.load_mode = xllamacpp.llama_load_mode.LLAMA_LOAD_MODE_NONE
+    if "ubatch" in settings:
+        params.n_ubatch = int(settings["ubatch"])
+    return params
+
+
 def cpu_features() -> list[str]:
     """Return the instruction sets and options of this build of llama.cpp, as it names them.
 
     A wheel from PyPI is built for any machine, without AVX-512 or AMX, according to its README.
     """
     return re.findall(r"(\w+) = 1", xllamacpp.get_system_info())
-
-
-def gguf_file(weights: Path) -> Path:
-    """Return the GGUF file, if a folder with one is given.
-
-    Raises:
-        FileNotFoundError: there is none.
-    """
-    if weights.is_file():
-        return weights
-    files = sorted(weights.glob("*.gguf"))
-    if not files:
-        raise FileNotFoundError(f"A folder of weights must hold a .gguf file. Received: {weights}")
-    return files[0]
 
 
 def _ids(answer: Mapping[str, Any]) -> list[int]:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from benchmarks.speed.engine import keras_process
 from benchmarks.speed.engine.subject import Arrivals, Facts, Generated, Request, Write, serve
 from codegemma_ui.fim.vocabulary import Vocabulary
-from codegemma_ui.ipc.messages import CompletionRequest, Loaded, event_to_dict
+from codegemma_ui.ipc.event_writer import EventWriter
+from codegemma_ui.ipc.messages import CompletionRequest, Loaded
 
 if TYPE_CHECKING:  # at run time only once the process is set up
     from codegemma_ui.workers.keras.decode import Decoder
@@ -118,14 +119,15 @@ class Ours:
         return self._bare
 
     def take_events(self, message: dict[str, Any], write: Write) -> dict[str, Any]:
-        """Serve `{"op": "events", "request": {…}}` as the worker does, one line per event."""
+        """Serve `{"op": "events", "request": {…}}` as the worker does."""
         generation = importlib.import_module("codegemma_ui.workers.keras.generation")
         request = CompletionRequest(**message["request"])
         events = generation.generate(
             request, self._vocabulary, self._decoder, self._loaded, lambda: False
         )
+        writer = EventWriter(lambda message: write({"bench": "events", **message}))
         for event in events:
-            write({"bench": "event", **event_to_dict(event)})
+            writer.send("bench", event)
         return {}
 
     def device_peak_bytes(self) -> int | None:

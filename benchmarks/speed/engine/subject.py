@@ -121,9 +121,9 @@ class Arrivals:
         return Generated(arrivals_s=self.seconds, token_ids=self.token_ids)
 
 
-def arguments() -> argparse.Namespace:
-    """Parse the flags that every engine is started with."""
-    parser = argparse.ArgumentParser()
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the flags that every engine is started with."""
+    parser = argparse.ArgumentParser(allow_abbrev=False)
     parser.add_argument("--weights", required=True, type=Path)
     parser.add_argument("--backend", required=True)
     parser.add_argument("--dtype", required=True)
@@ -131,7 +131,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--threads", required=True, type=int)
     parser.add_argument("--device", required=True, choices=("cpu", "cuda"))
     parser.add_argument("--context-length", required=True, type=int)
-    return parser.parse_args()
+    parser.add_argument("--settings", default={}, type=json.loads)
+    return parser
 
 
 def serve(load: Callable[[argparse.Namespace], Engine]) -> None:
@@ -140,7 +141,7 @@ def serve(load: Callable[[argparse.Namespace], Engine]) -> None:
     Args:
         load: imports, loads, warms up.
     """
-    given = arguments()
+    given = parser().parse_args()
     write = take_stdout()
     try:
         engine = load(given)

@@ -26,10 +26,16 @@ def measure(prompts: Prompts, monkeypatch: pytest.MonkeyPatch) -> Measure:
     monkeypatch.setattr(runner, "measure_bandwidth", lambda *_: BANDWIDTH)
 
     def run(
-        subjects: Sequence[Subject], rounds: int = 1, plan: Plan = PLAN, time_limit_s: float = 60.0
+        subjects: Sequence[Subject],
+        rounds: int = 1,
+        plan: Plan = PLAN,
+        time_limit_s: float = 60.0,
+        again: int = 0,
     ) -> Run:
         return runner.run(
-            subjects, setting(time_limit_s), plan, rounds, prompts, 1_000_000, lambda line: None
+            *(subjects, setting(time_limit_s), plan, rounds, prompts, 1_000_000),
+            lambda line: None,
+            again,
         )
 
     return run

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -26,10 +27,10 @@ BANDWIDTH = Bandwidth("read", ((1_000_000_000, 2e9), (4_000_000, 8e9), (2_000_00
 
 
 class ScriptedSetting(Setting):
-    """Starts the scripted subject; a subject's `mode` selects its script."""
+    """Starts the scripted subject; a subject's `mode` selects its script, its settings change the pace."""
 
-    def command(self, subject: Subject) -> list[str]:
-        return [sys.executable, str(SUBJECT), subject.mode]
+    def command(self, subject: Subject, module: str = "") -> list[str]:
+        return [sys.executable, str(SUBJECT), subject.mode, json.dumps(self.settings_of(subject))]
 
 
 def scripted(script: str, name: str = "engine-jax-float32", **changes: object) -> Subject:

@@ -3,24 +3,40 @@
 The first flag selects the script. "steady": a token every 10 ms after 100 ms, plus 500 ms the first time a
 number of tokens is requested. "other": as steady, with a different tenth token. "crash-early": exits before
 it is ready. "crash": exits after two responses. "refuse": refuses, with a reason. "slow": never responds.
-"short": leaves out a token. "chatter": prints lines that are not JSON before it is ready.
+"short": leaves out a token. "chatter": prints lines that are not JSON before it is ready. "drift FILE": twice
+as fast from the third start on, counted in the file.
+
+The second flag is an object of settings: {"pace": "slow"} takes twice as long for each token after the first,
+{"reading": "late"} for the first one, and {"pace": "broken"} refuses.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
+from pathlib import Path
 
-SCRIPT = sys.argv[1]
-FIRST_S, STEP_S, COMPILE_S = 0.1, 0.01, 0.5
+SCRIPT, _, FILE = sys.argv[1].partition(" ")
+SETTINGS = json.loads(sys.argv[2])
+FIRST_S = 0.2 if SETTINGS.get("reading") == "late" else 0.1
+STEP_S = 0.02 if SETTINGS.get("pace") == "slow" else 0.01
+COMPILE_S = 0.5
 
 seen: set[tuple[int, int]] = set()
+starts = 0
 last_prompt: list[int] = []
 
 
 def say(bench: str, **fields: object) -> None:
     print(json.dumps({"bench": bench, **fields}), flush=True)
+
+
+def count(file: Path) -> None:
+    global starts
+    starts = 1 + (int(file.read_text()) if file.exists() else 0)
+    file.write_text(str(starts))
 
 
 def generate(message: dict) -> None:
@@ -33,7 +49,7 @@ def generate(message: dict) -> None:
         and prompt[: len(last_prompt) // 2] == last_prompt[: len(last_prompt) // 2]
     ):
         first /= 10
-    step = STEP_S / 2 if options.get("drafts") else STEP_S
+    step = STEP_S / 2 if options.get("drafts") or (SCRIPT == "drift" and starts > 2) else STEP_S
     seen.add(kind)
     last_prompt[:] = prompt
     ids = [(sum(prompt) + index) % 1000 for index in range(count)]
@@ -51,12 +67,20 @@ def events(message: dict) -> None:
     request = message["request"]
     for index in range(16):
         time.sleep(0.001)
-        say("event", event="token", index=index, id=index)
-    say("event", event="done", max_length=request["max_length"])
+        say("events", events=[{"event": "token", "index": index, "id": index}])
+    say("events", events=[{"event": "done", "max_length": request["max_length"]}])
     say("done")
 
 
 def main() -> None:
+    if SCRIPT == "drift":
+        count(Path(FILE))
+    compiled = Path(os.environ["XDG_CACHE_HOME"], "compiled")
+    warm_up_s = 0.0 if SCRIPT == "keeps" and compiled.exists() else 1.0
+    compiled.touch()
+    if SETTINGS.get("pace") == "broken":
+        say("failed", message="RuntimeError: this pace is broken")
+        sys.exit(1)
     if SCRIPT == "crash-early":
         raise RuntimeError("the weights are torn")
     if SCRIPT == "refuse":
@@ -67,7 +91,7 @@ def main() -> None:
     say(
         "ready",
         load_s=0.25,
-        warm_up_s=1.0,
+        warm_up_s=warm_up_s,
         parameters=1_000_000,
         weight_bytes=4_000_000,
         device="CPU",

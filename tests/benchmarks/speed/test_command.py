@@ -196,14 +196,19 @@ def test_what_is_not_installed_is_skipped_with_its_pip_line(
     present, skipped = speed._present(chosen, "cpu", {})
     assert present == []
     assert [one["subject"] for one in skipped[:-1]] == [subject.name for subject in chosen]
-    assert {one["needs"] for one in skipped[:-1]} == {'pip install -e ".[bench]"'}
+    needs = {one["subject"]: one["needs"] for one in skipped[:-1]}
+    assert needs["llama.cpp-f16"] == 'pip install -e ".[bench]"'
+    assert needs["llama.cpp-native-f16"].startswith("CMAKE_ARGS=-DGGML_NATIVE=on pip install")
 
 
 @pytest.mark.parametrize(
     ("only", "names"),
     [
         (["engine-jax"], [f"engine-jax-{one}" for one in ("float32", "bfloat16", "int8")]),
-        (["*-q8_0", "worker-torch"], ["worker-torch", "llama.cpp-q8_0"]),
+        (
+            ["*-q8_0", "worker-torch-int8"],
+            ["worker-torch-int8", "llama.cpp-q8_0", "llama.cpp-native-q8_0"],
+        ),
         (
             ["kerashub-*-bfloat16"],
             [f"kerashub-{one}-bfloat16" for one in ("jax", "tensorflow", "torch")],
@@ -218,7 +223,9 @@ def test_every_subject_is_named_once_and_has_a_module() -> None:
     assert len({subject.name for subject in subjects.SUBJECTS}) == len(subjects.SUBJECTS)
     folder = ROOT / "benchmarks" / "speed" / "engine"
     for subject in subjects.SUBJECTS:
-        assert subject.family == "worker" or (folder / f"{subject.module}.py").is_file()
+        ours = subject.family in ("worker", "http")
+        assert ours or (folder / f"{subject.module}.py").is_file()
+        assert not subject.peer or subjects.named(subject.peer).family == "llama.cpp"
 
 
 def test_every_flag_and_subject_that_a_page_names_is_there() -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.speed.figures import Figures, common_start, figure, percentile
+from benchmarks.speed.figures import Figures, figure, percentile
 from benchmarks.speed.plan import Case
+from benchmarks.speed.prompts import common_start
 from benchmarks.speed.replay import Typed
 from benchmarks.speed.runner import Bandwidth, Run
 from benchmarks.speed.visit import Sample, Visit

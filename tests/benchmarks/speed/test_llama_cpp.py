@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.speed.engine.llama_cpp_files import gguf_file
 from benchmarks.speed.engine.subject import Arrivals
 
 pytest.importorskip("xllamacpp")
@@ -24,10 +25,10 @@ def test_what_was_held_back_to_the_end_came_then() -> None:
 
 def test_a_folder_stands_for_the_file_in_it(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="must hold a"):
-        llama_cpp.gguf_file(tmp_path)
+        gguf_file(tmp_path)
     file = tmp_path / "model.gguf"
     file.touch()
-    assert llama_cpp.gguf_file(tmp_path) == llama_cpp.gguf_file(file) == file
+    assert gguf_file(tmp_path) == gguf_file(file) == file
 
 
 def test_the_build_names_its_instruction_sets() -> None:

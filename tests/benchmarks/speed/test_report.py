@@ -10,6 +10,10 @@ import pytest
 
 from benchmarks.speed import plot, report
 from benchmarks.speed.figures import Figures
+from benchmarks.speed.http_requests import Timed
+from benchmarks.speed.http_visit import Exchange, Found, Start, Together
+from benchmarks.speed.runner import Run
+from benchmarks.speed.visit import Visit
 from tests.benchmarks.speed.scripted_runs import PLAN, Measure, scripted
 
 
@@ -51,6 +55,25 @@ def test_a_table_is_aligned_as_text_too() -> None:
     )
 
 
+def scripted_http() -> list[dict]:
+    """Return the figures of two visits to a page; in the second everything takes twice as long."""
+    page = scripted("", "http-jax-float32", family="http", peer="llama.cpp-f32")
+    visits = [
+        [
+            Visit(
+                page,
+                http=Found(
+                    [Start("nothing kept", 4.0 * slow, 8.0 * slow)],
+                    [Exchange("/infill", Timed(0.02 * slow, 0.1 * slow, 16), Timed(0.01, 0.2, 16))],
+                    [Together("page", 100.0 / slow, 300.0 / slow)],
+                ),
+            )
+        ]
+        for slow in (1, 2)
+    ]
+    return Figures(Run(visits, bandwidths=[None, None]), ()).http()
+
+
 @pytest.fixture
 def found(measure: Measure) -> dict:
     """Return a report of scripted subjects, one of which crashes."""
@@ -85,8 +108,35 @@ def found(measure: Measure) -> dict:
         "versions": {"keras": "3.15.1"},
         "bandwidth": figures.bandwidth(),
         "rows": figures.rows(subjects),
+        "control": {
+            "subject": "llama.cpp-f32",
+            "tokens_per_s": numbers(100, 96, 104),
+            "drift": 0.08,
+            "dropped": 1,
+        },
+        "sweeps": [
+            {
+                "subject": "llama.cpp-f32",
+                "chosen": {"flash": "on"},
+                "tried": [
+                    {
+                        "settings": {"flash": "on"},
+                        "tokens_per_s": 100.0,
+                        "first_token_s": 0.02,
+                        "error": None,
+                    },
+                    {
+                        "settings": {"flash": "off"},
+                        "tokens_per_s": None,
+                        "first_token_s": None,
+                        "error": "no such thing",
+                    },
+                ],
+            }
+        ],
         "comparisons": figures.comparisons(),
         "typing": figures.typing(),
+        "http": scripted_http(),
         "skipped": [{"subject": "engine-torch-float32", "needs": "pip install torch"}],
     }
 
@@ -104,6 +154,33 @@ def test_the_page_tells_all_of_it(found: dict) -> None:
     assert "`engine-torch-float32`: pip install torch" in page
     assert re.search(r"drafting in other code \| 100 tokens/s \| 200 tokens/s \| +2 \| +yes", page)
     assert re.search(r"\| engine-jax-float32 \|   SPM \|", page)
+
+
+def test_the_page_tells_how_fair_it_was(found: dict) -> None:
+    page = report.markdown(found)
+    assert "Control: `llama.cpp-f32` before and after each round, 100 (96–104) tokens/s" in page
+    assert "a drift of 8%; one round was made again." in page
+    assert re.search(r"\| llama.cpp-f32 \| +flash on \(chosen\) \| +100 \| +20 \|", page)
+    assert re.search(r"\| llama.cpp-f32 \| +flash off \| no such thing \| +– \|", page)
+
+
+def test_http_is_compared_pair_by_pair(found: dict) -> None:
+    page = report.markdown(found)
+    row = next(line for line in page.splitlines() if "| http-jax-float32, /infill" in line)
+    cells = [cell.strip() for cell in row.strip("|").split("|")]
+    assert cells == [
+        *("http-jax-float32, /infill", "llama.cpp-f32"),
+        *("30 (20–40)", "10", "0.38 (0.25–0.5)", "150 (100–200)", "200", "1.5 (1–2)", "2"),
+    ]
+    assert re.search(r"http-jax-float32, nothing kept \| +6 \(4–8\) \| +12 \(8–16\)", page)
+    assert re.search(r"http-jax-float32, page \| +75 \(50–100\) \| +225 \(150–300\) \| +3 ", page)
+
+
+def test_a_subject_for_its_tokens_is_not_in_the_table_of_speeds(found: dict) -> None:
+    rows = [row | {"speed": row["name"] != "kerashub-jax-float32"} for row in found["rows"]]
+    page = report.markdown(found | {"rows": rows})
+    assert "| kerashub-jax-float32 " not in page.split("## Tokens")[0]
+    assert "| kerashub-jax-float32 " in page.split("## Tokens")[1]
 
 
 def test_all_tables_have_as_many_cells_in_every_row(found: dict) -> None:

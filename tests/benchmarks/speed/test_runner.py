@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from benchmarks.speed import runner
+from benchmarks.speed.figures import Figures
 from benchmarks.speed.plan import FULL, Case
 from benchmarks.speed.prompts import Prompts
 from benchmarks.speed.visit import Visit, fill
@@ -42,6 +44,22 @@ def test_every_other_round_goes_backwards(measure: Measure) -> None:
         ["engine-two", "engine-one"],
         ["engine-one", "engine-two"],
     ]
+
+
+def test_what_a_subject_compiled_at_first_is_there_later(measure: Measure) -> None:
+    both = [scripted("keeps", "engine-one"), scripted("keeps", "engine-two")]
+    run = measure(both, rounds=3)
+    warm_ups = [[made.facts["warm_up_s"] for made in visits] for visits in run.visits]
+    assert warm_ups == [[1.0, 1.0], [0.0, 0.0], [0.0, 0.0]]
+    assert [[made.compiles for made in visits] for visits in run.visits] == [
+        [True, True],
+        [False, False],
+        [False, False],
+    ]
+    for row in Figures(run, frozenset()).rows(both):
+        assert row["compile_s"]["median"] >= 1.0
+        assert row["start_s"]["median"] > 0
+        assert row["start_again_s"]["median"] > 0
 
 
 @pytest.mark.parametrize(
@@ -84,6 +102,35 @@ def test_a_slow_case_is_asked_less_often(measure: Measure) -> None:
     ((visit,),) = measure([scripted("steady")], plan=plan).visits
     # 1.23 s the first time, which is past the limit: one warm sample, then no more.
     assert [sample.time for sample in visit.samples] == [0, 1]
+
+
+def test_a_round_in_which_the_control_drifted_is_made_again(
+    measure: Measure, tmp_path: Path
+) -> None:
+    drifting = scripted(f"drift {tmp_path / 'starts'}", "llama.cpp-f16", family="llama.cpp")
+    run = measure([scripted("steady"), drifting], rounds=1, again=1)
+    # Each round starts it three times. It is twice as fast from the third start on: the first round's control
+    # is at 100 and 200 tokens a second, and the second round's at 200.
+    assert run.control == "llama.cpp-f16"
+    assert (len(run.dropped), len(run.visits)) == (1, 1)
+    assert [round(speed) for speed in run.controls[0]] == [200, 200]
+    assert run.drift < runner.MOST_DRIFT
+
+
+def test_a_run_that_goes_on_drifting_ends_and_says_so(measure: Measure, tmp_path: Path) -> None:
+    drifting = scripted(f"drift {tmp_path / 'starts'}", "llama.cpp-f16", family="llama.cpp")
+    run = measure([drifting], rounds=1)
+    assert len(run.visits) == 1
+    assert run.drift == pytest.approx(2 / 3, rel=0.1)  # 100 and 200, whose median is 150
+
+
+def test_the_control_is_a_peer_whose_speed_is_compared() -> None:
+    exact = scripted("", "llama.cpp-f32-exact", family="llama.cpp", speed=False)
+    peer = scripted("", "llama.cpp-f16", family="llama.cpp")
+    engine, page = scripted(""), scripted("", "http-jax", family="http")
+    assert runner.choose_control([page, engine, exact, peer]) == peer
+    assert runner.choose_control([page, engine]) == engine
+    assert runner.choose_control([page]) is None
 
 
 def test_ctrl_c_keeps_what_was_measured(measure: Measure, monkeypatch: pytest.MonkeyPatch) -> None:
