@@ -1,5 +1,5 @@
 # Every habit has one command; CI calls the same ones.
-.PHONY: run test test-all test-failed versions lint format fuzz soak audit bench real-size screenshots wheel space-check container-check clean
+.PHONY: run test test-all test-failed versions lint format fuzz soak audit bench real-size screenshots weights wheel space-check container-check clean
 
 run:  ## make an environment, install requirements.txt, serve the page on port 7860
 	@scripts/setup app
@@ -59,6 +59,10 @@ soak: ## many visitors for MINUTES, every answer checked, every process watched
 screenshots: ## make docs/screenshots again
 	@scripts/setup all
 	@.venv/bin/python -m tools.screenshots
+
+weights: ## remake what hangs on the bundled model's weights: figures, recordings, contract, pictures
+	@scripts/setup all
+	@.venv/bin/python -m tools.weights
 
 wheel: ## make dist/codegemma_ui-*.whl
 	@scripts/setup app

@@ -9,6 +9,7 @@ from codegemma_ui.client.client import EngineClient
 from codegemma_ui.client.progress import updates
 from codegemma_ui.settings import Settings
 from codegemma_ui.ui import examples, opening, render
+from codegemma_ui.ui.examples import Example
 
 
 def main() -> None:
@@ -20,7 +21,7 @@ async def write() -> None:
     client = EngineClient(Settings(preset="bundled", dtype="float32"))
     client.start()
     try:
-        run = await completed(client)
+        run = await completed(client, examples.by_key(opening.FIRST))
     finally:
         client.close()
     assert run.recording is not None
@@ -29,9 +30,8 @@ async def write() -> None:
     print(opening.RECORDED.name, repr(run.middle))
 
 
-async def completed(client: EngineClient) -> render.Run:
-    """Return the example's run."""
-    example = examples.by_key(opening.FIRST)
+async def completed(client: EngineClient, example: Example) -> render.Run:
+    """Return an example's run."""
     run = render.Run({"prefix": example.prefix, "suffix": example.suffix}, example.ending)
     generation = client.submit(run.request)
     async for run.progress in updates(generation):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -101,17 +101,16 @@ class Mixture:
     """A stream of steps from several packed files.
 
     Args:
-        folder: location of the files.
-        names: file names without suffix.
+        files: packed files, by name.
         tokens: tokens of a batch.
 
     Attributes:
         taken: batches taken from each file so far; part of a checkpoint.
     """
 
-    def __init__(self, folder: Path, names: Sequence[str], tokens: int) -> None:
-        self._files = {name: Packed(folder / f"{name}.npz", tokens) for name in names}
-        self.taken = dict.fromkeys(names, 0)
+    def __init__(self, files: Mapping[str, Path], tokens: int) -> None:
+        self._files = {name: Packed(path, tokens) for name, path in files.items()}
+        self.taken = dict.fromkeys(files, 0)
 
     def skip(self, taken: dict[str, int]) -> None:
         """Continue from a checkpoint."""
@@ -130,7 +129,7 @@ class Mixture:
         return batches
 
 
-def shares(progress: float, names: Sequence[str]) -> dict[str, float]:
+def shares(progress: float, names: Iterable[str]) -> dict[str, float]:
     """Return the mixture at a point of the training: short samples first, windows of whole files later."""
     mixture = {
         "snippets": 0.2 - 0.1 * progress,
@@ -139,5 +138,6 @@ def shares(progress: float, names: Sequence[str]) -> dict[str, float]:
         "grammar": 0.06,
     }
     mixture["short"] = max(0.0, 1 - sum(mixture.values()))
-    total = sum(mixture[name] for name in names)
-    return {name: mixture[name] / total for name in names}
+    present = {name: mixture[name] for name in names}
+    total = sum(present.values())
+    return {name: share / total for name, share in present.items()}

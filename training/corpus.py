@@ -3,7 +3,7 @@
     python -m training.corpus --folder build/training
 
 Writes `FOLDER/corpus/train.jsonl` and `held_out.jsonl`, one file of one package per line (`SourceFile`).
-Held-out packages are chosen by a hash of their name. Deduplication processes their text first, so that a copy
+The packages of `held_out.txt` are held out. Deduplication processes their text first, so that a copy
 of it in a training package (vendored code, a shared template) is dropped from the training side.
 """
 
@@ -23,9 +23,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from codegemma_ui.ui import examples
-from training.fetch import Wheel, wheels
+from training.fetch import HERE, Wheel, wanted, wheels
 
-HELD_OUT_PERCENT = 7
+HELD_OUT = frozenset(wanted(HERE / "held_out.txt"))
+"""Names of the packages held out for evaluation."""
+
 CHARACTERS_PER_PACKAGE = 500_000
 """Limit per package, so that very large ones do not dominate."""
 
@@ -64,12 +66,6 @@ class SourceFile:
     version: str
     path: str
     text: str
-
-
-def held_out(package: str) -> bool:
-    """Return whether a package, by its name alone, is held out for evaluation."""
-    digest = hashlib.sha256(f"held out: {package}".encode()).digest()
-    return int.from_bytes(digest[:4], "big") % 100 < HELD_OUT_PERCENT
 
 
 def is_source(path: str, content: bytes) -> str | None:
@@ -160,12 +156,12 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=Path("build/training"))
     options = parser.parse_args()
     usable = [wheel for wheel in wheels(options.folder / "wheels") if wheel.permissive]
-    usable.sort(key=lambda wheel: not held_out(wheel.name))
+    usable.sort(key=lambda wheel: wheel.name not in HELD_OUT)
     sides: dict[bool, list[SourceFile]] = {True: [], False: []}
     with ProcessPoolExecutor() as pool:
         everything = (file for files in pool.map(read, usable, chunksize=4) for file in files)
         for file in unique(everything):
-            sides[held_out(file.package)].append(file)
+            sides[file.package in HELD_OUT].append(file)
     folder = options.folder / "corpus"
     folder.mkdir(parents=True, exist_ok=True)
     for name, side in (("train", sides[False]), ("held_out", sides[True])):

@@ -98,9 +98,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path, default=Path("build/training"))
     parser.add_argument("--to", type=Path, default=Path("build/training/exported"))
+    parser.add_argument("--average", action="store_true", help="the averaged weights")
     options = parser.parse_args()
     state = torch.load(options.folder / "checkpoint.pt", map_location="cpu")
-    model = preset(state["model"], Shape(**state["shape"]), options.folder / "vocabulary.spm")
+    model = preset(
+        state["average" if options.average else "model"],
+        Shape(**state["shape"]),
+        options.folder / "vocabulary.spm",
+    )
     write(model, options.to)
     print(f"{options.to}: {state['tokens']:,} tokens, {state['seconds'] / 3600:.2f} hours")
 

@@ -105,24 +105,33 @@ def wheels(folder: Path) -> Iterator[Wheel]:
             print(f"not a wheel: {path.name}", file=sys.stderr)
             continue
         name, version = path.name.split("-")[:2]
-        yield Wheel(name.replace("_", "-").lower(), version, licence(metadata), path)
+        yield Wheel(normalised(name), version, licence(metadata), path)
 
 
-def pinned(path: Path = TABLE) -> list[str]:
-    """Return `name==version` of every package in the table, so that a later download gets the same text."""
+def pinned(names: list[str], path: Path = TABLE) -> list[str]:
+    """Return names as `name==version` where the table has one: a later download gets the same text."""
     rows = [line.split("\t") for line in path.read_text(encoding="utf-8").splitlines()[1:]]
-    return [f"{name}=={version}" for name, version, *_ in rows]
+    versions = {normalised(name): version for name, version, *_ in rows}
+    return [
+        f"{name}=={versions[known]}" if (known := normalised(name)) in versions else name
+        for name in names
+    ]
+
+
+def normalised(name: str) -> str:
+    """Return a project's name as PyPI compares it: lower case, one hyphen for each run of `-_.`."""
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def main() -> None:
-    """Download the pinned versions, or with --newest the newest of every name, and write the table."""
+    """Download every name, in the table's version or with --newest in the newest, and write the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path, default=Path("build/training"))
     parser.add_argument("--newest", action="store_true", help="ignore the pinned versions")
     options = parser.parse_args()
     folder = options.folder / "wheels"
     folder.mkdir(parents=True, exist_ok=True)
-    names = wanted() if options.newest or not TABLE.exists() else pinned()
+    names = wanted() if options.newest else pinned(wanted())
     batches = [names[start : start + BATCH] for start in range(0, len(names), BATCH)]
     with ThreadPoolExecutor(4) as pool:
         for number, _ in enumerate(pool.map(lambda batch: download(batch, folder), batches), 1):

@@ -374,11 +374,15 @@ def main() -> None:
     """Write `FOLDER/packed/grammar.npz`."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path, default=Path("build/training"))
-    options = parser.parse_args()
-    vocabulary = pack.vocabulary_in(options.folder)
+    pack_programs(parser.parse_args().folder)
+
+
+def pack_programs(folder: Path, programs: int = PROGRAMS) -> None:
+    """Write `FOLDER/packed/grammar.npz`, for all turns."""
+    vocabulary = pack.vocabulary_in(folder)
     generator = Random(0)
-    encoded = [pack.encode(sample, vocabulary) for sample in samples(generator)]
-    pack.save(options.folder / "packed" / "grammar.npz", encoded, generator)
+    encoded = [pack.encode(sample, vocabulary) for sample in samples(generator, programs)]
+    pack.save(folder / "packed" / "grammar.npz", encoded, generator)
 
 
 if __name__ == "__main__":

@@ -10,28 +10,37 @@ import re
 import warnings
 from dataclasses import dataclass, field
 from random import Random
-from typing import NamedTuple
+from typing import NamedTuple, TypeGuard
 
 Body = ast.FunctionDef | ast.AsyncFunctionDef
 
+STATEMENTS = 0.55
+"""Share of nodes that are statements, or some that follow one another; the others are expressions."""
+
+ONE_MORE = 0.3
+"""Probability that the statement after a hole belongs to it too."""
+
 KINDS = {
-    "line": 0.34,
-    "rest": 0.24,
-    "lines": 0.1,
-    "block": 0.06,
-    "expression": 0.08,
-    "head": 0.06,
-    "random": 0.12,
+    "node": 0.5,
+    "line": 0.16,
+    "rest": 0.14,
+    "lines": 0.06,
+    "head": 0.03,
+    "random": 0.11,
 }
-"""Relative frequency of each kind of hole: a line, the rest of a line, 2 to 6 lines, a statement with its
-block, an expression, the expression in a statement's head (an `if`'s condition, a `for`'s iterable), a random
-span."""
+"""Relative frequency of each kind of hole: a node of the syntax tree (AST-FIM, arXiv 2506.00204), a line,
+the rest of a line, 2 to 6 lines, the expression in a statement's head (an `if`'s condition, a `for`'s
+iterable), a random span."""
 
 ANYWHERE = 0.12
 """Share of holes in any line of the file; the others start in a function's body, outside docstrings."""
 
 MAX_HOLE = 700
 """Maximum characters of a hole."""
+
+EASY = 0.7
+"""Share of holes that are the most predictable of `CANDIDATES`, at the start of a training; none are at its
+end. A small model learns such holes first; the others, late in training, help it most (arXiv 2412.16589)."""
 
 CANDIDATES = 3
 BEFORE, AFTER = 1500, 700
@@ -58,18 +67,18 @@ class Source:
         line_starts: the character each line starts at, and the text's length at the end.
         body_lines: numbers of non-blank lines in function bodies, without docstrings and comments.
         other_lines: numbers of all non-blank lines.
-        statements: spans of whole lines of multi-line statements in function bodies.
         expressions: spans of expressions in function bodies.
         heads: spans of the expressions in statements' heads.
+        blocks: for each block of statements in a function, the first and last line number of each.
     """
 
     text: str
     line_starts: list[int] = field(default_factory=list)
     body_lines: list[int] = field(default_factory=list)
     other_lines: list[int] = field(default_factory=list)
-    statements: list[Span] = field(default_factory=list)
     expressions: list[Span] = field(default_factory=list)
     heads: list[Span] = field(default_factory=list)
+    blocks: list[list[tuple[int, int]]] = field(default_factory=list)
 
     def line(self, number: int) -> Span:
         """Return a line's characters without its newline."""
@@ -101,7 +110,9 @@ def understand(text: str) -> Source:
                 docstrings.update(range(node.lineno - 1, node.end_lineno or 0))
         elif isinstance(node, Body):
             body_lines.update(range(node.body[0].lineno - 1, node.end_lineno or 0))
-            _add_inner(source, node, lines)
+            _add_expressions(source, node, lines)
+        _add_blocks(source, node)
+    source.blocks = [block for block in source.blocks if set(block[0]) & body_lines]
     source.other_lines = [number for number, line in enumerate(lines) if line.strip()]
     source.body_lines = [
         number
@@ -118,31 +129,48 @@ def understand(text: str) -> Source:
     return source
 
 
-def _add_inner(source: Source, function: Body, lines: list[str]) -> None:
+def _add_expressions(source: Source, function: Body, lines: list[str]) -> None:
+    docstrings = [node.value for node in ast.walk(function) if _is_text(node)]
     for node in ast.walk(function):
-        if node is function or not hasattr(node, "lineno"):
+        if not isinstance(node, ast.expr) or node in docstrings or node.end_col_offset is None:
             continue
-        first, last = node.lineno - 1, node.end_lineno - 1  # type: ignore[attr-defined]
-        if isinstance(node, ast.stmt):
-            if 0 < last - first < 12:
-                start = source.line_starts[first]
-                end = source.line_starts[min(last + 1, len(lines))]
-                source.statements.append(Span(start, end))
-        elif isinstance(node, ast.expr) and first == last and lines[first].isascii():
-            start = source.line_starts[first]
-            span = Span(start + node.col_offset, start + (node.end_col_offset or 0))
+        line = node.lineno - 1
+        if node.end_lineno == node.lineno and lines[line].isascii():
+            start = source.line_starts[line]
+            span = Span(start + node.col_offset, start + node.end_col_offset)
             if span.end - span.start > 5:
                 source.expressions.append(span)
 
 
-def draw(source: Source, random: Random) -> Span | None:
+def _add_blocks(source: Source, node: ast.AST) -> None:
+    """Add a node's blocks: the bodies of functions, loops, branches and `with`, without docstrings."""
+    for name in ("body", "orelse", "finalbody"):
+        block = getattr(node, name, None)
+        if not isinstance(block, list) or isinstance(node, ast.Module | ast.ClassDef):
+            continue
+        spans = [
+            (one.lineno - 1, (one.end_lineno or one.lineno) - 1)
+            for one in block
+            if not _is_text(one) and getattr(one, "decorator_list", []) == []
+        ]
+        if spans:
+            source.blocks.append(spans)
+
+
+def _is_text(node: ast.AST) -> TypeGuard[ast.Expr]:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+
+
+def draw(source: Source, random: Random, hard: float = 0.0) -> Span | None:
     """Draw one hole; None if this draw finds no place.
 
-    Half of the holes are the best of `CANDIDATES` of one kind: the one most predictable from its
-    surroundings. A small model can learn to fill in those; unpredictable names are noise.
+    Args:
+        source: the file.
+        random: source of all random choices.
+        hard: from 0 to 1: the share of `EASY` that is given up.
     """
     (kind,) = random.choices(list(KINDS), list(KINDS.values()))
-    count = CANDIDATES if random.random() < 0.5 else 1
+    count = CANDIDATES if random.random() < EASY * (1 - hard) else 1
     found = [_candidate(source, kind, random) for _ in range(count)]
     return max(found, key=lambda span: _predictability(source.text, span) if span else -1.0)
 
@@ -160,10 +188,11 @@ def _predictability(text: str, span: Span) -> float:
 
 
 def _candidate(source: Source, kind: str, random: Random) -> Span | None:
-    if kind == "block" and source.statements:
-        return _short(random.choice(source.statements))
-    if kind == "expression" and source.expressions:
-        return random.choice(source.expressions)
+    if kind == "node":
+        if source.expressions and random.random() >= STATEMENTS:
+            return random.choice(source.expressions)
+        if source.blocks:
+            return _some_statements(source, random)
     if kind == "head" and source.heads:
         return random.choice(source.heads)
     lines = source.other_lines if random.random() < ANYWHERE else source.body_lines
@@ -179,6 +208,14 @@ def _candidate(source: Source, kind: str, random: Random) -> Span | None:
         return Span(start, min(start + length, len(source.text)))
     last = number + (random.randint(1, 5) if kind == "lines" else 0)
     return _short(_whole(source, number, min(last, len(source.line_starts) - 2), random))
+
+
+def _some_statements(source: Source, random: Random) -> Span | None:
+    (block,) = random.choices(source.blocks, [len(block) for block in source.blocks])
+    first = last = random.randrange(len(block))
+    while last + 1 < len(block) and random.random() < ONE_MORE:
+        last += 1
+    return _short(_whole(source, block[first][0], block[last][1], random))
 
 
 def _whole(source: Source, first: int, last: int, random: Random) -> Span:

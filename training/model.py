@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -120,24 +120,47 @@ def _cross_entropy(logits: Tensor, targets: Tensor, weights: Tensor) -> tuple[Te
     return losses, (probability * (weights[:, None] / sums)).to(logits.dtype)
 
 
+class SoftTargets(NamedTuple):
+    """A teacher's likeliest tokens as targets.
+
+    Attributes:
+        ids: tokens x count ids.
+        probabilities: of that shape; each row sums to 1.
+        share: their share of the loss; the text's own token has the rest.
+    """
+
+    ids: Tensor
+    probabilities: Tensor
+    share: float
+
+
 class _LinearCrossEntropy(torch.autograd.Function):  # type: ignore[misc]
     """Weighted cross entropy of tied logits, in portions: the logits of all tokens never exist at once.
 
-    The gradients are computed in the forward pass, while a portion's logits are in the cache.
+    The gradients are computed in the forward pass, while a portion's logits are in the cache. With a
+    teacher's tokens as further targets, they are those of the mixture; the losses stay those of the targets.
     """
 
-    PORTION = 512
+    PORTIONS: ClassVar = {"cpu": 512, "cuda": 16384}  # rows
 
     @staticmethod
-    def forward(ctx, hidden, embedding, targets, weights, cross_entropy):  # type: ignore[no-untyped-def]
+    def forward(  # type: ignore[no-untyped-def]
+        ctx, hidden, embedding, targets, weights, cross_entropy, soft, share
+    ):
         table = embedding.to(hidden.dtype)
+        portion = _LinearCrossEntropy.PORTIONS[hidden.device.type]
         losses, grad_hidden = [], torch.empty_like(hidden)
         grad_embedding = torch.zeros_like(embedding)
-        places = torch.arange(_LinearCrossEntropy.PORTION, device=hidden.device)
-        for start in range(0, len(hidden), len(places)):
-            part = slice(start, start + len(places))
+        places = torch.arange(portion, device=hidden.device)
+        for start in range(0, len(hidden), portion):
+            part = slice(start, start + portion)
             loss, gradient = cross_entropy(hidden[part] @ table.T, targets[part], weights[part])
-            gradient[places, targets[part]] -= weights[part].to(gradient.dtype)
+            own = weights[part] if soft is None else weights[part] * (1 - share)
+            gradient[places, targets[part]] -= own.to(gradient.dtype)
+            if soft is not None:
+                ids, probabilities = (one[part] for one in soft)
+                theirs = weights[part, None] * share * probabilities
+                gradient.scatter_add_(1, ids, -theirs.to(gradient.dtype))
             grad_hidden[part] = gradient @ table
             grad_embedding += gradient.T @ hidden[part]
             losses.append(loss)
@@ -148,7 +171,7 @@ class _LinearCrossEntropy(torch.autograd.Function):  # type: ignore[misc]
     @staticmethod
     def backward(ctx, grad, _):  # type: ignore[no-untyped-def]
         grad_hidden, grad_embedding = ctx.saved_tensors
-        return grad_hidden * grad, grad_embedding * grad, None, None, None
+        return grad_hidden * grad, grad_embedding * grad, *[None] * 5
 
 
 class Gemma(nn.Module):  # type: ignore[misc]
@@ -203,27 +226,48 @@ class Gemma(nn.Module):  # type: ignore[misc]
         angles = torch.arange(length, device=device)[:, None] * speeds
         return angles.cos(), angles.sin()
 
-    def loss(self, ids: Tensor, targets: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
+    def loss(
+        self, ids: Tensor, targets: Tensor, weights: Tensor, soft: SoftTargets | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Return the weighted sum of the losses, and the loss of each token, in nats.
 
         Args:
             ids: batch x length token ids.
             targets: the ids that follow them.
             weights: weight of each target, float; 0 excludes it.
+            soft: a teacher's targets for each token, which the gradients follow too.
         """
         hidden = self.hidden(ids).flatten(0, 1)
         if torch.is_autocast_enabled(ids.device.type):
             hidden = hidden.to(torch.get_autocast_dtype(ids.device.type))
         count = len(hidden)
-        spare = -count % _LinearCrossEntropy.PORTION
+        spare = -count % _LinearCrossEntropy.PORTIONS[ids.device.type]
         loss, each = _LinearCrossEntropy.apply(  # type: ignore[no-untyped-call]
             functional.pad(hidden, (0, 0, 0, spare)),
             self.embedding,
             functional.pad(targets.flatten(), (0, spare)),
             functional.pad(weights.flatten(), (0, spare)),
             self._cross_entropy,
+            soft and tuple(functional.pad(one, (0, 0, 0, spare)) for one in soft[:2]),
+            soft and soft.share,
         )
         return loss, each[:count]
+
+    @torch.no_grad()  # type: ignore[untyped-decorator]
+    def likeliest(self, ids: Tensor, count: int) -> tuple[Tensor, Tensor]:
+        """Return the likeliest next tokens after each of batch x length ids.
+
+        Returns:
+            Their ids and probabilities, both tokens x `count`; the probabilities of a token sum to 1.
+        """
+        hidden = self.hidden(ids).flatten(0, 1)
+        portion = _LinearCrossEntropy.PORTIONS[ids.device.type]
+        table = self.embedding.to(hidden.dtype)
+        found = [(part @ table.T).float().topk(count) for part in torch.split(hidden, portion)]
+        return (
+            torch.cat([one.indices for one in found]),
+            torch.cat([one.values for one in found]).softmax(-1),
+        )
 
     def logits(self, ids: Tensor) -> Tensor:
         """Return the logits of batch x length ids, batch x length x vocabulary."""

@@ -35,6 +35,7 @@ class Muon(Optimizer):  # type: ignore[misc]
         parameters: matrices.
         lr: step size.
         momentum: share of the previous direction to keep.
+        decay: weight decay: the share of a weight, times `lr`, that a step takes away.
         dtype: precision of the orthogonalisation; bfloat16 is sufficient.
     """
 
@@ -43,9 +44,12 @@ class Muon(Optimizer):  # type: ignore[misc]
         parameters: Iterable[Tensor],
         lr: float = 0.01,
         momentum: float = 0.95,
+        decay: float = 0.0,
         dtype: torch.dtype = torch.float32,
     ) -> None:
-        super().__init__(parameters, {"lr": lr, "momentum": momentum, "dtype": dtype})
+        super().__init__(
+            parameters, {"lr": lr, "momentum": momentum, "weight_decay": decay, "dtype": dtype}
+        )
 
     @torch.no_grad()  # type: ignore[untyped-decorator]
     def step(self, _: None = None) -> None:  # type: ignore[override]
@@ -60,6 +64,7 @@ class Muon(Optimizer):  # type: ignore[misc]
                 changes = torch.stack([change for _, change in some]).to(group["dtype"])
                 for (parameter, _given), change in zip(some, orthogonal(changes), strict=True):
                     rows, columns = parameter.shape
+                    parameter.mul_(1 - group["lr"] * group["weight_decay"])
                     size = group["lr"] * max(1, rows / columns) ** 0.5
                     parameter.add_(change.T if rows > columns else change, alpha=-size)
 

@@ -33,6 +33,7 @@ from codegemma_ui.fim import scoring
 from codegemma_ui.presets import quality
 from codegemma_ui.settings import Settings
 from training import corpus, fetch, held_out
+from training.figures import fingerprint
 
 PACKAGES = (
     "aiohttp",
@@ -84,9 +85,9 @@ def draw(folder: Path, count: int) -> list[Task]:
     """Download the packages and draw line remainders from them, always the same, with nearby context."""
     wheels = folder / "wheels"
     wheels.mkdir(parents=True, exist_ok=True)
-    fetch.download([one for one in fetch.pinned() if one.split("==")[0] in PACKAGES], wheels)
+    fetch.download(fetch.pinned(list(PACKAGES)), wheels)
     files = [file for wheel in fetch.wheels(wheels) for file in corpus.read(wheel)]
-    missing = set(PACKAGES) - {file.package for file in files if corpus.held_out(file.package)}
+    missing = set(PACKAGES) & corpus.HELD_OUT - {file.package for file in files}
     if missing:
         raise SystemExit(
             f"All packages should have been downloaded. Missing: {', '.join(sorted(missing))}"
@@ -175,8 +176,9 @@ def main() -> None:
     given = tasks.read(path).tasks[: options.count]
     measured: list[dict[str, object]] = []
     reference: list[Outcome] = []
+    weights = fingerprint(presets.BUNDLED_FOLDER)
     for backend, dtype in [tuple(options.only)] if options.only else MEASURED:
-        kept = options.folder / f"{backend}-{dtype}.jsonl"
+        kept = options.folder / f"{backend}-{dtype}-{weights}.jsonl"
         results = asyncio.run(outcomes(backend, dtype, given, kept))
         reference = reference or results
         measured.append(figures(results, backend, dtype, reference))

@@ -19,8 +19,8 @@ from training.corpus import SourceFile
 from training.holes import Source, Span
 
 FIM_RATE = 0.88
-SPM_RATE = 0.2
-"""0.5 in the report; PSM is what CodeGemma documents and the page's default."""
+SPM_RATE = 0.5
+"""As in the report. SPM is what a completion as one types asks for: the suffix stays, the prefix grows."""
 
 PATH_RATE = 0.1
 NO_SUFFIX_RATE = 0.06
@@ -85,7 +85,12 @@ def encode(sample: Sample, vocabulary: Encoder) -> tuple[list[int], int]:
 
 
 def windows(
-    file: SourceFile, source: Source, random: Random, tokens: int, coverage: float = 1.0
+    file: SourceFile,
+    source: Source,
+    random: Random,
+    tokens: int,
+    coverage: float = 1.0,
+    hard: float = 0.0,
 ) -> Iterator[Sample]:
     """Yield windows of a file around a hole, as trimmed by the page.
 
@@ -95,6 +100,7 @@ def windows(
         random: source of all random choices.
         tokens: approximate maximum tokens of a sample.
         coverage: approximate tokens of all samples, as a share of the file's.
+        hard: as in `holes.draw`.
     """
     text = source.text
     count = max(1, round(coverage * len(text) / CHARACTERS_PER_TOKEN / (0.6 * tokens)))
@@ -105,7 +111,7 @@ def windows(
             end = min(len(text), start + room)
             yield Sample(text[start:end], None, "", ends=end == len(text))
             continue
-        hole = holes.draw(source, random)
+        hole = holes.draw(source, random, hard)
         if hole is None:
             continue
         yield _around(text, hole, room, random, file.path)
@@ -155,7 +161,9 @@ def _line_start(text: str, position: int) -> int:
     return text.rfind("\n", 0, position) + 1
 
 
-def snippets(file: SourceFile, source: Source, random: Random, tokens: int) -> Iterator[Sample]:
+def snippets(
+    file: SourceFile, source: Source, random: Random, tokens: int, hard: float = 0.0
+) -> Iterator[Sample]:
     """Yield complete functions and small classes, with the imports that they use."""
     room = int(tokens * CHARACTERS_PER_TOKEN)
     tree = ast.parse(source.text)
@@ -169,7 +177,7 @@ def snippets(file: SourceFile, source: Source, random: Random, tokens: int) -> I
                 continue
             text = _unit(source, node, unit, imports)
             if 120 <= len(text) <= room:
-                sample = _snippet(text, random, file.path)
+                sample = _snippet(text, random, file.path, hard)
                 if sample is not None:
                     yield sample
 
@@ -204,14 +212,14 @@ def _imports(source: Source, tree: ast.Module) -> dict[str, str]:
     return found
 
 
-def _snippet(text: str, random: Random, path: str) -> Sample | None:
+def _snippet(text: str, random: Random, path: str, hard: float) -> Sample | None:
     if random.random() > FIM_RATE:
         return Sample(text, None, "", ends=True)
     hole: Span | None = None
     if random.random() < IMPORT_RATE:
         hole = holes.import_hole(text, random)
     try:
-        hole = hole or holes.draw(holes.understand(text), random)
+        hole = hole or holes.draw(holes.understand(text), random, hard)
     except SyntaxError:
         return None
     return hole and _around(text, hole, len(text) + 200, random, path)

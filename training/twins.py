@@ -30,13 +30,14 @@ PART = re.compile(r"[A-Z]?[a-z]{3,}")
 KEPT = {name.lower() for name in (*keyword.kwlist, *dir(builtins), "self", "cls")}
 
 
-def samples(source: Source, random: Random, tokens: int) -> Iterator[Sample]:
+def samples(source: Source, random: Random, tokens: int, hard: float = 0.0) -> Iterator[Sample]:
     """Yield holes in pairs of functions of a file, sometimes with a third function between them.
 
     Args:
         source: the file.
         random: source of all random choices.
         tokens: approximate maximum tokens of a sample.
+        hard: as in `holes.draw`.
     """
     texts = [text for text in functions(source) if SHORTEST <= len(text) <= LONGEST]
     words = sorted({part.lower() for text in texts for part in PART.findall(text)} - KEPT)
@@ -51,7 +52,7 @@ def samples(source: Source, random: Random, tokens: int) -> Iterator[Sample]:
         if len(both) > tokens * CHARACTERS_PER_TOKEN:
             continue
         try:
-            hole = holes.draw(holes.understand(both), random)
+            hole = holes.draw(holes.understand(both), random, hard)
         except SyntaxError:
             continue
         if hole is not None:

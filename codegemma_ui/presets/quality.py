@@ -1,7 +1,7 @@
-"""Quality cost of each precision, measured with the bundled model. Pure.
+"""What the bundled model can do, and what each precision costs it, as measured. Pure.
 
 The figures apply to the bundled model only and must be shown as such: no other model was measured.
-`training/precisions.py` writes the file that is read here.
+`training/precisions.py` and `training/figures.py` write the files that are read here.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any
 from codegemma_ui.presets import BUNDLED_FOLDER
 
 FILE = BUNDLED_FOLDER / "precisions.json"
+HELD_OUT = BUNDLED_FOLDER / "figures.json"
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,16 @@ def of(dtype: str, backend: str | None = None) -> Quality | None:
     return next((one for (_, other), one in measured.items() if other == dtype), None)
 
 
+def exact_match(kind: str) -> float:
+    """Return the share of held-out holes that the bundled model fills in exactly.
+
+    Args:
+        kind: "single_line", "rest_of_line", "multi_line" or "random_span".
+    """
+    share: float = _held_out()[kind]["model"]["exact_match"]
+    return share
+
+
 def by_precision(dtypes: Iterable[str], backend: str | None = None) -> dict[str, Quality]:
     """Return the quality for several precisions, without unmeasured ones."""
     found = {dtype: of(dtype, backend) for dtype in dtypes}
@@ -67,6 +78,12 @@ def line(qualities: Mapping[str, Quality]) -> str:
         f"of the bundled model alone, exact match and perplexity on {tasks} held-out holes: "
         f"{figures(qualities)}"
     )
+
+
+@functools.cache
+def _held_out() -> dict[str, Any]:
+    figures: dict[str, Any] = json.loads(HELD_OUT.read_bytes())
+    return figures
 
 
 @functools.cache

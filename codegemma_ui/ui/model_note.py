@@ -6,14 +6,10 @@ Other models have a card elsewhere; this one is met first, by people who do not 
 from __future__ import annotations
 
 from codegemma_ui import fim
-from codegemma_ui.presets import BUNDLED
+from codegemma_ui.presets import BUNDLED, quality
 from codegemma_ui.ui import render
 from codegemma_ui.ui.examples import EXAMPLES
 from codegemma_ui.ui.strings import Language, text
-
-SINGLE_LINE = 0.036
-REST_OF_LINE = 0.100
-"""Shares of held-out holes filled exactly: a whole line, and the rest of one. Its card has the same."""
 
 KNOWN = "python"
 """The one language that it was trained on, as the choice of highlighting names it."""
@@ -27,7 +23,8 @@ def ability(preset: str | None, language: Language) -> str:
     """
     if preset != BUNDLED:
         return ""
-    return text("ability", language, line=f"{SINGLE_LINE:.1%}", rest=f"{REST_OF_LINE:.0%}")
+    line, rest = map(quality.exact_match, ("single_line", "rest_of_line"))
+    return text("ability", language, line=f"{line:.1%}", rest=f"{rest:.0%}")
 
 
 def wrong_language(preset: str | None, highlighted: str, language: Language) -> str:

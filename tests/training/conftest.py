@@ -13,8 +13,10 @@ from training import pack
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Return samples that count upwards, with a middle: easy to learn."""
-    (tmp_path / "packed").mkdir()
+    """Return a packed turn of samples that count upwards, with a middle: easy to learn."""
+    turn = pack.turn_folder(tmp_path, 0)
+    turn.mkdir(parents=True)
+    (turn / "turn.json").write_text('{"repeats": false}')
     random = Random(0)
     for name in pack.NAMES:
         samples = []
@@ -22,5 +24,5 @@ def folder(tmp_path: Path) -> Path:
             start, length = random.randint(8, 30), random.randint(10, 30)
             ids = [2, 4, *range(start, start + length)]
             samples.append((np.array(ids, np.uint16), length - 4))
-        pack.save(tmp_path / "packed" / f"{name}.npz", samples, random)
+        pack.save(turn / f"{name}.npz", samples, random)
     return tmp_path

@@ -22,7 +22,7 @@ def rows(batch: Batch) -> list[list[int]]:
 
 
 def test_every_sample_comes_once_before_any_comes_again(folder: Path) -> None:
-    path = folder / "packed" / "snippets.npz"
+    path = folder / "packed" / "0" / "snippets.npz"
     with np.load(path) as arrays:
         samples = [
             arrays["ids"][start:end].tolist() for start, end in itertools.pairwise(arrays["starts"])
@@ -37,7 +37,7 @@ def test_every_sample_comes_once_before_any_comes_again(folder: Path) -> None:
 
 
 def test_samples_of_a_batch_are_of_about_one_length(folder: Path) -> None:
-    packed = Packed(folder / "packed" / "snippets.npz", 256)
+    packed = Packed(folder / "packed" / "0" / "snippets.npz", 256)
     spreads = []
     for batch in (packed.batch() for _ in range(30)):
         lengths = [len(row) - 1 for row in rows(batch)]
@@ -55,7 +55,7 @@ def test_batches_have_few_lengths_and_little_padding() -> None:
 
 
 def test_padding_counts_nothing_and_middles_count_more(folder: Path) -> None:
-    packed = Packed(folder / "packed" / "snippets.npz", 256)
+    packed = Packed(folder / "packed" / "0" / "snippets.npz", 256)
     for batch in (packed.batch() for _ in range(30)):
         assert (batch.weights[batch.ids == 0] == 0).all()
         assert (batch.weights[batch.targets == 4] == 0).all()  # the end of a side is noise
@@ -66,12 +66,13 @@ def test_padding_counts_nothing_and_middles_count_more(folder: Path) -> None:
 
 
 def test_a_mixture_gives_files_by_their_shares_and_goes_on_where_it_was(folder: Path) -> None:
-    names, shares = ["snippets", "windows"], {"snippets": 0.8, "windows": 0.2}
-    mixture = Mixture(folder / "packed", names, 256)
+    shares = {"snippets": 0.8, "windows": 0.2}
+    files = {name: folder / "packed" / "0" / f"{name}.npz" for name in shares}
+    mixture = Mixture(files, 256)
     for _ in range(40):
         assert sum(batch.ids.size for batch in mixture.step(1024, shares)) >= 0.9 * 1024
     assert mixture.taken["snippets"] > 2.5 * mixture.taken["windows"] > 0
-    other = Mixture(folder / "packed", names, 256)
+    other = Mixture(files, 256)
     other.skip(mixture.taken)
     assert other.taken == mixture.taken
     for one, two in zip(mixture.step(1024, shares), other.step(1024, shares), strict=True):

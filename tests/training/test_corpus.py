@@ -9,7 +9,7 @@ import pytest
 
 from codegemma_ui.ui.examples import by_key
 from training import corpus, fetch
-from training.corpus import Seen, SourceFile, held_out, is_source, unique
+from training.corpus import HELD_OUT, Seen, SourceFile, is_source, unique
 
 BODY = "".join(
     f"def function_{n}(value):\n    return value * {n} + offset_{n}\n\n\n" for n in range(12)
@@ -69,7 +69,14 @@ def test_every_package_of_the_table_is_pinned_with_its_licence() -> None:
     used = [row for row in rows if row[3] == "yes"]
     assert len(used) > 500
     assert all(row[1] and row[2] for row in used)
-    assert len(fetch.pinned()) == len(rows)
+    assert len(fetch.pinned(fetch.wanted())) > len(rows)  # some have no wheel
+    assert {row[0] for row in rows} <= {fetch.normalised(name) for name in fetch.wanted()}
+
+
+def test_a_name_is_pinned_to_the_version_of_the_table(tmp_path: Path) -> None:
+    table = tmp_path / "table.tsv"
+    table.write_text("name\tversion\tlicence\tused\nzope-interface\t7.2\tZPL\tyes\n")
+    assert fetch.pinned(["Zope.Interface", "new"], table) == ["Zope.Interface==7.2", "new"]
 
 
 @pytest.mark.parametrize(
@@ -124,11 +131,10 @@ def test_what_was_dropped_is_not_remembered() -> None:
     assert seen.is_new("def last(x):\n    return x\n")
 
 
-def test_holding_out_depends_on_the_name_alone() -> None:
-    names = [f"package-{number}" for number in range(2000)]
-    out = [name for name in names if held_out(name)]
-    assert out == [name for name in names if held_out(name)]
-    assert 0.04 < len(out) / len(names) < 0.1
+def test_what_is_held_out_was_fetched_and_is_used() -> None:
+    rows = [line.split("\t") for line in fetch.TABLE.read_text().splitlines()[1:]]
+    assert {row[0] for row in rows if row[3] == "yes"} >= HELD_OUT
+    assert len(HELD_OUT) == 46
 
 
 def test_a_package_gives_no_more_than_its_share(

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from training.model import Gemma, Shape
+from training.model import Gemma, Shape, SoftTargets
 
 SMALL = Shape(vocabulary=400, layers=2, dim=32, heads=4, kv_heads=2, head_dim=8, feed_forward=48)
 ROOT = Path(__file__).parents[2]
@@ -54,7 +54,9 @@ def gradient(weight: torch.Tensor) -> torch.Tensor:
 def test_the_fused_loss_is_the_weighted_cross_entropy_with_its_gradients(
     model: Gemma, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("training.model._LinearCrossEntropy.PORTION", 16)  # 22 tokens: one is cut
+    monkeypatch.setattr(
+        "training.model._LinearCrossEntropy.PORTIONS", {"cpu": 16}
+    )  # 22: one is cut
     ids, targets = torch.randint(0, 400, (2, 2, 11))
     weights = torch.rand(2, 11)
     weights /= weights.sum()
@@ -91,7 +93,7 @@ import json, sys
 from pathlib import Path
 import numpy as np, torch
 from training.export import preset, write
-from training.model import Gemma, Shape
+from training.model import Gemma, Shape, SoftTargets
 from training.start import shape_of, weights_of
 folder, vocabulary = Path(sys.argv[1]), Path(sys.argv[2])
 state = torch.load(folder / "checkpoint.pt")
@@ -133,3 +135,29 @@ def test_kerashub_gives_the_same_logits_and_the_same_weights_back(tmp_path: Path
     ours = model.logits(torch.arange(8, 48)[None])[0].detach().numpy()
     assert np.abs(ours - np.load(tmp_path / "logits.npy")).max() < 1e-3 * np.abs(ours).max()
     assert json.loads((tmp_path / "preset" / "fim.json").read_text())["context_length"] == 1024
+
+
+def test_a_teachers_tokens_are_targets_too(model: Gemma, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("training.model._LinearCrossEntropy.PORTIONS", {"cpu": 16})
+    teacher = Gemma(SMALL, compiled=False)
+    teacher.load_state_dict(
+        {k: v + 0.05 * torch.randn_like(v) for k, v in model.state_dict().items()}
+    )
+    ids, targets = torch.randint(0, 400, (2, 2, 11))
+    weights = torch.rand(2, 11)
+    likeliest, probabilities = teacher.likeliest(ids, 8)
+    soft = SoftTargets(likeliest, probabilities, share=0.3)
+    expected = teacher.logits(ids).flatten(0, 1).topk(8)
+    assert torch.equal(soft.ids, expected.indices)
+    assert torch.allclose(soft.probabilities, expected.values.softmax(-1), atol=1e-5)
+    loss, each = model.loss(ids, targets, weights, soft)
+    loss.backward()
+    fused = {name: gradient(weight).clone() for name, weight in model.named_parameters()}
+    model.zero_grad()
+    logprobs = model.logits(ids).flatten(0, 1).log_softmax(-1)
+    own = -logprobs.gather(1, targets.flatten()[:, None]).squeeze(1)
+    theirs = -(logprobs.gather(1, soft.ids) * soft.probabilities).sum(1)
+    ((0.7 * own + 0.3 * theirs) * weights.flatten()).sum().backward()
+    assert torch.allclose(each, own, atol=1e-4)
+    for name, weight in model.named_parameters():
+        assert torch.allclose(fused[name], gradient(weight), atol=1e-4), name

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import textwrap
 from collections import Counter
 from pathlib import Path
 from random import Random
@@ -69,7 +70,43 @@ def test_holes_lean_to_what_the_surroundings_tell() -> None:
             text = source.text[hole.start : hole.end]
             told["known"] += "total" in text and "strange" not in text
             told["strange"] += "strange" in text and "total" not in text
-    assert 1.5 * told["strange"] < told["known"] < 4 * told["strange"]
+    assert 2 * told["strange"] < told["known"] < 6 * told["strange"]
+
+
+def test_hard_holes_lean_less() -> None:
+    pairs = (f"    total = total + count\n    strange_{n} = unseen_{n}\n" for n in range(50))
+    source = holes.understand("def f(total, count):\n" + "".join(pairs))
+    known = {}
+    for hard in (0.0, 1.0):
+        random = Random(0)
+        drawn = [hole for _ in range(1000) if (hole := holes.draw(source, random, hard))]
+        texts = [source.text[hole.start : hole.end] for hole in drawn]
+        known[hard] = sum("total" in text and "strange" not in text for text in texts)
+    assert known[0.0] > 1.2 * known[1.0]
+
+
+def test_nodes_are_whole_statements_or_expressions(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(holes, "KINDS", {"node": 1.0})
+    text = (
+        'def f(rows):\n    """Say it."""\n    for row in rows:\n'
+        "        call(\n            row,\n            1,\n        )\n"
+        "    else:\n        done = True\n    return done or None\n"
+    )
+    source, random = holes.understand(text), Random(0)
+    drawn = [hole for _ in range(500) if (hole := holes.draw(source, random))]
+    texts = {text[hole.start : hole.end].strip() for hole in drawn}
+    assert "call(\n            row,\n            1,\n        )" in texts
+    assert {"done = True", "return done or None", "done or None"} <= texts
+    assert any(one.startswith("for row") and one.endswith("return done or None") for one in texts)
+    for hole in drawn:
+        line = text.rfind("\n", 0, hole.start) + 1
+        whole = (
+            text[line : hole.end]
+            if text[line : hole.start].isspace()
+            else text[hole.start : hole.end]
+        )
+        ast.parse(textwrap.dedent(whole))
+    assert not any("Say it" in one for one in texts)
 
 
 def test_body_lines_are_code_of_functions(source: holes.Source) -> None:
@@ -86,7 +123,10 @@ def test_windows_join_to_a_part_of_the_file(source: holes.Source) -> None:
         assert sample.prefix + (sample.middle or "") + sample.suffix in TEXT
 
 
-def test_snippets_are_whole_functions_with_the_imports_they_use(source: holes.Source) -> None:
+def test_snippets_are_whole_functions_with_the_imports_they_use(
+    source: holes.Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(samples, "NO_SUFFIX_RATE", 0.0)
     found = list(samples.snippets(file(), source, Random(3), tokens=400))
     texts = [sample.prefix + (sample.middle or "") + sample.suffix for sample in found]
     assert all(ast.parse(text) for text in texts)

@@ -10,7 +10,7 @@ from textwrap import indent
 
 import pytest
 
-from codegemma_ui.presets import BUNDLED, BUNDLED_FOLDER
+from codegemma_ui.presets import BUNDLED, BUNDLED_FOLDER, quality
 from codegemma_ui.ui import model_note
 from codegemma_ui.ui.examples import EXAMPLES, by_key
 from codegemma_ui.ui.status_line import shown
@@ -21,18 +21,18 @@ SWITCHING = {"preset": "code_gemma_2b_en", "backend": "torch", "dtype": "auto"}
 
 
 @pytest.mark.parametrize(
-    ("kind", "share"),
-    [("single line", model_note.SINGLE_LINE), ("rest of a line", model_note.REST_OF_LINE)],
+    ("kind", "title"), [("single_line", "single line"), ("rest_of_line", "rest of a line")]
 )
-def test_the_figures_are_those_of_its_card(kind: str, share: float) -> None:
+def test_the_figures_are_those_of_its_card(kind: str, title: str) -> None:
     card = (BUNDLED_FOLDER / "README.md").read_text(encoding="utf-8")
-    row = re.search(rf"^\| {kind} \| \d+ \| ([\d.]+)% \|", card, re.MULTILINE)
+    row = re.search(rf"^\| {title} \| \d+ \| ([\d.]+)% \|", card, re.MULTILINE)
     assert row is not None
-    assert float(row[1]) == pytest.approx(100 * share)
+    assert float(row[1]) == pytest.approx(100 * quality.exact_match(kind), abs=0.05)
 
 
 def test_it_stands_beside_the_bundled_model_alone() -> None:
-    said = "Toy model, Python only: exact on 3.6% of lines, 10% of partial lines"
+    line, rest = map(quality.exact_match, ("single_line", "rest_of_line"))
+    said = f"Toy model, Python only: exact on {line:.1%} of lines, {rest:.0%} of partial lines"
     assert shown(replace(READY, preset=BUNDLED), OFFERED, "en").ability == said
     assert shown(replace(READY, preset="code_gemma_2b_en"), OFFERED, "en").ability == ""
     assert shown(replace(READY, switching_to=SWITCHING), OFFERED, "en").ability == ""
