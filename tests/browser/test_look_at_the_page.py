@@ -113,6 +113,7 @@ def test_on_a_phone_nothing_is_left_free_below_the_editors(
 
 def test_the_theme_switch_needs_no_reload(playground: Playground) -> None:
     playground.write("before", "import os")
+    expect(playground.page.locator("#before .cm-content span").first).to_be_visible()
     colour = "getComputedStyle(document.querySelector('#before .cm-content span')).color"
     ground = "getComputedStyle(document.querySelector('#before .cm-editor')).backgroundColor"
     light = playground.page.evaluate(f"[{colour}, {ground}]")

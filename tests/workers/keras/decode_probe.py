@@ -471,7 +471,7 @@ def reused(decoder: Decoder, prompts: Prompts) -> list[dict]:
             (choice.id, choice.logprob)
             for choice in itertools.islice(decoder.decode(prompt, 512, GREEDY), 8)
         ]
-        fresh.prefix_cache.clear()
+        fresh.forget()  # after the pass that may still be under way
         theirs = [
             (choice.id, choice.logprob)
             for choice in itertools.islice(fresh.decode(prompt, 512, GREEDY), 8)

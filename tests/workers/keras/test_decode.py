@@ -150,7 +150,7 @@ def assert_alike(one: list[list[float]], other: list[list[float]]) -> None:
 @pytest.fixture
 def scripted() -> tuple[Decoder, ScriptedSteps]:
     inner = ScriptedSteps()
-    return Decoder(inner, context_length=4096), inner
+    return Decoder(inner, context_length=4096, clock=inner.clock), inner
 
 
 def ids(choices: Any) -> list[int]:
@@ -359,7 +359,7 @@ class TestTheLoop:
 
     def test_bursts_grow_while_others_compile(self, monkeypatch: pytest.MonkeyPatch) -> None:
         inner = ScriptedSteps()
-        decoder = Decoder(inner, context_length=4096)
+        decoder = Decoder(inner, context_length=4096, clock=inner.clock)
         compiled = itertools.count()
         monkeypatch.setattr(
             ScriptedSteps, "compilations", property(lambda _: next(compiled)), raising=False
@@ -388,22 +388,20 @@ class SlowSteps(ScriptedSteps):
     """A large model on a slow machine: a token takes 20 ms to prefill, a pass 100 ms more.
 
     Attributes:
-        now_s: the current time of its clock.
+        passes: size and seconds of each that decodes nothing.
     """
 
     weight_bytes = 5_000_000_000
 
     def __init__(self) -> None:
         super().__init__()
-        self.now_s = 0.0
-        self.passes: list[tuple[int, float]] = []  # size, seconds
+        self.passes: list[tuple[int, float]] = []
 
-    def _note(self, name: str, cache: Any, offset: int, size: int) -> None:
-        super()._note(name, cache, offset, size)
+    def seconds(self, name: str, size: int) -> float:
         seconds = 0.1 + 0.02 * size
-        self.now_s += seconds
         if name != "decode":
             self.passes.append((size, seconds))
+        return seconds
 
 
 class PartedSteps(SlowSteps):
@@ -442,7 +440,7 @@ class PartedSteps(SlowSteps):
 class TestPrefillInParts:
     def test_the_parts_of_a_pass_are_what_is_limited(self) -> None:
         inner = PartedSteps()
-        decoder = Decoder(inner, 4096, clock=lambda: inner.now_s)
+        decoder = Decoder(inner, 4096, clock=inner.clock)
         list(decoder.decode([7] * 951, 960, GREEDY, drafts=False))
         assert 8 not in [size for size, _ in inner.passes]
         assert len(inner.passes) < 12
@@ -451,7 +449,7 @@ class TestPrefillInParts:
 
     def test_it_is_given_up_between_two_parts(self) -> None:
         inner, asked = PartedSteps(), 0
-        decoder = Decoder(inner, 4096, clock=lambda: inner.now_s)
+        decoder = Decoder(inner, 4096, clock=inner.clock)
         prompt, left = list(range(40)) * 5, threading.Event()
 
         def before() -> None:
@@ -472,7 +470,7 @@ class TestPrefillInParts:
     def test_how_far_it_is_is_told_from_part_to_part(self) -> None:
         inner = PartedSteps()
         inner.before = lambda: time.sleep(2 * POLL_S)
-        decoder = Decoder(inner, 4096, clock=lambda: inner.now_s)
+        decoder = Decoder(inner, 4096, clock=inner.clock)
         told = [
             event
             for event in decoder.stream([7] * 120, 121, GREEDY)
@@ -484,7 +482,7 @@ class TestPrefillInParts:
 
     def test_the_warm_up_runs_one_part_of_what_has_run_or_is_long(self) -> None:
         inner = PartedSteps()
-        decoder = Decoder(inner, 512, clock=lambda: inner.now_s)
+        decoder = Decoder(inner, 512, clock=inner.clock)
         assert list(decoder.warm_up())[-1] == (programs(512), programs(512))
         whole = {(name, length, size) for name, length, _, size in inner.calls[:-1]}
         assert whole == {("prefill", 256, 32), ("decode", 256, 1), ("verify", 256, 8)}
@@ -495,7 +493,7 @@ class TestPrefillInParts:
 class TestPrefill:
     def test_no_pass_of_a_large_model_takes_longer_than_half_a_second(self) -> None:
         inner = SlowSteps()
-        decoder = Decoder(inner, 4096, clock=lambda: inner.now_s)
+        decoder = Decoder(inner, 4096, clock=inner.clock)
         assert len(list(decoder.decode([7] * 951, 960, GREEDY, drafts=False))) == 9
         sizes = [size for size, _ in inner.passes]
         assert sizes[0] == 8  # nothing is measured yet
