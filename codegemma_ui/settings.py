@@ -197,6 +197,11 @@ def add_model_flags(parser: argparse.ArgumentParser) -> None:
         _flag(parser, f"--python-{backend}", f"interpreter for the {backend} worker", "our own")
 
 
+def add_concurrency_flag(parser: argparse.ArgumentParser) -> None:
+    """Add the flag that decides how many requests the model works on at once."""
+    _flag(parser, "--max-concurrency", f"concurrent requests, on {', '.join(TOGETHER)}", "1")
+
+
 def add_serve_flags(parser: argparse.ArgumentParser) -> None:
     """Add the flags of the page."""
     add_model_flags(parser)
@@ -209,7 +214,7 @@ def add_serve_flags(parser: argparse.ArgumentParser) -> None:
     _flag(parser, "--extra-presets", "more models for the dropdown, separated by commas", "none")
     _flag(parser, "--max-length", "initial value of the slider", "follows the text")
     _flag(parser, "--queue-size", "maximum number of waiting requests", "16")
-    _flag(parser, "--max-concurrency", f"concurrent requests, on {', '.join(TOGETHER)}", "1")
+    add_concurrency_flag(parser)
     _flag(
         parser,
         "--idle-minutes",

@@ -24,6 +24,7 @@ def add_parser(commands: Commands) -> None:
         "compile", help="compile a model's programs ahead, and keep them for later starts"
     )
     settings.add_model_flags(parser)
+    settings.add_concurrency_flag(parser)
     parser.set_defaults(run=run)
 
 
