@@ -88,6 +88,12 @@ ROWS = (
     *quick("browser/test_axe.py::test_axe_finds_nothing[wide-light]", timeout_s=ENGINES_S),
     # mypy reads every library that the package imports.
     *quick("library/test_imports.py::test_a_type_checker_knows_the_name", timeout_s=ENGINES_S),
+    # A compiler that finds nothing kept.
+    *quick(
+        "workers/keras/test_torch_graph.py",
+        "workers/keras/test_torch_launches.py",
+        timeout_s=ENGINES_S,
+    ),
     # Engines, exports, scripts and other programs that read our output.
     *quick("workers/keras/test_decode.py::TestOnEveryBackend[jax-tiny]", **PROBE, group="jax-tiny"),
     *(

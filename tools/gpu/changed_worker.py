@@ -60,7 +60,7 @@ def with_counted_graphs(given: argparse.Namespace, _: str) -> None:
         given.count.write_text(str(next(numbers)), encoding="ascii")
         return made
 
-    def replayed(_: Any, key: Any, graph: Any, every: Any, arguments: Any) -> Any:
+    def replayed(_: Any, key: Any, graph: Any, every: Any, arguments: Any, *_shapes: Any) -> Any:
         run = partial(graph, *every)
         decodes = key[0] in ("step", "step_rows", "verify")
         return module.Replayed(run, len(arguments), record_by_running) if decodes else run

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -37,29 +37,27 @@ def on_tensorflow() -> float:
 def on_torch() -> float:
     import torch
 
-    from codegemma_ui.workers.keras.steps.torch import TorchSteps
-    from codegemma_ui.workers.keras.steps.torch_graph import trace
+    from codegemma_ui.workers.keras.steps.torch_compiling import Graphs
+    from codegemma_ui.workers.keras.steps.torch_graph import compile_graph, trace
 
-    steps = TorchSteps.__new__(TorchSteps)
-    steps._graphs, steps._compiled, steps.compiling, steps.note = {}, 0, 1, None
-    steps._used, steps._lock, steps._compiler_runs = set(), threading.Lock(), True
-    steps._device, steps._compiles = torch.device("cpu"), True
     inputs = (torch.tensor([2.0] * 64),)
     graph = trace(lambda x: torch.sin(x) * 0 + x * 3 + 1, inputs)
-    key, failures = ("sample", 1, 0), [OSError("old.so: file too short")]
-    really = steps._compile
+    failures = [OSError("old.so: file too short")]
 
-    def fails_at_first(*job: Any) -> Any:
+    def fails_at_first() -> Any:
         if failures:
             raise failures.pop()
-        return really(*job)
+        return compile_graph(graph, inputs)
 
-    steps._compile = fails_at_first  # type: ignore[assignment, method-assign]
-    steps._to_compile = [(key, graph, [], inputs)]
-    steps._compile_all()
-    if steps.note:
-        raise RuntimeError(steps.note)
-    return float(steps._graphs[key](*inputs)[0])
+    graphs = Graphs("cpu", str)
+    graphs.add(("sample",), graph, fails_at_first)
+    graphs.warmed()
+    while graphs.compiling:
+        time.sleep(0.01)
+    run = graphs.find(("sample",))
+    if graphs.note or run is None or run is graph:
+        raise RuntimeError(graphs.note or "It was not compiled.")
+    return float(run(*inputs)[0])
 
 
 result = {"jax": on_jax, "tensorflow": on_tensorflow, "torch": on_torch}[BACKEND]()

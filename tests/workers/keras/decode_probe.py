@@ -679,7 +679,9 @@ def random_model(
         "cache_shape": tuple(layer.shape),
         "cache_dtype": keras.backend.standardize_dtype(layer.dtype),
         "note": decoder.steps.note,
-        "compiled": getattr(decoder.steps, "_compiled", None),
+        "compiled": graphs.compiled
+        if (graphs := getattr(decoder.steps, "_graphs", None))
+        else None,
     }
 
 

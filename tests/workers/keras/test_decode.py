@@ -74,7 +74,8 @@ class TestOnEveryBackend:
         warm, after = report["compilations"]["warm"], report["compilations"]["after"]
         assert after == warm
         if report["backend"] == "torch":
-            assert warm["programs"] == 2 * PROGRAMS  # graphs, and inductor's output for them
+            # Graphs, and inductor's output for them: each serves caches, and one all chunks, of any length.
+            assert warm["programs"] == 2 * len(("prefill", "verify", "step", "sample"))
         else:
             assert warm["modules"] >= PROGRAMS  # or the dump is in another folder
             assert warm["programs"] == PROGRAMS

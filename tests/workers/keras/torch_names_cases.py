@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import threading
+import time
 from typing import Any
 
 import pytest
@@ -11,7 +11,7 @@ torch = pytest.importorskip("torch")
 
 from codegemma_ui.errors import LoadFailed  # noqa: E402
 from codegemma_ui.workers.keras.steps import torch_names, torch_products  # noqa: E402
-from codegemma_ui.workers.keras.steps.torch import TorchSteps  # noqa: E402
+from codegemma_ui.workers.keras.steps.torch_compiling import Graphs  # noqa: E402
 from codegemma_ui.workers.keras.steps.weights import Quantized  # noqa: E402
 
 
@@ -42,16 +42,15 @@ def test_without_inductor_graphs_run_as_they_are_and_nothing_kept_is_thrown_away
     monkeypatch.setattr(
         "codegemma_ui.workers.keras.compiled.discard", lambda: pytest.fail("it was thrown away")
     )
-    steps: Any = TorchSteps.__new__(TorchSteps)
-    steps._device, steps._compiles, steps.note = torch.device("cpu"), True, None
-    steps.compiling = 2
-    graphs: dict[Any, Any] = {}
-    steps._graphs = graphs
-    steps._used, steps._lock = set(), threading.Lock()
-    steps._to_compile = [(("step", 1, 64), None, [], ())] * 2
-    steps._compile_all()
-    assert (steps.compiling, graphs) == (0, {})
-    assert steps.note == (
+    graphs = Graphs("cpu", str)
+    for key in ("step", "verify"):
+        graphs.add((key,), print, lambda: pytest.fail("it was compiled"))
+    graphs.warmed()
+    deadline = time.monotonic() + 20
+    while graphs.compiling and time.monotonic() < deadline:
+        time.sleep(0.005)
+    assert (graphs.compiling, graphs.compiled, graphs.find(("step",))) == (0, 0, print)
+    assert graphs.note == (
         f"torch runs uncompiled, which is slower: torch {torch.__version__} has no "
         "torch._guards.TracingContext"
     )

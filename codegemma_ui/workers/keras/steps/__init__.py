@@ -97,10 +97,6 @@ class Steps(Protocol):
     Attributes:
         shape: shape of the model.
         weights: its weights, arranged for the backend.
-        note: message for the user about how the passes run, for example that torch found no C++ compiler;
-            None if there is none.
-        compilations: programs compiled so far.
-        compiling: programs waiting for background compilation, which run uncompiled until then.
         parts: number of parts of a pass of `PartedSteps`, else 1.
         takes_batches: whether these are `BatchSteps`.
         warms_up_concurrently: whether the warm-up may run a program while a request runs another.
@@ -108,14 +104,24 @@ class Steps(Protocol):
 
     shape: Shape
     weights: Weights
-    note: str | None
-    compiling: int
     parts: int
     takes_batches: bool
     warms_up_concurrently: bool
 
     @property
-    def compilations(self) -> int: ...
+    def note(self) -> str | None:
+        """Return a message for the user about how the passes run, or None: torch may find no C++ compiler."""
+        ...
+
+    @property
+    def compilations(self) -> int:
+        """Return the number of programs compiled so far."""
+        ...
+
+    @property
+    def compiling(self) -> int:
+        """Return the number of programs that run uncompiled until the background has compiled them."""
+        ...
 
     def warmed(self) -> None:
         """Start background compilation, now that every program has run once."""

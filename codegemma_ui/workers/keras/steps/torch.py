@@ -3,8 +3,8 @@
 A pass is traced with its position as a tensor, so that no position recompiles, and compiled from the graph:
 `torch.compile` on the Keras layers themselves took 201 s and ran slower than no compilation at all. A token
 of the bundled model then takes 0.7 ms, verifying eight 2.2 instead of 5.3, and prefilling 128 7.8 instead of
-12.4 (float32, two cores of a Xeon). With an empty torch disk cache, compilation takes minutes, the programs
-of the shortest cache first, so it runs in the background of the first completions.
+12.4 (float32, two cores of a Xeon). With an empty torch disk cache, compilation takes most of a minute, so it
+runs in the background of the first completions.
 
 Where inductor cannot compile (on a CPU it needs a C++ compiler, and the torch names in `torch_names.py`), the
 graph runs as is, and `note` says so.
@@ -12,13 +12,8 @@ graph runs as is, and `note` says so.
 
 from __future__ import annotations
 
-import contextlib
-import copy
 import math
 import os
-import sys
-import threading
-import traceback
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -29,7 +24,7 @@ from torch.fx import GraphModule
 from torch.nn import functional
 from torch.utils._pytree import tree_flatten, tree_unflatten
 
-from codegemma_ui.workers.keras import compiled
+from codegemma_ui.workers.keras.planning import CHUNKS
 from codegemma_ui.workers.keras.steps import (
     ALTERNATIVES,
     SamplingParams,
@@ -39,6 +34,7 @@ from codegemma_ui.workers.keras.steps import (
 )
 from codegemma_ui.workers.keras.steps.forward import Cache, cache_bytes, cache_shape
 from codegemma_ui.workers.keras.steps.programs import Programs
+from codegemma_ui.workers.keras.steps.torch_compiling import Graphs, Key
 from codegemma_ui.workers.keras.steps.torch_graph import compile_graph, multiply_in_loops, trace
 from codegemma_ui.workers.keras.steps.torch_launches import record_on_cpu
 from codegemma_ui.workers.keras.steps.torch_replay import (
@@ -65,8 +61,8 @@ ms, two cores of a Xeon)."""
 MOST_ROWS = 8
 """Rows of a batch up to which products are loops; the graph of more would take long to compile."""
 
-NICE = 10
-"""Priority of compilation, as of `nice`."""
+SHORT = CHUNKS[1]
+"""Tokens of the shortest chunk that is prefilled."""
 
 _OF_ROWS = ("step_rows", "sample_rows")
 
@@ -176,16 +172,10 @@ class TorchSteps:
         self._device = self.weights.final_norm.device
         self._dtype = getattr(torch, self.shape.dtype)
         self._compiles = compiles
-        self.note: str | None = None
-        self._graphs: dict[tuple[Any, ...], Callable[..., Any]] = {}
-        self.compiling = self._compiled = 0
-        self._to_compile: list[tuple[Any, ...]] = []
-        self._compiler_runs = self._warm = False
-        self._lock = threading.Lock()  # on these, and on `compiling`
-        self._used: set[tuple[Any, ...]] = set()  # by requests since the warm-up
+        self._graphs = Graphs(self._device.type, _compile_order)
         reason = torch_names.without_compiler(self._device.type) if compiles else None
         if reason is not None:
-            self._run_uncompiled(reason)
+            self._graphs.stay_uncompiled(reason)
 
     def _make_programs(self, alternatives: int) -> Programs:
         return Programs(self.shape, TorchKernels(), alternatives)
@@ -193,11 +183,18 @@ class TorchSteps:
     @property
     def compilations(self) -> int:
         """Number of graphs made so far, plus the number compiled by inductor."""
-        return len(self._graphs) + self._compiled
+        return len(self._graphs) + self._graphs.compiled
 
-    def _run_uncompiled(self, reason: str) -> None:
-        self._compiles = False
-        self.note = f"torch runs uncompiled, which is slower: {reason}"
+    @property
+    def compiling(self) -> int:
+        return self._graphs.compiling
+
+    @property
+    def note(self) -> str | None:
+        return self._graphs.note
+
+    def warmed(self) -> None:
+        self._graphs.warmed()
 
     def allocate(self, length: int) -> tuple[Cache, ...]:
         def zeros() -> torch.Tensor:
@@ -324,7 +321,8 @@ class TorchSteps:
             )
             tokens, places, _ = step.inputs
             while not found or any(left):
-                ids, logprobs, scores = (output.clone() for output in step.run())
+                ids, logprobs, scores = step.run()
+                ids, logprobs = ids.clone(), logprobs.clone()
                 if samples.any() or not counts.any():  # a warm-up asks for nothing
                     drawn, logprob = self._run("sample_rows", (), scores, *on_device, number)
                     ids[:, 0] = torch.where(samples, drawn[:, 0], ids[:, 0])
@@ -368,19 +366,25 @@ class TorchSteps:
     def _graph_of(
         self, name: str, arguments: tuple[torch.Tensor, ...], cache: list[torch.Tensor]
     ) -> Callable[..., Any]:
-        key = (name, arguments[0].shape[0], cache[0].shape[-2] if cache else 0)
-        if self._warm:
-            self._used.add(key)
-        if key not in self._graphs:
-            self._add_graph(key, arguments, cache)
-        return self._graphs[key]
+        size, length = arguments[0].shape[0], cache[0].shape[-2] if cache else 0
+        if self._of_any_length:
+            size, length = 0 if name == "prefill" else size, 0
+        key = (name, size, length)
+        return self._graphs.find(key) or self._add_graph(key, arguments, cache)
+
+    @property
+    def _of_any_length(self) -> bool:
+        """Whether a graph serves caches, and chunks, of any length.
+
+        One of few graphs is compiled in the time of one of many, is as fast, and gives the same bits. As it
+        is it is slower (a fifth in a step), and on a card it was not tried.
+        """
+        compiles = self._compiles and self.note is None and self._device.type == "cpu"
+        return compiles and torch_names.knows_sizes_as_symbols()
 
     def _add_graph(
-        self,
-        key: tuple[str, int, int],
-        arguments: tuple[torch.Tensor, ...],
-        cache: list[torch.Tensor],
-    ) -> None:
+        self, key: Key, arguments: tuple[torch.Tensor, ...], cache: list[torch.Tensor]
+    ) -> Callable[..., Any]:
         every, form = tree_flatten(self.weights if cache else ())
         programs = self._row_programs if key[0] in _OF_ROWS else self._programs
         program = getattr(programs, key[0])
@@ -400,93 +404,37 @@ class TorchSteps:
             )
             return (*picks, scores)
 
-        graph = trace(flat, (*every, *arguments, *cache))
-        self._graphs[key] = partial(graph, *every)
-        if self._compiles:
-            # Copied: compilation replaces the graph's constants while it is in use here.
-            copies = tuple(tensor.clone() for tensor in arguments)
-            self._compile_later(key, copy.deepcopy(graph), every, copies)
-
-    def warmed(self) -> None:
-        # Not earlier: while a graph is compiled, which may take a minute, no other can be traced.
-        self._warm = True
-        self._start_compiling()
-
-    def _compile_later(self, *job: Any) -> None:
-        """Compile a graph in the background.
-
-        Args:
-            job: key, graph, weights and arguments, as `_compile` takes them.
-        """
-        with self._lock:
-            self._to_compile.append(job)
-            self.compiling += 1
-        if self._warm:
-            self._start_compiling()
-
-    def _start_compiling(self) -> None:
-        # On a short-lived thread: OpenMP gives each computing thread a team, and with more of them than
-        # cores, every team sleeps instead of spinning. A step took four times as long (two cores, bundled
-        # model: 4.3 ms instead of 1.05).
-        with self._lock:
-            if self._compiler_runs or not self._to_compile:
-                return
-            self._compiler_runs = True
-        threading.Thread(target=self._compile_all, daemon=True).start()
-
-    def _compile_all(self) -> None:
-        _give_way()
-        reason = torch_names.uncompiled(self._device.type)  # here, since it takes seconds
-        if reason is not None:
-            self._run_uncompiled(reason)
-        while (job := self._next_job()) is not None:
-            if reason is None:
-                self._compile_one(*job)
-            with self._lock:
-                self.compiling -= 1
-
-    def _next_job(self) -> tuple[Any, ...] | None:
-        """Take a graph that requests use, or the most needed of the others; None ends the thread."""
-        with self._lock:
-            self._to_compile.sort(key=lambda job: (job[0] not in self._used, *_compile_order(job)))
-            self._compiler_runs = bool(self._to_compile)
-            return self._to_compile.pop(0) if self._to_compile else None
-
-    def _compile_one(self, key: Any, graph: GraphModule, every: Any, arguments: Any) -> None:
-        try:
-            try:
-                # Copied: compilation changes the graph, and may have to be repeated.
-                run = self._compile(key, copy.deepcopy(graph), every, arguments)
-            except Exception:
-                if not compiled.discard():
-                    raise
-                traceback.print_exc()
-                torch_names.forget_compiled_files()
-                run = self._compile(key, graph, every, arguments)
-            self._graphs[key] = run
-            self._compiled += 1
-        except Exception as error:  # inductor, triton and the C++ compiler raise their own
-            traceback.print_exc()
-            self._run_uncompiled(f"{type(error).__name__}: {error}".splitlines()[0])
+        varying: list[int | None] | None = None
+        if self._of_any_length and cache:
+            if not key[1]:  # shorter than any cache, whose length is another symbol
+                token_ids, offset, last, *rest = arguments
+                arguments = (token_ids[:SHORT], offset, torch.zeros_like(last), *rest)
+            chunk = [None if key[1] else 0, *[None] * (len(arguments) - 1)]
+            varying = [None] * len(every) + chunk + [one.dim() - 2 for one in cache]
+        graph = trace(flat, (*every, *arguments, *cache), varying)
+        run: Callable[..., Any] = partial(graph, *every)
+        if not self._compiles:
+            return self._graphs.add(key, run)
+        copies = [tensor.clone() for tensor in arguments]  # not those of a pass that runs
+        shapes = [tuple(one.shape) for one in cache]
+        return self._graphs.add(key, run, partial(self._compile, key, graph, every, copies, shapes))
 
     def _compile(
         self,
-        key: tuple[str, int, int],
+        key: Key,
         graph: GraphModule,
         every: list[torch.Tensor],
-        arguments: tuple[torch.Tensor, ...],
+        arguments: list[torch.Tensor],
+        shapes: list[tuple[int, ...]],
     ) -> Callable[..., Any]:
-        """Compile a graph with inductor; return its replacement."""
+        """Compile a graph with inductor for caches of these shapes; return its replacement."""
         # A separate cache: compilation runs the graph, which writes.
-        if key[0] == "step_rows":
-            cache = self.allocate_batch(key[1], key[2])
-        else:
-            cache = self.allocate(key[2]) if key[2] else ()
-        inputs = [*arguments, *_flat(cache)]
+        cache = [torch.zeros(one, dtype=self._dtype, device=self._device) for one in shapes]
         few = key[0] == "step_rows" and key[1] <= MOST_ROWS and self._device.type == "cpu"
-        multiply_in_loops(graph, key[1] if few else 1)
-        fast = compile_graph(graph, [*every, *inputs])
-        run: Callable[..., Any] = partial(fast, *every)
+        graph = multiply_in_loops(graph, key[1] if few else 1)
+        run: Callable[..., Any] = partial(
+            compile_graph(graph, [*every, *arguments, *cache]), *every
+        )
         record = RECORD.get(self._device.type)
         if record is not None and key[0] in ("step", "step_rows", "verify"):
             return Replayed(run, len(arguments), record)
@@ -497,16 +445,9 @@ RECORD = {"cuda": record_on_cuda, "cpu": record_on_cpu}
 """Recorders by type of device."""
 
 
-def _give_way() -> None:
-    """Let requests have the processor before this thread, and before the compilers that it starts."""
-    if sys.platform == "linux":  # elsewhere a priority is of the whole process
-        with contextlib.suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
-
-
-def _compile_order(job: tuple[Any, ...]) -> tuple[bool, int, int, int]:
-    """Sort key for compilation: most used first, in the shortest cache, sampling last."""
-    (name, size, length), *_ = job
+def _compile_order(key: Key) -> tuple[bool, int, int, int]:
+    """Sort key for compilation: most used first, those of the shortest cache before, sampling last."""
+    name, size, length = key
     return (
         name.startswith("sample"),
         length,

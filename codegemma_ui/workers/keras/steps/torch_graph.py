@@ -8,6 +8,7 @@ runs faster as is, and inductor compiles it sooner.
 
 from __future__ import annotations
 
+import copy
 import threading
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -33,21 +34,31 @@ _TRACE_LOCK = threading.Lock()
 2.13, "CURRENT_PATCHER is None")."""
 
 
-def trace(function: Callable[..., Any], inputs: tuple[torch.Tensor, ...]) -> GraphModule:
+def trace(
+    function: Callable[..., Any],
+    inputs: Sequence[torch.Tensor],
+    varying: Sequence[int | None] | None = None,
+) -> GraphModule:
     """Record the operations of a function and simplify them.
 
     Args:
         function: takes tensors only. It may write to its inputs but not branch on their values.
         inputs: tensors, weights included, with the shapes, dtypes and device of later calls.
+        varying: for each input the axis that may be longer or shorter in later calls, if there is one, as
+            for `torch_names.of_any_size`.
 
     Returns:
         A module equivalent to the function.
     """
     torch_names.enter_lasting_fake_mode()
-    # Without functionalize, merging equal nodes would merge two copies that are written to later. "fake":
-    # nothing is computed, and no dequantised intermediate is kept.
+    # Without functionalize, merging equal nodes would merge two copies that are written to later. "fake",
+    # as "symbolic": nothing is computed, and no dequantised intermediate is kept.
     with _TRACE_LOCK:
-        module = make_fx(functionalize(function), tracing_mode="fake")(*inputs)
+        if varying is None:
+            module = make_fx(functionalize(function), tracing_mode="fake")(*inputs)
+        else:
+            inputs = torch_names.of_any_size(inputs, varying)
+            module = make_fx(functionalize(function), tracing_mode="symbolic")(*inputs)
     _fold_constants(module)
     _merge_equal_nodes(module)
     _write_in_place(module)
@@ -60,7 +71,7 @@ def compile_graph(module: GraphModule, inputs: Sequence[torch.Tensor]) -> Callab
     """Compile a graph with inductor.
 
     Args:
-        module: from `trace`; it is modified.
+        module: from `trace`.
         inputs: example inputs. The result runs once with them, since errors may occur at the first call.
 
     Returns:
@@ -70,22 +81,25 @@ def compile_graph(module: GraphModule, inputs: Sequence[torch.Tensor]) -> Callab
     # per call.
     inductor = torch_names.inductor()
     torch_names.keep_headers_with_cache()
-    # Without a context of its own, inductor skips its disk cache (torch 2.13).
-    context = inductor.context(inductor.fake_mode(shape_env=inductor.shapes()))
-    with _TRACE_LOCK, inductor.tracing(context), torch.no_grad():
-        fast: Callable[..., Any] = inductor.compile(module, list(inputs))
+    traced = [node.meta.get("val") for node in module.graph.nodes if node.op == "placeholder"]
+    mode = next(one.fake_mode for one in traced if one is not None)
+    # Copied: compilation changes the module, which may be running. Without a context of its own, inductor
+    # skips its disk cache (torch 2.13).
+    with _TRACE_LOCK, inductor.tracing(inductor.context(mode)), torch.no_grad():
+        fast: Callable[..., Any] = inductor.compile(copy.deepcopy(module), traced)
         fast(*inputs)
     return fast
 
 
-def multiply_in_loops(module: GraphModule, rows: int = 1) -> None:
-    """Rewrite products of a row, or a few, and a matrix as sums of products, for inductor to compile.
+def multiply_in_loops(module: GraphModule, rows: int = 1) -> GraphModule:
+    """Return a copy whose products of a row, or a few, and a matrix are loops, for inductor to compile.
 
     The library reads a matrix that exceeds the CPU caches on one core: with it the bundled model in float32
     decodes 270 tokens a second, and 730 with loops (two cores of an EPYC). It also dequantises whole matrices
     first. Each of several rows is summed as if alone. Not for running as is, which would materialise all
     products.
     """
+    module = copy.deepcopy(module)
     aten, graph = torch.ops.aten, module.graph
     for node in list(graph.nodes):
         if node.target is not aten.mm.default or node.meta["val"].shape[0] != rows:
@@ -111,6 +125,7 @@ def multiply_in_loops(module: GraphModule, rows: int = 1) -> None:
         graph.erase_node(node)
     graph.eliminate_dead_code()
     module.recompile()
+    return module
 
 
 def _fold_constants(module: GraphModule) -> None:

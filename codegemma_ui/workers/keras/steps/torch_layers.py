@@ -7,7 +7,6 @@ operations of a layer between products, for one token, are compiled in the backg
 
 from __future__ import annotations
 
-import copy
 import os
 from collections.abc import Callable
 from functools import partial
@@ -15,7 +14,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch.fx import GraphModule
 from torch.utils._pytree import tree_flatten, tree_unflatten
 
 from codegemma_ui.workers.keras.precision import Precision
@@ -105,7 +103,7 @@ class LayeredSteps(TorchSteps):
         with torch.no_grad():
             reason = torch_products.prepare(*_matrices(arranged))
         if reason is not None:
-            self._run_uncompiled(reason)
+            self._graphs.stay_uncompiled(reason)
         self.parts = len(arranged.layers)
         # Flattened once, as graphs take them, and not again for every token.
         self._embedding = tree_flatten(arranged.embedding)
@@ -182,28 +180,20 @@ class LayeredSteps(TorchSteps):
     ) -> Any:
         """Run a function of flat weights and tensors through its graph, which is traced at its first run."""
         every, form = weights
-        graph = self._graphs.get((name, *key))
-        if graph is None:
+        run = self._graphs.find((name, *key))
+        if run is None:
             count = len(every)
 
             def flat(*given: torch.Tensor) -> Any:
                 return function(tree_unflatten(given[:count], form), *given[count:])
 
-            graph = self._graphs[name, *key] = trace(flat, (*every, *tensors))
+            graph, compile_it = trace(flat, (*every, *tensors)), None
             if self.note is None and name == "layer" and key[0] == 1:
-                # Copies, of the cache too: compilation runs the graph, which writes, and replaces constants.
-                copies = tuple(tensor.clone() for tensor in tensors)
-                self._compile_later((name, *key), copy.deepcopy(graph), every, copies)
-        return graph(*every, *tensors)
-
-    def _compile(
-        self,
-        key: tuple[str, int, int],  # noqa: ARG002
-        graph: GraphModule,
-        every: list[torch.Tensor],
-        arguments: tuple[torch.Tensor, ...],
-    ) -> Callable[..., Any]:
-        return compile_graph(graph, (*every, *arguments))
+                # Copies, of the cache too: compilation runs the graph, which writes.
+                copies = [tensor.clone() for tensor in tensors]
+                compile_it = partial(compile_graph, graph, (*every, *copies))
+            run = self._graphs.add((name, *key), graph, compile_it)
+        return run(*every, *tensors)
 
 
 def _matrices(weights: Weights) -> tuple[Quantized | Int4, list[Quantized | Int4]]:

@@ -19,7 +19,7 @@ import os
 import shutil
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -34,6 +34,10 @@ _INDUCTOR = {
     "context": "torch._guards.TracingContext",
     "fake_mode": "torch._subclasses.FakeTensorMode",
     "shapes": "torch.fx.experimental.symbolic_shapes.ShapeEnv",
+}
+_SYMBOLS = {
+    "dimension": "torch.fx.experimental.symbolic_shapes.DimDynamic",
+    "context": "torch.fx.experimental.symbolic_shapes.StatelessSymbolicContext",
 }
 _PACK_INT4 = "torch.ops.aten._convert_weight_to_int4pack_for_cpu"
 _MULTIPLY_INT4 = "torch.ops.aten._weight_int4pack_mm_for_cpu"
@@ -115,6 +119,32 @@ def cxx_compiler() -> str | None:
     """
     usual = {"darwin": "clang++", "win32": "cl"}.get(sys.platform, "g++")
     return shutil.which(os.environ.get("CXX", usual))
+
+
+def knows_sizes_as_symbols() -> bool:
+    """Return whether `of_any_size` can be used."""
+    names = (*_SYMBOLS.values(), _INDUCTOR["fake_mode"], _INDUCTOR["shapes"])
+    return all(found(name) is not None for name in names)
+
+
+def of_any_size(tensors: Sequence[torch.Tensor], axes: Sequence[int | None]) -> list[torch.Tensor]:
+    """Return fake tensors like these, in which the sizes of some axes are symbols.
+
+    Args:
+        tensors: as placeholders, some may be None.
+        axes: for each tensor one axis, or None. Axes of the same size share a symbol; sizes of 2 and more may
+            take their place.
+    """
+    dimension, symbolic = (found(name) for name in _SYMBOLS.values())
+    mode = found(_INDUCTOR["fake_mode"])(shape_env=found(_INDUCTOR["shapes"])())
+
+    def fake(tensor: Any, axis: int | None) -> Any:
+        if tensor is None:
+            return None
+        sizes = [dimension.DUCK if one == axis else dimension.STATIC for one in range(tensor.dim())]
+        return mode.from_tensor(tensor, symbolic_context=symbolic(dynamic_sizes=sizes))
+
+    return [fake(tensor, axis) for tensor, axis in zip(tensors, axes, strict=True)]
 
 
 @cache
