@@ -20,6 +20,7 @@ from codegemma_ui.machine import interrupts, returned_memory
 from codegemma_ui.server import addresses, logs
 from codegemma_ui.server.allowlist import RouteAllowlist
 from codegemma_ui.server.assets import page_assets
+from codegemma_ui.server.ended_events import free_ended_events
 from codegemma_ui.server.endpoints import Endpoints
 from codegemma_ui.server.guard import GuardConfig, GuardMiddleware
 from codegemma_ui.server.hosts import Hosts
@@ -109,6 +110,7 @@ def start(
         runs=lambda event: event in blocks._queue.event_ids_to_events,
     )
     Unfetched(blocks._queue)
+    free_ended_events(blocks._queue)
     blocks._queue.sleep_when_free = QUEUE_POLL_S
     blocks._queue.progress_update_sleep_when_free = 1.0  # there are no progress bars of Gradio's
     try:
