@@ -11,11 +11,12 @@ from tests.browser.playground import OpenPage, Playground, Scripted
 
 def test_nothing_moves_while_text_streams(playground: Playground, scripted: Scripted) -> None:
     playground.write("before", "import ")
-    scripted.client.pause_s = 0.05
+    scripted.client.pause_s = 2.0
     before = playground.page.evaluate(BOXES)
     playground.press_complete()
     expect(playground.editor("middle")).to_contain_text("sys")
     assert playground.page.evaluate(BOXES) == before
+    scripted.client.pause_s = 0.0
     playground.wait_until_done()
     grown = playground.page.evaluate(BOXES)  # the middle to its text, once that has come
     for name in ("before", "after", "buttons", "middle"):

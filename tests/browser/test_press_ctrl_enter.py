@@ -34,9 +34,10 @@ def test_the_last_keystroke_before_ctrl_enter_is_sent(
 
 
 def test_ctrl_enter_while_writing_is_ignored(playground: Playground, scripted: Scripted) -> None:
-    scripted.client.pause_s = 0.05
+    scripted.client.pause_s = 2.0
     playground.write("before", "say ")
     for _ in range(3):
         playground.press_complete()
+    scripted.client.pause_s = 0.0
     playground.wait_until_done()
     assert len(scripted.client.requests) == 1

@@ -27,7 +27,7 @@ def event() -> Event:
     return made
 
 
-@pytest.mark.parametrize("error", [None, RuntimeError, asyncio.CancelledError])
+@pytest.mark.parametrize("error", [None, RuntimeError])
 def test_its_texts_go_however_it_ended(
     event: Event, error: type[BaseException] | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
