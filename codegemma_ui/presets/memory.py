@@ -9,15 +9,15 @@ from codegemma_ui import machine
 from codegemma_ui.fim import DEFAULT_MAX_LENGTH
 from codegemma_ui.presets import DTYPES, LARGE, Preset, within
 
-FRAMEWORK_BYTES = {"tensorflow": 1_500_000_000, "jax": 900_000_000, "torch": 950_000_000}
+FRAMEWORK_BYTES = {"tensorflow": 1_500_000_000, "jax": 830_000_000, "torch": 950_000_000}
 """Memory of a CPU worker besides weights and cache, measured with a model of 40M parameters."""
 
 TORCH_COMPILES_BYTES = 250_000_000
 """Additional memory of torch after compiling the graphs of a small model, which takes minutes."""
 
-TENSORFLOW_MORE_BYTES = {"float32": 200_000_000, "int8": 300_000_000}
-"""Additional memory of tensorflow in these precisions, measured with the same model: 1.84 to 1.99 GB in all
-in float32, 1.88 to 2.01 in int8, but 1.66 in 16 bits."""
+TENSORFLOW_MORE_BYTES = {"float32": 75_000_000, "int8": 230_000_000}
+"""Additional memory of tensorflow in these precisions, measured with the same model: 1.55 to 1.99 GB in all
+in float32, 1.59 to 2.01 in int8, but 1.66 at most in 16 bits."""
 
 
 AUTO_OF_LARGE = ("bfloat16", "int8", "int4")

@@ -16,7 +16,7 @@ from codegemma_ui import Playground, machine
 from codegemma_ui.presets import memory
 
 LATER_BYTES = memory.TORCH_COMPILES_BYTES + 250_000_000
-"""What torch takes after its first completion, when it traces most programs and compiles all of them."""
+"""What is told of torch beyond a completion that is not compiled: tracing most programs and compiling all."""
 
 WITHIN = 0.15
 
@@ -38,7 +38,10 @@ def test_the_peak_is_what_was_told(
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))  # a first start: every program is compiled
     told = memory.needed(model.preset, backend, dtype)
     assert told is not None
-    if backend == "torch":  # for minutes
+    if (
+        backend == "torch"
+    ):  # it compiles for a minute, of which more or less falls into the completion
+        monkeypatch.setenv("CXX", "no-such-compiler")
         told -= LATER_BYTES
     with Playground(model.folder, backend=backend, dtype=dtype) as playground:
         playground.complete("value = 1\n" * 400, max_length=1600)

@@ -172,6 +172,8 @@ class TorchSteps:
         self._device = self.weights.final_norm.device
         self._dtype = getattr(torch, self.shape.dtype)
         self._compiles = compiles
+        on_cpu = compiles and self._device.type == "cpu"
+        self._knows_symbols = on_cpu and torch_names.knows_sizes_as_symbols()
         self._graphs = Graphs(self._device.type, _compile_order)
         reason = torch_names.without_compiler(self._device.type) if compiles else None
         if reason is not None:
@@ -379,8 +381,7 @@ class TorchSteps:
         Four graphs then take the place of eighteen. Compiled they are as fast and give the same bits;
         uncompiled a step takes a fifth longer. On a card this was not tried.
         """
-        compiles = self._compiles and self.note is None and self._device.type == "cpu"
-        return compiles and torch_names.knows_sizes_as_symbols()
+        return self._knows_symbols and self.note is None
 
     def _add_graph(
         self, key: Key, arguments: tuple[torch.Tensor, ...], cache: list[torch.Tensor]
