@@ -447,7 +447,7 @@ def test_what_cannot_run_is_refused_at_once(
         client.switch(backend="theano")
     monkeypatch.setattr("codegemma_ui.machine.memory_bytes", lambda: (8 * 10**9, 8 * 10**9))
     with pytest.raises(
-        NotEnoughMemory, match=r"about 18\.6 GB in int8 \(8\.5 of weights \+ 7\.5 of cache"
+        NotEnoughMemory, match=r"about 18\.5 GB in int8 \(8\.5 of weights \+ 7\.5 of cache"
     ):
         client.switch(preset="code_gemma_7b_en")
     object.__setattr__(client.settings, "pythons", {"tensorflow": "/nonexistent/python"})

@@ -108,7 +108,7 @@ def test_what_int8_costs_was_measured() -> None:
         ("torch", 3.3, EVERY, narrowed("torch", "int4", "int8", "4.0", "3.3")),
         (
             *("tensorflow", 4.2, EVERY),
-            "not_enough_memory: Choose the backend jax and the precision int8, which needs about 4.0 GB, "
+            "not_enough_memory: Choose the backend jax and the precision int8, which needs about 3.9 GB, "
             + SMALLER,
         ),
         (
@@ -218,7 +218,7 @@ def test_nor_where_the_margin_is_small(has: Machine, backend: str, dtype: str) -
         ("jax", 5, EVERY, narrowed("jax", "int8", "bfloat16", "6.7", "5.0").removeprefix("int8 ")),
         (
             *("jax", 3.3, NO_TORCH),
-            "needs memory: about 4.0 GB in int8, 3.3 GB free; "
+            "needs memory: about 3.9 GB in int8, 3.3 GB free; "
             f"install torch ({INSTALL}) and choose it with the precision int4, which needs about 3.3 GB",
         ),
     ],
