@@ -13,7 +13,7 @@ FRAMEWORK_BYTES = {"tensorflow": 1_500_000_000, "jax": 830_000_000, "torch": 950
 """Memory of a CPU worker besides weights and cache, measured with a model of 40M parameters."""
 
 TORCH_COMPILES_BYTES = 250_000_000
-"""Additional memory of torch after compiling the graphs of a small model, which takes minutes."""
+"""Additional memory of torch after compiling the graphs of a small model."""
 
 TENSORFLOW_MORE_BYTES = {"float32": 75_000_000, "int8": 230_000_000}
 """Additional memory of tensorflow in these precisions, measured with the same model: 1.55 to 1.99 GB in all

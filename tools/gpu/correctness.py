@@ -153,7 +153,7 @@ def planned(folder: Path, small: bool, before: Path | None = None) -> Plan:
 
     Args:
         folder: of the results.
-        small: whether it is a rehearsal on a CPU, where torch compiles for minutes.
+        small: whether it is a rehearsal on a CPU, where torch compiles for a minute.
         before: folder with results of earlier calls, or None.
     """
     count, length = (SMALL_PROMPTS, SMALL_LENGTH) if small else (PROMPTS, LENGTH)

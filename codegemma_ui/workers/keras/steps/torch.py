@@ -369,7 +369,7 @@ class TorchSteps:
         self, name: str, arguments: tuple[torch.Tensor, ...], cache: list[torch.Tensor]
     ) -> Callable[..., Any]:
         size, length = arguments[0].shape[0], cache[0].shape[-2] if cache else 0
-        if self._of_any_length:
+        if self._of_any_length:  # 0 stands for any
             size, length = 0 if name == "prefill" else size, 0
         key = (name, size, length)
         return self._graphs.find(key) or self._add_graph(key, arguments, cache)
