@@ -9,11 +9,9 @@ from codegemma_ui import machine
 from codegemma_ui.fim import DEFAULT_MAX_LENGTH
 from codegemma_ui.presets import DTYPES, LARGE, Preset, within
 
-FRAMEWORK_BYTES = {"tensorflow": 1_500_000_000, "jax": 830_000_000, "torch": 950_000_000}
-"""Memory of a CPU worker besides weights and cache, measured with a model of 40M parameters."""
-
-TORCH_COMPILES_BYTES = 250_000_000
-"""Additional memory of torch after compiling the graphs of a small model."""
+FRAMEWORK_BYTES = {"tensorflow": 1_500_000_000, "jax": 830_000_000, "torch": 880_000_000}
+"""Memory of a CPU worker besides weights and cache, measured with a model of 40M parameters; of torch,
+once its graphs are compiled."""
 
 TENSORFLOW_MORE_BYTES = {"float32": 75_000_000, "int8": 230_000_000}
 """Additional memory of tensorflow in these precisions, measured with the same model: 1.55 to 1.99 GB in all
@@ -66,8 +64,7 @@ def needed(preset: Preset, backend: str, dtype: str, at_once: int = 1) -> int | 
     need += int(1.1 * batch_rows(preset, backend, at_once) * preset.cache_bytes(activations(dtype)))
     if machine.gpus():
         return need
-    compiles = backend == "torch" and (preset.parameters or 0) < LARGE
-    need += FRAMEWORK_BYTES.get(backend, 0) + compiles * TORCH_COMPILES_BYTES
+    need += FRAMEWORK_BYTES.get(backend, 0)
     return need + (backend == "tensorflow") * TENSORFLOW_MORE_BYTES.get(dtype, 0)
 
 
