@@ -60,10 +60,10 @@ def with_counted_graphs(given: argparse.Namespace, _: str) -> None:
         given.count.write_text(str(next(numbers)), encoding="ascii")
         return made
 
-    def replayed(_: Any, key: Any, graph: Any, every: Any, arguments: Any, *_shapes: Any) -> Any:
+    def replayed(_: Any, key: Any, graph: Any, every: Any, _examples: Any, count: int) -> Any:
         run = partial(graph, *every)
         decodes = key[0] in ("step", "step_rows", "verify")
-        return module.Replayed(run, len(arguments), record_by_running) if decodes else run
+        return module.Replayed(run, count, record_by_running) if decodes else run
 
     module.Replayed._recorded = counted
     if not importlib.import_module("torch").cuda.is_available():

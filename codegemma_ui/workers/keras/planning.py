@@ -8,7 +8,7 @@ CHUNKS = (8, 32, 128, 256, 512)  # tokens
 CACHE_LENGTHS = (256, 512, 2048, 8192)  # tokens; each a multiple of the longest chunk that fits
 """A token attends to every position of a cache, filled or not: with 256 positions the bundled model decodes
 1.2 times as fast as with 512 (jax, two cores). Attending to a slice of a longer cache is slower than
-attending to all of it, because XLA copies the slice."""
+attending to all of it, because XLA copies the slice; torch does it without (`steps/torch_caches.py`)."""
 
 DISPATCH = 45
 """Fixed cost of a chunk, in tokens: reading the weights once and waking threads (bundled model, one core: 4.5

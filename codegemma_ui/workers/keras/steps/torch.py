@@ -24,7 +24,6 @@ from torch.fx import GraphModule
 from torch.nn import functional
 from torch.utils._pytree import tree_flatten, tree_unflatten
 
-from codegemma_ui.workers.keras.planning import CHUNKS
 from codegemma_ui.workers.keras.steps import (
     ALTERNATIVES,
     SamplingParams,
@@ -34,8 +33,17 @@ from codegemma_ui.workers.keras.steps import (
 )
 from codegemma_ui.workers.keras.steps.forward import Cache, cache_bytes, cache_shape
 from codegemma_ui.workers.keras.steps.programs import Programs
+from codegemma_ui.workers.keras.steps.torch_caches import Parts
 from codegemma_ui.workers.keras.steps.torch_compiling import Graphs, Key
-from codegemma_ui.workers.keras.steps.torch_graph import compile_graph, multiply_in_loops, trace
+from codegemma_ui.workers.keras.steps.torch_graph import (
+    POSITIONS,
+    TOKENS,
+    Example,
+    compile_graph,
+    examples_of,
+    multiply_in_loops,
+    trace,
+)
 from codegemma_ui.workers.keras.steps.torch_launches import record_on_cpu
 from codegemma_ui.workers.keras.steps.torch_replay import (
     Pass,
@@ -60,9 +68,6 @@ ms, two cores of a Xeon)."""
 
 MOST_ROWS = 8
 """Rows of a batch up to which products are loops; the graph of more would take long to compile."""
-
-SHORT = CHUNKS[1]
-"""Tokens of the shortest chunk that is prefilled."""
 
 _OF_ROWS = ("step_rows", "sample_rows")
 
@@ -172,8 +177,9 @@ class TorchSteps:
         self._device = self.weights.final_norm.device
         self._dtype = getattr(torch, self.shape.dtype)
         self._compiles = compiles
-        on_cpu = compiles and self._device.type == "cpu"
+        on_cpu = self._device.type == "cpu"
         self._knows_symbols = on_cpu and torch_names.knows_sizes_as_symbols()
+        self._parts = Parts()
         self._graphs = Graphs(self._device.type, _compile_order)
         reason = torch_names.without_compiler(self._device.type) if compiles else None
         if reason is not None:
@@ -236,7 +242,9 @@ class TorchSteps:
     def _choose(
         self, name: str, cache: tuple[Cache, ...], *arguments: Any
     ) -> tuple[tuple[Cache, ...], TokenBatch, torch.Tensor]:
-        ids, logprobs, scores = self._run(name, cache, *map(self._tensor, arguments))
+        token_ids, offset, *_ = arguments
+        part = self._part(cache, offset + len(token_ids))
+        ids, logprobs, scores = self._run(name, part, *map(self._tensor, arguments))
         return cache, fetch([(ids, logprobs)]), scores
 
     def sample(self, scores: torch.Tensor, params: SamplingParams) -> tuple[int, float]:
@@ -258,10 +266,13 @@ class TorchSteps:
         sampler = params.temperature > 0
         on_device, number = self._on_device(params), self._tensor(0)
         made: list[tuple[torch.Tensor, torch.Tensor]] = []
+        given, read = [self._tensor(one) for one in ([token_id], position, stop_ids)], None
         with torch.no_grad():
-            step = self._over("step", cache, *map(self._tensor, ([token_id], position, stop_ids)))
-            token, place, _ = step.inputs
             while True:
+                part = self._part(cache, position + len(made) + 1)
+                if part is not read:
+                    step, read = self._over("step", part, *given), part
+                    token, place, _ = given = step.inputs
                 ids, logprobs, scores = step.run()
                 if sampler:
                     drawn, logprob = self._run("sample", (), scores, *on_device, number)
@@ -317,12 +328,13 @@ class TorchSteps:
         samples = torch.as_tensor(params.temperature > 0, device=self._device)
         on_device, number = self._on_device(params), self._tensor(0)
         found: list[tuple[torch.Tensor, torch.Tensor]] = []
+        given, read = [self._tensor(one) for one in (token_ids, positions, stop_ids)], None
         with torch.no_grad():
-            step = self._over(
-                "step_rows", rows, *map(self._tensor, (token_ids, positions, stop_ids))
-            )
-            tokens, places, _ = step.inputs
             while not found or any(left):
+                part = self._part(rows, int(positions.max()) + 1)
+                if part is not read:
+                    step, read = self._over("step_rows", part, *given), part
+                    tokens, places, _ = given = step.inputs
                 ids, logprobs, scores = step.run()
                 ids, logprobs = ids.clone(), logprobs.clone()
                 if samples.any() or not counts.any():  # a warm-up asks for nothing
@@ -331,9 +343,11 @@ class TorchSteps:
                     logprobs[:, 0] = torch.where(samples, logprob[:, 0], logprobs[:, 0])
                     number.add_(1)
                 found.append((ids, logprobs))
-                goes_on = self._tensor([int(each > 0) for each in left])
-                tokens.copy_(torch.where(goes_on > 0, ids[:, 0], tokens))
-                places.add_(goes_on)  # a finished row writes its next key again and again
+                goes_on = np.asarray(left) > 0
+                # A finished row writes its next key again and again.
+                positions = positions + goes_on
+                tokens.copy_(torch.where(torch.as_tensor(goes_on), ids[:, 0], tokens))
+                places.copy_(torch.as_tensor(positions))
                 for row, token in enumerate(ids[:, 0].tolist()):
                     if left[row]:
                         made[row] += 1
@@ -358,7 +372,7 @@ class TorchSteps:
             return self._graph_of(name, arguments, tensors)(*arguments, *tensors)
 
     def _over(self, name: str, cache: tuple[Cache, ...], *arguments: torch.Tensor) -> Pass:
-        """Return a pass that runs repeatedly over one cache."""
+        """Return a pass that runs repeatedly over one cache, or over one part of it."""
         tensors = _flat(cache)
         run = self._graph_of(name, arguments, tensors)
         if isinstance(run, Replayed):
@@ -369,10 +383,13 @@ class TorchSteps:
         self, name: str, arguments: tuple[torch.Tensor, ...], cache: list[torch.Tensor]
     ) -> Callable[..., Any]:
         size, length = arguments[0].shape[0], cache[0].shape[-2] if cache else 0
-        if self._of_any_length:  # 0 stands for any
-            size, length = 0 if name == "prefill" else size, 0
-        key = (name, size, length)
+        key = (name, *self._sizes(name, size, length))
         return self._graphs.find(key) or self._add_graph(key, arguments, cache)
+
+    def _part(self, cache: tuple[Cache, ...], end: int) -> tuple[Cache, ...]:
+        """Return what a pass reads of a cache, which ends before position `end`: no more than needed, where a
+        graph serves any length."""
+        return self._parts.until(cache, end) if self._of_any_length else cache
 
     @property
     def _of_any_length(self) -> bool:
@@ -381,7 +398,11 @@ class TorchSteps:
         Four graphs then take the place of eighteen. Compiled they are as fast and give the same bits;
         uncompiled a step takes a fifth longer. On a card this was not tried.
         """
-        return self._knows_symbols and self.note is None
+        return self._compiles and self._knows_symbols and self.note is None
+
+    def _sizes(self, name: str, size: int, length: int) -> tuple[int, int]:
+        """Return for how many tokens and which cache length a program's graph is; 0 stands for any."""
+        return (0 if name == "prefill" else size, 0) if self._of_any_length else (size, length)
 
     def _add_graph(
         self, key: Key, arguments: tuple[torch.Tensor, ...], cache: list[torch.Tensor]
@@ -405,40 +426,31 @@ class TorchSteps:
             )
             return (*picks, scores)
 
-        varying: list[int | None] | None = None
-        if self._of_any_length and cache:
-            if not key[1]:  # shorter than any cache, whose length is another symbol
-                token_ids, offset, last, *rest = arguments
-                arguments = (token_ids[:SHORT], offset, torch.zeros_like(last), *rest)
-            chunk = [None if key[1] else 0, *[None] * (len(arguments) - 1)]
-            varying = [None] * len(every) + chunk + [one.dim() - 2 for one in cache]
-        graph = trace(flat, (*every, *arguments, *cache), varying)
+        axes = [TOKENS, *[{}] * (len(arguments) - 1), *[POSITIONS] * len(cache)]
+        examples = examples_of((*arguments, *cache), axes, key[1:])
+        graph = trace(flat, every, examples)
         run: Callable[..., Any] = partial(graph, *every)
         if not self._compiles:
             return self._graphs.add(key, run)
-        copies = [tensor.clone() for tensor in arguments]  # not those of a pass that runs
-        shapes = [tuple(one.shape) for one in cache]
-        return self._graphs.add(key, run, partial(self._compile, key, graph, every, copies, shapes))
+        return self._graphs.add(
+            key, run, partial(self._compile, key, graph, every, examples, len(arguments))
+        )
 
     def _compile(
         self,
         key: Key,
         graph: GraphModule,
         every: list[torch.Tensor],
-        arguments: list[torch.Tensor],
-        shapes: list[tuple[int, ...]],
+        examples: list[Example],
+        arguments: int,
     ) -> Callable[..., Any]:
-        """Compile a graph with inductor for caches of these shapes; return its replacement."""
-        # A separate cache: compilation runs the graph, which writes.
-        cache = [torch.zeros(one, dtype=self._dtype, device=self._device) for one in shapes]
+        """Compile a graph with inductor; return its replacement."""
         few = key[0] == "step_rows" and key[1] <= MOST_ROWS and self._device.type == "cpu"
         graph = multiply_in_loops(graph, key[1] if few else 1)
-        run: Callable[..., Any] = partial(
-            compile_graph(graph, [*every, *arguments, *cache]), *every
-        )
+        run: Callable[..., Any] = partial(compile_graph(graph, every, examples), *every)
         record = RECORD.get(self._device.type)
         if record is not None and key[0] in ("step", "step_rows", "verify"):
-            return Replayed(run, len(arguments), record)
+            return Replayed(run, arguments, record)
         return run
 
 

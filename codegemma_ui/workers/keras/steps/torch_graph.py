@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import copy
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -24,28 +26,92 @@ from codegemma_ui.workers.keras.steps import torch_names
 # A larger constant is left as the operations that compute it.
 MAX_CONSTANT_BYTES = 1 << 20
 
+CHUNK, LENGTH = 32, 256
+"""Tokens of a chunk, and positions of a cache, while a graph for any number of them is traced. They differ,
+as equal sizes would be one symbol."""
+
 _IN_PLACE: dict[Any, Any] = {
     torch.ops.aten.index_copy.default: torch.ops.aten.index_copy_.default,
     torch.ops.aten.index_put.default: torch.ops.aten.index_put_.default,
 }
+
+_OF_SHAPE = (torch.ops.aten.sym_size.int, torch.ops.aten.sym_stride.int)
+"""What reads a tensor's shape, but nothing in it."""
 
 _TRACE_LOCK = threading.Lock()
 """torch.fx keeps its tracing state in a global: concurrent tracing and compiling on two threads fail (torch
 2.13, "CURRENT_PATCHER is None")."""
 
 
+Axes = Mapping[int, int]
+"""Axes of a tensor that vary, each with its size in an example: `CHUNK` or `LENGTH`."""
+
+TOKENS: Axes = {0: CHUNK}
+POSITIONS: Axes = {-2: LENGTH}
+"""Those of a chunk's tokens or rows, and of keys or values."""
+
+
+@dataclass(frozen=True)
+class Example:
+    """An input of a graph.
+
+    Attributes:
+        varying: axes that may be longer or shorter in later calls, all of those that have the same size here
+            together.
+    """
+
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+    dtype: torch.dtype
+    device: torch.device
+    varying: frozenset[int] = frozenset()
+
+    @classmethod
+    def of(cls, tensor: torch.Tensor, axes: Axes = MappingProxyType({})) -> Example:
+        """Describe inputs like a tensor, of which these axes vary."""
+        sizes = {axis % tensor.dim(): size for axis, size in axes.items()}
+        shape = tuple(sizes.get(axis, size) for axis, size in enumerate(tensor.shape))
+        # With gaps, which a part of a cache has.
+        room = torch.empty(
+            [size + (axis in sizes) for axis, size in enumerate(shape)], device="meta"
+        )
+        return cls(shape, room.stride(), tensor.dtype, tensor.device, frozenset(sizes))
+
+    def zeros(self) -> torch.Tensor:
+        """Return such an input."""
+        return torch.empty_strided(
+            self.shape, self.strides, dtype=self.dtype, device=self.device
+        ).zero_()
+
+
+def examples_of(
+    tensors: Sequence[torch.Tensor], axes: Sequence[Axes], sizes: Sequence[int]
+) -> list[Example]:
+    """Describe inputs like some tensors.
+
+    Args:
+        axes: of each tensor those that vary.
+        sizes: tokens of a chunk, and a cache's length where one is given; an axis varies only where that
+            size is 0.
+    """
+    vary = {one for one, size in zip((CHUNK, LENGTH), sizes, strict=False) if not size}
+    return [
+        Example.of(tensor, {axis: size for axis, size in some.items() if size in vary})
+        for tensor, some in zip(tensors, axes, strict=True)
+    ]
+
+
 def trace(
     function: Callable[..., Any],
     inputs: Sequence[torch.Tensor],
-    varying: Sequence[int | None] | None = None,
+    examples: Sequence[Example] = (),
 ) -> GraphModule:
     """Record the operations of a function and simplify them.
 
     Args:
         function: takes tensors only. It may write to its inputs but not branch on their values.
-        inputs: tensors, weights included, with the shapes, dtypes and device of later calls.
-        varying: for each input the axis that may be longer or shorter in later calls, if there is one, as
-            for `torch_names.of_any_size`.
+        inputs: its first inputs, with the shapes, dtypes and device of later calls.
+        examples: of its other inputs.
 
     Returns:
         A module equivalent to the function.
@@ -54,11 +120,13 @@ def trace(
     # Without functionalize, merging equal nodes would merge two copies that are written to later. "fake",
     # as "symbolic": nothing is computed, and no dequantised intermediate is kept.
     with _TRACE_LOCK:
-        if varying is None:
-            module = make_fx(functionalize(function), tracing_mode="fake")(*inputs)
+        every = [*inputs, *(one.zeros() for one in examples)]
+        if any(one.varying for one in examples):
+            axes = [*[()] * len(inputs), *(one.varying for one in examples)]
+            every = torch_names.of_any_size(every, axes)
+            module = make_fx(functionalize(function), tracing_mode="symbolic")(*every)
         else:
-            inputs = torch_names.of_any_size(inputs, varying)
-            module = make_fx(functionalize(function), tracing_mode="symbolic")(*inputs)
+            module = make_fx(functionalize(function), tracing_mode="fake")(*every)
     _fold_constants(module)
     _merge_equal_nodes(module)
     _write_in_place(module)
@@ -67,12 +135,15 @@ def trace(
     return GraphModule(module, module.graph)
 
 
-def compile_graph(module: GraphModule, inputs: Sequence[torch.Tensor]) -> Callable[..., Any]:
+def compile_graph(
+    module: GraphModule, inputs: Sequence[torch.Tensor], examples: Sequence[Example] = ()
+) -> Callable[..., Any]:
     """Compile a graph with inductor.
 
     Args:
         module: from `trace`.
-        inputs: example inputs. The result runs once with them, since errors may occur at the first call.
+        inputs, examples: as for `trace`. The result runs once with them, since errors may occur at the first
+            call, and may write to them.
 
     Returns:
         A callable equivalent to the module for such inputs.
@@ -87,7 +158,7 @@ def compile_graph(module: GraphModule, inputs: Sequence[torch.Tensor]) -> Callab
     # skips its disk cache (torch 2.13).
     with _TRACE_LOCK, inductor.tracing(inductor.context(mode)), torch.no_grad():
         fast: Callable[..., Any] = inductor.compile(copy.deepcopy(module), traced)
-        fast(*inputs)
+        fast(*inputs, *(one.zeros() for one in examples))
     return fast
 
 
@@ -182,7 +253,8 @@ def _merge_equal_nodes(module: GraphModule) -> None:
 def _write_in_place(module: GraphModule) -> None:
     """Update in place a tensor that is copied, changed and copied back.
 
-    `functionalize` produces that for every write to an input: two copies of a whole cache for a few rows.
+    `functionalize` produces that for every write to an input: two copies of a whole cache for a few rows. The
+    result then has the strides of the input, not those of a copy without gaps.
     """
     aten, graph = torch.ops.aten, module.graph
     for back in list(graph.nodes):
@@ -194,7 +266,7 @@ def _write_in_place(module: GraphModule) -> None:
             and isinstance(target, Node)
             and changed.target in _IN_PLACE
             and changed.args[0] is target
-            and set(target.users) == {changed, back}
+            and {one for one in target.users if one.target not in _OF_SHAPE} == {changed, back}
         ):
             changed.target = _IN_PLACE[changed.target]
             back.replace_all_uses_with(changed)

@@ -8,7 +8,7 @@ operations of a layer between products, for one token, are compiled in the backg
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -28,7 +28,15 @@ from codegemma_ui.workers.keras.steps import (
 from codegemma_ui.workers.keras.steps.forward import Cache
 from codegemma_ui.workers.keras.steps.programs import Programs
 from codegemma_ui.workers.keras.steps.torch import TorchArrangement, TorchKernels, TorchSteps, fetch
-from codegemma_ui.workers.keras.steps.torch_graph import compile_graph, trace
+from codegemma_ui.workers.keras.steps.torch_graph import (
+    LENGTH,
+    POSITIONS,
+    TOKENS,
+    Axes,
+    compile_graph,
+    examples_of,
+    trace,
+)
 from codegemma_ui.workers.keras.steps.torch_products import Int4
 from codegemma_ui.workers.keras.steps.torch_replay import Pass, PlainPass
 from codegemma_ui.workers.keras.steps.weights import (
@@ -87,6 +95,11 @@ class LayeredKernels(TorchKernels):
 
 KERNELS = LayeredKernels()
 
+FIXED: Axes = {}
+OF_BEGIN = (TOKENS, FIXED, POSITIONS)
+OF_LAYER = (POSITIONS, POSITIONS, TOKENS, FIXED, TOKENS, TOKENS, {**TOKENS, -1: LENGTH})
+"""Axes that vary, of what the start and a layer take besides weights."""
+
 
 class LayeredSteps(TorchSteps):
     """`PartedSteps` on torch, layer by layer; not in batches.
@@ -113,6 +126,10 @@ class LayeredSteps(TorchSteps):
     def _make_programs(self, alternatives: int) -> Programs:
         return Programs(self.shape, KERNELS, alternatives)
 
+    @property
+    def _of_any_length(self) -> bool:
+        return self._knows_symbols  # a few microseconds of a step that reads gigabytes
+
     def prefill(
         self,
         cache: tuple[Cache, ...],
@@ -123,7 +140,11 @@ class LayeredSteps(TorchSteps):
         should_continue: Callable[[int], bool] = always,
     ) -> tuple[tuple[Cache, ...], TokenBatch, torch.Tensor]:
         arguments = map(self._tensor, (token_ids, offset, last, stop_ids))
-        ids, logprobs, scores = self._run_parts("prefill", cache, should_continue, *arguments)
+        part = self._part(cache, offset + len(token_ids))
+        try:
+            ids, logprobs, scores = self._run_parts("prefill", part, should_continue, *arguments)
+        except PassAbandoned:
+            raise PassAbandoned(cache) from None
         return cache, fetch([(ids, logprobs)]), scores
 
     def _run(self, name: str, cache: tuple[Cache, ...], *arguments: torch.Tensor) -> Any:
@@ -142,11 +163,11 @@ class LayeredSteps(TorchSteps):
         *arguments: torch.Tensor,
     ) -> Any:
         token_ids, offset, *rest = arguments
-        length = cache[0][0].shape[-2]
-        programs = self._programs
+        keys, programs = cache[0][0], self._programs
+        sizes = self._sizes(name, token_ids.shape[0], keys.shape[-2])
 
-        def begin(embedding: Any, token_ids: Any, offset: Any) -> Any:
-            return programs.begin(embedding, token_ids, offset, length)
+        def begin(embedding: Any, token_ids: Any, offset: Any, keys: Any) -> Any:
+            return programs.begin(embedding, token_ids, offset, keys.shape[-2])
 
         def layer(weights: Any, keys: Any, values: Any, *given: Any) -> Any:
             return programs.layer(weights, (keys, values), *given)[1]
@@ -156,43 +177,47 @@ class LayeredSteps(TorchSteps):
             return *picks, scores
 
         with torch.no_grad():
-            key = (token_ids.shape[0], length)
             x, cos, sin, *masks = self._graph(
-                "begin", key, begin, self._embedding, token_ids, offset
+                "begin", sizes, begin, self._embedding, (token_ids, offset, keys), OF_BEGIN
             )
             of = dict(zip(programs.windows, masks, strict=True))
             every = zip(self._layers, cache, self.shape.windows, strict=True)
             for done, (weights, kept, window) in enumerate(every):
                 if not should_continue(done):
                     raise PassAbandoned(cache)
-                x = self._graph(
-                    "layer", key, layer, weights, *kept, x, offset, cos, sin, of[window]
-                )
-            return self._graph(f"end {name}", key[:1], end, self._outer, x, *rest)
+                given = (*kept, x, offset, cos, sin, of[window])
+                x = self._graph("layer", sizes, layer, weights, given, OF_LAYER)
+            axes = (TOKENS, *[FIXED] * len(rest))
+            return self._graph(f"end {name}", sizes[:1], end, self._outer, (x, *rest), axes)
 
     def _graph(
         self,
         name: str,
-        key: tuple[int, ...],
+        sizes: tuple[int, ...],
         function: Any,
         weights: tuple[list[Any], Any],
-        *tensors: Any,
+        tensors: Sequence[torch.Tensor],
+        axes: Sequence[Axes],
     ) -> Any:
-        """Run a function of flat weights and tensors through its graph, which is traced at its first run."""
+        """Run a function of flat weights and tensors through its graph, which is traced at its first run.
+
+        Args:
+            sizes: as from `_sizes`.
+            axes: of each tensor those that vary.
+        """
         every, form = weights
-        run = self._graphs.find((name, *key))
+        run = self._graphs.find((name, *sizes))
         if run is None:
             count = len(every)
 
             def flat(*given: torch.Tensor) -> Any:
                 return function(tree_unflatten(given[:count], form), *given[count:])
 
-            graph, compile_it = trace(flat, (*every, *tensors)), None
-            if self.note is None and name == "layer" and key[0] == 1:
-                # Copies, of the cache too: compilation runs the graph, which writes.
-                copies = [tensor.clone() for tensor in tensors]
-                compile_it = partial(compile_graph, graph, (*every, *copies))
-            run = self._graphs.add((name, *key), graph, compile_it)
+            examples = examples_of(tensors, axes, sizes)
+            graph, compile_it = trace(flat, every, examples), None
+            if self.note is None and name == "layer" and sizes[0] == 1:
+                compile_it = partial(compile_graph, graph, every, examples)
+            run = self._graphs.add((name, *sizes), graph, compile_it)
         return run(*every, *tensors)
 
 

@@ -19,7 +19,7 @@ import os
 import shutil
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -127,24 +127,29 @@ def knows_sizes_as_symbols() -> bool:
     return all(found(name) is not None for name in names)
 
 
-def of_any_size(tensors: Sequence[torch.Tensor], axes: Sequence[int | None]) -> list[torch.Tensor]:
+def of_any_size(
+    tensors: Sequence[torch.Tensor], axes: Sequence[Collection[int]]
+) -> list[torch.Tensor]:
     """Return fake tensors like these, in which the sizes of some axes are symbols.
 
     Args:
-        tensors: as placeholders, some may be None.
-        axes: for each tensor one axis, or None. Axes of the same size share a symbol; sizes of 2 and more may
+        tensors: as placeholders, some may be None. Where the memory of one has gaps, so may its later ones,
+            of any size.
+        axes: of each tensor those of any size. Axes of the same size share a symbol; sizes of 2 and more may
             take their place.
     """
     dimension, symbolic = (found(name) for name in _SYMBOLS.values())
     mode = found(_INDUCTOR["fake_mode"])(shape_env=found(_INDUCTOR["shapes"])())
 
-    def fake(tensor: Any, axis: int | None) -> Any:
+    def fake(tensor: Any, some: Collection[int]) -> Any:
         if tensor is None:
             return None
-        sizes = [dimension.DUCK if one == axis else dimension.STATIC for one in range(tensor.dim())]
+        sizes = [
+            dimension.DUCK if axis in some else dimension.STATIC for axis in range(tensor.dim())
+        ]
         return mode.from_tensor(tensor, symbolic_context=symbolic(dynamic_sizes=sizes))
 
-    return [fake(tensor, axis) for tensor, axis in zip(tensors, axes, strict=True)]
+    return [fake(tensor, some) for tensor, some in zip(tensors, axes, strict=True)]
 
 
 @cache
