@@ -170,6 +170,7 @@ def _events(talk: Conversation, prompt: Prompt, new_tokens: int) -> Answer:
         "prefix": prompt.prefix,
         "suffix": prompt.suffix,
         "max_length": len(prompt.token_ids) + new_tokens,
+        "stop_on_repetition": False,
     }
     talk.send({"op": "events", "request": request})
     seconds: list[float] = []

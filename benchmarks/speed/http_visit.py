@@ -197,7 +197,7 @@ def _peer_process(command: Sequence[str], threads: int, limit_s: float) -> Itera
 def _wait_until_compiled(page: Connection, limit_s: float) -> None:
     def compiled() -> bool:
         said = http_requests.status(page)
-        return said["state"] == "ready" and said["warm"] in (None, 1.0)  # None: nothing compiles
+        return (said["state"], said["warm"]) == ("ready", 1.0)
 
     _wait_until(compiled, page, limit_s)
 

@@ -71,6 +71,7 @@ def of_worker(talk: Conversation, plan: Plan, prompts: Prompts) -> list[Typed]:
             "prefix": prompt.prefix,
             "suffix": prompt.suffix,
             "max_length": len(prompt.token_ids) + plan.typing_tokens,
+            "stop_on_repetition": False,
             "layout": prompt.layout,
         }
         talk.send({"op": "complete", "request_id": "typing", "request": request})

@@ -17,8 +17,9 @@ The request's prefix is the script; its first word selects the behaviour, and a 
 
 The text of each token is then the request's suffix, if there is one, so that a stale token shows. Any other
 prefix is echoed as the middle. `--dtype D` is the precision it reports, `--fail B` and `--die B` name a
-backend whose start fails or dies, `--load-s` is the duration of a start, `--journal FILE` records when
-requests begin and end. `--max-concurrency N` runs up to N requests at once, except on torch, which takes one.
+backend whose start fails or dies, `--load-s` is the duration of a start, and `--compiles-s S` reports S
+seconds later that everything is compiled. `--journal FILE` records when requests begin and end.
+`--max-concurrency N` runs up to N requests at once, except on torch, which takes one.
 """
 
 from __future__ import annotations
@@ -235,6 +236,9 @@ def main() -> None:
             "at_once": at_once,
         }
     )
+    if "--compiles-s" in options:
+        warm = {"worker": "warm", "share": 1.0, "compilations": 1, "note": None}
+        threading.Timer(float(options["--compiles-s"]), write, [warm]).start()
     with ThreadPoolExecutor(at_once) as pool:
         while True:
             pool.submit(run, requests.get())

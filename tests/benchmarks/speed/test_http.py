@@ -24,7 +24,7 @@ SLOW = Prompt("slow 0.002", "", "psm", tuple(range(40)))
 
 @pytest.fixture(scope="module")
 def page() -> Iterator[Connection]:
-    with serving("--openai-api") as served:
+    with serving("--openai-api", SCRIPTED_WORKER="--compiles-s 0.1") as served:
         connection = Connection(served.url)
         http_visit._wait_until_compiled(connection, 30.0)
         yield connection
@@ -72,6 +72,7 @@ def test_a_server_that_is_gone_is_a_failure() -> None:
 
 def test_a_visit_asks_both_in_turns(prompts: Prompts, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(prompts, "window_text", lambda length, variant: SLOW)
+    monkeypatch.setenv("SCRIPTED_WORKER", "--compiles-s 0.1")
     command = [sys.executable, str(SERVER)]
     found = http_visit.visit(PAGE_COMMAND, command, 1, PLAN, prompts, 60.0)
     assert [one.kind for one in found.starts] == ["nothing kept", "programs kept", "peer"]
@@ -82,6 +83,18 @@ def test_a_visit_asks_both_in_turns(prompts: Prompts, monkeypatch: pytest.Monkey
     assert all(one.ours.tokens == one.peer.tokens == 16 for one in found.exchanges)
     assert [one.server for one in found.together] == ["page", "peer"]
     assert all(one.one > 0 and one.many > 0 for one in found.together)
+
+
+def test_a_page_that_has_not_told_what_it_compiles_is_not_done(
+    page: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits = [("loading", None), ("ready", None), ("ready", 0.5)]
+    told = [one for one in waits for _ in range(2)] + [("ready", 1.0)]  # asked for errors as well
+    statuses = [{"state": state, "warm": warm, "error": None} for state, warm in told]
+    monkeypatch.setattr(http_requests, "status", lambda _: statuses.pop(0))
+    monkeypatch.setattr(http_visit, "LOOK_S", 0)
+    http_visit._wait_until_compiled(page, 30.0)
+    assert not statuses
 
 
 def test_a_model_that_cannot_be_loaded_is_a_failure(
