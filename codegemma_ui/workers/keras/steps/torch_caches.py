@@ -8,11 +8,13 @@ instead of 3.1 (two cores of an EPYC).
 from __future__ import annotations
 
 from collections.abc import MutableMapping
+from typing import TYPE_CHECKING
 
 import torch
 from torch.utils.weak import WeakIdKeyDictionary
 
-from codegemma_ui.workers.keras.steps.forward import Cache
+if TYPE_CHECKING:  # it imports Keras, which this does without
+    from codegemma_ui.workers.keras.steps.forward import Cache
 
 GRAIN = 128
 """Positions by which the part that is read grows. Each part has its own recordings of passes
