@@ -9,13 +9,13 @@ from codegemma_ui import machine
 from codegemma_ui.fim import DEFAULT_MAX_LENGTH
 from codegemma_ui.presets import DTYPES, LARGE, Preset, within
 
-FRAMEWORK_BYTES = {"tensorflow": 1_500_000_000, "jax": 830_000_000, "torch": 880_000_000}
-"""Memory of a CPU worker besides weights and cache, measured with a model of 40M parameters; of torch,
-once its graphs are compiled."""
+FRAMEWORK_BYTES = {"tensorflow": 1_720_000_000, "jax": 830_000_000, "torch": 840_000_000}
+"""Memory of a CPU worker besides weights and cache once all its programs are compiled, measured with a model of
+40M parameters."""
 
-TENSORFLOW_MORE_BYTES = {"float32": 75_000_000, "int8": 230_000_000}
-"""Additional memory of tensorflow in these precisions, measured with the same model: 1.55 to 1.99 GB in all
-in float32, 1.59 to 2.01 in int8, but 1.66 at most in 16 bits."""
+TENSORFLOW_INT8_BYTES = 250_000_000
+"""Additional memory of tensorflow in int8, measured with the same model: 1.98 to 2.06 GB in all, where it
+takes 1.77 to 1.89 in 16 bits."""
 
 
 AUTO_OF_LARGE = ("bfloat16", "int8", "int4")
@@ -65,7 +65,7 @@ def needed(preset: Preset, backend: str, dtype: str, at_once: int = 1) -> int | 
     if machine.gpus():
         return need
     need += FRAMEWORK_BYTES.get(backend, 0)
-    return need + (backend == "tensorflow") * TENSORFLOW_MORE_BYTES.get(dtype, 0)
+    return need + TENSORFLOW_INT8_BYTES if (backend, dtype) == ("tensorflow", "int8") else need
 
 
 def batch_rows(preset: Preset, backend: str, at_once: int) -> int:

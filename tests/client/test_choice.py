@@ -89,7 +89,7 @@ def test_on_less_memory_they_fit_with_a_shorter_context(has: Any) -> None:
     has(13)
     with pytest.raises(NotEnoughMemory, match="in int4") as refused:
         choice.check_memory(Choice(SEVEN_B, "torch", "auto"))
-    assert "tart with --context-length 4096, which needs about 11.9 GB" in refused.value.hint
+    assert "tart with --context-length 4096, which needs about 11.8 GB" in refused.value.hint
     choice.check_memory(Choice(presets.within(SEVEN_B, 4096), "torch", "auto"))
 
 

@@ -101,11 +101,11 @@ def test_what_int8_costs_was_measured() -> None:
         *(("torch", free, NO_TORCH, f"backend_missing: {INSTALL}") for free in (8, 16, 24)),
         *(("tensorflow", free, EVERY, "bfloat16" + TORCH_IS_FASTER) for free in (8, 16, 24)),
         *(("tensorflow", free, NO_TORCH, "bfloat16") for free in (8, 16, 24)),
-        ("tensorflow", 7, EVERY, narrowed("tensorflow", "int8", "bfloat16", "7.3", "7.0")),
+        ("tensorflow", 7, EVERY, narrowed("tensorflow", "int8", "bfloat16", "7.6", "7.0")),
         ("jax", 5, EVERY, narrowed("jax", "int8", "bfloat16", "6.7", "5.0")),
         ("jax", 5, NO_TORCH, narrowed("jax", "int8", "bfloat16", "6.7", "5.0")),
         ("torch", 5, EVERY, narrowed("torch", "int8", "bfloat16", "6.7", "5.0")),
-        ("torch", 3.3, EVERY, narrowed("torch", "int4", "int8", "4.0", "3.3")),
+        ("torch", 3.3, EVERY, narrowed("torch", "int4", "int8", "3.9", "3.3")),
         (
             *("tensorflow", 4.2, EVERY),
             "not_enough_memory: Choose the backend jax and the precision int8, which needs about 3.9 GB, "
