@@ -83,7 +83,7 @@ class EngineClient:
         self._clock = clock
         self._ids = itertools.count(1)
         self._queue = RequestQueue(most_waiting)
-        self._running = Running(self._queue)
+        self._running = Running(self._queue, clock)
         self._lifecycle = Lifecycle(
             settings, self._queue, self._running, self._on_events, command, clock
         )
@@ -298,7 +298,7 @@ class EngineClient:
                     self._queue.release(ticket)
                     return
                 generation.measured = Measured(self._clock(), request.time_limit_s, request.score)
-                self._running.add(generation, request.time_limit_s, self._on_overdue)
+                self._running.add(generation, request.time_limit_s)
                 worker.complete(generation.request_id, asdict(request))
         except PlaygroundError as error:
             self._queue.release(ticket)
@@ -378,7 +378,7 @@ class EngineClient:
             match event:
                 case PromptEvent():
                     measured.room = event.max_length - event.prompt_tokens - event.forced_tokens
-                    generation.watch(lambda: self._on_overdue(generation), request.time_limit_s)
+                    self._running.add(generation, request.time_limit_s)
                 case TokenEvent() if not event.forced:
                     measured.add_token(self._clock())
         generation.put(*events)
@@ -395,10 +395,6 @@ class EngineClient:
             if isinstance(event, DoneEvent):
                 self._lifecycle.completed()
         self._running.end(generation, event)
-
-    def _on_overdue(self, generation: Generation) -> None:
-        if generation in self._running:
-            self._lifecycle.end_hung()
 
 
 def _context_length(choice: Choice, loaded: Loaded | None) -> int:

@@ -21,11 +21,6 @@ from codegemma_ui.ipc.messages import LAST_EVENTS, CompletionRequest, ErrorEvent
 
 log = logging.getLogger(__name__)
 
-GRACE_S = 30.0
-"""Seconds beyond its time limit after which a generation is considered hung, counted from when it is sent,
-and again from its first dispatch. The engine enforces the limit itself, between two dispatches; it cannot if
-a dispatch never ends, or if a request is never started."""
-
 _END = object()
 
 
@@ -77,7 +72,6 @@ class Generation:
         self._lock = threading.RLock()
         self._ended = False  # nothing more is put
         self._exhausted = False  # nothing more is read
-        self._timer: threading.Timer | None = None
 
     @property
     def ahead(self) -> int:
@@ -151,18 +145,6 @@ class Generation:
         """Make an error its only event; called by its creator, in the reader's event loop."""
         self.refusal = ErrorEvent.of(secrets.masked_error(error))
         self.put(self.refusal)
-
-    def watch(self, overdue: Callable[[], None], limit_s: float) -> None:
-        """Call `overdue` if it has not ended `GRACE_S` beyond its time limit, counted from now."""
-        self.unwatch()
-        self._timer = threading.Timer(limit_s + GRACE_S, overdue)
-        self._timer.daemon = True
-        self._timer.start()
-
-    def unwatch(self) -> None:
-        """Cancel the watch: the worker has ended it."""
-        if self._timer is not None:
-            self._timer.cancel()
 
     def _end(self) -> None:
         self._ended = True

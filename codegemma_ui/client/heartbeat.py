@@ -1,6 +1,7 @@
 """Detection of a hung worker: it is pinged every second, and responds on a separate thread.
 
-An exit is noticed by itself; a process that was stopped, or that hangs while it holds the GIL, is not.
+An exit is noticed by itself; a process that was stopped, or that hangs while it holds the GIL, is not. One that
+responds is considered hung too if a request exceeds its time limit by far.
 """
 
 from __future__ import annotations
@@ -32,11 +33,14 @@ class Heartbeat:
 
     Args:
         ping: sends the worker a ping; any message counts as a response.
+        is_overdue: returns whether a serving worker has not ended a request within its time limit.
         hung: called once, when the worker is considered hung.
     """
 
-    def __init__(self, ping: Callable[[], None], hung: Callable[[], None]) -> None:
-        self._ping, self._hung = ping, hung
+    def __init__(
+        self, ping: Callable[[], None], is_overdue: Callable[[], bool], hung: Callable[[], None]
+    ) -> None:
+        self._ping, self._is_overdue, self._hung = ping, is_overdue, hung
         self._ended = threading.Event()
         self._beats = 0
         self._serving = False
@@ -66,7 +70,12 @@ class Heartbeat:
         while not self._ended.wait(BEAT_S):
             if self._beats * BEAT_S >= (SERVING_S if self._serving else COMING_UP_S):
                 log.error("a worker has not responded for %g s", self._beats * BEAT_S)
-                self._hung()
-                return
+                break
+            if self._serving and self._is_overdue():
+                log.error("a completion did not end within its time limit: its worker is replaced")
+                break
             self._beats += 1
             self._ping()
+        else:
+            return
+        self._hung()

@@ -385,7 +385,10 @@ class Lifecycle:
         while True:
             times += 1
             needs_less = self._needs_less(switch.target)
-            worker = Worker(switch.target, folder, needs_less, self._settings.max_concurrency)
+            worker = Worker(
+                *(switch.target, folder, self._running.is_overdue),
+                *(needs_less, self._settings.max_concurrency),
+            )
             before = switch.before
             if before is not None and before.choice != worker.choice:
                 worker.replaced = before
@@ -541,13 +544,6 @@ class Lifecycle:
             return None
         back = self._worked or worker.replaced
         return back if back is not None and back.choice != worker.choice else None
-
-    def end_hung(self) -> None:
-        """End a worker that does not end a request within its time limit."""
-        worker = self.worker
-        if worker is not None and worker.process is not None:
-            log.error("a completion did not end within its time limit: its worker is replaced")
-            worker.end_hung()
 
     def _on_crash(self, worker: Worker, code: int) -> None:
         """Handle the end of a worker that served."""

@@ -33,6 +33,7 @@ class Worker:
     Args:
         choice: its model, backend and precision.
         folder: of the preset.
+        is_overdue: returns whether a request has not ended within its time limit.
         needs_less: the hint if memory is too little to load.
         at_once: requests to run at once, where its backend can.
 
@@ -49,7 +50,12 @@ class Worker:
     """
 
     def __init__(
-        self, choice: Choice, folder: Path, needs_less: str = "", at_once: int = 1
+        self,
+        choice: Choice,
+        folder: Path,
+        is_overdue: Callable[[], bool],
+        needs_less: str = "",
+        at_once: int = 1,
     ) -> None:
         self.choice, self.folder = choice, folder
         self._needs_less, self._at_once = needs_less, at_once
@@ -63,7 +69,7 @@ class Worker:
         self.warm: float | None = None
         self.exit_code: int | None = None
         self.hung = False
-        self._heartbeat = Heartbeat(lambda: self._send({"op": "ping"}), self.end_hung)
+        self._heartbeat = Heartbeat(lambda: self._send({"op": "ping"}), is_overdue, self.end_hung)
         self.suspects_cache = False
         self._oom_kills = endings.oom_kills()
         memory = machine.memory_bytes()

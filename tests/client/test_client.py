@@ -130,7 +130,7 @@ def test_nobody_asks_for_more_time_than_the_operator_allows() -> None:
 def test_a_dispatch_that_never_ends_is_ended(
     client: EngineClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("codegemma_ui.client.generation.GRACE_S", 0.2)
+    monkeypatch.setattr("codegemma_ui.client.running.GRACE_S", 0.2)
     last = complete(client, prefix="hang", time_limit_s=0.1)[-1]
     assert isinstance(last, ErrorEvent)
     assert last.code == "worker_died"

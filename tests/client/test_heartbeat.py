@@ -152,7 +152,7 @@ def test_one_that_is_stopped_while_it_comes_up_is_started_again(start: Start, lo
 def test_what_is_sent_and_never_begun_is_ended(
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("codegemma_ui.client.generation.GRACE_S", 0.2)
+    monkeypatch.setattr("codegemma_ui.client.running.GRACE_S", 0.2)
     client = start()
     wait_for(client, "ready")
     last = complete(client, prefix="unbegun", time_limit_s=0.1)[-1]
@@ -168,7 +168,9 @@ def test_one_that_works_for_long_and_hears_is_left_alone(start: Start) -> None:
 
 def test_a_beat_that_comes_late_is_no_silence(short: None) -> None:
     ended: list[bool] = []
-    beats = heartbeat.Heartbeat(lambda: beats.responded(), lambda: ended.append(True))
+    beats = heartbeat.Heartbeat(
+        lambda: beats.responded(), lambda: False, lambda: ended.append(True)
+    )
     beats.serves()
     beats.start()
     time.sleep(2.5)

@@ -17,7 +17,7 @@ from typing import Any
 
 import psutil
 
-from codegemma_ui.client import generation
+from codegemma_ui.client import running
 from codegemma_ui.client.choice import Choice
 from codegemma_ui.client.client import EngineClient
 from codegemma_ui.ipc.messages import Event
@@ -25,7 +25,7 @@ from codegemma_ui.machine import process_tree
 from codegemma_ui.settings import Settings
 from tests.systems.watching import runs, wait_until
 
-generation.GRACE_S = 0.2
+running.GRACE_S = 0.2
 WORKER = Path(__file__).with_name("line_worker.py")
 
 
