@@ -20,7 +20,8 @@ PACE_S = 1 / 60
 class EventWriter:
     """Writes the events of all requests, in order; its methods may be called from any thread.
 
-    The prompt, a request's first token and its last event are written at once, with what waits for its turn.
+    A request's first token and its last event are written at once, with what waits for its turn. The prompt waits
+    for the first token as well, so that the page has nothing to do while a short prefill takes all cores.
 
     Args:
         write: writes one object as a line.
@@ -40,8 +41,11 @@ class EventWriter:
     def send(self, request_id: str, event: Event) -> None:
         """Write an event of a request, within `PACE_S`."""
         with self._turn:
+            now_s = self._clock()
+            if isinstance(event, PromptEvent) and not self._waiting:
+                self._next_s = now_s + PACE_S
             self._waiting.append({"request_id": request_id, **event_to_dict(event)})
-            if self._is_awaited(request_id, event) or self._clock() >= self._next_s:
+            if self._is_awaited(request_id, event) or now_s >= self._next_s:
                 self._write_all()
             elif len(self._waiting) == 1:
                 self._turn.notify()
@@ -50,6 +54,7 @@ class EventWriter:
         match event:
             case PromptEvent():
                 self._before_first.add(request_id)
+                return False
             case TokenEvent():
                 if event.forced or request_id not in self._before_first:
                     return False

@@ -47,9 +47,11 @@ def writer() -> Writer:
     return Writer()
 
 
-def test_the_prompt_the_first_token_and_the_end_are_written_at_once(writer: Writer) -> None:
-    writer.send(PROMPT, token(0))
-    assert writer.written() == [[("a", "prompt")], [("a", "token")]]
+def test_the_first_token_and_the_end_are_written_at_once(writer: Writer) -> None:
+    writer.send(PROMPT)
+    assert writer.written() == []
+    writer.send(token(0))
+    assert writer.written() == [[("a", "prompt"), ("a", "token")]]
     writer.send(token(1), token(2))
     assert writer.written() == []
     writer.send(DoneEvent())
@@ -58,9 +60,17 @@ def test_the_prompt_the_first_token_and_the_end_are_written_at_once(writer: Writ
 
 def test_forced_tokens_are_not_the_first_that_somebody_waits_for(writer: Writer) -> None:
     writer.send(PROMPT, token(0, forced=True), token(1, forced=True))
-    assert writer.written() == [[("a", "prompt")]]
+    assert writer.written() == []
     writer.send(token(2))
-    assert writer.written() == [[("a", "token")] * 3]
+    assert writer.written() == [[("a", "prompt"), *[("a", "token")] * 3]]
+
+
+def test_a_prompt_whose_prefill_takes_long_is_written_in_time(writer: Writer) -> None:
+    writer.now_s += 1  # after an idle time
+    writer.send(PROMPT)
+    assert writer.written() == []
+    writer.now_s += PACE_S
+    assert writer.lines.get(timeout=10) == [("a", "prompt")]
 
 
 def test_tokens_further_apart_than_the_pace_are_not_delayed(writer: Writer) -> None:
@@ -83,9 +93,8 @@ def test_each_request_has_a_first_token_of_its_own(writer: Writer) -> None:
     writer.send(PROMPT, token(0), token(1))
     writer.send(PROMPT, token(0), request_id="b")
     assert writer.written() == [
-        *([("a", "prompt")], [("a", "token")]),
-        [("a", "token"), ("b", "prompt")],
-        [("b", "token")],
+        [("a", "prompt"), ("a", "token")],
+        [("a", "token"), ("b", "prompt"), ("b", "token")],
     ]
     writer.send(ERROR, request_id="b")
     assert writer.written() == [[("b", "error")]]

@@ -347,6 +347,11 @@ class Decoder:
             if not left or made <= len(forced) or choices[-1].id in stops:
                 yield from choices
                 return
+            is_first = made == len(choices)
+            if (
+                is_first
+            ):  # somebody waits for it: it is passed on before the next pass takes all cores
+                yield from choices
             last = choices[-1].id
             guess: list[int] = []
             if draft is not None:
@@ -357,7 +362,8 @@ class Decoder:
             else:
                 most, params = min(left, budget.burst), sampler.at(made)
                 under_way = self._submit(turn, self._decode, last, most, stops, params, budget)
-            yield from choices
+            if not is_first:
+                yield from choices
 
     def _submit(
         self, turn: int, job: Callable[..., list[TokenChoice]], *arguments: object
