@@ -67,9 +67,11 @@ ms, two cores of a Xeon)."""
 
 
 MOST_ROWS = 8
-"""Rows of a batch up to which products are loops; the graph of more would take long to compile."""
+"""Rows of a batch, or of a verification, up to which products are loops: one that verifies eight of the bundled
+model takes 2.0 ms instead of 4.7 (float32, two cores of an EPYC). The graph of more would take long to compile."""
 
 _OF_ROWS = ("step_rows", "sample_rows")
+_OF_FEW = ("step_rows", "verify")
 
 
 class TorchArrangement(Arrangement):
@@ -445,7 +447,7 @@ class TorchSteps:
         arguments: int,
     ) -> Callable[..., Any]:
         """Compile a graph with inductor; return its replacement."""
-        few = key[0] == "step_rows" and key[1] <= MOST_ROWS and self._device.type == "cpu"
+        few = key[0] in _OF_FEW and key[1] <= MOST_ROWS and self._device.type == "cpu"
         graph = multiply_in_loops(graph, key[1] if few else 1)
         run: Callable[..., Any] = partial(compile_graph(graph, every, examples), *every)
         record = RECORD.get(self._device.type)
