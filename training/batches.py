@@ -35,7 +35,7 @@ class Batch:
 
 def rounded(length: int) -> int:
     """Return the padded length of a batch, one of few, because a CPU compiles its products for each."""
-    step = max(16, 1 << (length.bit_length() - 4))
+    step = max(16, 1 << max(0, length.bit_length() - 4))
     return -(-length // step) * step
 
 
