@@ -57,7 +57,7 @@ def rate(progress: float) -> float:
 def has_fast_bfloat16(device: torch.device) -> bool:
     """Return whether bfloat16 matrix products have dedicated hardware: a GPU's, or a CPU's AMX or AVX512_BF16.
 
-    With AMX, ten times as fast as float32, with AVX512_BF16 two to three times; without either, half as fast.
+    With AMX, ten times as fast as float32, with AVX512_BF16 two to three times as fast, else half as fast.
     """
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported())

@@ -1,7 +1,7 @@
 """Detection of a hung worker: it is pinged every second, and responds on a separate thread.
 
-An exit is noticed by itself; a process that was stopped, or that hangs while it holds the GIL, is not. One that
-responds is considered hung too if a request exceeds its time limit by far.
+An exit is noticed by itself; a process that was stopped, or that hangs while it holds the GIL, is not. One
+that responds is considered hung too if a request exceeds its time limit by far.
 """
 
 from __future__ import annotations

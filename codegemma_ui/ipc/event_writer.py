@@ -20,8 +20,9 @@ PACE_S = 1 / 60
 class EventWriter:
     """Writes the events of all requests, in order; its methods may be called from any thread.
 
-    A request's first token and its last event are written at once, with what waits for its turn. The prompt waits
-    for the first token as well, so that the page has nothing to do while a short prefill takes all cores.
+    A request's first token and its last event are written at once, with what waits for its turn. The prompt
+    waits for the first token as well, so that the page has nothing to do while a short prefill takes all
+    cores.
 
     Args:
         write: writes one object as a line.

@@ -10,8 +10,8 @@ from codegemma_ui.fim import DEFAULT_MAX_LENGTH
 from codegemma_ui.presets import DTYPES, LARGE, Preset, within
 
 FRAMEWORK_BYTES = {"tensorflow": 1_720_000_000, "jax": 830_000_000, "torch": 840_000_000}
-"""Memory of a CPU worker besides weights and cache once all its programs are compiled, measured with a model of
-40M parameters."""
+"""Memory of a CPU worker besides weights and cache once all its programs are compiled, measured with a model
+of 40M parameters."""
 
 TENSORFLOW_INT8_BYTES = 250_000_000
 """Additional memory of tensorflow in int8, measured with the same model: 1.98 to 2.06 GB in all, where it
