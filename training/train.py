@@ -55,7 +55,7 @@ def rate(progress: float) -> float:
 
 
 def has_fast_bfloat16(device: torch.device) -> bool:
-    """Return whether bfloat16 matrix products have dedicated hardware: a GPU's, or a CPU's AMX or AVX512_BF16.
+    """Return whether bfloat16 matrix products have dedicated hardware: a GPU, or a CPU's AMX or AVX512_BF16.
 
     With AMX, ten times as fast as float32, with AVX512_BF16 two to three times as fast, else half as fast.
     """

@@ -67,9 +67,9 @@ ms, two cores of a Xeon)."""
 
 
 MOST_ROWS = 8
-"""Rows of a batch, or of a verification, up to which products are loops: to verify eight tokens of the bundled
-model takes 2.0 ms instead of 4.7 (float32, two cores of an EPYC). The graph of more would take long to
-compile."""
+"""Rows of a batch, or of a verification, up to which products are loops: to verify eight tokens of the
+bundled model takes 2.0 ms instead of 4.7 (float32, two cores of an EPYC). The graph of more would take long
+to compile."""
 
 _OF_ROWS = ("step_rows", "sample_rows")
 _OF_FEW = ("step_rows", "verify")
