@@ -28,7 +28,6 @@ from codegemma_ui.workers.keras.decode import (
     PrefillProgress,
 )
 from codegemma_ui.workers.keras.prefix_cache import MOST
-from codegemma_ui.workers.keras.prompt_lookup import Draft
 from codegemma_ui.workers.keras.sampling import GREEDY, Sampler, Sampling, TokenChoice, choices_of
 from codegemma_ui.workers.keras.steps import (
     BURST,
@@ -190,7 +189,7 @@ class BatchedDecoder(Decoder):
         max_length: int,
         sampling: Sampling,
         stops: np.ndarray,
-        draft: Draft | None,  # noqa: ARG002 - unsupported here
+        told: list[int] | None,  # noqa: ARG002 - no drafts here
         should_stop: Callable[[], bool],
         turn: int,  # noqa: ARG002 - turns do not end each other here
     ) -> Generator[TokenChoice | PrefillProgress]:

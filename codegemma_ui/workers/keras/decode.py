@@ -305,10 +305,10 @@ class Decoder:
             )
         self._turn += 1
         guesses = drafts and self.drafts and sampling.temperature == 0
-        draft = Draft([*prompt[cursor:], *prompt[:cursor]], VERIFY_TOKENS - 1) if guesses else None
+        told = [*prompt[cursor:], *prompt[:cursor]] if guesses else None
         stops = stop_array(stop_ids)
         return self._tokens(
-            prompt, given, max_length, sampling, stops, draft, should_stop, self._turn
+            prompt, given, max_length, sampling, stops, told, should_stop, self._turn
         )
 
     def forget(self) -> None:
@@ -322,10 +322,15 @@ class Decoder:
         max_length: int,
         sampling: Sampling,
         stops: np.ndarray,
-        draft: Draft | None,
+        told: list[int] | None,
         should_stop: Callable[[], bool],
         turn: int,
     ) -> Generator[TokenChoice | PrefillProgress]:
+        """Yield what `stream` does.
+
+        Args:
+            told: the tokens that drafts come from; None for no drafts.
+        """
         left, made = max_length - len(prompt), 0
         sampler = Sampler(sampling, left)
         budget = DraftBudget(self._verify_cost)
@@ -336,6 +341,7 @@ class Decoder:
         under_way = self._submit(
             turn, self._prefill, prompt, forced, max_length, params, stops, watch
         )
+        draft = None if told is None else Draft(told, VERIFY_TOKENS - 1)  # meanwhile
         yield from watch.follow(under_way)
         if not under_way.done():
             return
