@@ -37,6 +37,9 @@ HEALTH = ("/health", "/v1/health")
 MAX_VALUES = 20_000
 """In a body, not counting the token ids of a prompt."""
 
+SHORT_BYTES = 8_192
+"""Body whose tokens are counted in a millisecond: less than switching to a thread and back may take."""
+
 SEND_S = 30.0
 """Seconds after which a client that reads nothing of a stream is considered gone."""
 
@@ -147,10 +150,12 @@ class OpenAIApi:
             form = completions.CompletionForm(given, status.preset or "", vocabulary)
         else:
             form = infill.InfillForm(given, status.preset or "", status.context_length)
-        # In a thread, since counting the tokens of a long text takes a while; anyio ends idle threads.
-        raw, cut = await anyio.to_thread.run_sync(
-            fields_for, form.ask, vocabulary, status.context_length
-        )
+        counted = form.ask, vocabulary, status.context_length
+        if len(body) > SHORT_BYTES:
+            # Counting takes a while, so in a thread; anyio ends idle ones.
+            raw, cut = await anyio.to_thread.run_sync(fields_for, *counted)
+        else:
+            raw, cut = fields_for(*counted)
         writing = Writing(form.ask, vocabulary.stop_ids, cut=cut)
         return _Answer(self._client.submit(raw), form, writing)
 
