@@ -378,7 +378,7 @@ class EngineClient:
             match event:
                 case PromptEvent():
                     measured.room = event.max_length - event.prompt_tokens - event.forced_tokens
-                    self._running.add(generation, request.time_limit_s)
+                    self._running.begin(generation, request.time_limit_s)
                 case TokenEvent() if not event.forced:
                     measured.add_token(self._clock())
         generation.put(*events)

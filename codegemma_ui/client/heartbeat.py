@@ -68,14 +68,18 @@ class Heartbeat:
 
     def _run(self) -> None:
         while not self._ended.wait(BEAT_S):
-            if self._beats * BEAT_S >= (SERVING_S if self._serving else COMING_UP_S):
-                log.error("a worker has not responded for %g s", self._beats * BEAT_S)
-                break
-            if self._serving and self._is_overdue():
-                log.error("a completion did not end within its time limit: its worker is replaced")
-                break
+            if self._is_hung():
+                self._hung()
+                return
             self._beats += 1
             self._ping()
-        else:
-            return
-        self._hung()
+
+    def _is_hung(self) -> bool:
+        silent_s = self._beats * BEAT_S
+        if silent_s >= (SERVING_S if self._serving else COMING_UP_S):
+            log.error("a worker has not responded for %g s", silent_s)
+            return True
+        if self._serving and self._is_overdue():
+            log.error("a completion did not end within its time limit: its worker is replaced")
+            return True
+        return False

@@ -43,10 +43,16 @@ class Running:
         return self._by_id.get(request_id)
 
     def add(self, generation: Generation, limit_s: float) -> None:
-        """Add a generation that is being sent to the worker, or count its time limit from now."""
+        """Add a generation that is being sent to the worker; its time limit counts from now."""
         with self._lock:
             self._by_id[generation.request_id] = generation
-            self._due_s[generation.request_id] = self._clock() + limit_s + GRACE_S
+        self.begin(generation, limit_s)
+
+    def begin(self, generation: Generation, limit_s: float) -> None:
+        """Count a generation's time limit from now, if it has not ended."""
+        with self._lock:
+            if generation in self:
+                self._due_s[generation.request_id] = self._clock() + limit_s + GRACE_S
 
     def is_overdue(self) -> bool:
         """Return whether one has not ended `GRACE_S` beyond its time limit."""

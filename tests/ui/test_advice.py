@@ -104,7 +104,7 @@ def test_what_int8_costs_was_measured() -> None:
         ("tensorflow", 7, EVERY, narrowed("tensorflow", "int8", "bfloat16", "7.6", "7.0")),
         ("jax", 5, EVERY, narrowed("jax", "int8", "bfloat16", "6.7", "5.0")),
         ("jax", 5, NO_TORCH, narrowed("jax", "int8", "bfloat16", "6.7", "5.0")),
-        ("torch", 5, EVERY, narrowed("torch", "int8", "bfloat16", "6.7", "5.0")),
+        ("torch", 5, EVERY, narrowed("torch", "int8", "bfloat16", "6.6", "5.0")),
         ("torch", 3.3, EVERY, narrowed("torch", "int4", "int8", "3.9", "3.3")),
         (
             *("tensorflow", 4.2, EVERY),
