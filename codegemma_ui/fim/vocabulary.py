@@ -345,7 +345,7 @@ class Vocabulary:
             lengths = self._completed(ids)
             if sum(lengths) == len(part):
                 yield from zip(ids, lengths, strict=True)
-            else:  # a vocabulary that changes text; this takes five times as long
+            else:  # a vocabulary that changes text; this takes twice as long
                 for token in self._pieces.encode(part, return_type="proto").pieces:
                     yield token.id, len(token.surface)
 

@@ -354,9 +354,7 @@ class Decoder:
                 yield from choices
                 return
             is_first = made == len(choices)
-            if (
-                is_first
-            ):  # somebody waits for it: it is passed on before the next pass takes all cores
+            if is_first:  # somebody waits for it, and the next pass takes all cores
                 yield from choices
             last = choices[-1].id
             guess: list[int] = []
